@@ -1,0 +1,148 @@
+"""The command line: one small file a verb, imported only when that verb is called.
+
+Exit status: 0 done; 2 bad usage or bad input (one line on standard error); 1 a fault of ours
+(`--debug` shows where); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from posecast import __version__
+from posecast.errors import InputError
+
+# Verb -> one line for `posecast --help`, so that help imports no verb (and no torch).
+VERBS = {
+    "demo": "Animate the bundled example with the embedded model; no arguments needed.",
+    "animate": "Animate a picture: each of its characters by its own pose sequence.",
+    "cast": "Write the cast sheet (who is moved by which driver) and a picture of it.",
+    "conditions": "Write the condition maps that the model would see.",
+    "train": "Run one training stage from a YAML file.",
+    "stage": "Render procedural puppet clips with exact ground truth.",
+    "benchmark": "Score a model where the truth is known.",
+}
+
+
+class VerbGroup(click.Group):
+    """A group whose commands live in `posecast.cli.<verb>` and are imported when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a verb, or None when there is no such verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = getattr(import_module(f"posecast.cli.{cmd_name}"), cmd_name)
+        _add_debug_option(command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of verbs, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_root().obj = {"debug": True}
+
+
+def _debug_option() -> click.Option:
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_set_debug,
+        help="Show the traceback when something goes wrong.",
+    )
+
+
+def _add_debug_option(command: click.Command) -> None:
+    """Let `--debug` stand after the verb too, where people type it."""
+    if not any("--debug" in param.opts for param in command.params):
+        command.params.append(_debug_option())
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            _add_debug_option(child)
+
+
+@click.group(
+    cls=VerbGroup,
+    params=[_debug_option()],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="posecast", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Animate every character of a picture, each by its own pose sequence."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line (without the program's name) and return its exit status."""
+    debug = "--debug" in arguments
+    try:
+        status = cli.main(args=list(arguments), prog_name="posecast", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except (click.Abort, KeyboardInterrupt) as interrupt:
+        hint = str(interrupt.__cause__ or "") or str(interrupt)
+        _complain(f"interrupted{': ' + hint if hint else ''}")
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except InputError as error:
+        return _fail(f"error: {error}", 2, debug)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output has gone (`posecast ... | head`): nothing to say to anybody.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        if is_users(error):
+            return _fail(f"error: {describe(error)}", 2, debug)
+        return _fail(_fault(error), 1, debug)
+    except Exception as error:
+        return _fail(_fault(error), 1, debug)
+
+
+def is_users(error: OSError) -> bool:
+    """Whether an operating-system error is about the user's paths or disk, not a fault of ours."""
+    return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def describe(error: OSError) -> str:
+    """One line about a path that cannot be used: ``out.mp4: No space left on device``."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{os.fspath(error.filename)}: {reason}" if error.filename else reason
+
+
+def _fault(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    return (
+        f"fault: {type(error).__name__}: {message} (this is a mistake in posecast; run again with "
+        "--debug for the traceback)"
+    )
+
+
+def _fail(line: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    _complain(" ".join(line.split()))
+    return status
+
+
+def _complain(line: str) -> None:
+    click.echo(f"posecast: {line}", err=True)
+
+
+def main() -> None:
+    """Entry point of the `posecast` program."""
+    sys.exit(run(sys.argv[1:]))
