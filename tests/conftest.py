@@ -1,0 +1,32 @@
+"""What every test runs under: one thread, no network, shapes checked at every call."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Before anything imports torch, OpenCV or a hub client, and inherited by every subprocess of a
+# test. One thread: bits do not depend on the machine's cores, and small tensors run faster so.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import jaxtyping
+
+# Before the first `import posecast`: every signature's shapes and types hold, or the call raises.
+jaxtyping.install_import_hook("posecast", "beartype.beartype")
+
+import cv2
+import pytest
+
+cv2.setNumThreads(1)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of goldens and real footage beside the repository; the test skips without it."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"needs the reference material in ../{folder.name} (goldens, real footage)")
+    return folder
