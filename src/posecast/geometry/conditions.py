@@ -1,0 +1,114 @@
+"""All condition maps of a clip at once: what the guiders see (sections 4.1-4.4, B.1, B.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from posecast.geometry.depth_order import depth_order_map, paint_order
+from posecast.geometry.dilation import dilation_maps
+from posecast.geometry.drawing import draw_poses
+from posecast.geometry.flow import flow_map
+from posecast.geometry.identity import identity_map
+from posecast.types import ConditionMaps
+
+
+@dataclass(frozen=True)
+class ConditionSettings:
+    """The settled constants of the maps (METHOD "Condition maps"); the same in training and use."""
+
+    radius_fraction: float = 0.08
+    """Dilation radius as a fraction of the character's skeleton height."""
+    flow_scale: float = 32.0
+    """Pixels a frame that one unit of the flow map stands for."""
+    max_characters: int = 8
+    """Levels of the depth order map."""
+
+
+def condition_maps(
+    keypoints: Float[np.ndarray, "characters frames joints 3"],
+    reference_keypoints: Float[np.ndarray, "characters joints 3"],
+    ranks: Int[np.ndarray, "frames characters"],
+    size: tuple[int, int],
+    background_flow: Float[np.ndarray, "frames 2 height width"] | None = None,
+    reference_ranks: Int[np.ndarray, " characters"] | None = None,
+    codes: Float[np.ndarray, "characters dims"] | None = None,
+    settings: ConditionSettings | None = None,
+) -> ConditionMaps:
+    """Make the maps of a clip at `size` (height, width), float32.
+
+    `keypoints` and `reference_keypoints` are pixels at `size`, with the same characters in the same
+    order. `ranks` are 0 for the front, -1 for no rank; `reference_ranks` default to those of the first
+    frame, which at inference came from the reference. Without `background_flow` (pixels a frame at
+    `size`) the background has zero momentum. Without identity `codes` there are no identity maps.
+
+    Raises ValueError where counts of characters or frames disagree.
+    """
+    settings = settings or ConditionSettings()
+    characters, frames = keypoints.shape[:2]
+    _check_counts(keypoints, reference_keypoints, ranks, background_flow)
+    if reference_ranks is None:
+        reference_ranks = ranks[0]
+    pose = np.empty((frames, 3, *size), dtype=np.float32)
+    flow = np.empty((frames, 3, *size), dtype=np.float32)
+    depth_order = np.empty((frames, 1, *size), dtype=np.float32)
+    masks = np.empty((frames, characters, *size), dtype=np.uint8)
+    identity = None if codes is None else np.empty((frames, codes.shape[1], *size), np.float32)
+    for i in range(frames):
+        people = keypoints[:, i]
+        masks[i] = dilation_maps(people, size, settings.radius_fraction)
+        _scale_to_unit(draw_poses(people, size, paint_order(ranks[i])), pose[i])
+        motion = None if background_flow is None else background_flow[i]
+        flow[i] = flow_map(_union(masks[i]), motion, settings.flow_scale)
+        depth_order[i] = depth_order_map(masks[i], ranks[i], settings.max_characters)
+        if codes is not None and identity is not None:
+            identity[i] = identity_map(masks[i], ranks[i], codes)
+    reference_pose = np.empty((3, *size), dtype=np.float32)
+    drawn = draw_poses(reference_keypoints, size, paint_order(reference_ranks))
+    _scale_to_unit(drawn, reference_pose)
+    reference_identity = None
+    if codes is not None:
+        reference_masks = dilation_maps(reference_keypoints, size, settings.radius_fraction)
+        reference_identity = identity_map(reference_masks, reference_ranks, codes)
+    return ConditionMaps(
+        pose=pose,
+        reference_pose=reference_pose,
+        flow=flow,
+        depth_order=depth_order,
+        characters=masks,
+        identity=identity,
+        reference_identity=reference_identity,
+    )
+
+
+def _check_counts(
+    keypoints: np.ndarray,
+    reference_keypoints: np.ndarray,
+    ranks: np.ndarray,
+    background_flow: np.ndarray | None,
+) -> None:
+    characters, frames = keypoints.shape[:2]
+    if frames == 0:
+        raise ValueError("a clip needs at least one frame")
+    if len(reference_keypoints) != characters:
+        raise ValueError(
+            f"{characters} characters in the clip, {len(reference_keypoints)} in the reference"
+        )
+    if ranks.shape != (frames, characters):
+        raise ValueError(
+            f"ranks are {ranks.shape}, expected (frames, characters) {(frames, characters)}"
+        )
+    if background_flow is not None and len(background_flow) != frames:
+        raise ValueError(f"{len(background_flow)} frames of flow for {frames} frames of poses")
+
+
+def _union(masks: np.ndarray) -> np.ndarray:
+    if not len(masks):
+        return np.zeros(masks.shape[1:], dtype=np.uint8)
+    return np.bitwise_or.reduce(masks, axis=0)
+
+
+def _scale_to_unit(image: np.ndarray, out: np.ndarray) -> None:
+    np.divide(image.transpose(2, 0, 1), np.float32(255), out=out)
