@@ -1,0 +1,1 @@
+"""What can be measured of a clip: array functions first, the bench that applies them second."""
