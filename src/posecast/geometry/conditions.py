@@ -40,9 +40,9 @@ def condition_maps(
     """Make the maps of a clip at `size` (height, width), float32.
 
     `keypoints` and `reference_keypoints` are pixels at `size`, with the same characters in the same
-    order. `ranks` are 0 for the front, -1 for no rank; `reference_ranks` default to those of the first
-    frame, which at inference came from the reference. Without `background_flow` (pixels a frame at
-    `size`) the background has zero momentum. Without identity `codes` there are no identity maps.
+    order. `ranks` are 0 for the front, -1 for no rank; `reference_ranks` default to those of the
+    first frame, which at inference came from the reference. Without `background_flow` (pixels a
+    frame at `size`) the background has zero momentum; without `codes` there are no identity maps.
 
     Raises ValueError where counts of characters or frames disagree.
     """
@@ -58,13 +58,13 @@ def condition_maps(
     identity = None if codes is None else np.empty((frames, codes.shape[1], *size), np.float32)
     for i in range(frames):
         people = keypoints[:, i]
-        masks[i] = dilation_maps(people, size, settings.radius_fraction)
+        dilation_maps(people, size, settings.radius_fraction, out=masks[i])
         _scale_to_unit(draw_poses(people, size, paint_order(ranks[i])), pose[i])
         motion = None if background_flow is None else background_flow[i]
-        flow[i] = flow_map(_union(masks[i]), motion, settings.flow_scale)
-        depth_order[i] = depth_order_map(masks[i], ranks[i], settings.max_characters)
+        flow_map(_union(masks[i]), motion, settings.flow_scale, out=flow[i])
+        depth_order_map(masks[i], ranks[i], settings.max_characters, out=depth_order[i])
         if codes is not None and identity is not None:
-            identity[i] = identity_map(masks[i], ranks[i], codes)
+            identity_map(masks[i], ranks[i], codes, out=identity[i])
     reference_pose = np.empty((3, *size), dtype=np.float32)
     drawn = draw_poses(reference_keypoints, size, paint_order(reference_ranks))
     _scale_to_unit(drawn, reference_pose)

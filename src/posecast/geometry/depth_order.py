@@ -69,11 +69,13 @@ def depth_order_map(
     dilation: UInt8[np.ndarray, "characters height width"],
     ranks: Int[np.ndarray, " characters"],
     max_characters: int = 8,
+    out: Float32[np.ndarray, "1 height width"] | None = None,
 ) -> Float32[np.ndarray, "1 height width"]:
     """Paint each character's dilation map (0/1) with its level, far to near (algorithm 1).
 
     The level is ``1 - rank / max_characters``: 1 in front, background 0. Ranks past the last level
     share it, with a warning; characters of rank -1 are not painted.
+    The map is written into `out` where it is given.
     """
     if len(ranks) != len(dilation):
         raise ValueError(f"{len(ranks)} ranks for {len(dilation)} dilation maps")
@@ -85,4 +87,7 @@ def depth_order_map(
     order = [index for index in paint_order(ranks) if ranks[index] >= 0]
     levels = np.zeros(256, dtype=np.float32)
     levels[1 : len(ranks) + 1] = 1 - np.clip(ranks, 0, max_characters - 1) / max_characters
-    return cv2.LUT(painted_characters(dilation, order), levels)[None]
+    if out is None:
+        out = np.empty((1, *dilation.shape[1:]), dtype=np.float32)
+    cv2.LUT(painted_characters(dilation, order), levels, dst=out[0])
+    return out

@@ -63,15 +63,18 @@ def dilation_maps(
     keypoints: Float[np.ndarray, "characters joints 3"],
     size: tuple[int, int],
     radius_fraction: float = 0.08,
+    out: UInt8[np.ndarray, "characters height width"] | None = None,
 ) -> UInt8[np.ndarray, "characters height width"]:
     """One 0/1 map a character, at `size` (height, width): its skeleton, dilated (section 4.1).
 
     The skeleton is rasterised as strokes with round ends, which is its dilation by a disc, and the
     trunk between shoulders and hips is filled: a body is no wire. Radius: `dilation_radius`. The
     head is a disc round the face points, of at least that radius. Feet and hands count where the
-    layout has them. A character with no present joint has an empty map.
+    layout has them. A character with no present joint has an empty map. The maps are written into
+    `out` where it is given.
     """
-    maps = np.zeros((len(keypoints), *size), dtype=np.uint8)
+    maps = np.empty((len(keypoints), *size), dtype=np.uint8) if out is None else out
+    maps[...] = 0
     for canvas, person in zip(maps, keypoints, strict=True):
         seen = present(person)
         if seen.any():

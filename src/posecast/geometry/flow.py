@@ -13,6 +13,7 @@ def flow_map(
     union: UInt8[np.ndarray, "height width"],
     background_flow: Float[np.ndarray, "2 height width"] | None,
     flow_scale: float = 32.0,
+    out: Float32[np.ndarray, "3 height width"] | None = None,
 ) -> Float32[np.ndarray, "3 height width"]:
     """The three channels ``(u, v, m)`` that the flow guider sees (section 4.3).
 
@@ -20,19 +21,19 @@ def flow_map(
     previous frame to this one, at this map's size) divided by `flow_scale` and clipped to
     [-0.95, 0.95], and ``m`` is 0. Inside, all three are exactly 1.0. None is zero background
     momentum, as at inference and in the first frame of a video.
+    The map is written into `out` where it is given.
 
     Raises ValueError where sizes differ or the flow outside the characters is not finite.
     """
-    inside = union.astype(np.float32)
+    maps = np.empty((3, *union.shape), dtype=np.float32) if out is None else out
+    maps[...] = union
     if background_flow is None:
-        return np.repeat(inside[None], 3, axis=0)
+        return maps
     if background_flow.shape != (2, *union.shape):
         raise ValueError(f"flow is {background_flow.shape}, expected {(2, *union.shape)}")
-    maps = np.empty((3, *union.shape), dtype=np.float32)
     np.divide(background_flow, np.float32(flow_scale), out=maps[:2])
     np.clip(maps[:2], -FLOW_LIMIT, FLOW_LIMIT, out=maps[:2])
     np.copyto(maps[:2], np.float32(1), where=union.astype(bool))
-    maps[2] = inside
     if not np.isfinite(maps[:2].sum()):
         raise ValueError("background flow is not finite")
     return maps

@@ -29,10 +29,12 @@ def identity_map(
     dilation: UInt8[np.ndarray, "characters height width"],
     ranks: Int[np.ndarray, " characters"],
     codes: Float[np.ndarray, "characters dims"],
+    out: Float32[np.ndarray, "dims height width"] | None = None,
 ) -> Float32[np.ndarray, "dims height width"]:
     """Paint each character's dilation map (0/1) with its code, far to near; background 0.
 
     Unlike in the depth order map, a character without a rank (-1) is painted, behind all others.
+    The map is written into `out` where it is given.
     """
     if not len(ranks) == len(codes) == len(dilation):
         raise ValueError(
@@ -41,4 +43,8 @@ def identity_map(
     painted = painted_characters(dilation, paint_order(ranks))
     table = np.zeros((codes.shape[1], 256), dtype=np.float32)
     table[:, 1 : len(codes) + 1] = codes.T
-    return np.stack([cv2.LUT(painted, channel) for channel in table])
+    if out is None:
+        out = np.empty((len(table), *painted.shape), dtype=np.float32)
+    for channel, levels in zip(out, table, strict=True):
+        cv2.LUT(painted, levels, dst=channel)
+    return out
