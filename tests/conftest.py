@@ -15,8 +15,8 @@ import jaxtyping
 # Before the first `import posecast`: every signature's shapes and types hold, or the call raises.
 jaxtyping.install_import_hook("posecast", "beartype.beartype")
 
-import cv2
-import pytest
+import cv2  # noqa: E402
+import pytest  # noqa: E402
 
 cv2.setNumThreads(1)
 
