@@ -1,0 +1,115 @@
+"""Read a picture as people see it (upright, on white, 8 bits a channel); write a picture."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from posecast.errors import InputError
+from posecast.media.atomic import whole_file
+
+MAX_PIXELS = 64_000_000
+"""The largest picture that is decoded: the decoder's memory, and a bomb's, are bounded by it."""
+
+MAX_ASPECT = 32
+"""Pictures more elongated than this are refused: no character can be seen in them."""
+
+Rgb = UInt8[np.ndarray, "height width 3"]
+
+
+def read_image(path: str | Path) -> Rgb:
+    """Read a picture as RGB, `(height, width, 3)`.
+
+    The camera's rotation (EXIF) is applied, transparency is laid over white, 16-bit and floating
+    point channels are scaled to 8 bits, greyscale, palette and CMYK are converted. Of an animated
+    picture the first frame is taken. The size is checked before anything is decoded.
+
+    Raises:
+        InputError: missing, a folder, empty, no picture, cut off, or over `MAX_PIXELS`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a picture (PNG, JPEG, WebP, ...)")
+    if not path.exists():
+        raise InputError(f"{path}: no such file; expected a picture (PNG, JPEG, WebP, ...)")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; expected a picture")
+    with warnings.catch_warnings():
+        # Our own limit is lower than the one this warning is about.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        try:
+            with Image.open(path) as image:
+                _check_size(path, image.size)
+                image.load()
+                return _to_rgb(ImageOps.exif_transpose(image))
+        except UnidentifiedImageError:
+            raise InputError(
+                f"{path}: not a picture that can be read (PNG, JPEG, WebP, BMP, TIFF, GIF)"
+            ) from None
+        except Image.DecompressionBombError:
+            raise InputError(
+                f"{path}: picture too large; up to {MAX_PIXELS // 10**6} megapixels are read: "
+                "scale it down first"
+            ) from None
+        except PermissionError:
+            raise
+        except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+            if isinstance(error, InputError):
+                raise
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(f"{path}: the picture is cut off or damaged ({reason})") from error
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{path}: {width}x{height} pixels; pictures up to {MAX_PIXELS // 10**6} megapixels "
+            "are read: scale it down first"
+        )
+    if max(size) > MAX_ASPECT * min(size):
+        raise InputError(
+            f"{path}: {width}x{height} pixels; expected sides that differ by {MAX_ASPECT} times "
+            "at most"
+        )
+
+
+def _to_rgb(image: Image.Image) -> Rgb:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_to_8_bits(np.asarray(image)))
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return np.array(image.convert("RGB"))
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """16-bit integers (32-bit modes hold them too) to 8 bits; floating point is 0..1 or 0..255."""
+    if np.issubdtype(values.dtype, np.floating):
+        values = np.nan_to_num(values.astype(np.float64))
+        scale = 255.0 if values.max(initial=0) <= 1 else 1.0
+    else:
+        scale = 255.0 / 65535.0
+    return np.clip(values * scale + 0.5, 0, 255).astype(np.uint8)
+
+
+def write_image(image: Rgb, path: str | Path) -> None:
+    """Write an RGB picture; the format follows the name (PNG where it says nothing else).
+
+    Raises:
+        InputError: the folder does not exist, or the name's ending is no picture format.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower() or ".png"
+    formats = Image.registered_extensions()
+    if suffix not in formats:
+        raise InputError(f"{path}: {suffix} is no picture format; use .png or .jpg")
+    options = {"quality": 95, "subsampling": 0} if formats[suffix] == "JPEG" else {}
+    with whole_file(path) as part:
+        Image.fromarray(np.ascontiguousarray(image)).save(part, format=formats[suffix], **options)

@@ -1,0 +1,191 @@
+"""The three ways a clip is written: H.264 in MP4, GIF, a folder of PNG frames."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import IO, Literal
+
+import av
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from posecast.errors import InputError
+from posecast.media.atomic import check_place, whole_file, whole_folder
+
+logger = logging.getLogger(__name__)
+
+Frame = UInt8[np.ndarray, "height width 3"]
+OutputFormat = Literal["mp4", "gif", "frames"]
+
+CRF = 16
+"""H.264 quality: 18 is held to be visually lossless, 16 leaves room for later edits."""
+
+# Ordered dithering: the same offset at the same pixel in every frame, half a palette step or so.
+_BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) - 7
+
+_FRAME_NAME = re.compile(r"frame_\d{6,}\.png")
+
+
+def output_format(out: str | Path) -> OutputFormat:
+    """How `out` will be written, checked before any long work.
+
+    Raises:
+        InputError: another ending, a folder that cannot be written, or one with other files in it.
+    """
+    path = check_place(out)
+    suffix = path.suffix.lower()
+    if suffix in (".mp4", ".gif"):
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, but its name ends as a {suffix} file's")
+        return "mp4" if suffix == ".mp4" else "gif"
+    if path.is_file() or (suffix and not path.is_dir()):
+        raise InputError(
+            f"{path}: the output ends in .mp4 or .gif, or is a folder (a name without ending) "
+            "for PNG frames"
+        )
+    if path.is_dir():
+        others = [entry.name for entry in path.iterdir() if not _FRAME_NAME.fullmatch(entry.name)]
+        if others:
+            raise InputError(
+                f"{path}: the folder holds other files ({min(others)}); PNG frames go to a new or "
+                "empty folder, or replace earlier frames"
+            )
+    return "frames"
+
+
+def write_mp4(frames: Iterable[Frame], path: Path, fps: float) -> int:
+    """H.264 in MP4; one encoding thread, so that the bytes do not depend on the machine's cores."""
+    first, frames = _first(frames)
+    height, width = first.shape[:2]
+    if height % 2 or width % 2:
+        logger.warning(
+            "%s: %dx%d has an odd side; a repeated row or column makes it %dx%d",
+            *(path, width, height, width + width % 2, height + height % 2),
+        )
+    count = 0
+    with whole_file(path) as part:
+        try:
+            with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as file:
+                stream = _h264_stream(file, width + width % 2, height + height % 2, fps)
+                for frame in frames:
+                    count += 1
+                    for packet in stream.encode(_to_yuv(_even(_same(frame, first)))):
+                        file.mux(packet)
+                for packet in stream.encode(None):
+                    file.mux(packet)
+        except av.error.FFmpegError as error:
+            # Writing fails for the disk's sake; what is wrong in the frames fails before.
+            raise OSError(error.errno or errno.EIO, error.strerror, str(path)) from error
+    return count
+
+
+def _h264_stream(
+    file: av.container.OutputContainer, width: int, height: int, fps: float
+) -> av.VideoStream:
+    stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.options = {"crf": str(CRF), "preset": "medium"}
+    context = stream.codec_context
+    context.thread_count = 1
+    # BT.709, limited range, said in the file: players guess otherwise by size.
+    context.colorspace = context.color_primaries = context.color_trc = 1
+    context.color_range = 1
+    return stream
+
+
+def _to_yuv(frame: Frame) -> av.VideoFrame:
+    image = av.VideoFrame.from_ndarray(frame, format="rgb24")
+    converted = image.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+    converted.pts = None
+    return converted
+
+
+def _even(frame: Frame) -> UInt8[np.ndarray, "even_height even_width 3"]:
+    height, width = frame.shape[:2]
+    return np.ascontiguousarray(
+        np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    )
+
+
+def write_gif(frames: Iterable[Frame], path: Path, fps: float) -> int:
+    """GIF with one palette and one dither pattern for the whole clip, so still areas stay still.
+
+    A palette a frame, or error diffusion, would make them flicker. The frames wait in a temporary
+    file until the palette is known. Times are whole hundredths of a second, shared out so that the
+    clip's length is right; above 50 frames a second players slow down, so 0.02 s is the shortest.
+    """
+    first, frames = _first(frames)
+    with whole_file(path) as part, tempfile.TemporaryFile(dir=path.parent) as spool:
+        samples, count = [], 0
+        for count, frame in enumerate(frames, 1):
+            spool.write(_same(frame, first).tobytes())
+            if count & (count - 1) == 0 or count % 16 == 0:
+                samples.append(frame[:: max(1, len(frame) // 64), :: max(1, frame.shape[1] // 64)])
+        palette = _palette(samples)
+        spool.seek(0)
+        images = (_quantize(_read_back(spool, first), palette) for _ in range(count))
+        times = np.round(np.arange(count + 1) * 100 / min(fps, 50)).astype(int)
+        next(images).save(
+            part,
+            format="GIF",
+            save_all=True,
+            append_images=images,
+            duration=(np.diff(times) * 10).tolist() if count > 1 else int(times[1] * 10),
+            loop=0,
+        )
+    return count
+
+
+def _palette(samples: list[Frame]) -> Image.Image:
+    pixels = np.concatenate([sample.reshape(-1, 3) for sample in samples])
+    rows = (
+        pixels[: len(pixels) // 64 * 64].reshape(-1, 64, 3) if len(pixels) >= 64 else pixels[None]
+    )
+    # 255: one entry stays free for "unchanged since the last frame".
+    return Image.fromarray(np.ascontiguousarray(rows)).quantize(
+        255, Image.Quantize.MEDIANCUT, kmeans=1
+    )
+
+
+def _read_back(spool: IO[bytes], like: Frame) -> Frame:
+    return np.frombuffer(spool.read(like.nbytes), np.uint8).reshape(like.shape)
+
+
+def _quantize(frame: Frame, palette: Image.Image) -> Image.Image:
+    height, width = frame.shape[:2]
+    tiles = np.tile(_BAYER, (height // 4 + 1, width // 4 + 1))[:height, :width, None]
+    dithered = np.clip(frame + tiles, 0, 255).astype(np.uint8)
+    return Image.fromarray(dithered).quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def write_frames(frames: Iterable[Frame], path: Path, fps: float) -> int:
+    """A folder of PNG frames, `frame_000000.png` and so on."""
+    first, frames = _first(frames)
+    count = 0
+    with whole_folder(path) as part:
+        for count, frame in enumerate(frames, 1):
+            Image.fromarray(_same(frame, first)).save(part / f"frame_{count - 1:06d}.png")
+    return count
+
+
+def _first(frames: Iterable[Frame]) -> tuple[Frame, Iterator[Frame]]:
+    iterator = iter(frames)
+    for first in iterator:
+        return first, chain([first], iterator)
+    raise InputError("there is no frame to write")
+
+
+def _same(frame: np.ndarray, first: np.ndarray) -> Frame:
+    if frame.dtype != np.uint8 or frame.shape != first.shape or frame.shape[2:] != (3,):
+        raise ValueError(
+            f"frames of one video are uint8 {first.shape}, not {frame.dtype} {frame.shape}"
+        )
+    return np.ascontiguousarray(frame)
