@@ -1,0 +1,16 @@
+"""The procedural puppet stage: articulated characters, dance-like motion, exact ground truth."""
+
+from posecast.stage.render import render, render_clip, sample_clips, silhouettes
+from posecast.stage.settings import StageSettings
+from posecast.stage.shots import Actor, ShotPlan, plan_shots
+
+__all__ = [
+    "Actor",
+    "ShotPlan",
+    "StageSettings",
+    "plan_shots",
+    "render",
+    "render_clip",
+    "sample_clips",
+    "silhouettes",
+]
