@@ -21,48 +21,69 @@ Edges = Callable[[float], tuple[np.ndarray, np.ndarray]]
 
 
 class Brush:
-    """Paints convex polygons into a colour picture and, without blending, their part into another."""
+    """Collects shapes, then paints them into a colour picture and, without blending, into a part picture.
+
+    Shapes are kept as parameters until `flush`, which computes all outlines of a puppet at once.
+    """
 
     def __init__(self, colour: np.ndarray | None, parts: np.ndarray) -> None:
         self.colour = colour
         self.parts = parts
         self.part = 0
+        self._shapes: list[tuple[str, int, Colour, int]] = []
+        self._polygons: list[np.ndarray] = []
+        self._capsules: list[tuple[float, ...]] = []
+        self._ellipses: list[tuple[float, ...]] = []
 
     def polygon(self, points: np.ndarray, colour: Colour) -> None:
         """A convex polygon; points (n, 2) in samples."""
-        fixed = np.rint(points * _FIXED).astype(np.int32)
-        if self.colour is not None:
-            cv2.fillConvexPoly(self.colour, fixed, colour, cv2.LINE_AA, SHIFT)
-        if self.part:
-            cv2.fillConvexPoly(self.parts, fixed, self.part, cv2.LINE_8, SHIFT)
+        self._shapes.append(("polygon", len(self._polygons), colour, self.part))
+        self._polygons.append(points)
 
-    def ellipse(
-        self, centre: np.ndarray, rx: float, ry: float, colour: Colour, angle: float = 0.0
-    ) -> None:
-        """An ellipse with half axes in samples, turned by `angle` radians."""
-        points = _CIRCLE * (rx, ry)
-        if angle:
-            c, s = np.cos(angle), np.sin(angle)
-            points = points @ np.array([[c, s], [-s, c]])
-        self.polygon(centre + points, colour)
+    def ellipse(self, centre: np.ndarray, rx: float, ry: float, colour: Colour) -> None:
+        """An ellipse with half axes in samples."""
+        self._shapes.append(("ellipse", len(self._ellipses), colour, self.part))
+        self._ellipses.append((centre[0], centre[1], rx, ry))
 
     def capsule(
         self, start: np.ndarray, end: np.ndarray, w0: float, w1: float, colour: Colour
     ) -> None:
         """A limb: from `start` with half width w0 to `end` with half width w1, round at both ends."""
-        along = end - start
-        length = float(np.hypot(along[0], along[1]))
-        along = along / length if length > 1e-6 else np.array([0.0, 1.0])
-        across = np.array([-along[1], along[0]])
-        front = end + w1 * (_COS[:, None] * along + _SIN[:, None] * across)
-        back = start - w0 * (_COS[:, None] * along + _SIN[:, None] * across)
-        self.polygon(np.concatenate([front, back]), colour)
+        self._shapes.append(("capsule", len(self._capsules), colour, self.part))
+        self._capsules.append((start[0], start[1], end[0], end[1], w0, w1))
 
-    def line(self, start: np.ndarray, end: np.ndarray, colour: Colour, thickness: int) -> None:
-        """A thin line in the colour picture alone."""
-        if self.colour is not None:
-            a, b = np.rint(np.stack([start, end]) * _FIXED).astype(int).tolist()
-            cv2.line(self.colour, a, b, colour, thickness, cv2.LINE_AA, SHIFT)
+    def flush(self) -> None:
+        """Paints what was collected, in order."""
+        outlines = {
+            "polygon": [np.rint(p * _FIXED).astype(np.int32) for p in self._polygons],
+            "capsule": _capsule_outlines(self._capsules),
+            "ellipse": _ellipse_outlines(self._ellipses),
+        }
+        for kind, index, colour, part in self._shapes:
+            outline = outlines[kind][index]
+            if self.colour is not None:
+                cv2.fillConvexPoly(self.colour, outline, colour, cv2.LINE_AA, SHIFT)
+            if part:
+                cv2.fillConvexPoly(self.parts, outline, part, cv2.LINE_8, SHIFT)
+        for shapes in (self._shapes, self._polygons, self._capsules, self._ellipses):
+            shapes.clear()
+
+
+def _capsule_outlines(capsules: list[tuple[float, ...]]) -> np.ndarray:
+    table = np.asarray(capsules).reshape(-1, 6, 1)
+    start, end = table[:, 0:2].swapaxes(1, 2), table[:, 2:4].swapaxes(1, 2)
+    along = end - start
+    length = np.linalg.norm(along, axis=2, keepdims=True)
+    along = np.where(length > 1e-6, along / np.maximum(length, 1e-6), [0.0, 1.0])
+    across = np.stack([-along[..., 1], along[..., 0]], axis=2)
+    arc = _COS[:, None] * along + _SIN[:, None] * across
+    points = np.concatenate([end + table[:, 5:6] * arc, start - table[:, 4:5] * arc], axis=1)
+    return np.rint(points * _FIXED).astype(np.int32)
+
+
+def _ellipse_outlines(ellipses: list[tuple[float, ...]]) -> np.ndarray:
+    table = np.asarray(ellipses).reshape(-1, 1, 4)
+    return np.rint((table[..., :2] + _CIRCLE * table[..., 2:]) * _FIXED).astype(np.int32)
 
 
 def limb_edges(start: np.ndarray, end: np.ndarray, w0: float, w1: float) -> Edges:

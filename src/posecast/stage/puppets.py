@@ -12,9 +12,9 @@ from posecast.stage.looks import Colour, Look, shade
 
 TORSO, HEAD, R_UPPER, R_FORE, L_UPPER, L_FORE, R_THIGH, R_SHIN, L_THIGH, L_SHIN, SKIRT = range(11)
 PARTS = 11
-PART_POINTS: tuple[tuple[int, ...], ...] = (
+PART_POINTS = np.array([
     (b.NECK, b.PELVIS),
-    (b.HEAD,),
+    (b.HEAD, b.HEAD),
     (b.R_SHOULDER, b.R_ELBOW),
     (b.R_ELBOW, b.R_WRIST),
     (b.L_SHOULDER, b.L_ELBOW),
@@ -23,8 +23,9 @@ PART_POINTS: tuple[tuple[int, ...], ...] = (
     (b.R_KNEE, b.R_ANKLE),
     (b.L_HIP, b.L_KNEE),
     (b.L_KNEE, b.L_ANKLE),
-    (b.PELVIS,),
-)
+    (b.PELVIS, b.PELVIS),
+])  # fmt: skip
+"""The two points whose mean is a part's own depth."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def draw_puppet(brush: Brush, posed: Posed, first_part: int) -> None:
         if depth <= 0.02:
             _arm(brush, posed, shoulder, first_part + part)
     brush.part = 0
+    brush.flush()
 
 
 def _arm(brush: Brush, posed: Posed, shoulder: int, part: int) -> None:
@@ -278,8 +280,9 @@ def _face(brush: Brush, posed: Posed, facing: float, r: float) -> None:
             brush.ellipse(p[eye], 0.2 * r, 0.17 * r, (250, 250, 250))
             brush.ellipse(p[eye] + (0.06 * r * np.sin(posed.yaw), 0), 0.11 * r, 0.14 * r, look.eyes)
             if look.glasses:
-                brush.line(p[eye] - (0.28 * r, 0.22 * r), p[eye] + (0.28 * r, -0.22 * r), look.eyes, 1)
-                brush.line(p[eye] - (0.28 * r, -0.22 * r), p[eye] + (0.28 * r, 0.22 * r), look.eyes, 1)
+                for side in (-0.24 * r, 0.24 * r):
+                    start, end = p[eye] + (-0.28 * r, side), p[eye] + (0.28 * r, side)
+                    brush.capsule(start, end, 0.045 * r, 0.045 * r, look.eyes)
     if facing > -0.1:
         brush.ellipse(p[b.NOSE], 0.09 * r, 0.13 * r, shade(look.skin, 0.8))
         mouth = p[b.NOSE] + (-0.1 * r * np.sin(posed.yaw), 0.42 * r)

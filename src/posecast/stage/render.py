@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from posecast.stage import bodies as b
 from posecast.stage.bodies import hand_points
 from posecast.stage.brush import Brush
-from posecast.stage.puppets import PART_POINTS, PARTS, Posed, draw_puppet
+from posecast.stage.puppets import PART_POINTS, PARTS, TORSO, Posed, draw_puppet
 from posecast.stage.settings import StageSettings
 from posecast.stage.shots import MARGIN, Actor, ShotPlan, plan_shots
 from posecast.types import JOINT_COUNTS, Clip, PoseSequence
@@ -126,12 +126,11 @@ def _posed(plan: ShotPlan, actor: Actor, i: int) -> Posed:
 
 
 def _part_distances(plan: ShotPlan, i: int) -> Float[np.ndarray, " parts"]:
-    table = [BACKGROUND_DISTANCE]
+    tables = [np.array([BACKGROUND_DISTANCE])]
     for actor in plan.actors:
-        middle = actor.z[i][[b.NECK, b.PELVIS]].mean()
-        for points in PART_POINTS:
-            table.append(actor.distance[i] + RELIEF * (actor.z[i][list(points)].mean() - middle))
-    return np.asarray(table, np.float32)
+        own = actor.z[i][PART_POINTS].mean(axis=1)
+        tables.append(actor.distance[i] + RELIEF * (own - own[TORSO]))
+    return np.concatenate(tables).astype(np.float32)
 
 
 def _background_flow(plan: ShotPlan, i: int) -> Float[np.ndarray, "2 height width"]:
