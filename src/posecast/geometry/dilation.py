@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -32,7 +34,6 @@ from posecast.geometry.skeleton import (
 MIN_RADIUS = 2.0
 _MAX_THICKNESS = 32767  # cv2's own limit
 _HEAD = (NOSE, RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR)
-# Round the trunk in an order in which its outline does not cross itself when nobody is twisted.
 _TRUNK = (RIGHT_SHOULDER, LEFT_SHOULDER, LEFT_HIP, RIGHT_HIP)
 # Limbs that are not inside the head disc.
 _STROKES = tuple((a, b) for a, b in LIMBS if not (a in _HEAD and b in _HEAD))
@@ -43,15 +44,15 @@ def _hand_strokes(hand: slice, wrist: int) -> tuple[tuple[int, int], ...]:
     return ((wrist, hand.start), *edges)
 
 
-_BODY_EDGES = np.array(_STROKES)
-_WHOLE_EDGES = np.array(
-    [
-        *_STROKES,
-        *FOOT_EDGES,
-        *_hand_strokes(LEFT_HAND, LEFT_WRIST),
-        *_hand_strokes(RIGHT_HAND, RIGHT_WRIST),
-    ]
+_BODY_EDGES = _STROKES
+_WHOLE_EDGES = (
+    *_STROKES,
+    *FOOT_EDGES,
+    *_hand_strokes(LEFT_HAND, LEFT_WRIST),
+    *_hand_strokes(RIGHT_HAND, RIGHT_WRIST),
 )
+# The joints that strokes can join: of wholebody134 all but the face.
+_JOINED = frozenset(joint for edge in _WHOLE_EDGES for joint in edge)
 
 
 def dilation_radius(keypoints: Float[np.ndarray, "joints 3"], radius_fraction: float) -> float:
@@ -75,49 +76,43 @@ def dilation_maps(
     """
     maps = np.empty((len(keypoints), *size), dtype=np.uint8) if out is None else out
     maps[...] = 0
-    for canvas, person in zip(maps, keypoints, strict=True):
-        seen = present(person)
-        if seen.any():
-            radius = dilation_radius(person, radius_fraction)
-            points = np.where(seen[:, None], person[:, :2], 0.0).astype(np.float64)
-            _draw_character(canvas, points, seen, radius)
+    seen = present(keypoints)
+    positions = np.where(seen[..., None], keypoints[..., :2], 0.0).tolist()
+    for index in np.flatnonzero(seen.any(axis=1)).tolist():
+        radius = dilation_radius(keypoints[index], radius_fraction)
+        _draw_character(maps[index], positions[index], seen[index].tolist(), radius)
     return maps
 
 
 def _draw_character(
-    canvas: np.ndarray, points: np.ndarray, seen: np.ndarray, radius: float
+    canvas: np.ndarray, points: list[list[float]], there: list[bool], radius: float
 ) -> None:
-    whole = np.rint(points).astype(np.int32)
-    pixels = whole.tolist()
+    whole = [(round(x), round(y)) for x, y in points]
     disc = min(round(radius), _MAX_THICKNESS // 2)
-    edges = _BODY_EDGES if len(points) == 18 else _WHOLE_EDGES
-    used = edges[seen[edges].all(axis=1)]
-    for start, end in used.tolist():
-        cv2.line(canvas, pixels[start], pixels[end], 1, thickness=2 * disc + 1)
-    alone = seen.copy()
-    alone[used] = False
-    if len(points) > 18:
-        alone[FACE] = False
-    alone[list(_HEAD)] = False
-    for joint in np.flatnonzero(alone).tolist():
-        cv2.circle(canvas, pixels[joint], disc, 1, thickness=-1)
-    trunk = [joint for joint in _TRUNK if seen[joint]]
+    alone = set(_JOINED if len(points) > 18 else range(18)) - {*_HEAD}
+    for a, b in _BODY_EDGES if len(points) == 18 else _WHOLE_EDGES:
+        if there[a] and there[b]:
+            cv2.line(canvas, whole[a], whole[b], 1, thickness=2 * disc + 1)
+            alone -= {a, b}
+    for joint in alone:
+        if there[joint]:
+            cv2.circle(canvas, whole[joint], disc, 1, thickness=-1)
+    trunk = [whole[joint] for joint in _TRUNK if there[joint]]
+    if len(trunk) < 3 and there[NECK]:
+        trunk.append(whole[NECK])
     if len(trunk) > 2:
-        cv2.fillConvexPoly(canvas, cv2.convexHull(whole[trunk]), 1)
-    elif seen[NECK] and len(trunk) == 2 and seen[RIGHT_HIP] and seen[LEFT_HIP]:
-        cv2.fillConvexPoly(canvas, whole[[NECK, *trunk]], 1)
-    _draw_head(canvas, points, seen, radius)
-
-
-def _draw_head(canvas: np.ndarray, points: np.ndarray, seen: np.ndarray, radius: float) -> None:
-    head = points[list(_HEAD)][seen[list(_HEAD)]]
+        cv2.fillConvexPoly(canvas, cv2.convexHull(np.array(trunk, dtype=np.int32)), 1)
+    head = [points[joint] for joint in _HEAD if there[joint]]
     if len(points) > 18:
-        head = np.concatenate([head, points[FACE][seen[FACE]]])
-    if not len(head):
-        return
-    low, high = head.min(axis=0), head.max(axis=0)
-    centre = (low + high) / 2
+        head += [p for p, seen in zip(points[FACE], there[FACE], strict=True) if seen]
+    if head:
+        _draw_head(canvas, head, radius)
+
+
+def _draw_head(canvas: np.ndarray, head: list[list[float]], radius: float) -> None:
+    xs, ys = zip(*head, strict=True)
+    centre = ((min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2)
     # Half a stroke beyond the outermost point: ears and chin have flesh around them.
-    reach = float(np.hypot(*(head - centre).T).max()) + radius / 2
+    reach = max(math.dist(centre, point) for point in head) + radius / 2
     disc = min(round(max(radius, reach)), _MAX_THICKNESS // 2)
-    cv2.circle(canvas, np.rint(centre).astype(int).tolist(), disc, 1, thickness=-1)
+    cv2.circle(canvas, (round(centre[0]), round(centre[1])), disc, 1, thickness=-1)

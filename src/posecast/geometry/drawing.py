@@ -7,6 +7,7 @@ of DWPose's ``draw_bodypose``, ``draw_handpose`` and ``draw_facepose``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,6 @@ from posecast.geometry.skeleton import (
 
 _LIMB_BLEND = 0.6
 _BLENDED = tuple(tuple(int(_LIMB_BLEND * c) for c in colour) for colour in LIMB_COLOURS)
-_LIMB_ENDS = np.array(LIMBS)
 _HAND_DOT = (0, 0, 255)
 _FACE_DOT = (255, 255, 255)
 _FULL_SIZE = 256
@@ -79,43 +79,46 @@ def draw_poses(
     """
     canvas = np.zeros((*size, 3), dtype=np.uint8)
     strokes = Strokes.for_size(size)
+    seen = present(keypoints)
+    positions = np.where(seen[..., None], keypoints[..., :2], 0.0).tolist()
     for index in range(len(keypoints)) if order is None else order:
-        person = keypoints[index]
-        seen = present(person)
-        if not seen.any():
+        if not seen[index].any():
             continue
-        points = np.where(seen[:, None], person[:, :2], 0.0).astype(np.float64)
-        _draw_body(canvas, points[:18], seen[:18], strokes)
-        if len(person) > 18:
+        # Plain lists: 18 joints are too few for array arithmetic to pay.
+        points, there = positions[index], seen[index].tolist()
+        _draw_body(canvas, points, there, strokes)
+        if len(points) > 18:
             for hand in (LEFT_HAND, RIGHT_HAND):
-                _draw_hand(canvas, points[hand], seen[hand], strokes)
-            for x, y in points[FACE][seen[FACE]].astype(int).tolist():
-                cv2.circle(canvas, (x, y), strokes.face_dot, _FACE_DOT, thickness=-1)
+                _draw_hand(canvas, points[hand], there[hand], strokes)
+            for x, y in (p for p, seen_ in zip(points[FACE], there[FACE], strict=True) if seen_):
+                cv2.circle(canvas, (int(x), int(y)), strokes.face_dot, _FACE_DOT, thickness=-1)
     return canvas
 
 
-def _draw_body(canvas: np.ndarray, points: np.ndarray, seen: np.ndarray, strokes: Strokes) -> None:
-    first, second = points[_LIMB_ENDS[:, 0]], points[_LIMB_ENDS[:, 1]]
-    delta = first - second
-    # Truncations, not roundings, as in DWPose.
-    centres = ((first + second) / 2).astype(int).tolist()
-    half_lengths = (np.hypot(delta[:, 0], delta[:, 1]) / 2).astype(int).tolist()
-    angles = np.degrees(np.arctan2(delta[:, 1], delta[:, 0])).astype(int).tolist()
-    for limb in np.flatnonzero(seen[_LIMB_ENDS].all(axis=1)).tolist():
-        axes = (half_lengths[limb], strokes.limb)
-        ellipse = cv2.ellipse2Poly(centres[limb], axes, angles[limb], 0, 360, 1)
-        cv2.fillConvexPoly(canvas, ellipse, _BLENDED[limb])
-    whole = points.astype(int).tolist()
-    for joint in np.flatnonzero(seen).tolist():
-        cv2.circle(canvas, whole[joint], strokes.joint, JOINT_COLOURS[joint], thickness=-1)
+def _draw_body(
+    canvas: np.ndarray, points: list[list[float]], there: list[bool], strokes: Strokes
+) -> None:
+    for (a, b), colour in zip(LIMBS, _BLENDED, strict=True):
+        if there[a] and there[b]:
+            (x1, y1), (x2, y2) = points[a], points[b]
+            # Truncations, not roundings, as in DWPose.
+            centre = (int((x1 + x2) / 2), int((y1 + y2) / 2))
+            axes = (int(math.hypot(x1 - x2, y1 - y2) / 2), strokes.limb)
+            angle = int(math.degrees(math.atan2(y1 - y2, x1 - x2)))
+            ellipse = cv2.ellipse2Poly(centre, axes, angle, 0, 360, 1)
+            cv2.fillConvexPoly(canvas, ellipse, colour)
+    for (x, y), seen, colour in zip(points, there, JOINT_COLOURS, strict=False):
+        if seen:
+            cv2.circle(canvas, (int(x), int(y)), strokes.joint, colour, thickness=-1)
 
 
-def _draw_hand(canvas: np.ndarray, points: np.ndarray, seen: np.ndarray, strokes: Strokes) -> None:
-    if not seen.any():
-        return
-    whole = points.astype(int).tolist()
-    for (start, end), colour in zip(HAND_EDGES, HAND_COLOURS, strict=True):
-        if seen[start] and seen[end]:
-            cv2.line(canvas, whole[start], whole[end], colour, thickness=strokes.hand_line)
-    for joint in np.flatnonzero(seen).tolist():
-        cv2.circle(canvas, whole[joint], strokes.hand_dot, _HAND_DOT, thickness=-1)
+def _draw_hand(
+    canvas: np.ndarray, points: list[list[float]], there: list[bool], strokes: Strokes
+) -> None:
+    whole = [(int(x), int(y)) for x, y in points]
+    for (a, b), colour in zip(HAND_EDGES, HAND_COLOURS, strict=True):
+        if there[a] and there[b]:
+            cv2.line(canvas, whole[a], whole[b], colour, thickness=strokes.hand_line)
+    for point, seen in zip(whole, there, strict=True):
+        if seen:
+            cv2.circle(canvas, point, strokes.hand_dot, _HAND_DOT, thickness=-1)

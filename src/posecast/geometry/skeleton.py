@@ -8,6 +8,8 @@ hand 21 (METHOD "Poses"). An absent joint is ``(0, 0, 0)``.
 from __future__ import annotations
 
 import colorsys
+import math
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -89,12 +91,10 @@ _BODY25B_FEET = [19, 20, 21, 22, 23, 24]
 # openpose18 without its neck as indices into COCO's 17.
 _COCO17_BODY = [0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
 
-_STATURE_JOINTS = [0, 1, 2, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
-_LEG_CHAINS = np.array(
-    [
-        [NOSE, NECK, RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE],
-        [NOSE, NECK, LEFT_HIP, LEFT_KNEE, LEFT_ANKLE],
-    ]
+_STATURE_JOINTS = (0, 1, 2, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17)
+_LEG_CHAINS = (
+    (NOSE, NECK, RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE),
+    (NOSE, NECK, LEFT_HIP, LEFT_KNEE, LEFT_ANKLE),
 )
 
 
@@ -116,18 +116,19 @@ def skeleton_height(keypoints: Float[np.ndarray, "joints 3"]) -> float:
     not count, unless nothing else is present. 0 for nobody.
     """
     seen = present(keypoints)
-    points = keypoints[:, :2].astype(np.float64)
-    stature = points[_STATURE_JOINTS][seen[_STATURE_JOINTS]]
+    points = keypoints[:, :2].tolist()
+    there = seen.tolist()
+    stature = [points[joint] for joint in _STATURE_JOINTS if there[joint]]
     if len(stature) < 2:
-        stature = points[seen]
+        stature = keypoints[seen, :2].tolist()
     if len(stature) < 2:
         return 0.0
-    extent = float((stature.max(axis=0) - stature.min(axis=0)).max())
-    both = seen[_LEG_CHAINS[:, 1:]] & seen[_LEG_CHAINS[:, :-1]]
-    with np.errstate(invalid="ignore", over="ignore"):
-        bones = points[_LEG_CHAINS[:, 1:]] - points[_LEG_CHAINS[:, :-1]]
-        lengths = np.where(both, np.hypot(bones[..., 0], bones[..., 1]), 0.0)
-    return max(extent, float(lengths.sum(axis=1).max()))
+    sides = [max(side) - min(side) for side in zip(*stature, strict=True)]
+    chains = [
+        sum(math.dist(points[a], points[b]) for a, b in pairwise(chain) if there[a] and there[b])
+        for chain in _LEG_CHAINS
+    ]
+    return float(max(*sides, *chains))
 
 
 def neck_of(shoulders: Float[np.ndarray, "*people 2 3"]) -> Float[np.ndarray, "*people 3"]:

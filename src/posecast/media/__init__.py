@@ -1,0 +1,1 @@
+"""Reading and writing of images, videos and pose files."""

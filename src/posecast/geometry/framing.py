@@ -1,0 +1,99 @@
+"""From a picture to the model's size: resize to cover, then crop the centre (section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from PIL import Image
+
+_Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """The largest centred part of a source that has the target's shape, resized to it.
+
+    Sizes are (height, width). The resize is by one factor for both axes, exactly: what is cut from
+    the source is a box of whole shape and, in general, of fractional pixels.
+    """
+
+    source: _Size
+    target: _Size
+
+    def __post_init__(self) -> None:
+        if min(*self.source, *self.target) < 1:
+            raise ValueError(f"no framing from {self.source} to {self.target}")
+
+    @property
+    def scale(self) -> float:
+        """Target pixels per source pixel."""
+        return max(self.target[0] / self.source[0], self.target[1] / self.source[1])
+
+    @property
+    def offset(self) -> tuple[float, float]:
+        """Where the source's corner (x, y) lies in the target, in target pixels; never positive."""
+        return (
+            min(0.0, (self.target[1] - self.source[1] * self.scale) / 2),
+            min(0.0, (self.target[0] - self.source[0] * self.scale) / 2),
+        )
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """What is kept of the source: left, top, right, bottom, in source pixels."""
+        left, top = (max(0.0, -offset / self.scale) for offset in self.offset)
+        right = min(float(self.source[1]), left + self.target[1] / self.scale)
+        bottom = min(float(self.source[0]), top + self.target[0] / self.scale)
+        return left, top, right, bottom
+
+    def image(self, image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture at the target size, antialiased. Raises ValueError for another source."""
+        self._check(image.shape[:2])
+        if self.source == self.target:
+            return image.copy()
+        resized = Image.fromarray(image).resize(
+            (self.target[1], self.target[0]), Image.Resampling.LANCZOS, box=self.box
+        )
+        return np.asarray(resized).copy()
+
+    def keypoints(
+        self, keypoints: Float[np.ndarray, "*people 3"]
+    ) -> Float32[np.ndarray, "*people 3"]:
+        """Keypoints in target pixels. Confidence stays; so do points outside; ``(0, 0, 0)`` too.
+
+        A coordinate is the position of a pixel's centre: the first pixel is 0.
+        """
+        framed = keypoints.astype(np.float32)
+        positions = (keypoints[..., :2] + 0.5) * self.scale + self.offset - 0.5
+        framed[..., :2] = np.where(keypoints[..., 2:] > 0, positions, keypoints[..., :2])
+        return framed
+
+    def flow(self, flow: Float[np.ndarray, "2 height width"]) -> Float32[np.ndarray, "2 h w"]:
+        """A flow field at the target size; its vectors (pixels a frame) scale with the picture."""
+        self._check(flow.shape[1:])
+        size = (self.target[1], self.target[0])
+        channels = [
+            Image.fromarray(np.ascontiguousarray(channel, dtype=np.float32)).resize(
+                size, Image.Resampling.BILINEAR, box=self.box
+            )
+            for channel in flow
+        ]
+        return np.stack([np.asarray(c, dtype=np.float32) for c in channels]) * np.float32(
+            self.scale
+        )
+
+    def _check(self, size: tuple[int, ...]) -> None:
+        if tuple(size) != self.source:
+            raise ValueError(f"this framing is for sources of {self.source}, not {tuple(size)}")
+
+
+def default_size(model_size: _Size, reference_size: _Size) -> _Size:
+    """The model's own (height, width), turned to the reference's orientation.
+
+    A square reference, or a square model, leaves the model's size as it is.
+    """
+    height, width = reference_size
+    if (height - width) * (model_size[0] - model_size[1]) < 0:
+        return model_size[1], model_size[0]
+    return model_size
