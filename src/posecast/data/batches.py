@@ -1,0 +1,112 @@
+"""Samples with their condition maps, as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from posecast.data.samples import Sample
+from posecast.geometry.conditions import ConditionSettings, condition_maps
+from posecast.geometry.identity import identity_codes
+from posecast.types import ConditionMaps
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """Samples with their condition maps, as tensors. Images and maps at the training size.
+
+    `maps` holds the maps of the targets by guider name (``reference_pose`` has one frame);
+    `reference_maps` the reference's own ``pose`` and ``identity``, used by keyed reference attention.
+    """
+
+    reference: Float[Tensor, "batch 3 height width"]
+    frames: Float[Tensor, "batch frames 3 height width"]
+    maps: dict[str, Float[Tensor, "batch frames channels height width"]]
+    reference_maps: dict[str, Float[Tensor, "batch channels height width"]]
+    character_mask: Float[Tensor, "batch frames 1 height width"]
+
+    def to(self, device: torch.device | str) -> TrainingBatch:
+        """The same batch on a device."""
+        return replace(
+            self,
+            reference=self.reference.to(device),
+            frames=self.frames.to(device),
+            maps={name: value.to(device) for name, value in self.maps.items()},
+            reference_maps={name: value.to(device) for name, value in self.reference_maps.items()},
+            character_mask=self.character_mask.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How samples become a batch: which maps, and the random codes of the identity map."""
+
+    conditions: ConditionSettings = ConditionSettings()
+    guiders: tuple[str, ...] = ("pose", "flow", "depth_order", "reference_pose", "identity")
+    code_size: int = 8
+    """Dimensions of an identity code."""
+    identity_drop: float = 0.1
+    """How often the targets of a sample lose their identity map (the reference keeps its own)."""
+
+
+def assemble(
+    samples: Sequence[Sample], rng: np.random.Generator, settings: BatchSettings | None = None
+) -> TrainingBatch:
+    """Draw the condition maps of every sample and stack them.
+
+    Identity codes are fresh random directions for each sample, the same in reference and target.
+    Samples may differ in their number of characters, not in size or number of frames.
+    """
+    settings = settings or BatchSettings()
+    drawn = [_draw(sample, rng, settings) for sample in samples]
+    masks = [maps.characters.any(axis=1, keepdims=True) for maps in drawn]
+    target_maps: dict[str, Tensor] = {}
+    for name in settings.guiders:
+        target_maps[name] = torch.stack([_map(maps, name) for maps in drawn])
+    if "identity" in target_maps:
+        kept = rng.random(len(samples)) >= settings.identity_drop
+        target_maps["identity"] *= torch.from_numpy(kept).float().view(-1, 1, 1, 1, 1)
+    reference_maps = {"pose": torch.stack([torch.from_numpy(m.reference_pose) for m in drawn])}
+    if "identity" in settings.guiders:
+        identities = [m.reference_identity for m in drawn if m.reference_identity is not None]
+        reference_maps["identity"] = torch.from_numpy(np.stack(identities))
+    return TrainingBatch(
+        reference=images_to_tensor(np.stack([sample.reference for sample in samples])),
+        frames=images_to_tensor(np.stack([sample.frames for sample in samples])),
+        maps=target_maps,
+        reference_maps=reference_maps,
+        character_mask=torch.from_numpy(np.stack(masks)).float(),
+    )
+
+
+def images_to_tensor(images: UInt8[np.ndarray, "*batch h w 3"]) -> Float[Tensor, "*batch 3 h w"]:
+    """Bytes with channels last to floats in 0..1 with channels first."""
+    return torch.from_numpy(images).movedim(-1, -3).float().div_(255.0).contiguous()
+
+
+def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> ConditionMaps:
+    height, width = sample.frames.shape[1:3]
+    characters = len(sample.reference_keypoints)
+    # Drawn even when no guider asks for them, so that `without` changes no other random number.
+    codes = identity_codes(rng, characters, settings.code_size)
+    wanted = "identity" in settings.guiders
+    return condition_maps(
+        sample.keypoints,
+        sample.reference_keypoints,
+        sample.ranks,
+        (height, width),
+        background_flow=sample.background_flow,
+        reference_ranks=sample.reference_ranks,
+        codes=codes if wanted else None,
+        settings=settings.conditions,
+    )
+
+
+def _map(maps: ConditionMaps, name: str) -> Float[Tensor, "frames channels height width"]:
+    value = maps.reference_pose[None] if name == "reference_pose" else getattr(maps, name)
+    return torch.from_numpy(np.ascontiguousarray(value))

@@ -1,0 +1,36 @@
+"""What training learns from: a `Sample`, arrays of one reference and its targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One reference image and target frames of the same characters in the same place.
+
+    Keypoints are ``x y confidence`` in pixels of the frames; rank 0 is the front, -1 none.
+    """
+
+    reference: UInt8[np.ndarray, "height width 3"]
+    reference_keypoints: Float32[np.ndarray, "characters joints 3"]
+    reference_ranks: Int64[np.ndarray, " characters"]
+    frames: UInt8[np.ndarray, "frames height width 3"]
+    keypoints: Float32[np.ndarray, "characters frames joints 3"]
+    ranks: Int64[np.ndarray, "frames characters"]
+    background_flow: Float32[np.ndarray, "frames 2 height width"] | None = None
+    """Motion of the background from the previous frame of the video, pixels a frame."""
+    character_ids: UInt8[np.ndarray, "frames height width"] | None = None
+    """Who is seen at each pixel of the targets, where known: 0 the background, j + 1 character j."""
+
+
+class Source(Protocol):
+    """Samples as a pure function of an index: any number of workers, and a resume, see the same."""
+
+    def sample(self, index: int) -> Sample:
+        """The sample of an index (any non-negative integer)."""
+        ...

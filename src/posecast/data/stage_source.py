@@ -1,0 +1,60 @@
+"""Samples rendered on the fly by the procedural stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from posecast.data.samples import Sample
+from posecast.stage import StageSettings, plan_shots, render
+
+Kind = Literal["images", "clips"]
+
+
+@dataclass(frozen=True)
+class StageSource:
+    """A new scene for every index; the reference comes from another shot of it `misaligned` often.
+
+    ``images``: targets at random times of a shot. ``clips``: consecutive frames. Without misaligned
+    references (another arrangement of the same characters in the same place) a network learns to
+    copy by position and never needs the reference's pose.
+    """
+
+    settings: StageSettings
+    frames: int = 4
+    kind: Kind = "images"
+    misaligned: float = 0.7
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.settings.frames < self.frames:
+            raise ValueError(f"a shot of {self.settings.frames} frames holds no {self.frames} targets")
+
+    def sample(self, index: int) -> Sample:
+        """The sample of an index: a pure function of it, the settings and the seed."""
+        rng = np.random.default_rng((self.seed, index))
+        scene = int(rng.integers(2**62))
+        misaligned = bool(rng.random() < self.misaligned)
+        times = self._times(rng)
+        plans = plan_shots(scene, self.settings, shots=2 if misaligned else 1)
+        reference_time = int(rng.integers(self.settings.frames))
+        reference = render(plans[0], frames=[reference_time])
+        targets = render(plans[-1], frames=times)
+        return Sample(
+            reference=reference.frames[0],
+            reference_keypoints=reference.poses.keypoints[:, 0],
+            reference_ranks=reference.ranks[0],
+            frames=targets.frames,
+            keypoints=targets.poses.keypoints,
+            ranks=targets.ranks,
+            background_flow=targets.background_flow,
+            character_ids=targets.character_ids,
+        )
+
+    def _times(self, rng: np.random.Generator) -> list[int]:
+        if self.kind == "clips":
+            start = int(rng.integers(self.settings.frames - self.frames + 1))
+            return list(range(start, start + self.frames))
+        return sorted(int(t) for t in rng.choice(self.settings.frames, self.frames, replace=False))

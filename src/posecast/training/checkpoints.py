@@ -1,0 +1,132 @@
+"""Checkpoints: whole or not at all, safetensors and JSON only, equal bit for bit when resumed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from posecast.errors import InputError
+from posecast.media.atomic import whole_folder
+from posecast.training.ema import WeightAverage
+
+STATE_FILE = "training_state.safetensors"
+PROGRESS_FILE = "progress.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands."""
+
+    step: int
+    """Steps done."""
+    seconds: float
+    """Time spent on them."""
+    processes: int
+
+
+def state_tensors(
+    module: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
+) -> dict[str, Tensor]:
+    """Everything that a resumed run needs beside the step: weights, their mean, the moments."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in average.live.items():
+        tensors[f"weights/{name}"] = parameter.detach()
+        tensors[f"mean/{name}"] = average.mean[name]
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer.{key}/{name}"] = value
+    tensors |= {f"buffer/{name}": value for name, value in module.named_buffers()}
+    return {name: value.cpu().contiguous() for name, value in tensors.items()}
+
+
+def load_state(
+    folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
+) -> Progress:
+    """Put a checkpoint's state in place.
+
+    Raises `InputError` where the checkpoint is of another model or not readable.
+    """
+    tensors = _read_state(folder / STATE_FILE)
+    live = average.live
+    missing = [name for name in live if f"weights/{name}" not in tensors]
+    if missing:
+        raise InputError.at(folder, f"is of another model: it has no weights for {missing[0]}")
+    for name, parameter in live.items():
+        saved = tensors[f"weights/{name}"]
+        if saved.shape != parameter.shape:
+            raise InputError.at(
+                folder,
+                f"is of another model: {name} is {tuple(saved.shape)}, expected "
+                f"{tuple(parameter.shape)}",
+            )
+        parameter.data.copy_(saved)
+    average.load({name: tensors[f"mean/{name}"] for name in live})
+    for name, buffer in module.named_buffers():
+        buffer.copy_(tensors[f"buffer/{name}"])
+    for key, value in tensors.items():
+        kind, name = key.split("/", 1)
+        if kind.startswith("optimizer."):
+            parameter = live[name]
+            field = kind.removeprefix("optimizer.")
+            # Adam counts its steps on the CPU, or on the device when fused: where the weights are.
+            optimizer.state[parameter][field] = value.to(parameter.device)
+    return read_progress(folder)
+
+
+def save_checkpoint(
+    folder: Path,
+    progress: Progress,
+    tensors: dict[str, Tensor],
+    save_model: Callable[[Path], None],
+    save_config: Callable[[Path], None],
+) -> None:
+    """Write one checkpoint: the model folder with the averaged weights, and the training state."""
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with whole_folder(folder) as draft:
+        (draft / "model").mkdir()
+        save_model(draft / "model")
+        save_config(draft / "config.yaml")
+        save_file(tensors, draft / STATE_FILE)
+        (draft / PROGRESS_FILE).write_text(json.dumps(vars(progress)), encoding="utf-8")
+
+
+def checkpoint_folder(output: Path, step: int) -> Path:
+    """Where the checkpoint after `step` steps lies."""
+    return output / "checkpoints" / f"step-{step:08d}"
+
+
+def checkpoints(output: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    found = (output / "checkpoints").glob("step-*/" + PROGRESS_FILE)
+    return sorted(path.parent for path in found)
+
+
+def remove_old(output: Path, keep: int) -> None:
+    """Remove all but the newest `keep` checkpoints."""
+    for folder in checkpoints(output)[: -max(1, keep)]:
+        shutil.rmtree(folder)
+
+
+def read_progress(folder: Path) -> Progress:
+    """Where the run of a checkpoint stands. Raises `InputError` on anything unexpected."""
+    path = folder / PROGRESS_FILE
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Progress(**content)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError.at(path, f"not a checkpoint's progress: {error}") from None
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises its own type for a cut or foreign file
+        raise InputError.at(path, f"not readable as safetensors: {error}") from None

@@ -1,0 +1,193 @@
+"""What a training run is: one YAML file, one frozen value."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from posecast.geometry.conditions import ConditionSettings
+from posecast.stage import StageSettings
+from posecast.training.reader import build, read_yaml
+
+GUIDERS = ("pose", "flow", "depth_order", "reference_pose", "identity")
+"""Guider names in the order of `posecast.models` (identity is our extension)."""
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which model a run starts from, the most specific first.
+
+    `init`: a model folder whose weights are taken (parts that it lacks are new). `autoencoder`: a
+    trained autoencoder's folder, put in place of the preset's. `parts`: a folder for each part,
+    diffusers layout (`unet: sd15/unet`, ...), as the paper's stages start from public weights.
+    """
+
+    preset: str = "embedded"
+    overrides: dict[str, Any] = field(default_factory=dict)
+    """Settings of the preset's config to replace, nested as it is."""
+    init: Path | None = None
+    autoencoder: Path | None = None
+    parts: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where samples come from: rendered on the fly by the stage, or a dataset folder."""
+
+    stage: StageSettings | None = None
+    dataset: Path | None = None
+    size: tuple[int, int] | None = None
+    """Height and width of a dataset's samples: resized to cover, centre-cropped."""
+    misaligned: float = 0.7
+    """How often the reference comes from another shot of the same characters and place."""
+    workers: int = 0
+    """Processes that prepare batches; 0 prepares them in the training process."""
+    conditions: ConditionSettings = field(default_factory=ConditionSettings)
+
+    def __post_init__(self) -> None:
+        if (self.stage is None) == (self.dataset is None):
+            raise ValueError("expected either stage or dataset, one of the two")
+
+
+@dataclass(frozen=True)
+class BatchShape:
+    """What one process sees in a step."""
+
+    references: int = 2
+    frames: int = 4
+    accumulate: int = 1
+    """Batches whose gradients are summed to one step."""
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """AdamW; the rate warms up, stays, then falls linearly to `final` of itself."""
+
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    epsilon: float = 1e-8
+    weight_decay: float = 0.01
+    warmup_steps: int = 50
+    decay_from: float = 0.5
+    """Share of the steps after which the rate falls."""
+    final: float = 0.03
+    clip_norm: float = 1.0
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of a step (from 0): a pure function, so a resume needs no state."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        start = self.decay_from * steps
+        fallen = max(0.0, (step - start) / max(1.0, steps - start))
+        return self.learning_rate * warm * (1.0 - (1.0 - self.final) * fallen)
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """The diffusion loss (eq. 11 with field practice around it, as settings)."""
+
+    timestep_power: float = 0.5
+    """t = 1000 u^power with u uniform: below 1 it leans to high noise; 1 is uniform."""
+    character_weight: float = 3.0
+    """Weight of the loss inside the characters' dilation maps (1 outside)."""
+    min_snr_gamma: float | None = None
+    noise_offset: float = 0.0
+    shared_noise: float = 0.0
+    """Share of the noise's variance that all frames of a clip have in common."""
+    reference_drop: float = 0.1
+    """How often a sample sees no reference, for classifier-free guidance."""
+    identity_drop: float = 0.1
+
+
+@dataclass(frozen=True)
+class ReconstructionSettings:
+    """The autoencoder's loss: L1 in [-1, 1]."""
+
+    character_weight: float = 1.0
+    latent_noise: float = 0.05
+
+
+@dataclass(frozen=True)
+class CheckpointSettings:
+    """When to write, how many to keep."""
+
+    every_steps: int = 1000
+    every_minutes: float | None = None
+    keep: int = 2
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """Held-out samples, the same every time, with the averaged weights."""
+
+    every_steps: int = 1000
+    samples: int = 4
+    sampling_steps: int = 8
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One run. Paths are relative to the folder the command is called in."""
+
+    stage: Literal["autoencoder", "images", "clips"]
+    output: Path
+    steps: int
+    data: DataSettings
+    model: ModelSettings = field(default_factory=ModelSettings)
+    without: tuple[str, ...] = ()
+    """Guiders to train without: the paper's ablation (table 4)."""
+    frozen: tuple[str, ...] = ("vae", "image_encoder")
+    batch: BatchShape = field(default_factory=BatchShape)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    ema: float = 0.998
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
+    precision: Literal["no", "bf16"] = "no"
+    gradient_checkpointing: bool = False
+    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+    max_minutes: float | None = None
+    """Stop and checkpoint after this long. The learning rate follows `steps` alone."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.without:
+            if name not in GUIDERS:
+                raise ValueError(
+                    f"without: no guider is called {name!r}; expected some of {', '.join(GUIDERS)}"
+                )
+        if self.steps < 1 or self.batch.references < 1 or self.batch.frames < 1:
+            raise ValueError("steps, batch.references and batch.frames must be at least 1")
+
+
+def read_config(path: str | Path) -> TrainingConfig:
+    """The run described by a YAML file.
+
+    Raises `InputError`: no such file, no YAML, an unknown key, a value of another type.
+    """
+    path = Path(path)
+    return build(TrainingConfig, read_yaml(path), path)
+
+
+def write_config(config: TrainingConfig, path: Path) -> None:
+    """Every setting with its value, readable again by `read_config`."""
+    path.write_text(yaml.safe_dump(_plain(config), sort_keys=False), encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def changed_keys(before: TrainingConfig, after: TrainingConfig) -> list[str]:
+    """Names of the settings at the top in which two runs differ."""
+    names = [f.name for f in dataclasses.fields(TrainingConfig)]
+    return [name for name in names if getattr(before, name) != getattr(after, name)]

@@ -1,0 +1,73 @@
+"""Curves: a JSON line now and then always, TensorBoard's files where it is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+
+class RunLog:
+    """Writes ``log.jsonl`` (one object a line, with ``step``) and TensorBoard files beside it."""
+
+    def __init__(self, output: Path, start: int = 0) -> None:
+        output.mkdir(parents=True, exist_ok=True)
+        self.path = output / "log.jsonl"
+        _forget_after(self.path, start)
+        self._file = self.path.open("a", encoding="utf-8")
+        self._board = _tensorboard(output / "tensorboard", start)
+
+    @property
+    def has_tensorboard(self) -> bool:
+        """Whether TensorBoard files are written too."""
+        return self._board is not None
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """One point of each curve."""
+        rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
+        self._file.write(json.dumps({"step": step, **rounded}) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+
+    def picture(self, step: int, name: str, image: UInt8[np.ndarray, "h w 3"]) -> None:
+        """A picture for TensorBoard."""
+        if self._board is not None:
+            self._board.add_image(name, image, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _tensorboard(folder: Path, start: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=start or None)
+
+
+def _forget_after(path: Path, start: int) -> None:
+    """Drop the lines of steps that a resumed run will do again."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if _step(line) <= start]
+    draft = path.with_suffix(".draft")
+    draft.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    os.replace(draft, path)
+
+
+def _step(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # cut in the middle: it belongs to no step

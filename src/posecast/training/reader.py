@@ -1,0 +1,152 @@
+"""A strict reader: YAML to frozen dataclasses; what is unknown or of another type is named."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from posecast.errors import InputError
+
+T = TypeVar("T")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping at the top of a YAML file.
+
+    Raises `InputError` where the file is missing, is no YAML or holds no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError.at(path, "no such file") from None
+    except IsADirectoryError:
+        raise InputError.at(path, "is a folder; expected a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        place = f"line {where.line + 1}" if where else None
+        problem = getattr(error, "problem", None) or "not text"
+        raise InputError.at(path, f"not readable as YAML: {problem}", place) from None
+    if not isinstance(content, dict):
+        raise InputError.at(path, f"expected a mapping of settings, got {_name(content)}")
+    return content
+
+
+def build(cls: type[T], content: Any, path: str | Path, place: str = "") -> T:
+    """A dataclass from a mapping; nested dataclasses from nested mappings.
+
+    Raises `InputError` that names the file, the key and what was expected there.
+    """
+    if not isinstance(content, dict):
+        raise InputError.at(path, f"expected a mapping, got {_name(content)}", place or None)
+    hints = get_type_hints(cls)
+    known = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+    for key in content:
+        if key not in known:
+            raise InputError.at(
+                path, f"unknown key; expected one of {', '.join(known)}", _join(place, key)
+            )
+    values = {
+        key: convert(hints[key], value, path, _join(place, key)) for key, value in content.items()
+    }
+    try:
+        return cls(**values)
+    except TypeError:
+        missing = [
+            field.name
+            for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+            if field.init
+            and field.name not in content
+            and field.default is dataclasses.MISSING
+            and field.default_factory is dataclasses.MISSING
+        ]
+        raise InputError.at(path, f"missing {', '.join(missing)}", place or None) from None
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError.at(path, str(error), place or None) from None
+
+
+def convert(hint: Any, value: Any, path: str | Path, place: str) -> Any:
+    """A YAML value as the annotated type, or an `InputError` that names both."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_union(hint, value, path, place)
+    if origin is Literal:
+        if value not in get_args(hint):
+            allowed = ", ".join(str(choice) for choice in get_args(hint))
+            raise InputError.at(path, f"expected one of {allowed}, got {value!r}", place)
+        return value
+    if origin is tuple:
+        return _convert_tuple(get_args(hint), value, path, place)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise InputError.at(path, f"expected a mapping, got {_name(value)}", place)
+        item = get_args(hint)[1]
+        return {key: convert(item, inner, path, _join(place, key)) for key, inner in value.items()}
+    if hint is Any:
+        return value
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return build(hint, value, path, place)
+    if hint is float:
+        return _convert_number(value, path, place)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if type(value) is not hint:
+        raise InputError.at(path, f"expected {_type_name(hint)}, got {_name(value)}", place)
+    return value
+
+
+def _convert_union(hint: Any, value: Any, path: str | Path, place: str) -> Any:
+    choices = get_args(hint)
+    if value is None and type(None) in choices:
+        return None
+    rest = [choice for choice in choices if choice is not type(None)]
+    for choice in rest[:-1]:
+        try:
+            return convert(choice, value, path, place)
+        except InputError:
+            continue
+    return convert(rest[-1], value, path, place)
+
+
+def _convert_tuple(args: tuple[Any, ...], value: Any, path: str | Path, place: str) -> Any:
+    if not isinstance(value, list | tuple):
+        raise InputError.at(path, f"expected a list, got {_name(value)}", place)
+    if len(args) == 2 and args[1] is Ellipsis:
+        args = (args[0],) * len(value)
+    if len(args) != len(value):
+        raise InputError.at(path, f"expected {len(args)} entries, got {len(value)}", place)
+    pairs = enumerate(zip(args, value, strict=True))
+    return tuple(convert(item, inner, path, f"{place}[{i}]") for i, (item, inner) in pairs)
+
+
+def _convert_number(value: Any, path: str | Path, place: str) -> float:
+    if isinstance(value, str):
+        # YAML 1.1 reads `1e-3` as text: it wants `1.0e-3`. People write the former.
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError.at(path, f"expected a number, got {_name(value)}", place)
+    return float(value)
+
+
+def _join(place: str, key: Any) -> str:
+    return f"{place}.{key}" if place else str(key)
+
+
+def _type_name(hint: Any) -> str:
+    names = {int: "a whole number", bool: "true or false", str: "text", Path: "a path"}
+    return names.get(hint, str(hint))
+
+
+def _name(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    names = {dict: "a mapping", list: "a list"}
+    return names.get(type(value), repr(value))
