@@ -2,10 +2,17 @@ from __future__ import annotations
 
 import inspect
 
+import cv2
 import numpy as np
 import pytest
 
-from posecast.evaluation.stability import background_change, change_curve, seam, window_borders
+from posecast.evaluation.stability import (
+    background_change,
+    change_curve,
+    seam,
+    still_region,
+    window_borders,
+)
 
 
 def _still(frames: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +55,23 @@ def test_only_pixels_that_are_background_in_both_frames_count():
     clip = np.zeros((2, 1, 3, 3), np.uint8)
     clip[1] = [[10, 10, 10], [90, 90, 90], [60, 60, 60]]
     ids = np.array([[[0, 1, 0]], [[0, 0, 2]]], np.uint8)
-    assert background_change(clip, ids) == 10.0
+    assert background_change(clip, ids, margin=0) == 10.0
+
+
+def test_edges_that_move_with_a_character_are_not_background():
+    clip, ids = _still()
+    blurred = np.stack([cv2.GaussianBlur(frame, (3, 3), 0) for frame in clip])
+    assert background_change(blurred, ids, margin=0) > 0.1
+    assert background_change(blurred, ids) == 0.0
+
+
+def test_margin_is_a_disc_of_its_radius():
+    ids = np.zeros((1, 9, 9), np.uint8)
+    ids[0, 4, 4] = 3
+    away = still_region(ids, margin=2)[0]
+    assert not away[4, 2]
+    assert away[4, 1]
+    assert away[2, 2]
 
 
 def test_nothing_to_compare_says_nothing():

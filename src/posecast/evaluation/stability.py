@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
+
+EDGE_MARGIN = 2
+"""Pixels around characters that are not background: anti-aliased edges move with the character."""
 
 
 def change_curve(
@@ -33,16 +37,28 @@ def change_curve(
     return changes
 
 
+def still_region(
+    character_ids: UInt8[np.ndarray, "frames height width"], margin: int = EDGE_MARGIN
+) -> Bool[np.ndarray, "frames height width"]:
+    """Pixels more than ``margin`` pixels away from every character of the truth."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    region = np.empty(character_ids.shape, bool)
+    for i, ids in enumerate(character_ids):
+        region[i] = cv2.dilate((ids > 0).astype(np.uint8), kernel) == 0
+    return region
+
+
 def background_change(
     frames: UInt8[np.ndarray, "frames height width 3"],
     character_ids: UInt8[np.ndarray, "frames height width"],
+    margin: int = EDGE_MARGIN,
 ) -> float:
-    """Mean over the clip of `change_curve` outside the truth's characters: 0 is a still background.
+    """Mean over the clip of `change_curve` in the `still_region`: 0 is a still background.
 
     Meant for still cameras: a moving one changes the background rightly. NaN where there is nothing
     to compare (a single frame, or no background pixel in two frames in a row).
     """
-    changes = change_curve(frames, character_ids == 0)
+    changes = change_curve(frames, still_region(character_ids, margin))
     known = changes[~np.isnan(changes)]
     return float(known.mean()) if known.size else float("nan")
 
