@@ -85,7 +85,8 @@ def make_environment() -> list[str]:
     if subprocess.run([*own_pip, "--version"], capture_output=True).returncode == 0:
         return own_pip
     if has_ensurepip:
-        subprocess.run([PYTHON, "-m", "ensurepip"], check=True, stdout=subprocess.DEVNULL)
+        ensurepip = [PYTHON, "-m", "ensurepip", "--default-pip"]
+        subprocess.run(ensurepip, check=True, stdout=subprocess.DEVNULL)
         return own_pip
     return [sys.executable, "-m", "pip", "--python", str(PYTHON)]
 

@@ -13,6 +13,6 @@ class InputError(ValueError):
 
     @classmethod
     def at(cls, path: str | Path, problem: str, place: str | None = None) -> InputError:
-        """An error about a place in a file: ``poses.json: people[2]: expected 54 numbers, got 51``."""
+        """An error at a place in a file: ``poses.json: people[2]: expected 54 numbers, got 51``."""
         where = f"{path}: {place}" if place else f"{path}"
         return cls(f"{where}: {problem}")

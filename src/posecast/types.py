@@ -20,10 +20,10 @@ JOINT_COUNTS: dict[str, int] = {"openpose18": 18, "wholebody134": 134}
 class PoseSequence:
     """The tracks of one clip: every frame holds the same characters in the same order.
 
-    An absent joint is ``(0, 0, 0)``; a character missing from a frame is all-absent, never a dropped
-    row. ``openpose18`` is the body in OpenPose-18 order; ``wholebody134`` appends 6 foot points
-    (L big toe, L small toe, L heel, R big toe, R small toe, R heel), 68 face points, 21 points of the
-    left hand and 21 of the right.
+    An absent joint is ``(0, 0, 0)``; a character missing from a frame is all-absent, never a
+    dropped row. ``openpose18`` is the body in OpenPose-18 order; ``wholebody134`` appends 6 foot
+    points (L big toe, L small toe, L heel, R big toe, R small toe, R heel), 68 face points, 21
+    points of the left hand and 21 of the right.
     """
 
     keypoints: Float32[np.ndarray, "characters frames joints 3"]
@@ -45,10 +45,12 @@ class PoseSequence:
 
     @property
     def num_characters(self) -> int:
+        """How many characters the clip holds, present in a frame or not."""
         return self.keypoints.shape[0]
 
     @property
     def num_frames(self) -> int:
+        """How many frames the clip holds."""
         return self.keypoints.shape[1]
 
     def with_keypoints(self, keypoints: np.ndarray) -> PoseSequence:
@@ -64,7 +66,7 @@ class Clip:
     poses: PoseSequence
     ranks: Int64[np.ndarray, "frames characters"]
     background_flow: Float32[np.ndarray, "frames 2 height width"] | None = None
-    """Motion of the background from the previous frame to this one, pixels a frame; the first is 0."""
+    """Motion of the background since the previous frame, pixels a frame; the first frame's is 0."""
     depth: Float32[np.ndarray, "frames height width"] | None = None
     """Distance from the camera (far is large), where it is known exactly."""
     character_ids: UInt8[np.ndarray, "frames height width"] | None = None
