@@ -1,10 +1,11 @@
 """A small space-to-depth autoencoder: the embedded preset's stand-in for `AutoencoderKL`.
 
-`AutoencoderKL` spends most of its arithmetic at full resolution. Here space-to-depth brings the image
-to a quarter of its size before the first convolution, so that a CPU trains it in half an hour. There
-is no KL term: latents have zero mean and unit variance per channel by running statistics, so their
-scaling factor is 1, and a little noise during training makes the decoder forgive what a denoiser
-leaves. Same role, same sizes (8x down), other arithmetic; the `sd15` preset uses `AutoencoderKL`.
+`AutoencoderKL` spends most of its arithmetic at full resolution. Here space-to-depth brings the
+image to a quarter of its size before the first convolution, so that a CPU trains it in half an
+hour. There is no KL term: latents have zero mean and unit variance per channel by running
+statistics, so their scaling factor is 1, and a little noise during training makes the decoder
+forgive what a denoiser leaves. Same role, same sizes (8x down), other arithmetic; the `sd15` preset
+uses `AutoencoderKL`.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ class ResidualBlock(nn.Module):
 class PatchAutoencoder(ModelMixin, ConfigMixin):
     """Images in [-1, 1] to latents an eighth of their size and back.
 
-    `encoder_widths` and `decoder_widths` are the widths at a quarter and at an eighth of the image's
-    size, `*_blocks` the residual blocks there. `refine_width` is the width of a last residual
-    convolution pair at full resolution (0: none), which hides the seams between patches.
+    `encoder_widths` and `decoder_widths` are the widths at a quarter and at an eighth of the
+    image's size, `*_blocks` the residual blocks there. `refine_width` is the width of a last
+    residual convolution pair at full resolution (0: none), which hides the seams between patches.
     """
 
     @register_to_config
@@ -99,7 +100,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
             nn.init.zeros_(self.refine[2].weight)
             nn.init.zeros_(self.refine[2].bias)
 
-    def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c H/8 W/8"]:
+    def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c H//8 W//8"]:
         """Images in [-1, 1] (H and W multiples of 8) to latents of zero mean, unit variance.
 
         In training mode this normalises by the batch's own statistics and updates the running ones;

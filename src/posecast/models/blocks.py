@@ -1,0 +1,168 @@
+"""The U-Net's down, middle and up blocks: residual block, spatial transformer, motion module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from diffusers.models.resnet import Downsample2D, ResnetBlock2D, Upsample2D
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from posecast.models.attention import Context, SpatialTransformer
+from posecast.models.motion import MotionModule, MotionSettings
+
+Features = Float[Tensor, "bf d h w"]
+Output = Float[Tensor, "bf out h_out w_out"]
+
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """What all blocks of one U-Net share."""
+
+    time_dim: int
+    context_dim: int
+    groups: int
+    num_heads: int | None
+    head_dim: int | None
+    keys: int
+    ff_mult: int
+    motion: MotionSettings | None
+
+    def heads(self, width: int) -> int:
+        """Heads at a width: a fixed number (SD1.5), or as many as `head_dim` gives."""
+        return self.num_heads if self.num_heads is not None else width // (self.head_dim or width)
+
+    def resnet(self, width_in: int, width: int) -> ResnetBlock2D:
+        """A residual block with the time embedding, norms per frame, eps 1e-5."""
+        return ResnetBlock2D(
+            in_channels=width_in,
+            out_channels=width,
+            temb_channels=self.time_dim,
+            groups=self.groups,
+            eps=1e-5,
+        )
+
+    def transformer(self, width: int, level: int, path: str) -> SpatialTransformer:
+        """A spatial transformer at a level of the U-Net."""
+        return SpatialTransformer(
+            width, self.heads(width), self.context_dim, self.groups, level, path, self.keys,
+            self.ff_mult,
+        )  # fmt: skip
+
+    def motion_modules(self, width: int, count: int) -> nn.ModuleList | None:
+        """`count` motion modules, or None in a U-Net of images."""
+        if self.motion is None:
+            return None
+        return nn.ModuleList([MotionModule(width, self.motion) for _ in range(count)])
+
+
+class _Block(nn.Module):
+    """Layers of residual block, transformer (some levels) and motion module (some nets)."""
+
+    resnets: nn.ModuleList
+    attentions: nn.ModuleList | None
+    motion_modules: nn.ModuleList | None
+
+    def _layers(
+        self, settings: BlockSettings, width: int, count: int, level: int, path: str | None
+    ) -> None:
+        self.attentions = None
+        if path is not None:
+            self.attentions = nn.ModuleList(
+                [settings.transformer(width, level, f"{path}.attentions.{j}") for j in range(count)]
+            )
+        self.motion_modules = settings.motion_modules(width, count)
+
+    def _layer(self, j: int, x: Features, context: Context) -> Output:
+        x = self.resnets[j](x, context.time)
+        if self.attentions is not None:
+            x = self.attentions[j](x, context)
+        if self.motion_modules is not None:
+            x = self.motion_modules[j](x, context.frames)
+        return x
+
+
+class DownBlock(_Block):
+    """Layers at one level, then a halving (not at the last level)."""
+
+    def __init__(
+        self,
+        settings: BlockSettings,
+        width_in: int,
+        width: int,
+        layers: int,
+        level: int,
+        attention: bool,
+        halve: bool,
+    ) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(
+            [settings.resnet(width if j else width_in, width) for j in range(layers)]
+        )
+        path = f"down_blocks.{level}" if attention else None
+        self._layers(settings, width, layers, level, path)
+        self.downsamplers = (
+            nn.ModuleList([Downsample2D(width, use_conv=True, name="op")]) if halve else None
+        )
+
+    def forward(self, x: Features, context: Context) -> tuple[Output, list[Tensor]]:
+        """The block's output and what the up blocks will want of it."""
+        skips = []
+        for j in range(len(self.resnets)):
+            x = self._layer(j, x, context)
+            skips.append(x)
+        if self.downsamplers is not None:
+            x = self.downsamplers[0](x)
+            skips.append(x)
+        return x, skips
+
+
+class MiddleBlock(nn.Module):
+    """Residual block, transformer, motion module, residual block."""
+
+    def __init__(self, settings: BlockSettings, width: int, level: int) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList([settings.resnet(width, width) for _ in range(2)])
+        path = "mid_block.attentions.0"
+        self.attentions = nn.ModuleList([settings.transformer(width, level, path)])
+        self.motion_modules = settings.motion_modules(width, 1)
+
+    def forward(self, x: Features, context: Context) -> Features:
+        """Features at the lowest level."""
+        x = self.attentions[0](self.resnets[0](x, context.time), context)
+        if self.motion_modules is not None:
+            x = self.motion_modules[0](x, context.frames)
+        return self.resnets[1](x, context.time)
+
+
+class UpBlock(_Block):
+    """Layers at one level, each joined with a skip, then an enlargement (not at the first)."""
+
+    def __init__(
+        self,
+        settings: BlockSettings,
+        width_in: int,
+        width: int,
+        skip_widths: list[int],
+        level: int,
+        path: str | None,
+        enlarge: bool,
+    ) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(
+            [
+                settings.resnet((width if j else width_in) + skip, width)
+                for j, skip in enumerate(skip_widths)
+            ]
+        )
+        self._layers(settings, width, len(skip_widths), level, path)
+        self.upsamplers = nn.ModuleList([Upsample2D(width, use_conv=True)]) if enlarge else None
+
+    def forward(self, x: Features, skips: list[Tensor], context: Context) -> Output:
+        """Uses up its share of `skips` from the end; enlarges to the next skip's size."""
+        for j in range(len(self.resnets)):
+            x = self._layer(j, torch.cat([x, skips.pop()], dim=1), context)
+        if self.upsamplers is not None:
+            x = self.upsamplers[0](x, output_size=skips[-1].shape[2:])
+        return x

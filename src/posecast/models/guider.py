@@ -1,0 +1,54 @@
+"""Guiders (section 4, eq. 10): a condition map, a frame at a time, to the U-Net's first features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Guider(ModelMixin, ConfigMixin):
+    """3x3 convolutions with SiLU between them, from image size to latent size.
+
+    `widths` and `strides` are those of all convolutions but the last, which has `out_channels` and
+    stride 1 and starts at zero (`init="zero"`: a fresh guider changes nothing) or, like all others
+    then, by Kaiming's rule (`init="kaiming"`: a signal from the first step on).
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        in_channels: int = 3,
+        widths: Sequence[int] = (16, 16, 32, 32, 96, 96, 256),
+        strides: Sequence[int] = (1, 1, 2, 1, 2, 1, 2),
+        out_channels: int = 320,
+        init: Literal["zero", "kaiming"] = "zero",
+    ) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1, stride=strides[0])
+        self.blocks = nn.ModuleList(
+            [
+                nn.Conv2d(before, width, 3, padding=1, stride=stride)
+                for before, width, stride in zip(widths[:-1], widths[1:], strides[1:], strict=True)
+            ]
+        )
+        self.conv_out = nn.Conv2d(widths[-1], out_channels, 3, padding=1)
+        if init == "kaiming":
+            for convolution in (self.conv_in, *self.blocks, self.conv_out):
+                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+                nn.init.zeros_(convolution.bias)
+        else:
+            nn.init.zeros_(self.conv_out.weight)
+            nn.init.zeros_(self.conv_out.bias)
+
+    def forward(self, maps: Float[Tensor, "n c H W"]) -> Float[Tensor, "n d h w"]:
+        """Maps as METHOD settles them, not shifted to [-1, 1], to features of latent size."""
+        x = F.silu(self.conv_in(maps))
+        for convolution in self.blocks:
+            x = F.silu(convolution(x))
+        return self.conv_out(x)

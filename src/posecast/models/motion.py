@@ -1,0 +1,98 @@
+"""AnimateDiff's motion module (v2): self-attention along frames, a pixel at a time.
+
+The module's group norm is taken per frame (METHOD, "Model"): that is AnimateDiff's original
+computation and what public weights expect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diffusers.models.attention import FeedForward
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from posecast.models.attention import attend
+from posecast.models.position import frame_positions
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """Shape of every motion module of a U-Net; the defaults are AnimateDiff v2's."""
+
+    heads: int = 8
+    groups: int = 32
+    attention_blocks: int = 2
+    ff_mult: int = 4
+    max_frames: int = 32
+
+
+class TemporalAttention(nn.Module):
+    """Self-attention along frames, with the position table added to its input."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(dim, dim, bias=False)
+        self.to_k = nn.Linear(dim, dim, bias=False)
+        self.to_v = nn.Linear(dim, dim, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(dim, dim), nn.Dropout(0.0)])
+
+    def forward(
+        self, x: Float[Tensor, "n f d"], positions: Float[Tensor, "f d"]
+    ) -> Float[Tensor, "n f d"]:
+        """Attention's result, without the residual."""
+        x = x + positions
+        return self.to_out[0](attend(self.to_q(x), self.to_k(x), self.to_v(x), self.heads))
+
+
+class TemporalBlock(nn.Module):
+    """Temporal attentions, then a gated feed-forward, each with its layer norm."""
+
+    def __init__(self, dim: int, settings: MotionSettings) -> None:
+        super().__init__()
+        count = settings.attention_blocks
+        self.attention_blocks = nn.ModuleList(
+            [TemporalAttention(dim, settings.heads) for _ in range(count)]
+        )
+        self.norms = nn.ModuleList([nn.LayerNorm(dim) for _ in range(count)])
+        self.ff = FeedForward(dim, mult=settings.ff_mult, activation_fn="geglu")
+        self.ff_norm = nn.LayerNorm(dim)
+
+    def forward(
+        self, x: Float[Tensor, "n f d"], positions: Float[Tensor, "f d"]
+    ) -> Float[Tensor, "n f d"]:
+        """Pixels' sequences through the block."""
+        for attention, norm in zip(self.attention_blocks, self.norms, strict=True):
+            x = x + attention(norm(x), positions)
+        return x + self.ff(self.ff_norm(x))
+
+
+class MotionModule(nn.Module):
+    """Group norm per frame, linear in, one temporal block, linear out (zero at first), residual.
+
+    With its output projection at zero it changes nothing: a clip of stills.
+    """
+
+    def __init__(self, dim: int, settings: MotionSettings) -> None:
+        super().__init__()
+        self.max_frames = settings.max_frames
+        self.norm = nn.GroupNorm(settings.groups, dim, eps=1e-6)
+        self.proj_in = nn.Linear(dim, dim)
+        self.transformer_blocks = nn.ModuleList([TemporalBlock(dim, settings)])
+        self.proj_out = nn.Linear(dim, dim)
+        nn.init.zeros_(self.proj_out.weight)
+        nn.init.zeros_(self.proj_out.bias)
+
+    def forward(self, x: Float[Tensor, "bf d h w"], frames: int) -> Float[Tensor, "bf d h w"]:
+        """Features of clips of `frames` frames (at most `max_frames`; ValueError beyond)."""
+        if frames > self.max_frames:
+            raise ValueError(f"{frames} frames at once; the motion modules know {self.max_frames}")
+        _, dim, height, width = x.shape
+        positions = frame_positions(frames, dim, x.device).to(x.dtype)
+        y = self.norm(x).unflatten(0, (-1, frames)).permute(0, 3, 4, 1, 2)
+        y = self.proj_in(y.reshape(-1, frames, dim))
+        for block in self.transformer_blocks:
+            y = block(y, positions)
+        y = self.proj_out(y).view(-1, height, width, frames, dim)
+        return x + y.permute(0, 3, 4, 1, 2).flatten(0, 1)

@@ -1,0 +1,234 @@
+"""The U-Net of both roles: the denoiser, and the ReferenceNet that looks at the picture once.
+
+Parameter names are diffusers' `UNet2DConditionModel`'s, so SD1.5 weights load unchanged; motion
+modules lie under `*.motion_modules.*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from posecast.models.attention import Context, ReferenceFeatures, TransformerBlock
+from posecast.models.blocks import BlockSettings, DownBlock, MiddleBlock, UpBlock
+from posecast.models.motion import MotionSettings
+from posecast.models.position import BASE_GRID, place_positions
+
+Correspondence = Float[Tensor, "b f keys h w"]
+
+
+class UNet(ModelMixin, ConfigMixin):
+    """SD1.5's U-Net at any size, with guidance after `conv_in` and reference attention.
+
+    Settings: `widths` and `attention` a level each; heads by number (`num_heads`, what SD1.5's
+    `attention_head_dim: 8` means) or by `head_dim`; `motion` None (images) or the values of
+    `MotionSettings`; `keys` the width of keyed attention's features (0: off); `position_amplitude`
+    of a trainable sine-cosine map after `conv_in` (0: none). The role `reference` has no output
+    layers: it never computes an image.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        in_channels: int = 4,
+        out_channels: int = 4,
+        widths: Sequence[int] = (320, 640, 1280, 1280),
+        attention: Sequence[bool] = (True, True, True, False),
+        layers_per_block: int = 2,
+        num_heads: int | None = 8,
+        head_dim: int | None = None,
+        cross_attention_dim: int = 768,
+        norm_groups: int = 32,
+        ff_mult: int = 4,
+        motion: Mapping[str, int] | None = None,
+        keys: int = 0,
+        position_amplitude: float = 0.0,
+        role: Literal["denoiser", "reference"] = "denoiser",
+    ) -> None:
+        super().__init__()
+        if not attention[0]:
+            raise ValueError("the first level needs attention: that is where details are read")
+        time_dim = 4 * widths[0]
+        settings = BlockSettings(
+            time_dim=time_dim,
+            context_dim=cross_attention_dim,
+            groups=norm_groups,
+            num_heads=num_heads,
+            head_dim=head_dim,
+            keys=keys if role == "denoiser" else 0,
+            ff_mult=ff_mult,
+            motion=None if motion is None else MotionSettings(**motion),
+        )
+        self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
+        self.position = _position_map(widths[0], position_amplitude)
+        self.time_proj = Timesteps(widths[0], flip_sin_to_cos=True, downscale_freq_shift=0)
+        self.time_embedding = TimestepEmbedding(widths[0], time_dim)
+        self.down_blocks = _down_blocks(settings, widths, attention, layers_per_block)
+        self.mid_block = MiddleBlock(settings, widths[-1], len(widths) - 1)
+        self.up_blocks = _up_blocks(settings, widths, attention, layers_per_block)
+        self.conv_norm_out: nn.GroupNorm | None = None
+        self.conv_out: nn.Conv2d | None = None
+        if role == "denoiser":
+            self.conv_norm_out = nn.GroupNorm(norm_groups, widths[0], eps=1e-5)
+            self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+        self._freeze_idle_parameters()
+
+    def forward(
+        self,
+        noisy: Float[Tensor, "b f c h w"],
+        timestep: int | float | Tensor,
+        appearance: Float[Tensor, "b t dim"],
+        reference: ReferenceFeatures | None = None,
+        guidance: Float[Tensor, "b f d h w"] | None = None,
+        correspondence: Correspondence | None = None,
+    ) -> Float[Tensor, "b f c h w"]:
+        """The denoiser's prediction. `timestep`: one number (0..999) or (b,) of them.
+
+        `reference=None` is the unconditional half: each layer attends to its own tokens alone.
+        """
+        if self.conv_norm_out is None or self.conv_out is None:
+            raise ValueError("a ReferenceNet has no prediction; call `reference_tokens`")
+        context = self._context(noisy, timestep, appearance)
+        if reference is not None:
+            if reference.keys_values is None:
+                reference = self.project_reference(reference)
+            context = replace(
+                context,
+                keys_values=reference.keys_values,
+                dropped=reference.dropped,
+                correspondence=self._pyramid(correspondence, reference.dropped),
+            )
+        x = self._blocks(noisy, guidance, context)
+        x = self.conv_out(F.silu(self.conv_norm_out(x)))
+        return x.unflatten(0, noisy.shape[:2])
+
+    def reference_tokens(
+        self,
+        latents: Float[Tensor, "b c h w"],
+        appearance: Float[Tensor, "b t dim"],
+        guidance: Float[Tensor, "b d h w"] | None = None,
+    ) -> dict[str, Float[Tensor, "b tokens dim"]]:
+        """The ReferenceNet's pass: timestep 0, clean latents; normed tokens of each attention."""
+        images = latents[:, None]
+        context = replace(
+            self._context(images, 0, appearance), collected={}, last_path=self.attention_paths()[-1]
+        )
+        self._blocks(images, None if guidance is None else guidance[:, None], context)
+        return context.collected or {}
+
+    def project_reference(self, reference: ReferenceFeatures) -> ReferenceFeatures:
+        """The reference's tokens as this net's keys and values: once for all steps and windows."""
+        pyramid = None
+        if self.config.keys and reference.correspondence is not None:
+            pyramid = self._pyramid(reference.correspondence[:, None], None)
+        keys_values = {}
+        for path, block, level in self._transformers():
+            keys = None if pyramid is None else pyramid[level]
+            keys_values[path] = block.attn1.project(reference.tokens[path], keys)
+        return replace(reference, keys_values=keys_values)
+
+    def attention_paths(self) -> list[str]:
+        """Module paths of the layers that read (or give) reference tokens, in order of use."""
+        return [path for path, _, _ in self._transformers()]
+
+    def _transformers(self) -> list[tuple[str, TransformerBlock, int]]:
+        blocks = [*self.down_blocks, self.mid_block, *self.up_blocks]
+        spatial = [a for block in blocks for a in block.attentions or ()]
+        return [(t.path, t, a.level) for a in spatial for t in a.transformer_blocks]
+
+    def _context(
+        self, noisy: Tensor, timestep: int | float | Tensor, appearance: Tensor
+    ) -> Context:
+        batch, frames = noisy.shape[:2]
+        time = torch.as_tensor(timestep, device=noisy.device).expand(batch)
+        embedding = self.time_embedding(self.time_proj(time).to(noisy.dtype))
+        return Context(frames, embedding.repeat_interleave(frames, 0), appearance)
+
+    def _blocks(self, noisy: Tensor, guidance: Tensor | None, context: Context) -> Tensor:
+        x = self.conv_in(noisy.flatten(0, 1))
+        if self.position is not None:
+            x = x + _resized(self.position, x.shape[2:])
+        if guidance is not None:
+            x = x + guidance.expand(-1, context.frames, -1, -1, -1).flatten(0, 1)
+        skips = [x]
+        for block in self.down_blocks:
+            x, outputs = block(x, context)
+            skips += outputs
+        x = self.mid_block(x, context)
+        for block in self.up_blocks:
+            x = block(x, skips, context)
+        return x
+
+    def _pyramid(
+        self, correspondence: Correspondence | None, dropped: Tensor | None
+    ) -> tuple[Tensor, ...] | None:
+        """Keyed attention's features at each level's size, as tokens; zero where dropped."""
+        if correspondence is None or not self.config.keys:
+            return None
+        if dropped is not None:
+            correspondence = correspondence * (~dropped)[:, None, None, None, None]
+        x = correspondence.flatten(0, 1)
+        levels = []
+        for level in range(len(self.config.widths)):
+            if level:
+                x = F.avg_pool2d(x, 2, ceil_mode=True)
+            levels.append(x.flatten(2).transpose(1, 2))
+        return tuple(levels)
+
+    def _freeze_idle_parameters(self) -> None:
+        """Freeze what no output depends on: a ReferenceNet's last layer after its first norm."""
+        if self.config.role == "denoiser":
+            return
+        last = self.up_blocks[-1].attentions[-1]
+        for name, parameter in last.named_parameters():
+            if not name.startswith(("norm.", "proj_in.", "transformer_blocks.0.norm1.")):
+                parameter.requires_grad_(False)
+
+
+def _position_map(width: int, amplitude: float) -> nn.Parameter | None:
+    if not amplitude:
+        return None
+    return nn.Parameter(amplitude * place_positions(BASE_GRID, BASE_GRID, width))
+
+
+def _resized(position: Float[Tensor, "d H W"], size: torch.Size) -> Float[Tensor, "1 d h w"]:
+    """The map stretched to the latents' size."""
+    if position.shape[1:] == size:
+        return position[None]
+    return F.interpolate(position[None], size=size, mode="bilinear", align_corners=False)
+
+
+def _down_blocks(
+    settings: BlockSettings, widths: Sequence[int], attention: Sequence[bool], layers: int
+) -> nn.ModuleList:
+    last = len(widths) - 1
+    return nn.ModuleList(
+        [
+            DownBlock(settings, widths[max(i - 1, 0)], w, layers, i, attention[i], halve=i < last)
+            for i, w in enumerate(widths)
+        ]
+    )
+
+
+def _up_blocks(
+    settings: BlockSettings, widths: Sequence[int], attention: Sequence[bool], layers: int
+) -> nn.ModuleList:
+    """From the lowest level up; each layer takes one skip, its level's own, the last the halved."""
+    blocks, width_in = nn.ModuleList(), widths[-1]
+    for i, level in enumerate(reversed(range(len(widths)))):
+        skips = [widths[level]] * layers + [widths[max(level - 1, 0)]]
+        path = f"up_blocks.{i}" if attention[level] else None
+        blocks.append(
+            UpBlock(settings, width_in, widths[level], skips, level, path, enlarge=level > 0)
+        )
+        width_in = widths[level]
+    return blocks

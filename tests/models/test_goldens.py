@@ -1,0 +1,186 @@
+"""Numbers of Moore-AnimateAnyone's own classes, reproduced from its files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+from safetensors.torch import load_file
+from torch import Tensor
+
+from posecast.models.attention import ReferenceFeatures
+from posecast.models.guider import Guider
+from posecast.models.position import frame_positions
+from posecast.models.public_names import from_animateanyone
+from posecast.models.unet import UNet
+
+GOLDENS = Path(__file__).parents[3] / "shared" / "goldens" / "animateanyone"
+
+pytestmark = pytest.mark.skipif(not GOLDENS.is_dir(), reason=f"no golden set at {GOLDENS}")
+
+
+def load(name: str) -> dict[str, Tensor]:
+    state = torch.load(GOLDENS / name, weights_only=True)
+    return {key: value.float() for key, value in state.items()}
+
+
+@pytest.fixture(scope="module")
+def config() -> dict:
+    return json.loads((GOLDENS / "config.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def networks(config) -> tuple[UNet, UNet, Guider]:
+    peer = config["reference_unet"]
+    shape = {
+        "widths": peer["block_out_channels"],
+        "attention": [kind.startswith("CrossAttn") for kind in peer["down_block_types"]],
+        "layers_per_block": peer["layers_per_block"],
+        "num_heads": peer["attention_head_dim"],
+        "cross_attention_dim": peer["cross_attention_dim"],
+        "norm_groups": peer["norm_num_groups"],
+    }
+    denoiser, reference_net = UNet(**shape, motion={}), UNet(**shape, role="reference")
+    state = {**load("denoising_unet.pth"), **load("motion_module.pth")}
+    denoiser.load_state_dict(from_animateanyone(state))
+    reference_net.load_state_dict(from_animateanyone(load("reference_unet.pth")))
+    guider = Guider(
+        in_channels=3,
+        widths=[8, 8, 16, 16, 24, 24, 32],
+        strides=[1, 1, 2, 1, 2, 1, 2],
+        out_channels=config["pose_guider"]["conditioning_embedding_channels"],
+    )
+    guider.load_state_dict(load("pose_guider.pth"))
+    return denoiser.eval(), reference_net.eval(), guider.eval()
+
+
+class Golden:
+    """Inputs and the networks, in one precision."""
+
+    def __init__(self, networks: tuple[UNet, UNet, Guider], dtype: torch.dtype) -> None:
+        self.denoiser, self.reference_net, self.guider = torch.nn.ModuleList(networks).to(dtype)
+        inputs = load_file(GOLDENS / "inputs.safetensors")
+        self.latents = inputs["ref_latents"].to(dtype)
+        self.embedding = inputs["image_embeds"].to(dtype)
+        self.pose = (inputs["pose_images"].to(dtype) / 255).transpose(1, 2)
+        self.noise = inputs["noise"].to(dtype).transpose(1, 2)
+
+    def guidance(self) -> Tensor:
+        return self.guider(self.pose.flatten(0, 1)).unflatten(0, self.pose.shape[:2])
+
+    def reference(self, appearance: Tensor) -> ReferenceFeatures:
+        latents = self.latents.expand(len(appearance), -1, -1, -1)
+        return ReferenceFeatures(self.reference_net.reference_tokens(latents, appearance))
+
+    def guided_pair(self, noisy: Tensor, t: int, guidance: Tensor | None) -> Tensor:
+        """(uncond, cond) on one batch of two, as the peer orders it."""
+        appearance = torch.cat([torch.zeros_like(self.embedding), self.embedding])
+        reference = self.reference(appearance).without(torch.tensor([True, False]))
+        twice = guidance if guidance is None else guidance.repeat(2, 1, 1, 1, 1)
+        return self.denoiser(noisy.repeat(2, 1, 1, 1, 1), t, appearance, reference, twice)
+
+
+@pytest.fixture
+def golden(networks) -> Golden:
+    return Golden(networks, torch.float32)
+
+
+@pytest.fixture
+def golden64(networks) -> Golden:
+    yield Golden(networks, torch.float64)
+    torch.nn.ModuleList(networks).float()
+
+
+def relative(ours: Tensor, truth: Tensor) -> float:
+    assert ours.shape == truth.shape
+    return ((ours.double() - truth.double()).abs().max() / truth.abs().max().double()).item()
+
+
+def frames_last(video: Tensor) -> Tensor:
+    return video.transpose(1, 2)
+
+
+@pytest.fixture(scope="module")
+def outputs() -> dict[str, Tensor]:
+    return load_file(GOLDENS / "outputs.safetensors")
+
+
+@pytest.fixture(scope="module")
+def outputs64() -> dict[str, Tensor]:
+    return load_file(GOLDENS / "outputs_f64.safetensors")
+
+
+def test_position_tables_are_the_stored_ones() -> None:
+    tables = {k: v for k, v in load("motion_module.pth").items() if k.endswith(".pe")}
+    assert tables
+    for table in tables.values():
+        torch.testing.assert_close(frame_positions(*table.shape[1:]), table[0], rtol=0, atol=1e-6)
+
+
+@torch.no_grad()
+def test_guider(golden, outputs) -> None:
+    assert relative(frames_last(golden.guidance()), outputs["pose_fea"]) < 5e-6
+
+
+@torch.no_grad()
+def test_reference_tokens(golden, outputs) -> None:
+    appearance = torch.cat([torch.zeros_like(golden.embedding), golden.embedding])
+    tokens = golden.reference(appearance).tokens
+    expected = {k[5:]: v for k, v in outputs.items() if k.startswith("bank.")}
+    assert set(tokens) == set(expected)
+    for path, truth in expected.items():
+        assert relative(tokens[path], truth) < 5e-6, path
+
+
+@torch.no_grad()
+def test_calls(golden, outputs) -> None:
+    names = [k for k in outputs if k.startswith("unet.") and ".fp32bank." in k]
+    assert len(names) >= 4
+    for name in names:
+        _, halves, _, frames, step, pose = name.split(".")
+        count, t = int(frames[1:]), int(step[1:])
+        guidance = golden.guidance()[:, :count] if pose == "pose" else None
+        noisy = golden.noise[:, :count]
+        if halves == "cfg":
+            ours = golden.guided_pair(noisy, t, guidance)
+        else:
+            reference = golden.reference(golden.embedding)
+            ours = golden.denoiser(noisy, t, golden.embedding, reference, guidance)
+        assert relative(frames_last(ours), outputs[name]) < 5e-6, name
+
+
+@torch.no_grad()
+def test_unconditional_half_is_no_reference(golden, outputs) -> None:
+    name = next(k for k in outputs if k.startswith("unet.cfg.fp32bank.f4") and ".pose" in k)
+    t = int(name.split(".")[4][1:])
+    guidance = golden.guidance()[:, :4]
+    zeros = torch.zeros_like(golden.embedding)
+    ours = golden.denoiser(golden.noise[:, :4], t, zeros, None, guidance)
+    assert relative(frames_last(ours), outputs[name][:1]) < 5e-6
+
+
+@torch.no_grad()
+def test_projected_once_is_the_same(golden) -> None:
+    guidance, noisy = golden.guidance()[:, :2], golden.noise[:, :2]
+    reference = golden.reference(golden.embedding)
+    each_time = golden.denoiser(noisy, 500, golden.embedding, reference, guidance)
+    once = golden.denoiser.project_reference(reference)
+    assert torch.equal(golden.denoiser(noisy, 500, golden.embedding, once, guidance), each_time)
+
+
+@torch.no_grad()
+def test_double_precision(golden64, outputs64) -> None:
+    guidance = golden64.guidance()
+    assert relative(frames_last(guidance[:, :1]), outputs64["pose_fea"]) < 3e-7
+    appearance = torch.cat([torch.zeros_like(golden64.embedding), golden64.embedding])
+    path = "up_blocks.3.attentions.1.transformer_blocks.0"
+    tokens = golden64.reference(appearance).tokens[path]
+    assert relative(tokens, outputs64[f"bank.{path}"]) < 3e-7
+    for pose in ("pose", "nopose"):
+        ours = golden64.guided_pair(
+            golden64.noise[:, :4], 249, guidance[:, :4] if pose == "pose" else None
+        )
+        assert relative(frames_last(ours), outputs64[f"unet.cfg.f4.t249.{pose}"]) < 3e-7
