@@ -20,5 +20,4 @@ def train(config: Path, resume: bool) -> None:
     from posecast.training.stages import make_task
 
     settings = read_config(config)
-    model = run(settings, make_task, resume)
-    click.echo(f"trained model: {model}")
+    run(settings, make_task, resume)

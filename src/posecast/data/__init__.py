@@ -1,0 +1,21 @@
+"""Samples to learn from: rendered on the fly, or read from a prepared dataset."""
+
+from posecast.data.batches import BatchSettings, TrainingBatch, assemble
+from posecast.data.dataset_source import DatasetSource
+from posecast.data.read import read_index
+from posecast.data.samples import Sample, Source
+from posecast.data.stage_source import StageSource
+from posecast.data.store import Record, write_clip
+
+__all__ = [
+    "BatchSettings",
+    "DatasetSource",
+    "Record",
+    "Sample",
+    "Source",
+    "StageSource",
+    "TrainingBatch",
+    "assemble",
+    "read_index",
+    "write_clip",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ class TrainingBatch:
     """Samples with their condition maps, as tensors. Images and maps at the training size.
 
     `maps` holds the maps of the targets by guider name (``reference_pose`` has one frame);
-    `reference_maps` the reference's own ``pose`` and ``identity``, used by keyed reference attention.
+    `reference_maps` the reference's own ``pose`` and ``identity``, for keyed reference attention.
     """
 
     reference: Float[Tensor, "batch 3 height width"]
@@ -46,7 +46,7 @@ class TrainingBatch:
 class BatchSettings:
     """How samples become a batch: which maps, and the random codes of the identity map."""
 
-    conditions: ConditionSettings = ConditionSettings()
+    conditions: ConditionSettings = field(default_factory=ConditionSettings)
     guiders: tuple[str, ...] = ("pose", "flow", "depth_order", "reference_pose", "identity")
     code_size: int = 8
     """Dimensions of an identity code."""

@@ -25,7 +25,7 @@ class Sample:
     background_flow: Float32[np.ndarray, "frames 2 height width"] | None = None
     """Motion of the background from the previous frame of the video, pixels a frame."""
     character_ids: UInt8[np.ndarray, "frames height width"] | None = None
-    """Who is seen at each pixel of the targets, where known: 0 the background, j + 1 character j."""
+    """Who is seen at each pixel of the targets: 0 the background, j + 1 character j."""
 
 
 class Source(Protocol):

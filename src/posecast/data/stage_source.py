@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,19 +26,26 @@ class StageSource:
     frames: int = 4
     kind: Kind = "images"
     misaligned: float = 0.7
+    moving: float = 0.0
+    """Share of the scenes with a moving camera and changing light: noise for the flow guider."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.settings.frames < self.frames:
-            raise ValueError(f"a shot of {self.settings.frames} frames holds no {self.frames} targets")
+            raise ValueError(
+                f"a shot of {self.settings.frames} frames holds no {self.frames} targets"
+            )
 
     def sample(self, index: int) -> Sample:
         """The sample of an index: a pure function of it, the settings and the seed."""
         rng = np.random.default_rng((self.seed, index))
         scene = int(rng.integers(2**62))
         misaligned = bool(rng.random() < self.misaligned)
+        settings = self.settings
+        if rng.random() < self.moving:
+            settings = replace(settings, camera="moving", light="changing")
         times = self._times(rng)
-        plans = plan_shots(scene, self.settings, shots=2 if misaligned else 1)
+        plans = plan_shots(scene, settings, shots=2 if misaligned else 1)
         reference_time = int(rng.integers(self.settings.frames))
         reference = render(plans[0], frames=[reference_time])
         targets = render(plans[-1], frames=times)

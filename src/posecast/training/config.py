@@ -44,6 +44,8 @@ class DataSettings:
     """Height and width of a dataset's samples: resized to cover, centre-cropped."""
     misaligned: float = 0.7
     """How often the reference comes from another shot of the same characters and place."""
+    moving: float = 0.0
+    """Share of the stage's scenes with a moving camera and changing light."""
     workers: int = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
     conditions: ConditionSettings = field(default_factory=ConditionSettings)
@@ -51,6 +53,8 @@ class DataSettings:
     def __post_init__(self) -> None:
         if (self.stage is None) == (self.dataset is None):
             raise ValueError("expected either stage or dataset, one of the two")
+        if self.dataset is not None and self.size is None:
+            raise ValueError("a dataset needs size: [height, width]")
 
 
 @dataclass(frozen=True)

@@ -281,6 +281,7 @@ def _finish(run: Run, after: Next) -> Path:
     if run.accelerator.is_main_process:
         with run.average.swapped_in(), whole_folder(model) as draft:
             run.task.save(draft)
+        tqdm.write(f"trained model: {model}")
     run.accelerator.wait_for_everyone()
     return model
 
