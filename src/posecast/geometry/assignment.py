@@ -22,13 +22,13 @@ def left_to_right(
     """
     tracks = keypoints if keypoints.ndim == 4 else keypoints[:, None]
     seen = present(tracks)
-    appears = seen.any(axis=2)
+    appears = np.asarray(seen.any(axis=2))
     together = np.flatnonzero(appears.all(axis=0)).tolist() if len(tracks) else []
     places = []
     for index, track in enumerate(tracks):
         frame = together[0] if together else int(np.argmax(appears[index]))
-        there = seen[index, frame]
-        x = track[frame, there, 0]
+        there = np.asarray(seen[index, frame])
+        x = track[frame][there][:, 0]
         places.append(float(x.mean(dtype=np.float64)) if there.any() else np.inf)
     return tuple(np.argsort(np.array(places), kind="stable").tolist())
 

@@ -101,7 +101,7 @@ _LEG_CHAINS = (
 def present(keypoints: Float[np.ndarray, "*people 3"]) -> Bool[np.ndarray, "*people"]:
     """Which joints are there: confident enough, finite, and within `MAX_COORDINATE`."""
     with np.errstate(invalid="ignore"):
-        return (
+        return np.asarray(
             (keypoints[..., 2] >= CONFIDENCE_THRESHOLD)
             & (np.abs(keypoints[..., 0]) <= MAX_COORDINATE)
             & (np.abs(keypoints[..., 1]) <= MAX_COORDINATE)

@@ -1,0 +1,135 @@
+"""Bytes of untrusted pose files: how many are read, what they are, and JSON without surprises."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from posecast.errors import InputError
+
+MAX_BYTES = 512 * 2**20
+"""Pose data larger than this is refused before it is read."""
+MAX_SIDE = 16384
+"""The longest side of a canvas in pixels."""
+MAX_PEOPLE = 1000
+"""People in one frame, or characters of one clip: more is no pose file."""
+MAX_TRACK_FRAMES = 500_000
+"""Characters times frames of one clip: nearly a gigabyte of whole-body keypoints."""
+
+_SIGNATURES = (
+    (b"\x93NUMPY", "npy"),
+    (b"PK\x03\x04", "npz"),
+    (b"\x89PNG\r\n\x1a\n", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF"),
+    (b"BM", "a BMP image"),
+    (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    (b"\x80", "a bare pickle"),
+    (b"%YAML", "YAML"),
+)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole file. Raises InputError where it is missing, empty, too large or unreadable."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InputError.at(
+                path, f"{size / 2**20:.0f} MB, expected at most {MAX_BYTES // 2**20} MB of poses"
+            )
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError.at(path, "no such file or folder") from None
+    except OSError as error:
+        raise InputError.at(path, f"cannot be read: {error.strerror}") from None
+    if not data:
+        raise InputError.at(path, "the file is empty")
+    return data
+
+
+def content_kind(data: bytes) -> str:
+    """``json``, ``npy``, ``npz``, or in words what else the bytes are."""
+    for signature, kind in _SIGNATURES:
+        if data.startswith(signature):
+            return kind
+    if data[4:8] == b"ftyp":
+        return "an MP4 or QuickTime video"
+    if data[:4] == b"RIFF":
+        return "a WebP image" if data[8:12] == b"WEBP" else "an AVI video"
+    if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+        return "json"
+    return "of an unknown kind"
+
+
+def natural_order(path: Path) -> list[tuple[int, int, str]]:
+    """A sort key that puts ``2.npy`` before ``10.npy``."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts]
+
+
+def parse_json(data: bytes, path: Path) -> Any:
+    """The JSON value. Raises InputError for cut or broken JSON, NaN, and absurd depth."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise InputError.at(path, f"{constant} is no number of JSON; expected finite numbers")
+
+    try:
+        return json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
+    except InputError:
+        raise
+    except UnicodeDecodeError as error:
+        raise InputError.at(path, f"not UTF-8 text at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise InputError.at(path, f"broken or cut JSON: {error.msg}", place) from None
+    except (ValueError, RecursionError):
+        raise InputError.at(path, "JSON with absurd numbers or nesting") from None
+
+
+def describe(value: Any) -> str:
+    """What a JSON value is, for an error message: short, whatever the value."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return repr(value if len(value) <= 30 else value[:30] + "...")
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        keys = ", ".join(repr(key[:30]) for key in list(value)[:6])
+        return f"an object with {keys}{', ...' if len(value) > 6 else ''}" if value else "{}"
+    return str(value)[:30]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number (true and false are none)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def check_numbers(values: Sequence[Any], path: Path, place: str) -> np.ndarray:
+    """A list's numbers as float64. Raises InputError for the first that is none."""
+    for index, value in enumerate(values):
+        if not is_number(value):
+            raise InputError.at(
+                path, f"expected a number, found {describe(value)}", f"{place}[{index}]"
+            )
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:
+        # Integers of hundreds of digits: as absurd as infinity.
+        return np.array([v if abs(v) < 2**1000 else np.inf for v in values], dtype=np.float64)
+
+
+def check_side(value: Any, path: Path, place: str) -> int:
+    """A canvas side in whole pixels. Raises InputError where it is none, or out of bounds."""
+    if not is_number(value) or value % 1 != 0:
+        raise InputError.at(path, f"expected whole pixels, found {describe(value)}", place)
+    if not 1 <= value <= MAX_SIDE:
+        raise InputError.at(
+            path, f"expected 1 to {MAX_SIDE} pixels, found {describe(value)}", place
+        )
+    return int(value)
