@@ -32,10 +32,10 @@ class ReferenceFeatures:
 
     tokens: Mapping[str, Float[Tensor, "batch tokens dim"]]
     correspondence: Float[Tensor, "batch keys h w"] | None = None
-    dropped: Bool[Tensor, "batch"] | None = None
+    dropped: Bool[Tensor, " batch"] | None = None
     keys_values: Mapping[str, KeysValues] | None = None
 
-    def without(self, dropped: Bool[Tensor, "batch"]) -> ReferenceFeatures:
+    def without(self, dropped: Bool[Tensor, " batch"]) -> ReferenceFeatures:
         """The same features, unseen by the marked samples: for them as if `reference=None`."""
         return replace(self, dropped=dropped)
 
@@ -48,7 +48,7 @@ class Context:
     time: Float[Tensor, "bf t"]
     appearance: Float[Tensor, "batch tokens dim"]
     keys_values: Mapping[str, KeysValues] | None = None
-    dropped: Bool[Tensor, "batch"] | None = None
+    dropped: Bool[Tensor, " batch"] | None = None
     correspondence: tuple[Float[Tensor, "bf tokens keys"], ...] | None = None
     collected: dict[str, Tensor] | None = None
     """Filled by the ReferenceNet's layers: path to normed tokens. Lives for one call."""
@@ -206,13 +206,10 @@ class SpatialTransformer(nn.Module):
         self.level = level
         self.norm = nn.GroupNorm(groups, dim, eps=1e-6)
         self.proj_in = nn.Conv2d(dim, dim, 1)
-        self.transformer_blocks = nn.ModuleList(
-            [
-                TransformerBlock(
-                    dim, heads, context_dim, f"{path}.transformer_blocks.0", keys, ff_mult
-                )
-            ]  # fmt: skip
+        block = TransformerBlock(
+            dim, heads, context_dim, f"{path}.transformer_blocks.0", keys, ff_mult
         )
+        self.transformer_blocks = nn.ModuleList([block])
         self.proj_out = nn.Conv2d(dim, dim, 1)
 
     def forward(self, x: Float[Tensor, "bf d h w"], context: Context) -> Float[Tensor, "bf d h w"]:

@@ -63,6 +63,8 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         patch_channels = in_channels * PATCH**2
+        self.project = nn.Conv2d(in_channels, latent_channels, 2 * PATCH, stride=2 * PATCH)
+        self.expand = nn.ConvTranspose2d(latent_channels, in_channels, 2 * PATCH, stride=2 * PATCH)
         quarter, eighth = encoder_widths
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(PATCH),
@@ -90,6 +92,9 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
             nn.Conv2d(quarter, patch_channels, 3, padding=1),
             nn.PixelShuffle(PATCH),
         )
+        for last in (self.encoder[-1], self.decoder[-2]):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         self.refine: nn.Sequential | None = None
         if refine_width:
             self.refine = nn.Sequential(
@@ -100,17 +105,46 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
             nn.init.zeros_(self.refine[2].weight)
             nn.init.zeros_(self.refine[2].bias)
 
+    @torch.no_grad()
+    def start_at_principal_components(
+        self, images: Float[Tensor, "b 3 H W"], generator: torch.Generator | None = None
+    ) -> None:
+        """Sets the linear maps, and the latents' statistics, from pictures in [-1, 1].
+
+        A component of standard deviation s enters with sqrt(s), between plain components and white ones, so
+        that errors in latents cost about what they cost in the picture; a random rotation then
+        spreads the components evenly over the channels.
+        """
+        size = 2 * PATCH
+        channels = self.project.out_channels
+        patches = F.unfold(images, size, stride=size).transpose(1, 2).flatten(0, 1).double()
+        mean = patches.mean(dim=0)
+        values, vectors = torch.linalg.eigh((patches - mean).T.cov())
+        deviation = values[-channels:].clamp(min=1e-12).sqrt()
+        noise = torch.randn(channels, channels, generator=generator, dtype=torch.float64)
+        rotation = torch.linalg.qr(noise.to(patches.device)).Q
+        forward = rotation @ (vectors[:, -channels:] / deviation.sqrt()).T
+        latents = (patches - mean) @ forward.T
+        scale = latents.std(dim=0)
+        back = (vectors[:, -channels:] * deviation.sqrt()) @ rotation.T @ torch.diag(scale)
+        self.project.weight.copy_(forward.view_as(self.project.weight))
+        self.project.bias.copy_(-forward @ mean)
+        self.expand.weight.copy_(back.T.reshape_as(self.expand.weight))
+        self.expand.bias.copy_(mean.view(-1, size * size).mean(dim=1))
+        self.statistics.running_mean.zero_()
+        self.statistics.running_var.copy_(scale.square())
+
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c H//8 W//8"]:
         """Images in [-1, 1] (H and W multiples of 8) to latents of zero mean, unit variance.
 
         In training mode this normalises by the batch's own statistics and updates the running ones;
         in evaluation mode the running ones are used and nothing changes.
         """
-        return self.statistics(self.encoder(images))
+        return self.statistics(self.project(images) + self.encoder(images))
 
     def decode(self, latents: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 3 8*h 8*w"]:
         """Latents to images, about [-1, 1], not clipped."""
-        images = self.decoder(latents)
+        images = self.expand(latents) + self.decoder(latents)
         return images if self.refine is None else images + self.refine(images)
 
     def forward(

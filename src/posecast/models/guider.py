@@ -1,9 +1,9 @@
-"""Guiders (section 4, eq. 10): a condition map, a frame at a time, to the U-Net's first features."""
+"""Guiders (section 4, eq. 10): condition maps, a frame at a time, to the U-Net's first features."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
@@ -52,3 +52,32 @@ class Guider(ModelMixin, ConfigMixin):
         for convolution in self.blocks:
             x = F.silu(convolution(x))
         return self.conv_out(x)
+
+
+class Guiders(ModelMixin, ConfigMixin):
+    """The guiders of a model by name; `settings` gives each one's keyword arguments.
+
+    Names: `pose`, `flow`, `depth_order`, `reference_pose`, and our extension `identity`.
+    """
+
+    @register_to_config
+    def __init__(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__()
+        self.names = tuple(settings)
+        for name, values in settings.items():
+            self.add_module(name, Guider(**values))
+
+    def forward(
+        self, maps: Mapping[str, Float[Tensor, "b _ _ _ _"]]
+    ) -> dict[str, Float[Tensor, "b _ d h w"]]:
+        """Features of each map given, (batch, frames, channels, H, W) to (batch, frames, d, h, w).
+
+        A guider whose map is left out says nothing. ValueError: a map that has no guider here.
+        """
+        unknown = sorted(set(maps) - set(self.names))
+        if unknown:
+            raise ValueError(f"no guider {unknown[0]!r} in this model; it has {list(self.names)}")
+        return {
+            name: self.get_submodule(name)(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+            for name, x in maps.items()
+        }

@@ -16,7 +16,7 @@ _POSITION_TABLE = re.compile(r"\.pos_encoder\.pe$")
 
 
 def from_animateanyone(state: Mapping[str, Value]) -> dict[str, Value]:
-    """Names of a Moore-AnimateAnyone state dictionary as ours. Any of its files; values as they are.
+    """Names of a Moore-AnimateAnyone state dictionary as ours: any of its files.
 
     `*.motion_modules.J.temporal_transformer.X` becomes `*.motion_modules.J.X`; the position tables
     `*.pos_encoder.pe` (fixed sines and cosines, `models.position.frame_positions`) are left out.

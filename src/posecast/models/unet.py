@@ -185,13 +185,19 @@ class UNet(ModelMixin, ConfigMixin):
         return tuple(levels)
 
     def _freeze_idle_parameters(self) -> None:
-        """Freeze what no output depends on: a ReferenceNet's last layer after its first norm."""
-        if self.config.role == "denoiser":
-            return
-        last = self.up_blocks[-1].attentions[-1]
-        for name, parameter in last.named_parameters():
-            if not name.startswith(("norm.", "proj_in.", "transformer_blocks.0.norm1.")):
-                parameter.requires_grad_(False)
+        """Freeze what no output depends on, so that every trainable parameter gets a gradient.
+
+        That is the query side of cross-attention to one appearance token (a softmax over one key
+        is 1), and a ReferenceNet's last layer after the norm that it is there for.
+        """
+        for _, block, _ in self._transformers():
+            for idle in (block.norm2, block.attn2.to_q, block.attn2.to_k):
+                idle.requires_grad_(False)
+        if self.config.role == "reference":
+            last = self.up_blocks[-1].attentions[-1]
+            for name, parameter in last.named_parameters():
+                if not name.startswith(("norm.", "proj_in.", "transformer_blocks.0.norm1.")):
+                    parameter.requires_grad_(False)
 
 
 def _position_map(width: int, amplitude: float) -> nn.Parameter | None:

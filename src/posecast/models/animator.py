@@ -1,0 +1,240 @@
+"""The whole model of section 4.5: VAE, image encoder, ReferenceNet, guiders, denoising U-Net."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDIMScheduler
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from posecast.models.attention import ReferenceFeatures
+from posecast.models.autoencoder import PatchAutoencoder
+from posecast.models.guider import Guiders
+from posecast.models.initialisation import copy_start, warm_start
+from posecast.models.position import place_positions
+from posecast.models.presets import PRESETS, AnimatorConfig, Settings
+from posecast.models.unet import UNet
+
+Maps = Mapping[str, Float[Tensor, "b _ _ _ _"]]
+"""Guider name to its maps (batch, frames, channels, H, W); one frame is broadcast over time."""
+ReferenceMaps = Mapping[str, Float[Tensor, "b _ _ _"]]
+"""`pose` and `identity` of the reference itself (batch, channels, H, W)."""
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+KEYED_GUIDERS = ("pose", "identity")
+"""The guiders whose features keyed reference attention compares."""
+
+
+class Animator(nn.Module):
+    """All networks of one model. No state passes between them but what methods return and take.
+
+    The VAE is frozen and always in evaluation mode; everything else trains as its `requires_grad`
+    says. `config` is what shaped it; `scheduler` holds the noise schedule and prediction type.
+    """
+
+    def __init__(self, config: AnimatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.unet = UNet(**config.unet, motion=config.motion)
+        self.reference_net = UNet(**{**config.unet, "keys": 0}, role="reference")
+        self.guiders = Guiders(config.guiders)
+        vae_class = AutoencoderKL if config.vae_class == "AutoencoderKL" else PatchAutoencoder
+        self.vae = vae_class(**config.vae).requires_grad_(False).eval()
+        self.image_encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**config.image_encoder))
+        self.scheduler = DDIMScheduler(**config.scheduler)
+
+    @classmethod
+    def from_preset(cls, preset: str | AnimatorConfig) -> Animator:
+        """A fresh model with its preset's starting weights (draws from torch's global generator).
+
+        ValueError: no preset of that name.
+        """
+        if isinstance(preset, str):
+            if preset not in PRESETS:
+                raise ValueError(f"no preset {preset!r}; there are {sorted(PRESETS)}")
+            preset = PRESETS[preset]()
+        animator = cls(preset)
+        if preset.start == "warm":
+            warm_start(animator.unet)
+            copy_start(animator.reference_net, animator.unet)
+        return animator
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, dtype: torch.dtype = torch.float32) -> Animator:
+        """A model folder, or the name of one in the package, in evaluation mode.
+
+        InputError: no such model, a file missing, unknown, or not of the shape its config says.
+        """
+        from posecast.models.folder import load_animator
+
+        return load_animator(folder, dtype)
+
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Write a model folder (CONTRACT), whole or not at all; `dtype` casts the weights."""
+        from posecast.models.folder import save_animator
+
+        save_animator(self, folder, dtype)
+
+    def add_motion(self, motion: Settings) -> None:
+        """Give a model of images fresh motion modules (zero output: it still makes stills)."""
+        state = self.unet.state_dict()
+        trainable = {name: p.requires_grad for name, p in self.unet.named_parameters()}
+        unet = UNet(**self.config.unet, motion=motion).to(next(iter(state.values())).device)
+        unet.load_state_dict(state, strict=False)
+        for name, parameter in unet.named_parameters():
+            parameter.requires_grad_(trainable.get(name, True))
+        self.unet = unet
+        self.config = replace(self.config, motion=motion)
+
+    def train(self, mode: bool = True) -> Animator:
+        """As every module's, but the frozen VAE stays in evaluation mode."""
+        super().train(mode)
+        self.vae.eval()
+        return self
+
+    def embed(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 1 dim"]:
+        """Images in 0..1 to one appearance token each, resized to the encoder's own square."""
+        size = self.image_encoder.config.image_size
+        if images.shape[2:] != (size, size):
+            images = F.interpolate(
+                images, size=(size, size), mode="bicubic", align_corners=False, antialias=True
+            ).clamp(0, 1)
+        mean, std = images.new_tensor([CLIP_MEAN, CLIP_STD]).view(2, 1, 3, 1, 1)
+        return self.image_encoder(pixel_values=(images - mean) / std).image_embeds[:, None]
+
+    @torch.no_grad()
+    def encode(
+        self, images: Float[Tensor, "b 3 H W"], slice_size: int = 16
+    ) -> Float[Tensor, "b c h w"]:
+        """Images in 0..1 (H, W multiples of 8) to scaled latents, `slice_size` at a time."""
+        scale = self.vae.config.scaling_factor
+        return torch.cat([scale * self._encode(2 * x - 1) for x in images.split(slice_size)])
+
+    @torch.no_grad()
+    def decode(
+        self, latents: Float[Tensor, "b c h w"], slice_size: int = 16
+    ) -> Float[Tensor, "b 3 H W"]:
+        """Scaled latents to images in 0..1, `slice_size` at a time."""
+        scale = self.vae.config.scaling_factor
+        images = [self._decode(x / scale) for x in latents.split(slice_size)]
+        return (torch.cat(images) / 2 + 0.5).clamp(0, 1)
+
+    def reference_features(
+        self,
+        latents: Float[Tensor, "b c h w"],
+        appearance: Float[Tensor, "b t dim"],
+        maps: ReferenceMaps | None = None,
+    ) -> ReferenceFeatures:
+        """What the denoiser reads of the reference: once a video, whatever the step.
+
+        `maps` (`pose`, `identity` of the reference itself) serve keyed reference attention only.
+        """
+        guidance = correspondence = None
+        if maps and self.keyed:
+            keyed = {name: maps[name][:, None] for name in KEYED_GUIDERS if name in maps}
+            features = self.guiders(keyed)
+            guidance = _total(features)
+            correspondence = self._correspondence(features)
+        tokens = self.reference_net.reference_tokens(
+            latents, appearance, None if guidance is None else guidance[:, 0]
+        )
+        return ReferenceFeatures(tokens, None if correspondence is None else correspondence[:, 0])
+
+    def prepare_reference(self, reference: ReferenceFeatures) -> ReferenceFeatures:
+        """The features with the denoiser's keys and values already made: saves it every step."""
+        return self.unet.project_reference(reference)
+
+    def guidance(self, maps: Maps) -> Float[Tensor, "b f d h w"] | None:
+        """Eq. 10: the sum of the guiders' features; None without maps."""
+        return _total(self.guiders(maps))
+
+    @property
+    def keyed(self) -> bool:
+        """Whether this model has keyed reference attention."""
+        return self.unet.config.keys > 0
+
+    def correspondence(self, maps: Maps) -> Float[Tensor, "b f keys h w"] | None:
+        """Keyed attention's features of the targets; None where the extension is off."""
+        keyed = {name: maps[name] for name in KEYED_GUIDERS if name in maps}
+        if not self.keyed or not keyed:
+            return None
+        return self._correspondence(self.guiders(keyed))
+
+    def denoise(
+        self,
+        noisy: Float[Tensor, "b f c h w"],
+        timestep: int | float | Tensor,
+        *,
+        appearance: Float[Tensor, "b t dim"],
+        reference: ReferenceFeatures | None = None,
+        guidance: Tensor | None = None,
+        correspondence: Tensor | None = None,
+    ) -> Float[Tensor, "b f c h w"]:
+        """The prediction, of the kind `scheduler.config.prediction_type` says.
+
+        `reference=None` is the unconditional half, with zeros for `appearance`.
+        """
+        return self.unet(noisy, timestep, appearance, reference, guidance, correspondence)
+
+    def forward(
+        self,
+        noisy: Float[Tensor, "b f c h w"],
+        timestep: int | float | Tensor,
+        reference_latents: Float[Tensor, "b c h w"],
+        appearance_images: Float[Tensor, "b 3 H W"],
+        maps: Maps,
+        reference_maps: ReferenceMaps | None = None,
+        drop_reference: Bool[Tensor, " b"] | None = None,
+    ) -> Float[Tensor, "b f c h w"]:
+        """One training prediction, through every network that trains (the call DDP wraps).
+
+        Where `drop_reference` is True a sample is the unconditional half's: no reference tokens and
+        zeros for appearance, the guiders as always.
+        """
+        appearance = self.embed(appearance_images)
+        reference = self.reference_features(reference_latents, appearance, reference_maps)
+        if drop_reference is not None and bool(drop_reference.any()):
+            appearance = appearance * (~drop_reference)[:, None, None]
+            reference = reference.without(drop_reference)
+        features = self.guiders(maps)
+        keyed = {name: features[name] for name in KEYED_GUIDERS if name in features}
+        correspondence = self._correspondence(keyed) if self.keyed and keyed else None
+        return self.unet(noisy, timestep, appearance, reference, _total(features), correspondence)
+
+    def _correspondence(self, features: Mapping[str, Tensor]) -> Tensor:
+        """[LayerNorm(pose + identity features), LayerNorm(place)], (batch, frames, 2d, h, w)."""
+        total = _total(features)
+        assert total is not None
+        dim, height, width = total.shape[2:]
+        place = place_positions(height, width, dim, total.device).to(total.dtype)
+        place = _channel_norm(place[None, None]).expand(*total.shape[:2], -1, -1, -1)
+        return torch.cat([_channel_norm(total), place], dim=2)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        encoded: Any = self.vae.encode(images)
+        return encoded if isinstance(encoded, Tensor) else encoded.latent_dist.mode()
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        decoded: Any = self.vae.decode(latents)
+        return decoded if isinstance(decoded, Tensor) else decoded.sample
+
+
+def _total(features: Mapping[str, Tensor]) -> Tensor | None:
+    """The sum over guiders; one frame's features count for all frames."""
+    total: Tensor | None = None
+    for feature in features.values():
+        total = feature if total is None else total + feature
+    return total
+
+
+def _channel_norm(x: Float[Tensor, "b f d h w"]) -> Float[Tensor, "b f d h w"]:
+    """LayerNorm over channels without weights: U has them."""
+    return F.layer_norm(x.movedim(2, -1), (x.shape[2],)).movedim(-1, 2)

@@ -1,0 +1,64 @@
+"""Starting weights of the embedded preset: what lets a small network learn correspondence early.
+
+All of it is a matter of starting values; a network loaded from weights never passes here. Source:
+measurements with a prototype of this size, see docs/design/networks.md.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers.models.resnet import ResnetBlock2D
+from torch import nn
+
+from posecast.models.attention import ReferenceAttention, SpatialTransformer
+from posecast.models.unet import UNet
+
+QUERY_STD = 1.6
+"""Queries and keys start equal with this standard deviation, times 1/sqrt(width)."""
+IDENTITY_STD, IDENTITY_SCALE = 2.0, 0.2
+"""Heads that begin by pose and identity: U's deviation (times 1/sqrt(keys/2)), Wq's factor."""
+POSITION_STD, POSITION_SCALE = 1.6, 0.4
+"""The same of the heads that begin by position."""
+
+
+@torch.no_grad()
+def warm_start(unet: UNet) -> None:
+    """Residual branches start at zero, queries and keys equal, keyed heads on their features."""
+    for module in unet.modules():
+        if isinstance(module, ResnetBlock2D):
+            _zero(module.conv2)
+        elif isinstance(module, SpatialTransformer):
+            _zero(module.proj_out)
+        elif isinstance(module, ReferenceAttention):
+            _start_attention(module)
+
+
+@torch.no_grad()
+def copy_start(reference_net: UNet, denoiser: UNet) -> None:
+    """The ReferenceNet starts as a copy of the denoiser, as far as it has the same parts."""
+    source = denoiser.state_dict()
+    own = reference_net.state_dict()
+    reference_net.load_state_dict({name: source[name] for name in own})
+
+
+def _zero(layer: nn.Conv2d | nn.Linear) -> None:
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def _start_attention(attention: ReferenceAttention) -> None:
+    width = attention.to_q.in_features
+    nn.init.normal_(attention.to_q.weight, std=QUERY_STD / width**0.5)
+    if attention.target_keys is not None and attention.reference_keys is not None:
+        half = attention.target_keys.in_features // 2
+        by_identity = attention.to_q.out_features // attention.heads * (attention.heads // 2)
+        scale = torch.full((attention.to_q.out_features, 1), POSITION_SCALE)
+        scale[:by_identity] = IDENTITY_SCALE
+        attention.to_q.weight.mul_(scale)
+        start = torch.zeros_like(attention.target_keys.weight)
+        start[:by_identity, :half].normal_(std=IDENTITY_STD / half**0.5)
+        start[by_identity:, half:].normal_(std=POSITION_STD / half**0.5)
+        attention.target_keys.weight.copy_(start)
+        attention.reference_keys.weight.copy_(start)
+    attention.to_k.weight.copy_(attention.to_q.weight)

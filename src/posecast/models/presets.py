@@ -1,0 +1,172 @@
+"""Presets: every model of Posecast is one architecture with other values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Settings = Mapping[str, Any]
+
+GUIDER_CHANNELS = {"pose": 3, "flow": 3, "depth_order": 1, "reference_pose": 3, "identity": 8}
+"""Channels of the map of each guider (METHOD, "Condition maps")."""
+
+
+@dataclass(frozen=True)
+class AnimatorConfig:
+    """Everything that shapes an `Animator`. Settings are the keyword arguments of the parts.
+
+    `unet` is shared by the denoiser and the ReferenceNet; `motion` (the denoiser's motion modules)
+    is None in a model of images. `start` says how fresh networks start: `zero` (guiders silent,
+    diffusers' defaults: what one loads public weights into) or `warm` (models.initialisation).
+    """
+
+    unet: Settings
+    guiders: Settings
+    """Guider name to the keyword arguments of `Guider`."""
+    vae: Settings
+    image_encoder: Settings
+    scheduler: Settings
+    vae_class: Literal["PatchAutoencoder", "AutoencoderKL"] = "PatchAutoencoder"
+    motion: Settings | None = field(default_factory=dict)
+    start: Literal["zero", "warm"] = "zero"
+    size: tuple[int, int] = (128, 128)
+    """The model's own (height, width), in landscape or square."""
+    window: int = 8
+    """Frames a window at inference, at most the motion modules' `max_frames`."""
+
+
+SCHEDULER: Settings = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "linear",
+    "clip_sample": False,
+    "set_alpha_to_one": True,
+    "steps_offset": 1,
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+}
+
+
+def _guiders(names: list[str], **settings: Any) -> dict[str, Settings]:
+    return {name: {"in_channels": GUIDER_CHANNELS[name], **settings} for name in names}
+
+
+def _paper_guiders() -> dict[str, Settings]:
+    return _guiders(["pose", "flow", "depth_order", "reference_pose"])
+
+
+def _embedded(unet: Settings, guider_widths: list[int], encoder: Settings) -> AnimatorConfig:
+    first = unet["widths"][0]
+    return AnimatorConfig(
+        unet={
+            "in_channels": 16,
+            "out_channels": 16,
+            "num_heads": None,
+            "position_amplitude": 0.7,
+            "keys": 2 * first,
+            **unet,
+        },
+        guiders=_guiders(
+            list(GUIDER_CHANNELS),
+            widths=guider_widths,
+            strides=[2, 1, 2, 1, 2, 1],
+            out_channels=first,
+            init="kaiming",
+        ),
+        vae={},
+        image_encoder={"hidden_act": "quick_gelu", "num_channels": 3, **encoder},
+        scheduler={**SCHEDULER, "prediction_type": "sample"},
+        start="warm",
+    )
+
+
+def embedded() -> AnimatorConfig:
+    """The small model in the package: 128x128, 16x16x16 latents, our keyed attention on."""
+    config = _embedded(
+        {
+            "widths": [64, 128],
+            "attention": [True, True],
+            "layers_per_block": 1,
+            "head_dim": 32,
+            "cross_attention_dim": 64,
+            "norm_groups": 16,
+        },
+        [16, 16, 32, 32, 64, 64],
+        {
+            "image_size": 128,
+            "patch_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "projection_dim": 64,
+        },
+    )
+    return replace(config, motion={"heads": 4, "groups": 16, "attention_blocks": 1, "ff_mult": 1})
+
+
+def tiny() -> AnimatorConfig:
+    """For tests: the embedded preset's parts at the smallest sizes that still have them all."""
+    config = _embedded(
+        {
+            "widths": [16, 24],
+            "attention": [True, True],
+            "layers_per_block": 1,
+            "head_dim": 8,
+            "cross_attention_dim": 16,
+            "norm_groups": 4,
+        },
+        [4, 4, 8, 8, 8, 8],
+        {
+            "image_size": 32,
+            "patch_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "projection_dim": 16,
+        },
+    )
+    vae = {"encoder_widths": [8, 16], "decoder_widths": [8, 16], "decoder_blocks": [1, 1]}
+    return replace(
+        config,
+        motion={"heads": 2, "groups": 4, "attention_blocks": 1, "ff_mult": 1},
+        vae=vae,
+        size=(64, 64),
+        window=4,
+    )
+
+
+def sd15() -> AnimatorConfig:
+    """The paper's size: SD1.5, AnimateDiff v2 motion modules, CLIP ViT-L/14, four guiders."""
+    return AnimatorConfig(
+        unet={},
+        guiders=_paper_guiders(),
+        vae_class="AutoencoderKL",
+        vae={
+            "down_block_types": ["DownEncoderBlock2D"] * 4,
+            "up_block_types": ["UpDecoderBlock2D"] * 4,
+            "block_out_channels": [128, 256, 512, 512],
+            "layers_per_block": 2,
+            "latent_channels": 4,
+            "sample_size": 512,
+            "scaling_factor": 0.18215,
+        },
+        image_encoder={
+            "hidden_size": 1024,
+            "intermediate_size": 4096,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "patch_size": 14,
+            "image_size": 224,
+            "projection_dim": 768,
+        },
+        scheduler={**SCHEDULER, "prediction_type": "v_prediction"},
+        size=(640, 896),
+        window=16,
+    )
+
+
+PRESETS = {"tiny": tiny, "embedded": embedded, "sd15": sd15}
