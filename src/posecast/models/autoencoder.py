@@ -10,6 +10,8 @@ uses `AutoencoderKL`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
@@ -52,10 +54,10 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         self,
         in_channels: int = 3,
         latent_channels: int = 16,
-        encoder_widths: tuple[int, int] = (32, 96),
-        encoder_blocks: tuple[int, int] = (0, 1),
-        decoder_widths: tuple[int, int] = (48, 96),
-        decoder_blocks: tuple[int, int] = (1, 2),
+        encoder_widths: Sequence[int] = (32, 96),
+        encoder_blocks: Sequence[int] = (0, 1),
+        decoder_widths: Sequence[int] = (48, 96),
+        decoder_blocks: Sequence[int] = (1, 2),
         refine_width: int = 0,
         norm_groups: int = 8,
         statistics_momentum: float = 0.02,
