@@ -1,0 +1,141 @@
+"""The house rules that a machine can hold us to."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import posecast
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+HEAVY = ("torch", "diffusers", "transformers", "accelerate", "cv2", "av")
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
+def test_version_is_said_once() -> None:
+    versions = re.findall(r'^version = "(.+)"$', PYPROJECT, re.MULTILINE)
+    assert versions == [posecast.__version__]
+
+
+def test_help_names_every_verb_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from posecast.cli import VERBS, run\n"
+        "assert run(['--help']) == 0\n"
+        f"heavy = [name for name in {HEAVY} if name in sys.modules]\n"
+        "assert not heavy, heavy\n"
+        "print('VERBS', *VERBS)\n"
+    )
+    shown, _, verbs = run_python(code).rpartition("VERBS ")
+    assert len(verbs.split()) >= 5
+    for verb in verbs.split():
+        assert re.search(rf"^ +{verb} ", shown, re.MULTILINE), f"{verb} is not in posecast --help"
+
+
+def test_help_comes_at_once() -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "posecast", "--help"], capture_output=True, check=True
+        )
+        return time.perf_counter() - start
+
+    # The best of three: this is about our imports, not about what else the machine is doing.
+    assert min(seconds() for _ in range(3)) < 0.8
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors GitHub makes of a page's headings."""
+    titles = re.findall(r"^#+ +(.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def leads_somewhere(page: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    place = (page.parent / path).resolve() if path else page
+    if not place.is_relative_to(ROOT) or not place.exists():
+        return False
+    return not anchor or place.suffix != ".md" or anchor in headings(place)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    targets = [t for t in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", t)]
+    assert not [target for target in targets if not leads_somewhere(page, target)]
+
+
+def test_readme_names_all_rooms() -> None:
+    rooms = {path.parent.name for path in (ROOT / "src" / "posecast").glob("*/__init__.py")}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = sorted(room for room in rooms if f"(src/posecast/{room})" not in readme)
+    assert rooms
+    assert not missing
+
+
+def test_licence_is_the_whole_apache_licence() -> None:
+    text = " ".join((ROOT / "LICENSE").read_text(encoding="utf-8").split())
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert digest == "0ffddef9e48f8a09aed5caf2d44f7ba1c1be2d9b8e0a6f693b1635b2d5566645"
+    assert 'license = "Apache-2.0"' in PYPROJECT
+
+
+def test_files_stay_readable() -> None:
+    lines = {str(p.relative_to(ROOT)): p.read_text("utf-8").count("\n") for p in SOURCES}
+    assert len(lines) > 20
+    assert not {path: count for path, count in lines.items() if count > 300}
+
+
+def test_no_room_for_odds_and_ends() -> None:
+    names = {part for path in SOURCES for part in path.relative_to(ROOT).with_suffix("").parts}
+    assert not names & {"utils", "util", "helpers", "misc", "common"}
+
+
+def pins() -> dict[str, list[str]]:
+    """Package to its pinned versions (two where old Pythons need another)."""
+    found: dict[str, list[str]] = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            match = re.fullmatch(
+                r'([a-z0-9-]+)==([\w.]+)( ; python_version (?:<|>=) "3\.11")?', line
+            )
+            assert match, f"constraints.txt holds more than pins: {line}"
+            found.setdefault(match[1], []).append(match[2])
+    return found
+
+
+def test_constraints_pin_torch_and_everything_else_that_is_declared() -> None:
+    found = pins()
+    assert found["torch"] == ["2.13.0"]
+    block = PYPROJECT[PYPROJECT.index("\ndependencies") : PYPROJECT.index("[project.scripts]")]
+    declared = {name.lower() for name in re.findall(r'"([\w-]+)(?:[>=<][^"]*)?"', block)}
+    assert {"torch", "diffusers", "pytest"} <= declared
+    assert not declared - set(found)
+
+
+def test_set_up_tells_old_pythons_what_is_needed() -> None:
+    code = (
+        "import runpy, sys\n"
+        "sys.version_info = (3, 8, 10, 'final', 0)\n"
+        f"runpy.run_path({str(ROOT / 'scripts' / 'run.py')!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(r"Posecast needs Python 3\.10 or newer; this is 3\.8\. .+\n", done.stderr)
