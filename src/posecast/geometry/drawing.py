@@ -44,6 +44,8 @@ class Strokes:
     hand_line: int = 2
     hand_dot: int = 4
     face_dot: int = 3
+    step: int = 1
+    """Degrees between the corners of the polygon that a limb's ellipse is drawn as."""
 
     @classmethod
     def for_size(cls, size: tuple[int, int]) -> Strokes:
@@ -62,6 +64,7 @@ class Strokes:
             hand_line=max(1, int(full.hand_line * scale)),
             hand_dot=int(full.hand_dot * scale) // 2,
             face_dot=int(full.face_dot * scale) // 2,
+            step=6,
         )
 
 
@@ -105,7 +108,7 @@ def _draw_body(
             centre = (int((x1 + x2) / 2), int((y1 + y2) / 2))
             axes = (int(math.hypot(x1 - x2, y1 - y2) / 2), strokes.limb)
             angle = int(math.degrees(math.atan2(y1 - y2, x1 - x2)))
-            ellipse = cv2.ellipse2Poly(centre, axes, angle, 0, 360, 1)
+            ellipse = cv2.ellipse2Poly(centre, axes, angle, 0, 360, strokes.step)
             cv2.fillConvexPoly(canvas, ellipse, colour)
     for (x, y), seen, colour in zip(points, there, JOINT_COLOURS, strict=False):
         if seen:

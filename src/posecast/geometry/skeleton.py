@@ -92,6 +92,7 @@ _BODY25B_FEET = [19, 20, 21, 22, 23, 24]
 _COCO17_BODY = [0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
 
 _STATURE_JOINTS = (0, 1, 2, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17)
+_SHOULDERS_TO_HEIGHT = 3.4
 _LEG_CHAINS = (
     (NOSE, NECK, RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE),
     (NOSE, NECK, LEFT_HIP, LEFT_KNEE, LEFT_ANKLE),
@@ -111,9 +112,10 @@ def present(keypoints: Float[np.ndarray, "*people 3"]) -> Bool[np.ndarray, "*peo
 def skeleton_height(keypoints: Float[np.ndarray, "joints 3"]) -> float:
     """A person's size in pixels, nearly the same whether it stands, crouches or lies.
 
-    The larger of two: the longer side of the box around head, shoulders, hips and legs, and the
-    bones from the nose to an ankle laid end to end, the longer side of the body counting. Arms do
-    not count, unless nothing else is present. 0 for nobody.
+    The largest of: the longer side of the box around head, shoulders, hips and legs; the bones from
+    the nose to an ankle laid end to end, on the longer side of the body; and 3.4 times the width of
+    the shoulders, which tells the size of somebody cut at the chest and does not exceed the others
+    in a whole figure. Arms do not count, unless nothing else is present. 0 for nobody.
     """
     seen = present(keypoints)
     points = keypoints[:, :2].tolist()
@@ -128,6 +130,10 @@ def skeleton_height(keypoints: Float[np.ndarray, "joints 3"]) -> float:
         sum(math.dist(points[a], points[b]) for a, b in pairwise(chain) if there[a] and there[b])
         for chain in _LEG_CHAINS
     ]
+    if there[RIGHT_SHOULDER] and there[LEFT_SHOULDER]:
+        sides.append(
+            _SHOULDERS_TO_HEIGHT * math.dist(points[RIGHT_SHOULDER], points[LEFT_SHOULDER])
+        )
     return float(max(*sides, *chains))
 
 
