@@ -1,0 +1,1 @@
+"""Noise schedule, objective, sampling loop and windows: arrays and callables, no networks."""

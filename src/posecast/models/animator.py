@@ -18,6 +18,7 @@ from posecast.models.attention import ReferenceFeatures
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
 from posecast.models.initialisation import copy_start, warm_start
+from posecast.models.motion import MotionSettings
 from posecast.models.position import place_positions
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
 from posecast.models.unet import UNet
@@ -155,6 +156,12 @@ class Animator(nn.Module):
     def guidance(self, maps: Maps) -> Float[Tensor, "b f d h w"] | None:
         """Eq. 10: the sum of the guiders' features; None without maps."""
         return _total(self.guiders(maps))
+
+    @property
+    def max_window(self) -> int | None:
+        """Frames the motion modules can see at once; None in a model of images."""
+        motion = self.config.motion
+        return None if motion is None else MotionSettings(**motion).max_frames
 
     @property
     def keyed(self) -> bool:

@@ -113,9 +113,9 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
     ) -> None:
         """Sets the linear maps, and the latents' statistics, from pictures in [-1, 1].
 
-        A component of standard deviation s enters with sqrt(s), between plain components and white ones, so
-        that errors in latents cost about what they cost in the picture; a random rotation then
-        spreads the components evenly over the channels.
+        A component of standard deviation s enters with sqrt(s), between plain components and white
+        ones, so that errors in latents cost about what they cost in the picture; a random rotation
+        then spreads the components evenly over the channels.
         """
         size = 2 * PATCH
         channels = self.project.out_channels

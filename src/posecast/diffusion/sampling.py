@@ -1,0 +1,82 @@
+"""DDIM as a visible loop over a callable denoiser (arXiv 2010.02502, eta 0)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from posecast.diffusion.objective import Latents, NoiseSchedule, clean_and_noise
+from posecast.diffusion.windows import predict_by_windows
+
+OnStep = Callable[[int, int, Latents], None]
+"""Called after each step with its number (from 1), the number of steps, and the latents."""
+
+
+class Denoiser(Protocol):
+    """The (guided) prediction for some frames of a clip at one timestep."""
+
+    def __call__(self, noisy: Latents, timestep: int, frames: range) -> Latents:
+        """`noisy` are the latents of `frames` of the clip; the result has their shape."""
+
+
+def ddim_timesteps(num_steps: int, num_timesteps: int = 1000) -> list[int]:
+    """Trailing spacing: from the last timestep down in equal steps (arXiv 2305.08891, table 2)."""
+    if not 1 <= num_steps <= num_timesteps:
+        raise ValueError(f"{num_steps} steps: expected 1 to {num_timesteps}")
+    return [round(num_timesteps - i * num_timesteps / num_steps) - 1 for i in range(num_steps)]
+
+
+def guide(unconditional: Tensor, conditional: Tensor, scale: float) -> Tensor:
+    """Classifier-free guidance: scale 1 is the conditional prediction alone."""
+    return unconditional + scale * (conditional - unconditional)
+
+
+def ddim_step(
+    noisy: Latents,
+    prediction: Latents,
+    alpha: Float[Tensor, ""],
+    next_alpha: Float[Tensor, ""],
+    schedule: NoiseSchedule,
+) -> Latents:
+    """x at the next (less noisy) timestep: the predicted picture with the predicted noise."""
+    clean, noise = clean_and_noise(
+        noisy, prediction, alpha.expand(len(noisy)), schedule.prediction_type
+    )
+    return (
+        next_alpha.sqrt().to(noisy.dtype) * clean + (1 - next_alpha).sqrt().to(noisy.dtype) * noise
+    )
+
+
+def sample(
+    denoise: Denoiser,
+    noise: Latents,
+    schedule: NoiseSchedule,
+    num_steps: int,
+    window: int | None = None,
+    stride: int | None = None,
+    on_step: OnStep | None = None,
+) -> Latents:
+    """From noise to clean latents, all frames of the clip together.
+
+    At every step the predictions of overlapping windows (default: one window, half of it as
+    stride) are averaged, so neighbours agree before the next step and no seam can form.
+    """
+    window = noise.shape[1] if window is None else window
+    stride = max(1, window // 2) if stride is None else stride
+    alphas = schedule.alphas_cumprod.to(noise.device)
+    timesteps = ddim_timesteps(num_steps, len(alphas))
+    latents = noise
+    for step, timestep in enumerate(timesteps, start=1):
+
+        def predict(noisy: Latents, frames: range, timestep: int = timestep) -> Latents:
+            return denoise(noisy, timestep, frames)
+
+        prediction = predict_by_windows(predict, latents, window, stride)
+        next_alpha = alphas[timesteps[step]] if step < num_steps else alphas.new_ones(())
+        latents = ddim_step(latents, prediction, alphas[timestep], next_alpha, schedule)
+        if on_step is not None:
+            on_step(step, num_steps, latents)
+    return latents
