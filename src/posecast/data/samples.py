@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
@@ -28,6 +28,7 @@ class Sample:
     """Who is seen at each pixel of the targets: 0 the background, j + 1 character j."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Samples as a pure function of an index: any number of workers, and a resume, see the same."""
 

@@ -104,7 +104,7 @@ def write_clip(
     if clip.character_ids is not None:
         arrays["character_ids"] = clip.character_ids
     with whole_file(record.arrays_path(dataset)) as part:
-        np.savez_compressed(part, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(part, allow_pickle=False, **arrays)
     _append(dataset / INDEX, json.dumps(asdict(record)))
     return record
 

@@ -58,8 +58,8 @@ def train(
     """Train until `config.steps` (or `max_minutes`) and return the folder of the model.
 
     Writes checkpoints, curves, validation pictures and the resolved config into `config.output`.
-    Chance is stateless: every step draws from seeds of (seed, step, process), so a resumed run takes
-    exactly the steps of an unbroken one.
+    Chance is stateless: every step draws from seeds of (seed, step, process), so a resumed run
+    takes exactly the steps of an unbroken one.
 
     Raises `InputError` where the output holds another run, RuntimeError when no gradient is finite
     for many steps, KeyboardInterrupt (after a checkpoint) when interrupted.
@@ -77,7 +77,12 @@ def train(
     torch.manual_seed(seed_for(config.seed, "weights"))
     process = Process(accelerator.device, accelerator.process_index, accelerator.num_processes)
     try:
-        return _train(_prepare(config, accelerator, make_task(config, process), resume))
+        run = _prepare(config, accelerator, make_task(config, process), resume)
+        try:
+            return _train(run)
+        finally:
+            if run.log is not None:
+                run.log.close()
     finally:
         accelerator.end_training()
 
@@ -220,7 +225,7 @@ def _load(run: Run) -> Iterator[Any]:
     config, accumulate = run.config, run.config.batch.accumulate
     indices = range(run.progress.step * accumulate, config.steps * accumulate)
     workers = config.data.workers
-    loader = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         run.task.batches,  # type: ignore[arg-type]  # a map by index: all that a sampler asks of it
         batch_size=None,
         sampler=indices,
@@ -273,8 +278,6 @@ def _validate(run: Run) -> None:
 
 def _finish(run: Run, after: Next) -> Path:
     config, step = run.config, run.progress.step
-    if run.log is not None:
-        run.log.close()
     if after is Next.INTERRUPTED:
         raise KeyboardInterrupt(f"step {step} is saved in {config.output}; go on with --resume")
     model = config.output / "model"

@@ -141,12 +141,13 @@ def _join(place: str, key: Any) -> str:
 
 
 def _type_name(hint: Any) -> str:
-    names = {int: "a whole number", bool: "true or false", str: "text", Path: "a path"}
+    names: dict[Any, str] = {int: "a whole number", bool: "true or false", str: "text", Path: "a path"}
     return names.get(hint, str(hint))
 
 
 def _name(value: Any) -> str:
     if value is None:
         return "nothing"
-    names = {dict: "a mapping", list: "a list"}
-    return names.get(type(value), repr(value))
+    if isinstance(value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else repr(value)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -60,6 +60,7 @@ class Batches(Generic[B]):
         return self.make(samples, np.random.default_rng((self.seed, index, self.rank)))
 
 
+@runtime_checkable
 class Task(Protocol):
     """A stage of training: a module, its batches, its loss, its validation, its files."""
 
@@ -76,7 +77,7 @@ class Task(Protocol):
         ...
 
     def validate(self) -> Validation:
-        """Score the present weights on held-out samples; changes no state, uses no global chance."""
+        """Score the present weights on held-out samples; changes no state of the run."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -1,0 +1,120 @@
+"""A run's YAML file: read strictly, every mistake named with its file and place."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from posecast.errors import InputError
+from posecast.training.config import (
+    OptimizerSettings,
+    changed_keys,
+    read_config,
+    write_config,
+)
+
+GOOD = """
+stage: images
+output: runs/x
+steps: 10
+data: {stage: {size: [64, 64]}}
+"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def read_text(text: str):
+        path = tmp_path / "run.yaml"
+        path.write_text(text)
+        return read_config(path)
+
+    return read_text
+
+
+def test_defaults_and_nesting(read):
+    config = read(GOOD + "optimizer: {learning_rate: 1e-4, betas: [0.9, 0.95]}\nwithout: [flow]\n")
+    assert config.optimizer.learning_rate == 1e-4
+    assert config.optimizer.betas == (0.9, 0.95)
+    assert config.data.stage.size == (64, 64)
+    assert config.without == ("flow",)
+    assert config.output == Path("runs/x")
+    assert config.frozen == ("vae", "image_encoder")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stepz: 3\n", "run.yaml: stepz: unknown key; expected one of stage, output, steps"),
+        ("optimizer: {lr: 1}\n", "run.yaml: optimizer.lr: unknown key; expected one of learning_"),
+        ("ema: fast\n", "run.yaml: ema: expected a number, got 'fast'"),
+        ("seed: 1.5\n", "run.yaml: seed: expected a whole number, got 1.5"),
+        ("seed: true\n", "run.yaml: seed: expected a whole number, got True"),
+        ("precision: fp8\n", "run.yaml: precision: expected one of no, bf16, got 'fp8'"),
+        ("batch: [2, 4]\n", "run.yaml: batch: expected a mapping, got a list"),
+        ("without: flow\n", "run.yaml: without: expected a list, got 'flow'"),
+        ("without: [depth]\n", "no guider is called 'depth'; expected some of pose, flow"),
+        ("optimizer: {betas: [0.9]}\n", "run.yaml: optimizer.betas: expected 2 entries, got 1"),
+        ("max_minutes: []\n", "run.yaml: max_minutes: expected a number, got a list"),
+    ],
+)
+def test_mistakes_are_named(read, text: str, message: str):
+    with pytest.raises(InputError) as caught:
+        read(GOOD + text)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a mapping of settings, got nothing"),
+        ("[1, 2]", "expected a mapping of settings, got a list"),
+        ("a: [1", "run.yaml: line 1: not readable as YAML"),
+        ("stage: images\n", "missing output, steps, data"),
+        (GOOD.replace("images", "video"), "stage: expected one of autoencoder, images, clips"),
+        (GOOD.replace("{stage: {size: [64, 64]}}", "{}"), "data: expected either stage or dataset"),
+        (GOOD.replace("{size: [64, 64]}", "{size: [4, 64]}"), "data.stage: a stage frame is at"),
+        (GOOD.replace("steps: 10", "steps: 0"), "must be at least 1"),
+    ],
+)
+def test_other_contents_are_refused(read, text: str, message: str):
+    with pytest.raises(InputError) as caught:
+        read(text)
+    assert message in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"none\.yaml: no such file"):
+        read_config(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="is a folder"):
+        read_config(tmp_path)
+
+
+def test_what_is_written_reads_back_equal(read, tmp_path: Path):
+    config = read(GOOD + "model: {overrides: {unet: {widths: [8, 8]}}, init: a/b}\n")
+    write_config(config, tmp_path / "resolved.yaml")
+    assert read_config(tmp_path / "resolved.yaml") == config
+
+
+def test_changed_keys(read):
+    config = read(GOOD)
+    assert changed_keys(config, config) == []
+    assert changed_keys(config, replace(config, steps=11, seed=3)) == ["steps", "seed"]
+
+
+def test_the_learning_rate_warms_up_stays_and_falls():
+    settings = OptimizerSettings(learning_rate=1.0, warmup_steps=4, decay_from=0.5, final=0.1)
+    rates = [settings.rate(step, 100) for step in range(100)]
+    assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert rates[50] == pytest.approx(1.0)
+    assert rates[75] == pytest.approx(0.55)
+    assert rates[99] == pytest.approx(0.1, abs=0.02)
+    assert all(a >= b for a, b in itertools.pairwise(rates[4:]))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*/*.yaml")), ids=str)
+def test_shipped_configs_are_valid(path: Path):
+    read_config(path)
