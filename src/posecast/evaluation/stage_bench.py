@@ -184,6 +184,8 @@ def usable(before: ShotPlan, plan: ShotPlan) -> bool:
 
     A look that the reference does not show cannot be asked for.
     """
+    if contested_share(plan) < MIN_CONTESTED:
+        return False
     whole = silhouettes(before, frames=[0])[0]
     ids = render(before, frames=[0]).character_ids
     assert ids is not None, "the stage knows who is where"
@@ -191,7 +193,7 @@ def usable(before: ShotPlan, plan: ShotPlan) -> bool:
         seen = int((ids[0] == character + 1).sum())
         if seen < MIN_SEEN * max(1, int((silhouette > 0).sum())):
             return False
-    return contested_share(plan) >= MIN_CONTESTED
+    return True
 
 
 def contested_share(plan: ShotPlan) -> float:
