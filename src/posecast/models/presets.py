@@ -34,6 +34,8 @@ class AnimatorConfig:
     """The model's own (height, width), in landscape or square."""
     window: int = 8
     """Frames a window at inference, at most the motion modules' `max_frames`."""
+    shared_noise: float = 0.0
+    """Share of the starting noise's variance that all frames have in common at inference."""
 
 
 SCHEDULER: Settings = {
@@ -49,16 +51,14 @@ SCHEDULER: Settings = {
 }
 
 
-def _guiders(names: list[str], **settings: Any) -> dict[str, Settings]:
-    return {name: {"in_channels": GUIDER_CHANNELS[name], **settings} for name in names}
+PAPER_GUIDERS = ("pose", "flow", "depth_order", "reference_pose")
 
 
-def _paper_guiders() -> dict[str, Settings]:
-    return _guiders(["pose", "flow", "depth_order", "reference_pose"])
-
-
-def _embedded(unet: Settings, guider_widths: list[int], encoder: Settings) -> AnimatorConfig:
+def _embedded(
+    unet: Settings, guider_widths: dict[str, list[int]], encoder: Settings
+) -> AnimatorConfig:
     first = unet["widths"][0]
+    shared = {"strides": [2, 1, 2, 1, 2, 1], "out_channels": first, "init": "kaiming"}
     return AnimatorConfig(
         unet={
             "in_channels": 16,
@@ -68,17 +68,15 @@ def _embedded(unet: Settings, guider_widths: list[int], encoder: Settings) -> An
             "keys": 2 * first,
             **unet,
         },
-        guiders=_guiders(
-            list(GUIDER_CHANNELS),
-            widths=guider_widths,
-            strides=[2, 1, 2, 1, 2, 1],
-            out_channels=first,
-            init="kaiming",
-        ),
+        guiders={
+            name: {"in_channels": channels, "widths": guider_widths[name], **shared}
+            for name, channels in GUIDER_CHANNELS.items()
+        },
         vae={},
         image_encoder={"hidden_act": "quick_gelu", "num_channels": 3, **encoder},
         scheduler={**SCHEDULER, "prediction_type": "sample"},
         start="warm",
+        shared_noise=1.0,
     )
 
 
@@ -92,8 +90,11 @@ def embedded() -> AnimatorConfig:
             "head_dim": 32,
             "cross_attention_dim": 64,
             "norm_groups": 16,
+            "ff_mult": 2,
         },
-        [16, 16, 32, 32, 64, 64],
+        # Skeletons and codes need detail; flow and order are coarse.
+        dict.fromkeys(GUIDER_CHANNELS, [8, 8, 16, 32, 32, 64])
+        | dict.fromkeys(("pose", "identity"), [16, 16, 32, 32, 64, 64]),
         {
             "image_size": 128,
             "patch_size": 16,
@@ -118,7 +119,7 @@ def tiny() -> AnimatorConfig:
             "cross_attention_dim": 16,
             "norm_groups": 4,
         },
-        [4, 4, 8, 8, 8, 8],
+        dict.fromkeys(GUIDER_CHANNELS, [4, 4, 8, 8, 8, 8]),
         {
             "image_size": 32,
             "patch_size": 16,
@@ -143,7 +144,7 @@ def sd15() -> AnimatorConfig:
     """The paper's size: SD1.5, AnimateDiff v2 motion modules, CLIP ViT-L/14, four guiders."""
     return AnimatorConfig(
         unet={},
-        guiders=_paper_guiders(),
+        guiders={name: {"in_channels": GUIDER_CHANNELS[name]} for name in PAPER_GUIDERS},
         vae_class="AutoencoderKL",
         vae={
             "down_block_types": ["DownEncoderBlock2D"] * 4,

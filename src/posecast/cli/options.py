@@ -1,0 +1,90 @@
+"""Options that several verbs share, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from posecast.errors import InputError
+
+
+class SizeType(click.ParamType):
+    """HEIGHTxWIDTH in pixels, such as 896x640."""
+
+    name = "HxW"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Height and width, or a usage error."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", str(value).strip())
+        if not match:
+            self.fail(f"{value!r}: expected HEIGHTxWIDTH, such as 896x640", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+SIZE = SizeType()
+# A path is checked where it is read: one place, one kind of message.
+PATH = click.Path(path_type=Path)
+
+_INPUTS = (
+    click.option("--reference", type=PATH, required=True, help="The picture."),
+    click.option(
+        "--poses",
+        type=PATH,
+        required=True,
+        multiple=True,
+        help="The driving poses. Give it again for each further file: tracks are numbered through.",
+    ),
+    click.option(
+        "--reference-poses",
+        type=PATH,
+        help="Keypoints of the picture's characters (default: the file that the cast sheet names).",
+    ),
+    click.option("--assign", metavar="TRACK:CHARACTER,...", help="Which track moves whom."),
+    click.option("--depth-order", metavar="IDS", help="Characters, front first, such as 1,0."),
+    click.option(
+        "--poses-size", type=SIZE, help="Canvas of the driving poses, where their file says none."
+    ),
+    click.option(
+        "--body",
+        type=click.Choice(["coco18", "body25", "body25b"]),
+        help="Layout of OpenPose files where it cannot be seen: BODY_25B looks like BODY_25.",
+    ),
+    click.option(
+        "--max-frames", type=click.IntRange(1), help="Take the first frames of the poses only."
+    ),
+)
+
+cast_option = click.option("--cast", type=PATH, help="The cast sheet to obey (`posecast cast`).")
+
+
+def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The picture, the poses, and what matches them."""
+    for option in reversed(_INPUTS):
+        command = option(command)
+    return command
+
+
+def existing(paths: tuple[Path, ...] | list[Path | None]) -> None:
+    """Say at once, before slow imports, which file is missing.
+
+    Raises:
+        InputError: one of the paths does not exist.
+    """
+    for path in paths:
+        if path is not None and not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+
+
+def note(lines: tuple[str, ...] | list[str], quiet: bool = False) -> None:
+    """Notes about what was done to the input, on standard error."""
+    if not quiet:
+        for line in lines:
+            click.echo(f"posecast: note: {line}", err=True)

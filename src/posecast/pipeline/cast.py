@@ -1,0 +1,160 @@
+"""The cast sheet: who of the picture is moved by which driver, and who is in front of whom.
+
+A small YAML file (`posecast/cast/1`) that a person reads and edits between `posecast cast`, which
+writes it, and `posecast animate --cast`, which obeys it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from jaxtyping import Int64
+
+from posecast.errors import InputError
+from posecast.media.atomic import whole_file
+
+FORMAT = "posecast/cast/1"
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class OrderChange:
+    """From this frame on, the characters stand in this order, the nearest first."""
+
+    from_frame: int
+    front_to_back: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Character:
+    """One character of the reference picture and the driving track that moves it."""
+
+    id: int
+    """Its number: its place in the reference's pose file, from 0."""
+    driver: int
+    """Number of the driving track, from 0."""
+    box: Box | None = None
+    """x0, y0, x1, y1 in pixels of the reference picture; there to recognise it by."""
+    keypoints: str | None = None
+    """The pose file of the reference, relative to the sheet's folder."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class CastSheet:
+    """Characters in the order of their numbers, and the depth order from frame 0 on."""
+
+    characters: tuple[Character, ...]
+    depth_order: tuple[OrderChange, ...]
+
+    @property
+    def drivers(self) -> tuple[int, ...]:
+        """The driving track of each character."""
+        return tuple(character.driver for character in self.characters)
+
+
+def ranks_of(
+    order: Sequence[OrderChange], frames: int, characters: int
+) -> Int64[np.ndarray, "frames characters"]:
+    """Ranks (0 the front) a frame, each order held until the next one."""
+    ranks = np.zeros((frames, characters), np.int64)
+    for change in sorted(order, key=lambda change: change.from_frame):
+        ranks[change.from_frame :, list(change.front_to_back)] = np.arange(characters)
+    return ranks
+
+
+_HEAD = """\
+# The cast sheet: who of the picture is moved by which driver, and who stands in front of whom.
+# The numbers are in the picture beside this file. Edit, then: posecast animate ... --cast {name}
+format: {format}
+characters:
+"""
+
+_ORDER = """\
+# Nearest first, by the characters' ids. To let characters pass each other, give a list instead:
+#   depth_order:
+#     - {{from_frame: 0, front_to_back: {order}}}
+#     - {{from_frame: 24, front_to_back: {reverse}}}
+"""
+
+
+def write_cast(sheet: CastSheet, path: str | Path) -> None:
+    """Write a sheet with comments that say how to edit it.
+
+    Raises:
+        InputError: the file cannot be written there.
+    """
+    with whole_file(path) as part:
+        part.write_text(_as_yaml(sheet, Path(path).name), encoding="utf-8")
+
+
+def _as_yaml(sheet: CastSheet, name: str) -> str:
+    text = _HEAD.format(name=name, format=FORMAT)
+    for character in sheet.characters:
+        text += f"  - id: {character.id}\n"
+        if character.box is not None:
+            text += f"    box: {list(character.box)}  # x0, y0, x1, y1 in the picture\n"
+        if character.keypoints is not None:
+            text += f"    keypoints: {_scalar(character.keypoints)}\n"
+        text += f"    note: {_scalar(character.note)}\n"
+        text += f"    driver: {character.driver}  # number of the driving track\n"
+    first = list(sheet.depth_order[0].front_to_back)
+    text += _ORDER.format(order=first, reverse=first[::-1])
+    if len(sheet.depth_order) == 1:
+        return text + f"depth_order: {first}\nretarget: false\n"
+    text += "depth_order:\n"
+    for change in sheet.depth_order:
+        order = list(change.front_to_back)
+        text += f"  - {{from_frame: {change.from_frame}, front_to_back: {order}}}\n"
+    return text + "retarget: false\n"
+
+
+def _scalar(text: str) -> str:
+    """A string as YAML, quoted where needed, on one line."""
+    dumped: str = yaml.safe_dump(text, allow_unicode=True, width=10**6, default_style='"')
+    return dumped.strip()
+
+
+def check_order(order: Sequence[int], characters: int) -> str | None:
+    """What is wrong with a front-to-back order, or None: it names each character once."""
+    if sorted(order) == list(range(characters)):
+        return None
+    unknown = sorted({i for i in order if not 0 <= i < characters})
+    twice = sorted({i for i in order if list(order).count(i) > 1})
+    missing = sorted(set(range(characters)) - set(order))
+    problems = [
+        f"unknown character {_list(unknown)}" if unknown else "",
+        f"{_list(twice)} twice" if twice else "",
+        f"{_list(missing)} missing" if missing else "",
+    ]
+    return (
+        f"the order {_list(order)} does not name each of the {characters} characters "
+        f"({_list(range(characters))}) once: " + ", ".join(p for p in problems if p)
+    )
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ",".join(str(number) for number in numbers)
+
+
+def parse_order(text: str, characters: int) -> tuple[OrderChange, ...]:
+    """`1,0` of the command line: characters, front first.
+
+    Raises:
+        InputError: no numbers, or not each character once.
+    """
+    try:
+        order = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"--depth-order {text}: expected numbers of characters, front first, such as 1,0"
+        ) from None
+    problem = check_order(order, characters)
+    if problem:
+        raise InputError(f"--depth-order: {problem}")
+    return (OrderChange(0, order),)

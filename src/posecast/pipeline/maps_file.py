@@ -1,0 +1,85 @@
+"""`maps.npz`: the condition maps of a clip of any length, written piece by piece."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from posecast.errors import InputError
+from posecast.media.atomic import check_place, whole_file
+from posecast.pipeline.plan import AnimationPlan
+from posecast.types import ConditionMaps
+
+_PER_FRAME = ("pose", "flow", "depth_order", "characters")
+
+
+def check_maps_place(out: str | Path) -> Path:
+    """Check, before any work, that maps can be written at `out`.
+
+    Raises:
+        InputError: another ending than .npz, or a folder that cannot be written.
+    """
+    path = check_place(out)
+    if path.suffix.lower() != ".npz" or path.is_dir():
+        raise InputError(f"{path}: expected the name of a file that ends in .npz")
+    return path
+
+
+def map_chunks(plan: AnimationPlan, chunk: int = 32) -> Iterator[ConditionMaps]:
+    """The maps of a clip, some frames at a time."""
+    for start in range(0, plan.num_frames, chunk):
+        yield plan.maps(start, min(start + chunk, plan.num_frames))
+
+
+def write_maps(chunks: Iterable[ConditionMaps], frames: int, out: str | Path) -> None:
+    """Write the maps of a clip into one compressed file.
+
+    float32 `pose` (F,3,H,W), `flow` (F,3,H,W), `depth_order` (F,1,H,W), `reference_pose` (3,H,W),
+    and uint8 `characters` (F,J,H,W).
+
+    Raises:
+        InputError: `out` cannot be written.
+        OSError: the disk is full or fails.
+    """
+    path = check_maps_place(out)
+    with (
+        whole_file(path) as part,
+        tempfile.TemporaryDirectory(prefix=".posecast-maps-", dir=path.parent) as folder,
+    ):
+        _write_arrays(chunks, frames, Path(folder))
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for array in sorted(Path(folder).iterdir()):
+                # A fixed date: the same maps are the same bytes.
+                info = zipfile.ZipInfo(array.name)
+                info.compress_type = zipfile.ZIP_DEFLATED
+                with (
+                    archive.open(info, "w", force_zip64=True) as target,
+                    array.open("rb") as source,
+                ):
+                    while block := source.read(1 << 20):
+                        target.write(block)
+
+
+def _write_arrays(chunks: Iterable[ConditionMaps], frames: int, folder: Path) -> None:
+    arrays: dict[str, np.memmap] = {}
+    done = 0
+    for maps in chunks:
+        if not arrays:
+            np.save(folder / "reference_pose.npy", maps.reference_pose)
+            for name in _PER_FRAME:
+                first = getattr(maps, name)
+                arrays[name] = np.lib.format.open_memmap(
+                    folder / f"{name}.npy", "w+", first.dtype, (frames, *first.shape[1:])
+                )
+        count = len(maps.pose)
+        for name, array in arrays.items():
+            array[done : done + count] = getattr(maps, name)
+        done += count
+    if done != frames:
+        raise ValueError(f"{done} frames of maps, expected {frames}")
+    for array in arrays.values():
+        array.flush()

@@ -1,0 +1,184 @@
+"""Pictures for people: the cast sheet's, and the condition maps side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from posecast.geometry.drawing import draw_poses
+from posecast.geometry.skeleton import present
+from posecast.pipeline.plan import AnimationPlan
+from posecast.types import ConditionMaps
+
+Picture = UInt8[np.ndarray, "height width 3"]
+
+COLOURS = (
+    (255, 99, 71),
+    (64, 156, 255),
+    (60, 200, 100),
+    (255, 200, 40),
+    (190, 110, 255),
+    (255, 130, 200),
+    (70, 220, 220),
+    (200, 160, 110),
+)
+"""One for each character; more characters begin again."""
+
+_INK, _PAPER = (240, 240, 240), (24, 24, 28)
+_PANEL_HEIGHT = 640
+_PREVIEW_SIDE = 192
+
+
+def draw_cast(plan: AnimationPlan) -> Picture:
+    """The reference with boxes, numbers and skeletons; beside it the drivers; below, the order.
+
+    `plan` is at the size of the picture itself, so that the sheet's boxes fit.
+    """
+    zoom = _PANEL_HEIGHT / plan.size[0]
+    size = (_PANEL_HEIGHT, max(1, round(plan.size[1] * zoom)))
+    left = _overlay(_resized(plan.picture, size), plan.reference_keypoints * (zoom, zoom, 1))
+    frame = int(present(plan.keypoints).any(axis=2).sum(axis=0).argmax())
+    drivers = plan.keypoints[:, frame] * np.array([zoom, zoom, 1], np.float32)
+    right = draw_poses(drivers.astype(np.float32), size)
+    left = _label_characters(left, plan, zoom)
+    right = _label_drivers(right, plan, drivers)
+    panels = np.concatenate([left, np.full((size[0], 4, 3), 70, np.uint8), right], axis=1)
+    orders = [
+        f"from frame {change.from_frame}: " * (len(plan.cast.depth_order) > 1)
+        + ", ".join(str(i) for i in change.front_to_back)
+        for change in plan.cast.depth_order
+    ]
+    lines = [
+        f"left: the reference; right: the drivers (frame {frame} of {plan.num_frames})",
+        "characters from front to back: " + "; ".join(orders),
+    ]
+    return np.concatenate([panels, _strip(lines, panels.shape[1])])
+
+
+def _overlay(picture: Picture, keypoints: np.ndarray) -> Picture:
+    drawn = draw_poses(keypoints.astype(np.float32), picture.shape[:2])
+    covered = drawn.any(axis=2, keepdims=True)
+    return np.where(covered, (0.35 * picture + 0.65 * drawn).astype(np.uint8), picture)
+
+
+def _label_characters(picture: Picture, plan: AnimationPlan, zoom: float) -> Picture:
+    image = Image.fromarray(picture)
+    pen = ImageDraw.Draw(image)
+    for character in plan.cast.characters:
+        colour = COLOURS[character.id % len(COLOURS)]
+        box = character.box or _around(plan.reference_keypoints[character.id])
+        corners = [value * zoom for value in box]
+        pen.rectangle(corners, outline=colour, width=3)
+        place = plan.cast.depth_order[0].front_to_back.index(character.id)
+        text = f"{character.id}  driver {character.driver}  {_place(place, plan.num_characters)}"
+        _tag(pen, (corners[0], corners[1]), text, colour, image.size)
+    return np.array(image)
+
+
+def _label_drivers(picture: Picture, plan: AnimationPlan, drivers: np.ndarray) -> Picture:
+    image = Image.fromarray(picture)
+    pen = ImageDraw.Draw(image)
+    for character, keypoints in zip(plan.cast.characters, drivers, strict=True):
+        if present(keypoints).any():
+            x0, y0, *_ = _around(keypoints)
+            text = f"driver {character.driver}: character {character.id}"
+            _tag(
+                pen,
+                (x0, y0 - _PANEL_HEIGHT / 20),
+                text,
+                COLOURS[character.id % len(COLOURS)],
+                image.size,
+            )
+    return np.array(image)
+
+
+def _place(place: int, characters: int) -> str:
+    if characters == 1:
+        return "alone"
+    return "front" if place == 0 else "back" if place == characters - 1 else f"{place + 1}. place"
+
+
+def _around(keypoints: np.ndarray) -> tuple[float, float, float, float]:
+    points = keypoints[present(keypoints), :2]
+    (x0, y0), (x1, y1) = points.min(0), points.max(0)
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def _tag(
+    pen: ImageDraw.ImageDraw,
+    corner: tuple[float, float],
+    text: str,
+    colour: tuple[int, int, int],
+    size: tuple[int, int],
+) -> None:
+    """A filled label whose lower left corner is at `corner`, moved to lie within the picture."""
+    font = ImageFont.load_default(18)
+    width, height = pen.textlength(text, font) + 10, 24
+    x = float(np.clip(corner[0], 0, max(0, size[0] - width)))
+    y = float(np.clip(corner[1] - height, 0, size[1] - height))
+    pen.rectangle([x, y, x + width, y + height], fill=colour)
+    pen.text((x + 5, y + 1), text, fill=(0, 0, 0), font=font)
+
+
+def _strip(lines: Sequence[str], width: int) -> Picture:
+    font = ImageFont.load_default(16)
+    image = Image.new("RGB", (width, 24 * len(lines) + 12), _PAPER)
+    pen = ImageDraw.Draw(image)
+    for i, line in enumerate(lines):
+        pen.text((10, 6 + 24 * i), line, fill=_INK, font=font)
+    return np.array(image)
+
+
+def _resized(picture: Picture, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    shrinks = size[0] < picture.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
+    return cv2.resize(picture, (size[1], size[0]), interpolation=method)
+
+
+def preview_frames(plan: AnimationPlan, chunks: Iterator[ConditionMaps]) -> Iterator[Picture]:
+    """All maps of each frame side by side, labelled; small ones enlarged without smoothing."""
+    for maps in chunks:
+        for i in range(len(maps.pose)):
+            panels = {
+                "reference": plan.picture,
+                "reference_pose": _to_picture(maps.reference_pose),
+                "pose": _to_picture(maps.pose[i]),
+                "flow": _flow_picture(maps.flow[i]),
+                "depth_order": np.repeat(_to_picture(maps.depth_order[i]), 3, axis=2),
+                "characters": _characters_picture(maps.characters[i]),
+            }
+            yield _side_by_side(panels)
+
+
+def _to_picture(image: np.ndarray) -> np.ndarray:
+    return np.round(image.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8)
+
+
+def _flow_picture(flow: np.ndarray) -> Picture:
+    """Grey where nothing moves, white within characters; u shifts red, v green."""
+    u, v, m = flow
+    return _to_picture(np.stack([0.5 + u / 2, 0.5 + v / 2, 0.5 + m / 2]))
+
+
+def _characters_picture(masks: np.ndarray) -> Picture:
+    """Each character's dilated region in its colour; where several overlap, their mean."""
+    colours = np.array([COLOURS[i % len(COLOURS)] for i in range(len(masks))], float)
+    total = np.maximum(masks.sum(axis=0), 1)[..., None]
+    mixed = np.einsum("jhw,jc->hwc", masks.astype(float), colours) / total
+    return mixed.astype(np.uint8)
+
+
+def _side_by_side(panels: dict[str, np.ndarray]) -> Picture:
+    height, width = panels["pose"].shape[:2]
+    zoom = max(1, -(-_PREVIEW_SIDE // min(height, width)))
+    columns = []
+    for name, panel in panels.items():
+        large = np.repeat(np.repeat(panel, zoom, axis=0), zoom, axis=1)
+        large = np.pad(large, ((0, 0), (0, 4), (0, 0)), constant_values=70)
+        columns.append(np.concatenate([_strip([name], large.shape[1]), large]))
+    row = np.concatenate(columns, axis=1)
+    return np.pad(row, ((0, row.shape[0] % 2), (0, row.shape[1] % 2), (0, 0)))

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posecast.errors import InputError
+from posecast.media.poses import read_poses
+from posecast.pipeline.cast import (
+    CastSheet,
+    Character,
+    OrderChange,
+    parse_order,
+    ranks_of,
+    write_cast,
+)
+from posecast.pipeline.cast_reading import keypoints_file, read_cast
+from posecast.types import PoseSequence
+
+
+@pytest.fixture
+def people(scene: dict[str, Path]) -> PoseSequence:
+    return read_poses(scene["people"])
+
+
+SHEET = CastSheet(
+    (
+        Character(0, 1, (2, 10, 28, 60), "people.json", 'left: "red" # äöü'),
+        Character(1, 0, (36, 6, 62, 56), "people.json", ""),
+    ),
+    (OrderChange(0, (1, 0)), OrderChange(3, (0, 1))),
+)
+
+
+def test_a_written_sheet_reads_back(tmp_path: Path, people: PoseSequence) -> None:
+    write_cast(SHEET, tmp_path / "cast.yaml")
+    assert read_cast(tmp_path / "cast.yaml", people, drivers=2, frames=6) == SHEET
+    held = CastSheet(SHEET.characters, SHEET.depth_order[:1])
+    write_cast(held, tmp_path / "held.yaml")
+    assert read_cast(tmp_path / "held.yaml", people, drivers=2, frames=6) == held
+    assert keypoints_file(tmp_path / "held.yaml") == tmp_path / "people.json"
+    assert SHEET.drivers == (1, 0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(note=st.text(max_size=30))
+def test_any_note_survives(tmp_path_factory: pytest.TempPathFactory, note: str) -> None:
+    from tests.pipeline.conftest import person
+
+    path = tmp_path_factory.mktemp("notes") / "cast.yaml"
+    sheet = CastSheet((Character(0, 0, None, None, note),), (OrderChange(0, (0,)),))
+    write_cast(sheet, path)
+    one = PoseSequence(person(4, 4, 20)[None, None], 64, 64)
+    assert read_cast(path, one, drivers=1, frames=1).characters[0].note == note
+
+
+def test_ranks_follow_the_changes() -> None:
+    ranks = ranks_of((OrderChange(0, (2, 0, 1)), OrderChange(2, (1, 2, 0))), 4, 3)
+    assert ranks.tolist() == [[1, 2, 0], [1, 2, 0], [2, 0, 1], [2, 0, 1]]
+
+
+GOOD = """format: posecast/cast/1
+characters:
+  - {id: 0, driver: 1}
+  - {id: 1, driver: 0}
+depth_order: [1, 0]
+"""
+
+
+def test_a_short_sheet_by_hand(tmp_path: Path, people: PoseSequence) -> None:
+    (tmp_path / "cast.yaml").write_text(GOOD)
+    sheet = read_cast(tmp_path / "cast.yaml", people, drivers=2, frames=6)
+    assert sheet.drivers == (1, 0)
+    assert sheet.depth_order == (OrderChange(0, (1, 0)),)
+    assert keypoints_file(tmp_path / "cast.yaml") is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("cast/1", "cast/2", "line 1: format 'posecast/cast/2'"),
+        ("driver: 1", "drvier: 1", "line 3: unknown key `drvier`"),
+        ("driver: 1", "drvier: 1", "line 3: `driver` is missing"),
+        ("driver: 1", "driver: 5", r"line 3: there is no driving track 5 \(0 to 1\)"),
+        ("driver: 1", "driver: yes", "line 3: driver True; expected a whole number"),
+        ("driver: 1", "driver: 1.5", "line 3: driver 1.5; expected a whole number"),
+        ("driver: 1", "driver: 0", "line 4: track 0 already moves character 0"),
+        ("id: 1", "id: 7", r"line 4: there is no character 7 \(0 to 1\)"),
+        ("id: 1", "id: 0", "line 4: character 0 is given twice"),
+        ("  - {id: 1, driver: 0}\n", "", "character 1 is missing"),
+        ("{id: 1, driver: 0}", "bob", "line 4: expected a character"),
+        ("{id: 1,", "{id: 1, box: [1, 2, 3],", "line 4: expected box"),
+        ("{id: 1,", "{id: 1, box: [0, 0, 3, 3],", "does not hold the keypoints of character 1"),
+        ("{id: 1,", "{id: 1, id: 1,", "line 4: `id` is given twice"),
+        ("[1, 0]", "[1]", "line 5: .* 0 missing"),
+        ("[1, 0]", "[1, 0, 0]", "line 5: .* 0 twice"),
+        ("[1, 0]", "[1, 2]", "line 5: .* unknown character 2"),
+        ("[1, 0]", "front", "line 5: expected depth_order"),
+        ("[1, 0]", "[a, b]", "line 5: expected a list of characters"),
+        ("[1, 0]", "\n  - {from_frame: 2, front_to_back: [1, 0]}", "line 6: the first order must"),
+        ("[1, 0]", "\n  - {from_frame: 9, front_to_back: [1, 0]}", "line 6: there is no frame 9"),
+        ("[1, 0]", "\n  - {frame: 0, front_to_back: [1, 0]}", "line 6: unknown key `frame`"),
+        ("[1, 0]", "[1, 0]\nretarget: true", "line 6: retargeting is not available yet"),
+        ("[1, 0]", "[1, 0]\nspeed: 2", "line 6: unknown key `speed`"),
+        ("depth_order: [1, 0]\n", "", "line 1: expected depth_order"),
+        ("depth_order: [1, 0]", "depth_order: [1, 0", r"line \d: not YAML"),
+        ("driver: 1", "driver: &a 1", None),
+        ("id: 1, driver: 0", "id: 1, driver: *a", "aliases"),
+        ("driver: 1", "driver: !!python/object/apply:os.system ['true']", "line 3: "),
+    ],
+)
+def test_each_line_that_cannot_be_used(
+    tmp_path: Path, people: PoseSequence, old: str, new: str, problem: str | None
+) -> None:
+    path = tmp_path / "cast.yaml"
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new, 1))
+    if problem is None:
+        assert read_cast(path, people, drivers=2, frames=6).drivers == (1, 0)
+        return
+    with pytest.raises(InputError, match=problem) as caught:
+        read_cast(path, people, drivers=2, frames=6)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_problems_come_together(tmp_path: Path, people: PoseSequence) -> None:
+    text = GOOD.replace("driver: 1", "driver: 9").replace("id: 1", "id: 7").replace("[1, 0]", "[0]")
+    (tmp_path / "cast.yaml").write_text(text + "extra: 1\n")
+    with pytest.raises(InputError) as caught:
+        read_cast(tmp_path / "cast.yaml", people, drivers=2, frames=6)
+    for line in ("line 3:", "line 4:", "line 5:", "line 6:"):
+        assert line in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\xff\xfe\x00", b"just text", b"[" * 3000])
+def test_files_that_are_no_sheet(tmp_path: Path, people: PoseSequence, content: bytes) -> None:
+    path = tmp_path / "cast.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"cast\.yaml"):
+        read_cast(path, people, drivers=2, frames=6)
+    with pytest.raises(InputError, match="no such file"):
+        read_cast(tmp_path / "no.yaml", people, drivers=2, frames=6)
+    with pytest.raises(InputError, match="is a folder"):
+        read_cast(tmp_path, people, drivers=2, frames=6)
+
+
+def test_order_of_the_command_line() -> None:
+    assert parse_order("2,0,1", 3) == (OrderChange(0, (2, 0, 1)),)
+    for text in ("0", "0,1,1", "a,b", "", "0,1,5", "-1,0,1"):
+        with pytest.raises(InputError, match="--depth-order"):
+            parse_order(text, 3)
+    assert np.array_equal(ranks_of(parse_order("1,0", 2), 2, 2), [[1, 0], [1, 0]])
