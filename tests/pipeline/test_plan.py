@@ -173,8 +173,8 @@ def test_pil_pictures_are_taken_too(scene: dict[str, Path]) -> None:
 
 
 def test_lower_feet_are_nearer_then_the_taller() -> None:
-    people = np.stack([person(0, 0, 20), person(20, 10, 20), person(40, 6, 17), person(60, 0, 25)])
-    # Feet at 39, 49, 39.15, 48.75.
+    people = np.stack([person(0, 0, 20), person(20, 10, 20), person(40, 8, 17), person(60, -3, 25)])
+    # Feet at 39, 49, 41, 46.
     assert nearest_by_feet(people) == (1, 3, 2, 0)
     assert nearest_by_feet(np.stack([person(0, 20.5, 10), person(20, 1, 20)])) == (1, 0)
 
