@@ -92,7 +92,8 @@ def _draw_character(
     alone = set(_JOINED if len(points) > 18 else range(18)) - {*_HEAD}
     for a, b in _BODY_EDGES if len(points) == 18 else _WHOLE_EDGES:
         if there[a] and there[b]:
-            cv2.line(canvas, whole[a], whole[b], 1, thickness=2 * disc + 1)
+            # cv2 draws thickness 2r as the pixels within r of the line, ends included.
+            cv2.line(canvas, whole[a], whole[b], 1, thickness=2 * disc)
             alone -= {a, b}
     for joint in alone:
         if there[joint]:
