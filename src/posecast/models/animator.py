@@ -51,6 +51,7 @@ class Animator(nn.Module):
         self.vae = vae_class(**config.vae).requires_grad_(False).eval()
         self.image_encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**config.image_encoder))
         self.scheduler = DDIMScheduler(**config.scheduler)
+        self.to(memory_format=torch.channels_last)  # tokens then are views; convolutions faster
 
     @classmethod
     def from_preset(cls, preset: str | AnimatorConfig) -> Animator:
@@ -88,7 +89,8 @@ class Animator(nn.Module):
         """Give a model of images fresh motion modules (zero output: it still makes stills)."""
         state = self.unet.state_dict()
         trainable = {name: p.requires_grad for name, p in self.unet.named_parameters()}
-        unet = UNet(**self.config.unet, motion=motion).to(next(iter(state.values())).device)
+        unet = UNet(**self.config.unet, motion=motion)
+        nn.Module.to(unet, self.unet.device, self.unet.dtype, memory_format=torch.channels_last)
         unet.load_state_dict(state, strict=False)
         for name, parameter in unet.named_parameters():
             parameter.requires_grad_(trainable.get(name, True))

@@ -214,9 +214,15 @@ class SpatialTransformer(nn.Module):
 
     def forward(self, x: Float[Tensor, "bf d h w"], context: Context) -> Float[Tensor, "bf d h w"]:
         """Features through the transformer, a frame at a time."""
-        tokens = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
+        tokens = _pointwise(self.proj_in, self.norm(x).flatten(2).transpose(1, 2))
         for block in self.transformer_blocks:
             tokens = block(tokens, context, self.level)
             if context.collected is not None and block.path == context.last_path:
                 return x
-        return x + self.proj_out(tokens.transpose(1, 2).unflatten(2, x.shape[2:]))
+        tokens = _pointwise(self.proj_out, tokens)
+        return x + tokens.transpose(1, 2).unflatten(2, x.shape[2:])
+
+
+def _pointwise(convolution: nn.Conv2d, tokens: Float[Tensor, "bf n d"]) -> Float[Tensor, "bf n d"]:
+    """A 1x1 convolution on tokens: the same numbers, without going back to an image."""
+    return F.linear(tokens, convolution.weight.flatten(1), convolution.bias)

@@ -63,9 +63,9 @@ class Guiders(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__()
-        self.names = tuple(settings)
-        for name, values in settings.items():
-            self.add_module(name, Guider(**values))
+        self.names = tuple(sorted(settings))  # one order of summation, whatever a file's order
+        for name in self.names:
+            self.add_module(name, Guider(**settings[name]))
 
     def forward(
         self, maps: Mapping[str, Float[Tensor, "b _ _ _ _"]]
@@ -78,6 +78,9 @@ class Guiders(ModelMixin, ConfigMixin):
         if unknown:
             raise ValueError(f"no guider {unknown[0]!r} in this model; it has {list(self.names)}")
         return {
-            name: self.get_submodule(name)(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-            for name, x in maps.items()
+            name: self.get_submodule(name)(maps[name].flatten(0, 1)).unflatten(
+                0, maps[name].shape[:2]
+            )
+            for name in self.names
+            if name in maps
         }

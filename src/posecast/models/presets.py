@@ -93,8 +93,8 @@ def embedded() -> AnimatorConfig:
             "ff_mult": 2,
         },
         # Skeletons and codes need detail; flow and order are coarse.
-        dict.fromkeys(GUIDER_CHANNELS, [8, 8, 16, 32, 32, 64])
-        | dict.fromkeys(("pose", "identity"), [16, 16, 32, 32, 64, 64]),
+        {name: [8, 8, 16, 32, 32, 64] for name in GUIDER_CHANNELS}
+        | {name: [16, 16, 32, 32, 64, 64] for name in ("pose", "identity")},
         {
             "image_size": 128,
             "patch_size": 16,
@@ -119,7 +119,7 @@ def tiny() -> AnimatorConfig:
             "cross_attention_dim": 16,
             "norm_groups": 4,
         },
-        dict.fromkeys(GUIDER_CHANNELS, [4, 4, 8, 8, 8, 8]),
+        {name: [4, 4, 8, 8, 8, 8] for name in GUIDER_CHANNELS},
         {
             "image_size": 32,
             "patch_size": 16,

@@ -91,7 +91,7 @@ class UNet(ModelMixin, ConfigMixin):
         guidance: Float[Tensor, "b f d h w"] | None = None,
         correspondence: Correspondence | None = None,
     ) -> Float[Tensor, "b f c h w"]:
-        """The denoiser's prediction. `timestep`: one number (0..999) or (b,) of them.
+        """The denoiser's prediction. `timestep`: one number (0..999), (b,) or (b, f) of them.
 
         `reference=None` is the unconditional half: each layer attends to its own tokens alone.
         """
@@ -149,9 +149,13 @@ class UNet(ModelMixin, ConfigMixin):
         self, noisy: Tensor, timestep: int | float | Tensor, appearance: Tensor
     ) -> Context:
         batch, frames = noisy.shape[:2]
-        time = torch.as_tensor(timestep, device=noisy.device).expand(batch)
-        embedding = self.time_embedding(self.time_proj(time).to(noisy.dtype))
-        return Context(frames, embedding.repeat_interleave(frames, 0), appearance)
+        time = torch.as_tensor(timestep, device=noisy.device)
+        own = time.ndim == 2
+        rows = time.flatten() if own else time.expand(batch)
+        embedding = self.time_embedding(self.time_proj(rows).to(noisy.dtype))
+        if not own:
+            embedding = embedding.repeat_interleave(frames, 0)
+        return Context(frames, embedding, appearance)
 
     def _blocks(self, noisy: Tensor, guidance: Tensor | None, context: Context) -> Tensor:
         x = self.conv_in(noisy.flatten(0, 1))

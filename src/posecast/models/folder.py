@@ -1,0 +1,245 @@
+"""Model folders in diffusers' layout (CONTRACT "Model folder"): read with suspicion, written whole.
+
+`model_index.json`, `unet/`, `reference_net/`, `guiders/`, `vae/`, `image_encoder/`, `scheduler/`.
+Only JSON and safetensors are read, classes come from a fixed table, and nothing a file says is
+executed. What a file holds must be exactly what its config asks for.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, DDIMScheduler
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from posecast.errors import InputError
+from posecast.media.atomic import whole_folder
+from posecast.models.animator import Animator
+from posecast.models.autoencoder import PatchAutoencoder
+from posecast.models.guider import Guiders
+from posecast.models.presets import AnimatorConfig
+from posecast.models.unet import UNet
+
+FORMAT = "posecast/model/1"
+INDEX = "model_index.json"
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder")
+CLASSES: dict[str, tuple[str, ...]] = {
+    "unet": ("UNet",),
+    "reference_net": ("UNet",),
+    "guiders": ("Guiders",),
+    "vae": ("PatchAutoencoder", "AutoencoderKL"),
+    "image_encoder": ("CLIPVisionModelWithProjection",),
+    "scheduler": ("DDIMScheduler",),
+}
+LIBRARIES = {
+    "AutoencoderKL": "diffusers",
+    "DDIMScheduler": "diffusers",
+    "CLIPVisionModelWithProjection": "transformers",
+}
+_OWN: dict[str, Any] = {"UNet": UNet, "Guiders": Guiders, "PatchAutoencoder": PatchAutoencoder}
+_MAX_JSON = 16 * 1024**2
+
+
+def load_animator(model: str | Path, dtype: torch.dtype = torch.float32) -> Animator:
+    """The model of a folder, or of a name in the package, in evaluation mode and `dtype`.
+
+    InputError: no such model; a file missing, not readable, of another class, with unknown or
+    missing keys, or of other shapes than its config says. The line names file and key.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        return _load(folder, dtype)
+    if folder.exists():
+        raise InputError.at(folder, "is a file; expected a model folder")
+    name = str(model)
+    packaged = files("posecast") / "assets" / "models"
+    if name.isidentifier() and (packaged / name).is_dir():
+        with as_file(packaged / name) as path:
+            return _load(path, dtype)
+    known = sorted(p.name for p in packaged.iterdir()) if packaged.is_dir() else []
+    raise InputError(
+        f"no model {name!r}: expected a model folder or one of the package's models "
+        f"({', '.join(known) or 'none are installed'})"
+    )
+
+
+def save_animator(animator: Animator, folder: str | Path, dtype: torch.dtype | None = None) -> None:
+    """Write a model folder, whole or not at all; an older one at the place is replaced.
+
+    `dtype` casts the weights (float16 halves the size). InputError: something else is there.
+    """
+    folder = Path(folder)
+    occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if occupied and not (folder / INDEX).is_file():
+        raise InputError.at(folder, "is there already and is no model folder; choose another place")
+    with whole_folder(folder) as draft:
+        index: dict[str, Any] = {
+            "_class_name": "Animator",
+            "format": FORMAT,
+            "size": list(animator.config.size),
+            "window": animator.config.window,
+            "shared_noise": animator.config.shared_noise,
+        }
+        for name in (*PARTS, "scheduler"):
+            part = getattr(animator, name)
+            kind = type(part).__name__
+            index[name] = [LIBRARIES.get(kind, "posecast"), kind]
+            (draft / name).mkdir()
+            if name == "image_encoder":
+                part.config.save_pretrained(draft / name)
+            else:
+                part.save_config(draft / name)
+            if isinstance(part, nn.Module):
+                save_file(_tensors(part, dtype), draft / name / _weights_name(name))
+        (draft / INDEX).write_text(json.dumps(index, indent=2) + "\n")
+
+
+def _load(folder: Path, dtype: torch.dtype) -> Animator:
+    index = _read_json(folder / INDEX)
+    if index.get("format") != FORMAT:
+        raise InputError.at(
+            folder / INDEX, f"found {index.get('format')!r}; expected {FORMAT!r}", "format"
+        )
+    config = _config(folder, index)
+    try:
+        with init_empty_weights(include_buffers=False):
+            animator = Animator(config)
+    except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, RuntimeError) as error:
+        raise InputError.at(folder, f"its configs make no model: {error}") from error
+    _check_reference_config(folder, animator)
+    for name in PARTS:
+        path = folder / name / _weights_name(name)
+        part: nn.Module = getattr(animator, name)
+        trainable = {key: p.requires_grad for key, p in part.named_parameters()}
+        part.load_state_dict(read_weights(path, part, dtype), assign=True)
+        for key, parameter in part.named_parameters():
+            parameter.requires_grad_(trainable[key])
+    return animator.to(memory_format=torch.channels_last).eval()
+
+
+def read_weights(
+    path: Path, module: nn.Module, dtype: torch.dtype | None = None
+) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, which must be exactly those of `module`.
+
+    InputError names the file and the first key that is unknown, missing or of another shape.
+    """
+    if not path.is_file():
+        raise InputError.at(path, "is missing")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError.at(path, f"is no readable safetensors file ({error})") from error
+    expected = module.state_dict()
+    for key in sorted(set(state) - set(expected)):
+        raise InputError.at(path, "unknown key; the model of this config has no such weight", key)
+    for key in sorted(set(expected) - set(state)):
+        raise InputError.at(path, "missing; the model of this config needs this weight", key)
+    for key, tensor in state.items():
+        if tensor.shape != expected[key].shape:
+            raise InputError.at(
+                path, f"shape {tuple(tensor.shape)}; expected {tuple(expected[key].shape)}", key
+            )
+    return {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
+
+
+def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
+    configs: dict[str, dict[str, Any]] = {}
+    for name, allowed in CLASSES.items():
+        kind = (index.get(name) or [None, None])[-1]
+        if kind not in allowed:
+            raise InputError.at(
+                folder / INDEX, f"class {kind!r}; expected {' or '.join(allowed)}", name
+            )
+        file = "scheduler_config.json" if name == "scheduler" else "config.json"
+        configs[name] = _settings(folder / name / file, kind)
+    unet = configs["unet"]
+    motion = unet.pop("motion", None)
+    unet.pop("role", None)
+    size, window = index.get("size"), index.get("window")
+    if not (isinstance(size, list) and len(size) == 2 and all(_is_count(x) for x in size)):
+        raise InputError.at(folder / INDEX, f"found {size!r}; expected [height, width]", "size")
+    if not _is_count(window):
+        raise InputError.at(folder / INDEX, f"found {window!r}; expected a number", "window")
+    shared_noise = index.get("shared_noise", 0.0)
+    if not isinstance(shared_noise, (int, float)) or not 0 <= shared_noise <= 1:
+        raise InputError.at(
+            folder / INDEX, f"found {shared_noise!r}; expected 0..1", "shared_noise"
+        )
+    return AnimatorConfig(
+        unet=unet,
+        guiders=configs["guiders"].get("settings", {}),
+        vae=configs["vae"],
+        image_encoder=configs["image_encoder"],
+        scheduler=configs["scheduler"],
+        vae_class=index["vae"][-1],
+        motion=motion,
+        size=(size[0], size[1]),
+        window=window,
+        shared_noise=float(shared_noise),
+    )
+
+
+def _settings(path: Path, kind: str) -> dict[str, Any]:
+    """The settings of a part; keys of diffusers' own book-keeping begin with an underscore."""
+    settings = {k: v for k, v in _read_json(path).items() if not k.startswith("_")}
+    if kind in _OWN or kind in ("AutoencoderKL", "DDIMScheduler"):
+        owner = (
+            _OWN.get(kind) or {"AutoencoderKL": AutoencoderKL, "DDIMScheduler": DDIMScheduler}[kind]
+        )
+        known = set(inspect.signature(owner.__init__).parameters) - {"self"}
+        for key in sorted(set(settings) - known):
+            raise InputError.at(path, f"unknown setting of {kind}", key)
+        return settings
+    found = settings.get("model_type")
+    if found != "clip_vision_model":
+        raise InputError.at(path, f"found {found!r}; expected 'clip_vision_model'", "model_type")
+    return settings
+
+
+def _check_reference_config(folder: Path, animator: Animator) -> None:
+    path = folder / "reference_net" / "config.json"
+    stored = _settings(path, "UNet")
+    for key, value in stored.items():
+        expected = animator.reference_net.config[key]
+        if json.loads(json.dumps(expected)) != value:
+            raise InputError.at(path, f"found {value!r}; expected {expected!r} as unet/ has", key)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError.at(path, "is missing")
+    if path.stat().st_size > _MAX_JSON:
+        raise InputError.at(path, f"is larger than {_MAX_JSON} bytes: no config")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError.at(path, f"is no readable JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise InputError.at(path, f"holds a {type(content).__name__}; expected an object")
+    return content
+
+
+def _tensors(part: nn.Module, dtype: torch.dtype | None) -> dict[str, Tensor]:
+    return {
+        key: (v.to(dtype) if dtype and v.is_floating_point() else v).cpu().contiguous()
+        for key, v in part.state_dict().items()
+    }
+
+
+def _weights_name(part: str) -> str:
+    return "model.safetensors" if part == "image_encoder" else WEIGHTS
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
