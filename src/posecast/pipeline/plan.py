@@ -49,6 +49,8 @@ class AnimationPlan:
     fps: float
     notes: tuple[str, ...] = ()
     """What a user should know: cut lengths, characters outside of the frame."""
+    reference_ranks: Int64[np.ndarray, " characters"] | None = None
+    """The order in the picture itself, where its pose file says; it stays whatever is asked for."""
 
     @property
     def num_frames(self) -> int:
@@ -77,7 +79,7 @@ class AnimationPlan:
             self.reference_keypoints,
             self.ranks[start:stop],
             canvas or self.size,
-            reference_ranks=self.ranks[0],
+            reference_ranks=self.ranks[0] if self.reference_ranks is None else self.reference_ranks,
             codes=codes,
             settings=settings,
         )
@@ -142,6 +144,7 @@ def plan_animation(
         cast=cast,
         fps=fps or next((d.fps for d in drivers if d.fps), None) or 25.0,
         notes=(*notes, *_check_frame(size, standing, tracks)),
+        reference_ranks=_reference_ranks(people),
     )
 
 
@@ -181,6 +184,13 @@ def _cast(
         for i in range(len(standing))
     )
     return CastSheet(characters, _order(depth_order, people, drivers, moved_by))
+
+
+def _reference_ranks(people: PoseSequence) -> Int64[np.ndarray, " characters"] | None:
+    if people.front_to_back is None:
+        return None
+    order = parse_order(",".join(map(str, people.front_to_back)), people.num_characters)
+    return ranks_of(order, 1, people.num_characters)[0]
 
 
 def _order(
