@@ -51,7 +51,7 @@ class Animator(nn.Module):
         self.vae = vae_class(**config.vae).requires_grad_(False).eval()
         self.image_encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**config.image_encoder))
         self.scheduler = DDIMScheduler(**config.scheduler)
-        self.to(memory_format=torch.channels_last)  # tokens then are views; convolutions faster
+        channels_last(self)
 
     @classmethod
     def from_preset(cls, preset: str | AnimatorConfig) -> Animator:
@@ -90,7 +90,7 @@ class Animator(nn.Module):
         state = self.unet.state_dict()
         trainable = {name: p.requires_grad for name, p in self.unet.named_parameters()}
         unet = UNet(**self.config.unet, motion=motion)
-        nn.Module.to(unet, self.unet.device, self.unet.dtype, memory_format=torch.channels_last)
+        channels_last(nn.Module.to(unet, self.unet.device, self.unet.dtype))
         unet.load_state_dict(state, strict=False)
         for name, parameter in unet.named_parameters():
             parameter.requires_grad_(trainable.get(name, True))
@@ -234,6 +234,11 @@ class Animator(nn.Module):
     def _decode(self, latents: Tensor) -> Tensor:
         decoded: Any = self.vae.decode(latents)
         return decoded if isinstance(decoded, Tensor) else decoded.sample
+
+
+def channels_last(module: nn.Module) -> None:
+    """Lay convolution weights out channels last: tokens are views then, and convolutions faster."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _total(features: Mapping[str, Tensor]) -> Tensor | None:

@@ -49,7 +49,7 @@ class Context:
     appearance: Float[Tensor, "batch tokens dim"]
     keys_values: Mapping[str, KeysValues] | None = None
     dropped: Bool[Tensor, " batch"] | None = None
-    correspondence: tuple[Float[Tensor, "bf tokens keys"], ...] | None = None
+    correspondence: tuple[Float[Tensor, "bf _ keys"], ...] | None = None
     collected: dict[str, Tensor] | None = None
     """Filled by the ReferenceNet's layers: path to normed tokens. Lives for one call."""
     last_path: str | None = None

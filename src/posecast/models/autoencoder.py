@@ -32,8 +32,7 @@ class ResidualBlock(nn.Module):
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.norm2 = nn.GroupNorm(groups, width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        _zero(self.conv2)
 
     def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """The input plus what the two convolutions make of it."""
@@ -95,8 +94,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
             nn.PixelShuffle(PATCH),
         )
         for last in (self.encoder[-1], self.decoder[-2]):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            _zero(last)
         self.refine: nn.Sequential | None = None
         if refine_width:
             self.refine = nn.Sequential(
@@ -104,8 +102,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
                 nn.SiLU(),
                 nn.Conv2d(refine_width, in_channels, 3, padding=1),
             )
-            nn.init.zeros_(self.refine[2].weight)
-            nn.init.zeros_(self.refine[2].bias)
+            _zero(self.refine[2])
 
     @torch.no_grad()
     def start_at_principal_components(
@@ -130,11 +127,11 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         scale = latents.std(dim=0)
         back = (vectors[:, -channels:] * deviation.sqrt()) @ rotation.T @ torch.diag(scale)
         self.project.weight.copy_(forward.view_as(self.project.weight))
-        self.project.bias.copy_(-forward @ mean)
+        _set(self.project.bias, -forward @ mean)
         self.expand.weight.copy_(back.T.reshape_as(self.expand.weight))
-        self.expand.bias.copy_(mean.view(-1, size * size).mean(dim=1))
-        self.statistics.running_mean.zero_()
-        self.statistics.running_var.copy_(scale.square())
+        _set(self.expand.bias, mean.view(-1, size * size).mean(dim=1))
+        _set(self.statistics.running_mean, torch.zeros_like(scale))
+        _set(self.statistics.running_var, scale.square())
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c H//8 W//8"]:
         """Images in [-1, 1] (H and W multiples of 8) to latents of zero mean, unit variance.
@@ -167,3 +164,13 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
             )
             decoded = latents + noise * epsilon
         return self.decode(decoded), latents
+
+
+def _zero(convolution: nn.Module) -> None:
+    for parameter in convolution.parameters():
+        nn.init.zeros_(parameter)
+
+
+def _set(place: Tensor | None, value: Tensor) -> None:
+    assert place is not None
+    place.copy_(value)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from posecast.errors import InputError
 from posecast.media.atomic import whole_folder
-from posecast.models.animator import Animator
+from posecast.models.animator import Animator, channels_last
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
 from posecast.models.presets import AnimatorConfig
@@ -124,7 +124,8 @@ def _load(folder: Path, dtype: torch.dtype) -> Animator:
         part.load_state_dict(read_weights(path, part, dtype), assign=True)
         for key, parameter in part.named_parameters():
             parameter.requires_grad_(trainable[key])
-    return animator.to(memory_format=torch.channels_last).eval()
+    channels_last(animator)
+    return animator.eval()
 
 
 def read_weights(
@@ -169,7 +170,7 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
     size, window = index.get("size"), index.get("window")
     if not (isinstance(size, list) and len(size) == 2 and all(_is_count(x) for x in size)):
         raise InputError.at(folder / INDEX, f"found {size!r}; expected [height, width]", "size")
-    if not _is_count(window):
+    if not isinstance(window, int) or not _is_count(window):
         raise InputError.at(folder / INDEX, f"found {window!r}; expected a number", "window")
     shared_noise = index.get("shared_noise", 0.0)
     if not isinstance(shared_noise, (int, float)) or not 0 <= shared_noise <= 1:

@@ -38,13 +38,13 @@ class Guider(ModelMixin, ConfigMixin):
             ]
         )
         self.conv_out = nn.Conv2d(widths[-1], out_channels, 3, padding=1)
-        if init == "kaiming":
-            for convolution in (self.conv_in, *self.blocks, self.conv_out):
-                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-                nn.init.zeros_(convolution.bias)
-        else:
+        if init == "zero":
             nn.init.zeros_(self.conv_out.weight)
-            nn.init.zeros_(self.conv_out.bias)
+        for convolution in self.modules():
+            if isinstance(convolution, nn.Conv2d) and init == "kaiming":
+                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            if isinstance(convolution, nn.Conv2d) and convolution.bias is not None:
+                nn.init.zeros_(convolution.bias)
 
     def forward(self, maps: Float[Tensor, "n c H W"]) -> Float[Tensor, "n d h w"]:
         """Maps as METHOD settles them, not shifted to [-1, 1], to features of latent size."""

@@ -198,9 +198,10 @@ class UNet(ModelMixin, ConfigMixin):
             for idle in (block.norm2, block.attn2.to_q, block.attn2.to_k):
                 idle.requires_grad_(False)
         if self.config.role == "reference":
-            last = self.up_blocks[-1].attentions[-1]
-            for name, parameter in last.named_parameters():
-                if not name.startswith(("norm.", "proj_in.", "transformer_blocks.0.norm1.")):
+            last = self.attention_paths()[-1].removesuffix("transformer_blocks.0")
+            for name, parameter in self.named_parameters():
+                kept = ("norm.", "proj_in.", "transformer_blocks.0.norm1.")
+                if name.startswith(last) and not name.removeprefix(last).startswith(kept):
                     parameter.requires_grad_(False)
 
 
