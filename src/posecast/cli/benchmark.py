@@ -1,0 +1,261 @@
+"""`posecast benchmark`: score a model where the truth is known."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from posecast.cli.options import PATH
+from posecast.errors import InputError
+
+if TYPE_CHECKING:
+    from posecast.evaluation.run_bench import BenchResult, Contestants, Frames, LongRun
+    from posecast.evaluation.stage_bench import Request
+    from posecast.pipeline.animation import AnimationPipeline
+    from posecast.pipeline.cast import OrderChange
+
+LONG_FRAMES = 200
+DEFAULT_STEPS = 10
+
+
+@click.group()
+def benchmark() -> None:
+    """Score a model where the truth is known."""
+
+
+@benchmark.command()
+@click.option("--model", default="embedded", show_default=True, help="Name or model folder.")
+@click.option("--quick", is_flag=True, help="The first 8 clips, no long clip.")
+@click.option("--clips", type=click.IntRange(1, 10_000), help="Number of clips (default: 24).")
+@click.option(
+    "--steps", type=click.IntRange(1, 1000), default=DEFAULT_STEPS, show_default=True,
+    help="Denoising steps.",
+)  # fmt: skip
+@click.option("--guidance", type=click.FloatRange(0), help="Guidance scale (default: the model's).")
+@click.option("--without", metavar="NAMES", help="Leave guiders out: flow,depth,reference-pose.")
+@click.option(
+    "--long", "long_frames", type=click.IntRange(0), help="Frames of the long clip; 0: none."
+)
+@click.option("--json", "json_file", type=PATH, help="Write all figures here.")
+@click.option("--contact-sheet", type=PATH, help="Write a picture of all clips here (.png).")
+@click.option("--device", help="cpu, cuda, cuda:1, mps (default: the best there is).")
+@click.option("--dtype", type=click.Choice(["float32", "float16", "bfloat16"]))
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def stage(
+    model: str, json_file: Path | None, contact_sheet: Path | None, quiet: bool, **options: Any
+) -> None:
+    """Run a model on held-out procedural clips beside its yardsticks.
+
+    Fixed clips of two and three overlapping characters whose reference shows them elsewhere; the
+    model, the reference held still, the model without its ReferenceNet, its autoencoder alone, the
+    depth order inverted, the drivers swapped, and frames made one by one. docs/evaluation.md
+    defines the scores.
+    """
+    from posecast.cli.animate import load_pipeline
+    from posecast.evaluation.bench_report import table
+
+    _check_outputs(json_file, contact_sheet)
+    begin = time.monotonic()
+    pipe = load_pipeline(model, options["device"], options["dtype"])
+    settings = _settings(model, options)
+    generate = PipelineModel(pipe, options["steps"], options["guidance"], settings["without"])
+    result, long_run = _run(pipe, generate, settings, quiet)
+    click.echo(f"{model}: {_in_words(settings)}")
+    click.echo(table(result, long_run))
+    _write(result, long_run, settings, json_file, contact_sheet)
+    if not quiet:
+        click.echo(f"posecast: {time.monotonic() - begin:.0f} s", err=True)
+
+
+@dataclass(frozen=True)
+class PipelineModel:
+    """The pipeline as the bench asks it: by exact tracks and orders, at the reference's size."""
+
+    pipe: AnimationPipeline
+    steps: int
+    guidance: float | None = None
+    without: tuple[str, ...] = ()
+    window: int | None = None
+    stride: int | None = None
+
+    def __call__(self, request: Request) -> Frames:
+        """Frames uint8 (frames, height, width, 3)."""
+        import torch
+
+        reference = request.reference
+        picture, people = reference.frames[0], reference.poses
+        plan = self.pipe.plan(
+            picture,
+            request.poses,
+            (picture.shape[0], picture.shape[1]),
+            reference_poses=replace(people, front_to_back=_front_to_back(reference.ranks[0])),
+            assignment={track: track for track in range(people.num_characters)},
+            depth_order=_order_changes(request.ranks),
+        )
+        frames = self.pipe.frames(
+            plan,
+            num_steps=self.steps,
+            guidance_scale=self.guidance,
+            generator=torch.Generator().manual_seed(request.seed),
+            window=self.window,
+            stride=self.stride,
+            without=self.without,
+        )
+        return np.stack(list(frames))
+
+
+def _front_to_back(ranks: np.ndarray) -> tuple[int, ...]:
+    """Characters from front to back; those without a rank (not in the frame) last."""
+    keys = np.where(ranks < 0, len(ranks), ranks)
+    return tuple(int(character) for character in np.argsort(keys, kind="stable"))
+
+
+def _order_changes(ranks: np.ndarray) -> tuple[OrderChange, ...]:
+    from posecast.pipeline.cast import OrderChange
+
+    orders = [_front_to_back(frame) for frame in ranks]
+    return tuple(
+        OrderChange(frame, order)
+        for frame, order in enumerate(orders)
+        if frame == 0 or order != orders[frame - 1]
+    )
+
+
+def contestants(pipe: AnimationPipeline, generate: PipelineModel) -> Contestants:
+    """The model beside its yardsticks."""
+    import torch
+
+    from posecast.evaluation.run_bench import Contestants
+    from posecast.pipeline.animation import AnimationPipeline
+
+    @torch.no_grad()
+    def autoencoder(frames: Frames) -> Frames:
+        pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).to(pipe.device, pipe.dtype) / 255
+        decoded = pipe.animator.decode(pipe.animator.encode(pixels)).float().clamp(0, 1)
+        return (decoded * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+    stills = AnimationPipeline(without_motion(pipe.animator)).to(pipe.device, pipe.dtype)
+    return Contestants(
+        model=generate,
+        without_reference_net=replace(generate, without=(*generate.without, "reference")),
+        single_frames=replace(generate, pipe=stills),
+        autoencoder=autoencoder,
+    )
+
+
+def without_motion(animator: Any) -> Any:
+    """The same weights in a model that makes every frame alone; itself if it is one already."""
+    from posecast.models import Animator
+
+    if animator.config.motion is None:
+        return animator
+    stills = Animator.from_preset(replace(animator.config, motion=None))
+    weights = animator.state_dict()
+    stills.load_state_dict({name: weights[name] for name in stills.state_dict()})
+    return stills
+
+
+def _run(
+    pipe: AnimationPipeline, generate: PipelineModel, settings: dict[str, Any], quiet: bool
+) -> tuple[BenchResult, LongRun | None]:
+    from tqdm import tqdm
+
+    from posecast.diffusion.windows import window_starts
+    from posecast.evaluation.run_bench import run_bench, run_long
+    from posecast.evaluation.stability import window_borders
+    from posecast.evaluation.stage_bench import bench_clips, long_clip
+
+    entrants = contestants(pipe, generate)
+    frames = settings["long_frames"]
+    total = settings["clips"] * len(entrants.runs()) + (1 if frames else 0)
+    # disable=None: only where standard error is a terminal.
+    with tqdm(total=total, unit="run", disable=True if quiet else None, dynamic_ncols=True) as bar:
+
+        def on_run(name: str) -> None:
+            bar.set_postfix_str(name, refresh=False)
+            bar.update()
+
+        result = run_bench(bench_clips(settings["clips"]), entrants, on_run)
+        if not frames:
+            return result, None
+        window = pipe.animator.config.window
+        stride = max(1, window // 2)
+        borders = window_borders(window_starts(frames, window, stride), window, frames)
+        model = replace(generate, window=window, stride=stride)
+        long_run = run_long(long_clip(frames=frames), model, borders)
+        on_run("long clip")
+    return result, long_run
+
+
+def _settings(model: str, options: dict[str, Any]) -> dict[str, Any]:
+    from posecast.evaluation.stage_bench import FULL_CLIPS, QUICK_CLIPS
+    from posecast.pipeline.animation import GUIDANCE_SCALE, switched_off
+
+    quick = options["quick"]
+    long_frames = options["long_frames"]
+    if long_frames is None:
+        long_frames = 0 if quick else LONG_FRAMES
+    guidance = options["guidance"]
+    return {
+        "model": model,
+        "clips": options["clips"] or (QUICK_CLIPS if quick else FULL_CLIPS),
+        "steps": options["steps"],
+        "guidance": GUIDANCE_SCALE if guidance is None else guidance,
+        "without": tuple(sorted(switched_off(_names(options["without"])))),
+        "long_frames": long_frames,
+    }
+
+
+def _names(text: str | None) -> Sequence[str]:
+    return text.split(",") if text else ()
+
+
+def _in_words(settings: dict[str, Any]) -> str:
+    without = ", ".join(settings["without"])
+    return (
+        f"{settings['steps']} steps, guidance {settings['guidance']:g}"
+        f"{f', without {without}' if without else ''}"
+    )
+
+
+def _check_outputs(json_file: Path | None, contact_sheet: Path | None) -> None:
+    """Refuse places that cannot be written before minutes of computing.
+
+    Raises:
+        InputError: no such folder, no permission, or a picture that is no PNG.
+    """
+    from posecast.media.atomic import check_place
+
+    if contact_sheet is not None and contact_sheet.suffix.lower() != ".png":
+        raise InputError(f"--contact-sheet {contact_sheet}: expected a name that ends in .png")
+    for path in (json_file, contact_sheet):
+        if path is not None:
+            check_place(path)
+            if path.is_dir():
+                raise InputError(f"{path}: is a folder; expected a file to write")
+
+
+def _write(
+    result: BenchResult,
+    long_run: LongRun | None,
+    settings: dict[str, Any],
+    json_file: Path | None,
+    contact_sheet: Path | None,
+) -> None:
+    from posecast.evaluation import bench_report
+    from posecast.media.atomic import whole_file
+    from posecast.media.images import write_image
+
+    if json_file is not None:
+        figures = {"settings": settings, **bench_report.figures(result, long_run)}
+        with whole_file(json_file) as part:
+            part.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", "utf-8")
+    if contact_sheet is not None:
+        write_image(bench_report.contact_sheet(result), contact_sheet)
