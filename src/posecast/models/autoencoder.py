@@ -136,10 +136,15 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c H//8 W//8"]:
         """Images in [-1, 1] (H and W multiples of 8) to latents of zero mean, unit variance.
 
-        In training mode this normalises by the batch's own statistics and updates the running ones;
-        in evaluation mode the running ones are used and nothing changes.
+        In training mode this updates the running statistics, and normalises by them all the same: the
+        few pictures of a batch would make it depend on its neighbours how bright a picture is.
         """
-        return self.statistics(self.project(images) + self.encoder(images))
+        latents = self.project(images) + self.encoder(images)
+        statistics = self.statistics
+        if self.training:
+            with torch.no_grad():
+                statistics(latents)
+        return F.batch_norm(latents, statistics.running_mean, statistics.running_var)
 
     def decode(self, latents: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 3 8*h 8*w"]:
         """Latents to images, about [-1, 1], not clipped."""
