@@ -71,7 +71,10 @@ def assemble(
     if "identity" in target_maps:
         kept = rng.random(len(samples)) >= settings.identity_drop
         target_maps["identity"] *= torch.from_numpy(kept).float().view(-1, 1, 1, 1, 1)
-    reference_maps = {"pose": torch.stack([torch.from_numpy(m.reference_pose) for m in drawn])}
+    reference_maps: dict[str, Tensor] = {}
+    if "pose" in settings.guiders:
+        poses = np.stack([maps.reference_pose for maps in drawn])
+        reference_maps["pose"] = torch.from_numpy(poses)
     if "identity" in settings.guiders:
         identities = [m.reference_identity for m in drawn if m.reference_identity is not None]
         reference_maps["identity"] = torch.from_numpy(np.stack(identities))

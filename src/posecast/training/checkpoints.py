@@ -75,9 +75,15 @@ def load_state(
         if kind.startswith("optimizer."):
             parameter = live[name]
             field = kind.removeprefix("optimizer.")
-            # Adam counts its steps on the CPU, or on the device when fused: where the weights are.
-            optimizer.state[parameter][field] = value.to(parameter.device)
+            optimizer.state[parameter][field] = _placed_like(parameter, value)
     return read_progress(folder)
+
+
+def _placed_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """On the parameter's device and in its memory layout, which a fused optimiser relies on."""
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)  # the number of steps
+    return torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def save_checkpoint(

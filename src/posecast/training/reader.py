@@ -141,7 +141,12 @@ def _join(place: str, key: Any) -> str:
 
 
 def _type_name(hint: Any) -> str:
-    names: dict[Any, str] = {int: "a whole number", bool: "true or false", str: "text", Path: "a path"}
+    names: dict[Any, str] = {
+        int: "a whole number",
+        bool: "true or false",
+        str: "text",
+        Path: "a path",
+    }
     return names.get(hint, str(hint))
 
 

@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from posecast.errors import InputError
+from posecast.models.animator import Animator
+from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.presets import PRESETS, AnimatorConfig
 from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import ModelSettings, TrainingConfig
+from posecast.training.diffusion import DiffusionTask
 from posecast.training.task import Process, Task
 from posecast.training.weights import load_part
+
+PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder")
 
 
 def make_task(config: TrainingConfig, process: Process) -> Task:
@@ -22,7 +27,7 @@ def make_task(config: TrainingConfig, process: Process) -> Task:
     """
     if config.stage == "autoencoder":
         return _autoencoder(config, process)
-    raise NotImplementedError
+    return DiffusionTask(config, process, _animator(config))
 
 
 def _autoencoder(config: TrainingConfig, process: Process) -> Task:
@@ -35,7 +40,49 @@ def _autoencoder(config: TrainingConfig, process: Process) -> Task:
     autoencoder = PatchAutoencoder(**shape.vae)
     if config.model.autoencoder is not None:
         load_part(autoencoder, config.model.autoencoder)
-    return AutoencoderTask(config, process, autoencoder)
+    task = AutoencoderTask(config, process, autoencoder)
+    if config.model.autoencoder is None:
+        task.warm_start(autoencoder)
+    return task
+
+
+def _animator(config: TrainingConfig) -> Animator:
+    """The model of a diffusion stage with its starting weights, frozen where the config says."""
+    settings = config.model
+    shape = model_config(settings)
+    motion = shape.motion if config.stage == "clips" else None
+    for name in config.without:
+        if name not in shape.guiders:
+            raise InputError(f"without: this model has no guider called {name}")
+    kept = {name: value for name, value in shape.guiders.items() if name not in config.without}
+    animator = Animator.from_preset(dataclasses.replace(shape, motion=motion, guiders=kept))
+    if settings.init is not None:
+        for name in PARTS:
+            load_part(getattr(animator, name), settings.init / name, config.without)
+    for name, folder in settings.parts.items():
+        if name not in (*PARTS, "motion"):
+            known = ", ".join((*PARTS, "motion"))
+            raise InputError(f"model.parts.{name}: no such part; expected some of {known}")
+        load_part(animator.unet if name == "motion" else getattr(animator, name), folder)
+    if settings.autoencoder is not None:
+        load_part(animator.vae, settings.autoencoder)
+    _freeze(animator, config.frozen)
+    return animator
+
+
+def _freeze(animator: Animator, frozen: tuple[str, ...]) -> None:
+    if "vae" not in frozen:
+        raise InputError("frozen: the vae is trained by the autoencoder stage; name it here")
+    for name in frozen:
+        if name not in PARTS:
+            raise InputError(f"frozen: no part is called {name}; expected some of {PARTS}")
+        getattr(animator, name).requires_grad_(False)
+    for module in animator.modules():
+        # Queries and keys do not matter to a softmax over the one token of appearance: without
+        # gradients, they must not wait for any.
+        if isinstance(module, TransformerBlock):
+            for idle in (module.norm2, module.attn2.to_q, module.attn2.to_k):
+                idle.requires_grad_(False)
 
 
 def model_config(settings: ModelSettings) -> AnimatorConfig:

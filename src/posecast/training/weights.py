@@ -15,8 +15,10 @@ IDLE_PARTS = ("conv_norm_out.", "conv_out.")
 """What a ReferenceNet leaves out of a whole U-Net."""
 
 
-def load_part(module: nn.Module, folder: Path) -> list[str]:
+def load_part(module: nn.Module, folder: Path, left_out: tuple[str, ...] = ()) -> list[str]:
     """Load the safetensors of a folder into a module; return the names that the folder lacks.
+
+    Submodules named in `left_out` (guiders trained without) are passed over.
 
     Raises `InputError`: no weights there, a shape or a name that does not fit, or lacking weights
     other than those of motion modules.
@@ -30,6 +32,7 @@ def load_part(module: nn.Module, folder: Path) -> list[str]:
             found |= load_file(file)
         except Exception as error:  # safetensors raises its own type for a cut or foreign file
             raise InputError.at(file, f"not readable as safetensors: {error}") from None
+    found = {name: value for name, value in found.items() if name.split(".")[0] not in left_out}
     own = module.state_dict()
     _check(folder, found, own)
     module.load_state_dict({name: found[name] for name in own if name in found}, strict=False)

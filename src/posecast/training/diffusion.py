@@ -1,0 +1,217 @@
+"""The two diffusion stages of section 5 as one task: images (no motion modules) and clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from posecast.data.batches import BatchSettings, TrainingBatch, assemble
+from posecast.data.samples import Sample
+from posecast.diffusion.objective import (
+    NoiseSchedule,
+    add_noise,
+    min_snr_weights,
+    prediction_target,
+    sample_noise,
+    sample_timesteps,
+    weighted_loss,
+)
+from posecast.diffusion.sampling import sample
+from posecast.models.animator import Animator
+from posecast.training.config import ObjectiveSettings, TrainingConfig
+from posecast.training.regions import region_psnr
+from posecast.training.sources import source_of
+from posecast.training.task import Batches, Loss, Process, Validation, seed_for
+
+SHOWN_SAMPLES, SHOWN_FRAMES = 4, 3
+
+
+class DiffusionTask:
+    """A `Task`: predict what the noise hides, in latents, through the whole `Animator`.
+
+    Images: every frame of a sample has its own timestep, since no layer sees two frames. Clips: one
+    timestep a sample.
+    """
+
+    def __init__(self, config: TrainingConfig, process: Process, animator: Animator) -> None:
+        self.config = config
+        self.device = process.device
+        self.animator = animator
+        self.module: nn.Module = animator
+        self.schedule = NoiseSchedule.of(animator.scheduler)
+        make = partial(assemble, settings=_batch_settings(config, animator))
+        self.batches: Batches[TrainingBatch] = Batches(
+            source_of(config, seed_for(config.seed, "training")),
+            make,
+            config.batch.references,
+            seed_for(config.seed, "batches"),
+            process.rank,
+            process.world,
+        )
+        held_out = replace(
+            self.batches,
+            source=source_of(config, seed_for(config.seed, "held-out")),
+            make=partial(_assemble_undropped, settings=make.keywords["settings"]),
+            references=config.validation.samples,
+            rank=0,
+            world=1,
+        )
+        self._held_out = held_out[0]
+
+    def set_training(self, training: bool) -> None:
+        """The animator keeps its frozen VAE in evaluation mode by itself."""
+        self.animator.train(training)
+
+    def loss(self, module: nn.Module, batch: TrainingBatch, generator: torch.Generator) -> Loss:
+        """Eq. 11 for the schedule's kind of prediction, weighted inside the characters."""
+        settings = self.config.objective
+        clean, reference_latents = self._encode(batch)
+        noise = sample_noise(
+            clean, settings.shared_noise, settings.noise_offset, generator=generator
+        )
+        timesteps = self._timesteps(clean, generator)
+        dropped = _draw(len(clean), settings.reference_drop, generator)
+        # From here a row is what has a timestep of its own: a sample of clips, a frame of images.
+        shape, rows = clean.shape, timesteps.numel()
+        clean, noise = (x.reshape(rows, -1, *shape[2:]) for x in (clean, noise))
+        alpha = self.schedule.alpha(timesteps.flatten())
+        noisy = add_noise(clean, noise, alpha)
+        prediction = module(
+            noisy.reshape(shape),
+            timesteps,
+            reference_latents,
+            batch.reference,
+            batch.maps,
+            batch.reference_maps,
+            dropped,
+        ).reshape(clean.shape)
+        kind = self.schedule.prediction_type
+        region = latent_weights(batch.character_mask, shape[-2:], settings.character_weight)
+        total = weighted_loss(
+            prediction,
+            prediction_target(clean, noise, alpha, kind),
+            _snr_weights(alpha, settings, self.schedule),
+            region.reshape(rows, -1, *region.shape[2:]),
+        )
+        return Loss(total, {})
+
+    def validate(self) -> Validation:
+        """Samples at 1 and at `sampling_steps` steps, without guidance, from the same noise."""
+        batch = self._held_out.to(self.device)
+        generator = torch.Generator(self.device).manual_seed(seed_for(self.config.seed, "noise"))
+        clean, reference_latents = self._encode(batch)
+        noise = sample_noise(clean, shared=1.0, generator=generator)
+        animator = self.animator
+        appearance = animator.embed(batch.reference)
+        reference = animator.prepare_reference(
+            animator.reference_features(reference_latents, appearance, batch.reference_maps)
+        )
+        guidance = animator.guidance(batch.maps)
+        correspondence = animator.correspondence(batch.maps)
+
+        def denoise(noisy: Tensor, timestep: int, frames: range) -> Tensor:
+            return animator.denoise(
+                noisy,
+                timestep,
+                appearance=appearance,
+                reference=reference,
+                guidance=guidance,
+                correspondence=correspondence,
+            )
+
+        metrics: dict[str, float] = {}
+        results: list[Tensor] = []
+        for steps in (1, self.config.validation.sampling_steps):
+            latents = sample(denoise, noise, self.schedule, steps)
+            images = animator.decode(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
+            metrics |= _scores(images, batch, f"{steps}_steps")
+            results.append(images)
+        return Validation(metrics, _contact_sheet(batch, results))
+
+    def save(self, folder: Path) -> None:
+        """Write the whole model folder."""
+        self.animator.save_pretrained(folder)
+
+    def _encode(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
+        frames = self.animator.encode(batch.frames.flatten(0, 1))
+        latents = frames.unflatten(0, batch.frames.shape[:2])
+        return latents, self.animator.encode(batch.reference)
+
+    def _timesteps(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """(batch, frames) for images, (batch,) for clips."""
+        shape = clean.shape[:1] if self.config.stage == "clips" else clean.shape[:2]
+        return sample_timesteps(
+            shape.numel(),
+            len(self.schedule.alphas_cumprod),
+            self.config.objective.timestep_power,
+            generator,
+            clean.device,
+        ).view(shape)
+
+
+def latent_weights(
+    mask: Float[Tensor, "b f 1 H W"], size: Sequence[int], character_weight: float
+) -> Float[Tensor, "b f 1 h w"]:
+    """1 outside the characters, `character_weight` inside, in between where a cell is shared."""
+    share = F.adaptive_avg_pool2d(mask.flatten(0, 1), tuple(size)).unflatten(0, mask.shape[:2])
+    return 1 + (character_weight - 1) * share
+
+
+def _draw(batch: int, rate: float, generator: torch.Generator) -> Bool[Tensor, " b"]:
+    return torch.rand(batch, generator=generator, device=generator.device) < rate
+
+
+def _snr_weights(
+    alpha: Tensor, settings: ObjectiveSettings, schedule: NoiseSchedule
+) -> Tensor | None:
+    gamma = settings.min_snr_gamma
+    return None if gamma is None else min_snr_weights(alpha, gamma, schedule.prediction_type)
+
+
+def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings:
+    guiders = animator.config.guiders
+    settings = BatchSettings(
+        conditions=config.data.conditions,
+        guiders=tuple(name for name in guiders if name not in config.without),
+        identity_drop=config.objective.identity_drop,
+    )
+    if "identity" in guiders:
+        settings = replace(settings, code_size=guiders["identity"]["in_channels"])
+    return settings
+
+
+def _assemble_undropped(
+    samples: Sequence[Sample], rng: np.random.Generator, settings: BatchSettings
+) -> TrainingBatch:
+    return assemble(samples, rng, replace(settings, identity_drop=0.0))
+
+
+def _scores(images: Tensor, batch: TrainingBatch, name: str) -> dict[str, float]:
+    people = batch.character_mask
+    return {
+        f"character_psnr_{name}": region_psnr(images, batch.frames, people),
+        f"background_psnr_{name}": region_psnr(images, batch.frames, 1 - people),
+    }
+
+
+def _contact_sheet(batch: TrainingBatch, results: Sequence[Tensor]) -> np.ndarray:
+    """A row a sample: the reference; then a frame at a time poses, truth, and each result."""
+    shown = min(SHOWN_SAMPLES, len(batch.frames))
+    frames = min(SHOWN_FRAMES, batch.frames.shape[1])
+    poses = batch.maps.get("pose", torch.zeros_like(batch.frames))
+    rows = []
+    for k in range(shown):
+        cells = [batch.reference[k]]
+        for i in range(frames):
+            cells += [poses[k, i], batch.frames[k, i], *(images[k, i] for images in results)]
+        rows.append(torch.cat(cells, dim=-1))
+    sheet = (torch.cat(rows, dim=-2).clamp(0, 1) * 255).round().byte()
+    return sheet.permute(1, 2, 0).cpu().numpy()
