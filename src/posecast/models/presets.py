@@ -51,6 +51,9 @@ SCHEDULER: Settings = {
 }
 
 
+LATENT_CHANNELS = 32
+"""Of the small presets: 16 left the stage's characters at 19.7 dB before anything was animated."""
+
 PAPER_GUIDERS = ("pose", "flow", "depth_order", "reference_pose")
 
 
@@ -61,8 +64,8 @@ def _embedded(
     shared = {"strides": [2, 1, 2, 1, 2, 1], "out_channels": first, "init": "kaiming"}
     return AnimatorConfig(
         unet={
-            "in_channels": 16,
-            "out_channels": 16,
+            "in_channels": LATENT_CHANNELS,
+            "out_channels": LATENT_CHANNELS,
             "num_heads": None,
             "position_amplitude": 0.7,
             "keys": 2 * first,
@@ -72,7 +75,7 @@ def _embedded(
             name: {"in_channels": channels, "widths": guider_widths[name], **shared}
             for name, channels in GUIDER_CHANNELS.items()
         },
-        vae={},
+        vae={"latent_channels": LATENT_CHANNELS},
         image_encoder={"hidden_act": "quick_gelu", "num_channels": 3, **encoder},
         scheduler={**SCHEDULER, "prediction_type": "sample"},
         start="warm",
@@ -81,7 +84,7 @@ def _embedded(
 
 
 def embedded() -> AnimatorConfig:
-    """The small model in the package: 128x128, 16x16x16 latents, our keyed attention on."""
+    """The small model in the package: 128x128, 32x16x16 latents, our keyed attention on."""
     config = _embedded(
         {
             "widths": [64, 128],
@@ -130,7 +133,12 @@ def tiny() -> AnimatorConfig:
             "projection_dim": 16,
         },
     )
-    vae = {"encoder_widths": [8, 16], "decoder_widths": [8, 16], "decoder_blocks": [1, 1]}
+    vae = {
+        "latent_channels": LATENT_CHANNELS,
+        "encoder_widths": [8, 16],
+        "decoder_widths": [8, 16],
+        "decoder_blocks": [1, 1],
+    }
     return replace(
         config,
         motion={"heads": 2, "groups": 4, "attention_blocks": 1, "ff_mult": 1},
