@@ -1,6 +1,7 @@
-"""A puppet's build and its skeleton: joint angles to joints in three dimensions, then to the picture.
+"""A puppet's build and its skeleton: joint angles to joints in three dimensions.
 
-Body axes: x to the image's right, y down, z away from the camera, unit = the puppet's standing height.
+Body axes: x to the image's right, y down, z away from the camera; the unit is the puppet's standing
+height.
 A puppet with yaw 0 faces the camera; yaw pi/2 faces the image's right.
 """
 
@@ -23,8 +24,8 @@ POINTS = 24
 # columns of an angle table (radians but `jump`, in body heights)
 LEAN, TWIST, NOD, JUMP = 0, 1, 2, 3
 R_ARM, L_ARM, R_LEG, L_LEG = 4, 8, 12, 15
-"""An arm: abduction and forward swing of the upper arm, then of the forearm. A leg: abduction, forward
-swing, knee flexion."""
+"""An arm: abduction and forward swing of the upper arm, then of the forearm. A leg: abduction,
+forward swing, knee flexion."""
 ANGLES = 18
 
 
@@ -81,7 +82,7 @@ def random_build(rng: np.random.Generator) -> Build:
 def _direction(
     abduction: np.ndarray, forward: np.ndarray, side: np.ndarray, front: np.ndarray
 ) -> np.ndarray:
-    """Unit vectors: hanging down at (0, 0), to the side at (pi/2, 0), to the front at (pi/2, pi/2)."""
+    """Unit vectors: down at (0, 0), to the side at (pi/2, 0), to the front at (pi/2, pi/2)."""
     out = np.sin(abduction) * np.cos(forward)
     ahead = np.sin(abduction) * np.sin(forward)
     vector = out[:, None] * side + ahead[:, None] * front
@@ -92,7 +93,7 @@ def _direction(
 def pose_body(
     build: Build, angles: Float[np.ndarray, "frames angles"], yaw: Float[np.ndarray, " frames"]
 ) -> Float[np.ndarray, "frames points 3"]:
-    """Joints in body axes, standing height 1, lowest ankle at y = 0 (but for `jump`), centred on x = 0."""
+    """Joints in body axes, the lowest ankle at y = 0 (but for `jump`), centred on x = 0."""
     frames = len(angles)
     zero = np.zeros(frames)
     points = np.zeros((frames, POINTS, 3))

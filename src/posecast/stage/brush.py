@@ -21,7 +21,7 @@ Edges = Callable[[float], tuple[np.ndarray, np.ndarray]]
 
 
 class Brush:
-    """Collects shapes, then paints them into a colour picture and, without blending, into a part picture.
+    """Collects shapes; paints them into a picture and, without blending, into a map of parts.
 
     Shapes are kept as parameters until `flush`, which computes all outlines of a puppet at once.
     """
@@ -48,7 +48,7 @@ class Brush:
     def capsule(
         self, start: np.ndarray, end: np.ndarray, w0: float, w1: float, colour: Colour
     ) -> None:
-        """A limb: from `start` with half width w0 to `end` with half width w1, round at both ends."""
+        """A limb from `start` (half width w0) to `end` (half width w1), round at both ends."""
         self._shapes.append(("capsule", len(self._capsules), colour, self.part))
         self._capsules.append((start[0], start[1], end[0], end[1], w0, w1))
 

@@ -120,7 +120,9 @@ def walk_over(angles: np.ndarray, route: Route, rng: np.random.Generator) -> np.
         for column, sign in ((R_ARM, -1.0), (L_ARM, 1.0)):
             swing = sign * np.sin(phase)
             angles[:, column] = 0.15 + 0.5 * np.abs(swing)
-            angles[:, column + 1] = np.where(swing > 0, 1.2, -1.2) * np.minimum(1, np.abs(swing) * 3)
+            angles[:, column + 1] = np.where(swing > 0, 1.2, -1.2) * np.minimum(
+                1, np.abs(swing) * 3
+            )
             angles[:, column + 2] = angles[:, column] + 0.25
             angles[:, column + 3] = 1.2
     return angles

@@ -70,7 +70,12 @@ def draw_puppet(brush: Brush, posed: Posed, first_part: int) -> None:
 
 def _arm(brush: Brush, posed: Posed, shoulder: int, part: int) -> None:
     look, p = posed.look, posed.points
-    a, e, w, h = p[shoulder], p[shoulder + 1], p[shoulder + 2], p[b.R_HAND + (shoulder == b.L_SHOULDER)]
+    a, e, w, h = (
+        p[shoulder],
+        p[shoulder + 1],
+        p[shoulder + 2],
+        p[b.R_HAND + (shoulder == b.L_SHOULDER)],
+    )
     width = posed.build.arm_width * posed.unit
     covered = look.sleeve.base if look.sleeve_length else look.skin
     edge = max(1.0, 0.009 * posed.unit)
@@ -261,7 +266,9 @@ def _head(brush: Brush, posed: Posed, facing: float) -> None:
 def _hat(
     brush: Brush, head: np.ndarray, r: float, side: float, facing: float, look: Look
 ) -> None:  # fmt: skip
-    top = np.array([(np.cos(a) * 1.12 * r, np.sin(a) * 1.22 * r) for a in np.linspace(-3.14, 0, 12)])
+    top = np.array(
+        [(np.cos(a) * 1.12 * r, np.sin(a) * 1.22 * r) for a in np.linspace(-3.14, 0, 12)]
+    )
     brush.polygon(head - (0, 0.28 * r) + top, look.hat)
     if look.hair_style == "beanie":
         start, end = head + (-1.0 * r, -0.32 * r), head + (1.0 * r, -0.32 * r)

@@ -37,8 +37,8 @@ def render(plan: ShotPlan, frames: Sequence[int] | None = None) -> Clip:
     """Renders a shot, or only the given frames of it (indices into the shot, in any order).
 
     Returns:
-        The clip with all truth filled in. Background flow at pixel p of frame i is p minus where the same
-        point of the scene was in frame i - 1; zero in the shot's first frame.
+        The clip with all truth filled in. Background flow at pixel p of frame i is p minus where
+        the same point of the scene was in frame i - 1; zero in the shot's first frame.
     """
     indices = list(range(plan.num_frames)) if frames is None else list(frames)
     height, width = plan.settings.size
@@ -156,12 +156,23 @@ def _keypoints(
     out[:18, :2] = points[:18]
     out[:18, 2] = 1.0
     z, radius = actor.z[i], actor.build.head
-    for point, limit in ((b.NOSE, 0.2), (b.R_EYE, 0.1), (b.L_EYE, 0.1), (b.R_EAR, 0.45), (b.L_EAR, 0.45)):
+    for point, limit in (
+        (b.NOSE, 0.2),
+        (b.R_EYE, 0.1),
+        (b.L_EYE, 0.1),
+        (b.R_EAR, 0.45),
+        (b.L_EAR, 0.45),
+    ):
         if z[point] - z[b.HEAD] > limit * radius:
             out[point, 2] = 0.0
     if settings.joints == "wholebody134":
-        for start, wrist, hand, left in ((92, b.L_WRIST, b.L_HAND, True), (113, b.R_WRIST, b.R_HAND, False)):
-            out[start : start + 21, :2] = hand_points(points[None, wrist], points[None, hand], left)[0]
+        for start, wrist, hand, left in (
+            (92, b.L_WRIST, b.L_HAND, True),
+            (113, b.R_WRIST, b.R_HAND, False),
+        ):
+            out[start : start + 21, :2] = hand_points(
+                points[None, wrist], points[None, hand], left
+            )[0]
             out[start : start + 21, 2] = 1.0
     x, y = np.rint(out[:, 0]), np.rint(out[:, 1])
     inside = (x >= 0) & (y >= 0) & (x < width) & (y < height) & (out[:, 2] > 0)

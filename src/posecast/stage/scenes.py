@@ -1,4 +1,4 @@
-"""Backgrounds: textured rooms and landscapes, drawn once a scene on a canvas larger than the frame."""
+"""Backgrounds: textured rooms and landscapes, drawn once a scene."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def _texture(rng: np.random.Generator, picture: Picture, strength: float) -> Pic
     return np.clip(picture * scale, 0, 255).astype(np.uint8)
 
 
-def _rectangle(picture: Picture, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
+def _rectangle(
+    picture: Picture, x0: float, y0: float, x1: float, y1: float, colour: Colour
+) -> None:
     cv2.rectangle(picture, (round(x0), round(y0)), (round(x1), round(y1)), colour, -1)
 
 
@@ -164,8 +166,14 @@ def _landscape(rng: np.random.Generator, height: int, width: int) -> Picture:
     )
     for _ in range(int(rng.integers(0, 5))):  # trees
         x, size = rng.uniform(0, width), rng.uniform(0.1, 0.22) * height
-        crown = (30 + int(rng.integers(90)), 90 + int(rng.integers(100)), 30 + int(rng.integers(50)))
-        _rectangle(picture, x - size * 0.08, horizon - size, x + size * 0.08, horizon + 2, (90, 62, 40))
+        crown = (
+            30 + int(rng.integers(90)),
+            90 + int(rng.integers(100)),
+            30 + int(rng.integers(50)),
+        )
+        _rectangle(
+            picture, x - size * 0.08, horizon - size, x + size * 0.08, horizon + 2, (90, 62, 40)
+        )
         for _ in range(4):
             spot = np.array([x, horizon - size]) + rng.normal(size=2) * size * 0.3
             cv2.circle(picture, tuple(spot.round().astype(int).tolist()), round(size * 0.42),

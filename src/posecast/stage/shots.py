@@ -77,7 +77,9 @@ def _camera(
         rate, phase = rng.uniform(4, 22), rng.uniform(0, 6, size=2)
         amount = rng.uniform(0.001, 0.009)
         pan += amount * np.sin(rate * seconds[:, None] + phase)
-    zoom = 1 + 0.05 * np.sin(seconds * rng.uniform(0.3, 1.5) + rng.uniform(0, 6)) * (rng.random() < 0.6)
+    zoom = 1 + 0.05 * np.sin(seconds * rng.uniform(0.3, 1.5) + rng.uniform(0, 6)) * (
+        rng.random() < 0.6
+    )
     roll = 0.012 * np.sin(seconds * rng.uniform(1, 6) + rng.uniform(0, 6)) * (rng.random() < 0.5)
     centre = np.array([aspect / 2, 0.5])
     cos, sin = zoom * np.cos(roll), zoom * np.sin(roll)
@@ -103,8 +105,8 @@ SIZES = ((0.56, 0.88), (0.5, 0.84), (0.45, 0.74), (0.42, 0.66))
 def plan_shots(seed: int, settings: StageSettings, shots: int) -> list[ShotPlan]:
     """`shots` shots of the same characters in the same place.
 
-    Motion, arrangement, order, scale and camera differ from shot to shot. The plans are a pure function of
-    the arguments; shot k does not depend on how many are asked for.
+    Motion, arrangement, order, scale and camera differ from shot to shot. The plans are a pure
+    function of the arguments; shot k does not depend on how many are asked for.
     """
     height, width = settings.size
     aspect = width / height
