@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from posecast.media.images import write_image
 from posecast.media.poses import write_poses
+from posecast.models import Animator
 from posecast.types import PoseSequence
 
 # A standing person in a box of 1 x 2: OpenPose-18.
@@ -35,6 +37,17 @@ def dancers(
         for j, left in enumerate(lefts)
     ]
     return PoseSequence(np.array(tracks, np.float32), size[1], size[0], fps=12.0)
+
+
+def tiny_animator() -> Animator:
+    """A tiny model all of whose parts matter: fresh ones have outputs that start at zero."""
+    torch.manual_seed(0)
+    animator = Animator.from_preset("tiny")
+    with torch.no_grad():
+        for parameter in animator.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.1)
+    return animator
 
 
 @pytest.fixture

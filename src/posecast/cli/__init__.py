@@ -110,6 +110,12 @@ def run(arguments: Sequence[str]) -> int:
             return _fail(f"error: {describe(error)}", 2, debug)
         return _fail(_fault(error), 1, debug)
     except Exception as error:
+        if _is_out_of_memory(error):
+            return _fail(
+                "error: out of memory; choose a smaller --size or --window, or --dtype float16",
+                2,
+                debug,
+            )
         return _fail(_fault(error), 1, debug)
 
 
@@ -122,6 +128,15 @@ def describe(error: OSError) -> str:
     """One line about a path that cannot be used: ``out.mp4: No space left on device``."""
     reason = error.strerror or str(error) or type(error).__name__
     return f"{os.fspath(error.filename)}: {reason}" if error.filename else reason
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch's own class and message, without importing torch.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _fault(error: Exception) -> str:

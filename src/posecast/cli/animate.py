@@ -134,16 +134,27 @@ def load_pipeline(model: str, device: str | None, dtype: str | None) -> Animatio
 
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[OnProgress]:
-    """A bar on standard error over steps and windows; none when quiet or nobody watches."""
+    """A bar on standard error for each phase; none when quiet or nobody watches."""
     from tqdm import tqdm
 
-    # disable=None: only where standard error is a terminal.
-    with tqdm(unit="window", disable=True if quiet else None, dynamic_ncols=True) as bar:
+    bars: dict[str, tqdm] = {}
+    last: dict[str, int] = {}
 
-        def on_progress(phase: str, done: int, total: int) -> None:
-            if bar.desc != f"{phase}: ":
-                bar.reset(total)
-                bar.set_description(phase)
-            bar.update(done - bar.n)
+    def on_progress(phase: str, done: int, total: int) -> None:
+        if phase not in bars:
+            close()
+            # disable=None: only where standard error is a terminal.
+            bars[phase] = tqdm(
+                desc=phase, total=total, disable=True if quiet else None, dynamic_ncols=True
+            )
+        bars[phase].update(done - last.get(phase, 0))
+        last[phase] = done
 
+    def close() -> None:
+        for bar in bars.values():
+            bar.close()
+
+    try:
         yield on_progress
+    finally:
+        close()

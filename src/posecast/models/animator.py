@@ -107,9 +107,15 @@ class Animator(nn.Module):
         """Images in 0..1 to one appearance token each, resized to the encoder's own square."""
         size = self.image_encoder.config.image_size
         if images.shape[2:] != (size, size):
-            images = F.interpolate(
-                images, size=(size, size), mode="bicubic", align_corners=False, antialias=True
-            ).clamp(0, 1)
+            # In float32: torch resizes no bfloat16 on CPU.
+            resized = F.interpolate(
+                images.float(),
+                size=(size, size),
+                mode="bicubic",
+                align_corners=False,
+                antialias=True,
+            )
+            images = resized.clamp(0, 1).to(images.dtype)
         mean, std = images.new_tensor([CLIP_MEAN, CLIP_STD]).view(2, 1, 3, 1, 1)
         return self.image_encoder(pixel_values=(images - mean) / std).image_embeds[:, None]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -44,26 +43,29 @@ class AnimationResult:
     plan: AnimationPlan
 
 
-class AnimationPipeline(DiffusionPipeline):
+class AnimationPipeline:
     """Animates every character of a picture, each by its own pose sequence.
 
-    A diffusers pipeline: `.to(device, dtype)` and the rest work as usual. The networks are those of
-    `animator`.
+    The networks are those of `animator`, on whatever device and in whatever precision they are.
     """
 
-    model_cpu_offload_seq = "image_encoder->reference_net->guiders->unet->vae"
-
     def __init__(self, animator: Animator) -> None:
-        super().__init__()
-        self.register_modules(
-            unet=animator.unet,
-            reference_net=animator.reference_net,
-            guiders=animator.guiders,
-            vae=animator.vae,
-            image_encoder=animator.image_encoder,
-            scheduler=animator.scheduler,
-        )
         self.animator = animator.eval().requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.animator.unet.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The networks' precision."""
+        return next(self.animator.unet.parameters()).dtype
+
+    def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> AnimationPipeline:
+        """Move the networks to a device, optionally to another precision; returns the pipeline."""
+        self.animator.to(device, dtype)
+        return self
 
     @classmethod
     def from_pretrained(
@@ -184,7 +186,7 @@ class AnimationPipeline(DiffusionPipeline):
         noise = start_noise(conditioning.latent_shape, self.animator.config.shared_noise, generator)
         latents = denoise(
             conditioning,
-            noise.to(self._execution_device),
+            noise.to(self.device),
             num_steps=steps,
             guidance_scale=scale,
             window=window,
@@ -217,7 +219,7 @@ class AnimationPipeline(DiffusionPipeline):
         if "identity" in self.animator.config.guiders and "identity" not in off:
             dims = self.animator.config.guiders["identity"]["in_channels"]
             codes = well_separated_codes(plan.num_characters, dims, generator)
-        return Conditioning(self.animator, plan, off, codes, self._execution_device)
+        return Conditioning(self.animator, plan, off, codes, self.device, self.dtype)
 
     def _decode(
         self,
@@ -226,11 +228,8 @@ class AnimationPipeline(DiffusionPipeline):
         on_progress: OnProgress | None,
     ) -> Iterator[Frame]:
         height, width = plan.size
-        parameter = next(self.animator.unet.parameters())
         for start in range(0, len(latents), _DECODED_AT_ONCE):
-            part = latents[start : start + _DECODED_AT_ONCE].to(
-                self._execution_device, parameter.dtype
-            )
+            part = latents[start : start + _DECODED_AT_ONCE].to(self.device, self.dtype)
             images = self.animator.decode(part)[:, :, :height, :width].float()
             pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
             for image in pixels.permute(0, 2, 3, 1).cpu().numpy():

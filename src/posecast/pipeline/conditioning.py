@@ -47,6 +47,7 @@ class Conditioning:
     codes: Float[np.ndarray, "characters dims"] | None
     """Identity codes, where the model has that guider."""
     device: torch.device
+    dtype: torch.dtype
     cache_bytes: int = CACHE_BYTES
     appearance: Float[Tensor, "1 t dim"] = field(init=False)
     reference: ReferenceFeatures | None = field(init=False)
@@ -54,7 +55,6 @@ class Conditioning:
     _cached: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self.dtype = next(self.animator.unet.parameters()).dtype
         height, width = self.plan.size
         self.canvas: Size = (_up(height), _up(width))
         picture = self._to_device(self.plan.picture.transpose(2, 0, 1)[None] / np.float32(255))
