@@ -63,10 +63,14 @@ def stage(
 
     _check_outputs(json_file, contact_sheet)
     begin = time.monotonic()
-    pipe = load_pipeline(model, options["device"], options["dtype"])
     settings = _settings(model, options)
-    generate = PipelineModel(pipe, options["steps"], options["guidance"], settings["without"])
-    result, long_run = _run(pipe, generate, settings, quiet)
+    pipe = load_pipeline(model, options["device"], options["dtype"])
+    window = pipe.animator.config.window
+    generate = PipelineModel(
+        pipe, settings["steps"], settings["guidance"], settings["without"], window, _stride(window)
+    )
+    borders = _borders(settings["long_frames"], window)
+    result, long_run = _run(pipe, generate, settings, borders, quiet)
     click.echo(f"{model}: {_in_words(settings)}")
     click.echo(table(result, long_run))
     _write(result, long_run, settings, json_file, contact_sheet)
@@ -80,10 +84,10 @@ class PipelineModel:
 
     pipe: AnimationPipeline
     steps: int
-    guidance: float | None = None
-    without: tuple[str, ...] = ()
-    window: int | None = None
-    stride: int | None = None
+    guidance: float
+    without: tuple[str, ...]
+    window: int
+    stride: int
 
     def __call__(self, request: Request) -> Frames:
         """Frames uint8 (frames, height, width, 3)."""
@@ -163,13 +167,15 @@ def without_motion(animator: Any) -> Any:
 
 
 def _run(
-    pipe: AnimationPipeline, generate: PipelineModel, settings: dict[str, Any], quiet: bool
+    pipe: AnimationPipeline,
+    generate: PipelineModel,
+    settings: dict[str, Any],
+    borders: list[int],
+    quiet: bool,
 ) -> tuple[BenchResult, LongRun | None]:
     from tqdm import tqdm
 
-    from posecast.diffusion.windows import window_starts
     from posecast.evaluation.run_bench import run_bench, run_long
-    from posecast.evaluation.stability import window_borders
     from posecast.evaluation.stage_bench import bench_clips, long_clip
 
     entrants = contestants(pipe, generate)
@@ -183,15 +189,34 @@ def _run(
             bar.update()
 
         result = run_bench(bench_clips(settings["clips"]), entrants, on_run)
-        if not frames:
-            return result, None
-        window = pipe.animator.config.window
-        stride = max(1, window // 2)
-        borders = window_borders(window_starts(frames, window, stride), window, frames)
-        model = replace(generate, window=window, stride=stride)
-        long_run = run_long(long_clip(frames=frames), model, borders)
-        on_run("long clip")
+        long_run = run_long(long_clip(frames=frames), generate, borders) if frames else None
+        if frames:
+            on_run("long clip")
     return result, long_run
+
+
+def _stride(window: int) -> int:
+    return max(1, window // 2)
+
+
+def _borders(frames: int, window: int) -> list[int]:
+    """Frames of the long clip at which windows begin or end.
+
+    Raises:
+        InputError: there is none, or there are only such frames.
+    """
+    from posecast.diffusion.windows import window_starts
+    from posecast.evaluation.stability import window_borders
+
+    if not frames:
+        return []
+    borders = window_borders(window_starts(frames, window, _stride(window)), window, frames)
+    if not 0 < len(borders) < frames - 1:
+        raise InputError(
+            f"--long {frames}: the model's windows of {window} frames leave no borders to compare "
+            "with other frames; choose another length, or 0 for none"
+        )
+    return borders
 
 
 def _settings(model: str, options: dict[str, Any]) -> dict[str, Any]:
