@@ -55,7 +55,7 @@ _INPUTS = (
     click.option(
         "--body",
         type=click.Choice(["coco18", "body25", "body25b"]),
-        help="Layout of OpenPose files where it cannot be seen: BODY_25B looks like BODY_25.",
+        help="Layout of the driving OpenPose files: BODY_25B cannot be told from BODY_25.",
     ),
     click.option(
         "--max-frames", type=click.IntRange(1), help="Take the first frames of the poses only."

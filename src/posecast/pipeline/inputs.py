@@ -43,9 +43,7 @@ def load_picture(reference: Picture) -> UInt8[np.ndarray, "height width 3"]:
     return reference
 
 
-def load_reference_poses(
-    poses: Poses | None, height: int, width: int, body: str | None = None
-) -> PoseSequence:
+def load_reference_poses(poses: Poses | None, height: int, width: int) -> PoseSequence:
     """The characters of a picture of that size: one frame, in the picture's pixels.
 
     Raises:
@@ -58,7 +56,7 @@ def load_reference_poses(
     sequence = (
         poses
         if isinstance(poses, PoseSequence)
-        else read_poses(poses, width, height, body, (height, width))
+        else read_poses(poses, width, height, normalised_size=(height, width))
     )
     if abs(sequence.width / sequence.height / (width / height) - 1) > 0.01:
         raise InputError(

@@ -115,7 +115,7 @@ def plan_animation(
     check_size(size)
     if reference_poses is None and isinstance(cast, (str, Path)):
         reference_poses = keypoints_file(cast)
-    people = load_reference_poses(reference_poses, picture.shape[0], picture.shape[1], body)
+    people = load_reference_poses(reference_poses, picture.shape[0], picture.shape[1])
     canvas = (people.height, people.width)
     drivers, notes = load_drivers(poses, poses_size, max_frames, body, canvas)
     joints = common_joints([people, *drivers])

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posecast.errors import InputError
+from posecast.geometry.skeleton import present
+from posecast.pipeline.plan import AnimationPlan, plan_animation
+from tests.pipeline.conftest import dancers
+
+
+@pytest.fixture
+def real(shared: Path) -> Path:
+    return shared / "real"
+
+
+def planned(real: Path, name: str, poses: object, **options: object) -> AnimationPlan:
+    picture = real / "images" / name
+    keypoints = picture.with_suffix(".poses.json")
+    options = {"reference_poses": keypoints, "size": (192, 128), **options}
+    return plan_animation(picture, poses, **options)  # type: ignore[arg-type]
+
+
+def test_one_person_and_a_dwpose_folder(real: Path) -> None:
+    plan = planned(real, "man_red_jacket.png", real / "keypoints" / "dwpose_npy_fight")
+    assert plan.keypoints.shape == (1, 132, 134, 3)
+    assert plan.picture.shape == (192, 128, 3)
+    # A portrait of 622x913 in 128x192: nearly all of it stays, the man stands in the middle.
+    seen = plan.reference_keypoints[0][present(plan.reference_keypoints[0])]
+    assert len(seen) == 18
+    assert np.all((seen[:, :2] >= 0) & (seen[:, :2] < (128, 192)))
+    assert abs(seen[:, 0].mean() - 64) < 12
+    maps = plan.maps(0, 8)
+    assert maps.pose.any(axis=(1, 2, 3)).all()
+    assert 0.05 < maps.characters.mean() < 0.8
+
+
+@pytest.mark.parametrize("name", ["pair_white_tops.png", "pair_night_street.png"])
+def test_two_people_one_driver_each(real: Path, name: str) -> None:
+    size = (128, 128) if "white" in name else (192, 108)
+    drivers = [dancers(10, (8,)), dancers(10, (36,))]
+    plan = planned(real, name, drivers, size=size)
+    swapped = planned(real, name, drivers, size=size, assignment="0:1,1:0")
+    inverted = planned(real, name, drivers, size=size, depth_order="1,0")
+    assert plan.cast.drivers == (0, 1)
+    assert np.array_equal(swapped.keypoints, plan.keypoints[::-1])
+    assert plan.ranks[0].tolist() == [0, 1]  # as its file says
+    straight, reverse = plan.maps(0, 10), inverted.maps(0, 10)
+    assert np.array_equal(straight.characters, reverse.characters)
+    first_only = (straight.characters[:, 0] == 1) & (straight.characters[:, 1] == 0)
+    assert np.all(straight.depth_order[:, 0][first_only] == 1)
+    assert first_only.any()
+    assert np.all(reverse.depth_order[:, 0][first_only] == 0.875)
+
+
+def test_files_of_the_wrong_kind_or_number(real: Path) -> None:
+    cases = [
+        ("man_red_jacket.png", real / "keypoints" / "openpose_body25_classroom", "tracks for 1 ch"),
+        ("pair_white_tops.png", real / "keypoints" / "dwpose_npy_fight", "1 driving track for 2"),
+        ("man_red_jacket.png", real / "videos" / "solo_dance_roof_pose.mp4", "video"),
+        ("man_red_jacket.png", real / "keypoints" / "coco_wholebody_2images.json", "COCO"),
+    ]
+    for name, poses, problem in cases:
+        with pytest.raises(InputError, match=problem):
+            planned(real, name, poses)
+    with pytest.raises(InputError, match="made for a picture of 512x512"):
+        planned(
+            real,
+            "man_red_jacket.png",
+            dancers(3, (20,)),
+            reference_poses=real / "images" / "pair_white_tops.poses.json",
+        )
