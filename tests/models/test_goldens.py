@@ -11,9 +11,12 @@ from diffusers import DDIMScheduler
 from safetensors.torch import load_file
 from torch import Tensor
 
+from posecast.diffusion.objective import NoiseSchedule
+from posecast.diffusion.sampling import guide, sample
 from posecast.models.attention import ReferenceFeatures
 from posecast.models.guider import Guider
 from posecast.models.position import frame_positions
+from posecast.models.presets import PRESETS
 from posecast.models.public_names import from_animateanyone
 from posecast.models.unet import UNet
 
@@ -82,6 +85,18 @@ class Golden:
         twice = guidance if guidance is None else guidance.repeat(2, 1, 1, 1, 1)
         return self.denoiser(noisy.repeat(2, 1, 1, 1, 1), t, appearance, reference, twice)
 
+    def loop(self, config: dict, on_step=None) -> Tensor:
+        """Four guided DDIM steps of four frames, from the noise as it is."""
+        schedule = NoiseSchedule.of(DDIMScheduler(**config["noise_scheduler_kwargs"]))
+        guidance = self.guidance()[:, :4]
+
+        def denoise(noisy: Tensor, timestep: int, frames: range) -> Tensor:
+            pair = self.guided_pair(noisy, timestep, guidance[:, frames.start : frames.stop])
+            return guide(*pair.split(1), config["guidance_scale"])
+
+        steps = config["num_inference_steps"]
+        return sample(denoise, self.noise[:, :4], schedule, steps, on_step=on_step)
+
 
 @pytest.fixture
 def golden(networks) -> Golden:
@@ -118,6 +133,12 @@ def test_position_tables_are_the_stored_ones() -> None:
     assert tables
     for table in tables.values():
         torch.testing.assert_close(frame_positions(*table.shape[1:]), table[0], rtol=0, atol=1e-6)
+
+
+def test_sd15_preset_has_the_peers_schedule(outputs) -> None:
+    schedule = NoiseSchedule.of(DDIMScheduler(**PRESETS["sd15"]().scheduler))
+    assert relative(schedule.alphas_cumprod, outputs["scheduler.alphas_cumprod"]) < 1e-6
+    assert schedule.prediction_type == "v_prediction"
 
 
 @torch.no_grad()
@@ -184,3 +205,18 @@ def test_double_precision(golden64, outputs64) -> None:
             golden64.noise[:, :4], 249, guidance[:, :4] if pose == "pose" else None
         )
         assert relative(frames_last(ours), outputs64[f"unet.cfg.f4.t249.{pose}"]) < 3e-7
+
+
+@torch.no_grad()
+def test_loop(golden, outputs, config) -> None:
+    states: list[Tensor] = []
+    final = golden.loop(config, on_step=lambda step, total, latents: states.append(latents))
+    for step, latents in enumerate(states):
+        truth = outputs[f"loop.fp32bank.f4.step{step}.latents"]
+        assert relative(frames_last(latents), truth) < 1e-5
+    assert relative(frames_last(final), outputs["loop.fp32bank.f4.final"]) < 1e-5
+
+
+@torch.no_grad()
+def test_loop_in_double_precision(golden64, outputs64, config) -> None:
+    assert relative(frames_last(golden64.loop(config)), outputs64["loop.f4.final"]) < 3e-7

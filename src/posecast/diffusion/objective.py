@@ -22,24 +22,28 @@ PerSample = Float[Tensor, " b"]
 class NoiseSchedule:
     """How much of the picture is left at each timestep, and what the network predicts.
 
-    ValueError: a prediction type that does not exist, or `epsilon` with zero terminal SNR, where
-    the noise is all there is and predicting it says nothing about the picture.
+    ValueError: `epsilon` with zero terminal SNR, where the noise is all there is and predicting it
+    says nothing about the picture.
     """
 
     alphas_cumprod: Float[Tensor, " timesteps"]
     prediction_type: PredictionType
 
     def __post_init__(self) -> None:
-        if self.prediction_type not in get_args(PredictionType):
-            raise ValueError(f"prediction type {self.prediction_type!r}: expected one of "
-                             f"{', '.join(get_args(PredictionType))}")  # fmt: skip
         if self.prediction_type == "epsilon" and self.alphas_cumprod[-1] == 0:
             raise ValueError("prediction type 'epsilon' does not work with zero terminal SNR")
 
     @classmethod
     def of(cls, scheduler: Any) -> NoiseSchedule:
-        """The schedule of a diffusers scheduler (betas, zero terminal SNR, prediction type)."""
-        return cls(scheduler.alphas_cumprod, scheduler.config.prediction_type)
+        """The schedule of a diffusers scheduler (betas, zero terminal SNR, prediction type).
+
+        ValueError: a prediction type other than the three.
+        """
+        kind = scheduler.config.prediction_type
+        if kind not in get_args(PredictionType):
+            known = ", ".join(get_args(PredictionType))
+            raise ValueError(f"prediction type {kind!r}: expected one of {known}")
+        return cls(scheduler.alphas_cumprod, kind)
 
     def alpha(self, timesteps: Int64[Tensor, " b"]) -> PerSample:
         """alpha_bar at each timestep, on the timesteps' device."""

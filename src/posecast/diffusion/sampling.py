@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +15,7 @@ OnStep = Callable[[int, int, Latents], None]
 """Called after each step with its number (from 1), the number of steps, and the latents."""
 
 
+@runtime_checkable
 class Denoiser(Protocol):
     """The (guided) prediction for some frames of a clip at one timestep."""
 

@@ -136,8 +136,8 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c H//8 W//8"]:
         """Images in [-1, 1] (H and W multiples of 8) to latents of zero mean, unit variance.
 
-        In training mode this updates the running statistics, and normalises by them all the same: the
-        few pictures of a batch would make it depend on its neighbours how bright a picture is.
+        In training mode this updates the running statistics, and normalises by them all the same:
+        the few pictures of a batch would make it depend on its neighbours how bright a picture is.
         """
         latents = self.project(images) + self.encoder(images)
         statistics = self.statistics

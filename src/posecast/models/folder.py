@@ -115,7 +115,8 @@ def _load(folder: Path, dtype: torch.dtype) -> Animator:
         with init_empty_weights(include_buffers=False):
             animator = Animator(config)
     except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, RuntimeError) as error:
-        raise InputError.at(folder, f"its configs make no model: {error}") from error
+        first_line = str(error).partition("\n")[0]
+        raise InputError.at(folder, f"its configs make no model: {first_line}") from error
     _check_reference_config(folder, animator)
     for name in PARTS:
         path = folder / name / _weights_name(name)
