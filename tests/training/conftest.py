@@ -14,6 +14,7 @@ from posecast.training.config import (
     DataSettings,
     ModelSettings,
     OptimizerSettings,
+    ReconstructionSettings,
     TrainingConfig,
     ValidationSettings,
 )
@@ -37,6 +38,7 @@ def tiny_run(tmp_path: Path) -> TrainingConfig:
         data=DataSettings(stage=StageSettings(size=(32, 32), frames=4, supersample=1)),
         model=ModelSettings(preset="tiny"),
         batch=BatchShape(references=1, frames=1),
+        reconstruction=ReconstructionSettings(start_samples=24),
         optimizer=OptimizerSettings(warmup_steps=2),
         checkpoint=CheckpointSettings(every_steps=100),
         validation=ValidationSettings(every_steps=100, samples=1, sampling_steps=2),

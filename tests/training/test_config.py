@@ -99,10 +99,13 @@ def test_what_is_written_reads_back_equal(read, tmp_path: Path):
     assert read_config(tmp_path / "resolved.yaml") == config
 
 
-def test_changed_keys(read):
-    config = read(GOOD)
-    assert changed_keys(config, config) == []
-    assert changed_keys(config, replace(config, steps=11, seed=3)) == ["steps", "seed"]
+def test_changed_keys(read, tmp_path: Path):
+    config, saved = read(GOOD), tmp_path / "saved.yaml"
+    write_config(config, saved)
+    assert changed_keys(saved, config) == []
+    assert changed_keys(saved, replace(config, steps=11, seed=3)) == ["steps", "seed"]
+    saved.write_text(saved.read_text().replace("seed: 0", "of_another_version: 1"))
+    assert changed_keys(saved, config) == ["seed"]
 
 
 def test_the_learning_rate_warms_up_stays_and_falls():

@@ -77,10 +77,13 @@ class AutoencoderTask:
         )
         self._held_out = held_out[0]
 
-    def warm_start(self, autoencoder: PatchAutoencoder, samples: int = 96) -> None:
-        """Starts at the principal components of a first batch, the same on every process."""
+    def warm_start(self, autoencoder: PatchAutoencoder) -> None:
+        """Start at the principal components of a first batch, the same on every process."""
+        samples = self.config.reconstruction.start_samples
         first = replace(self.batches, references=samples, rank=0, world=1)[0]
-        generator = torch.Generator().manual_seed(seed_for(self.config.seed, "principal-components"))
+        generator = torch.Generator().manual_seed(
+            seed_for(self.config.seed, "principal-components")
+        )
         autoencoder.start_at_principal_components(first.images * 2 - 1, generator)
 
     def set_training(self, training: bool) -> None:

@@ -112,6 +112,8 @@ class ReconstructionSettings:
 
     character_weight: float = 1.0
     latent_noise: float = 0.05
+    start_samples: int = 96
+    """Samples whose principal components the autoencoder starts from."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,6 @@ class TrainingConfig:
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
     precision: Literal["no", "bf16"] = "no"
-    gradient_checkpointing: bool = False
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     max_minutes: float | None = None
@@ -191,7 +192,10 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def changed_keys(before: TrainingConfig, after: TrainingConfig) -> list[str]:
-    """Names of the settings at the top in which two runs differ."""
-    names = [f.name for f in dataclasses.fields(TrainingConfig)]
-    return [name for name in names if getattr(before, name) != getattr(after, name)]
+def changed_keys(saved: Path, config: TrainingConfig) -> list[str]:
+    """Names of the settings at the top that a saved config has otherwise, or not at all.
+
+    The saved one may be of another version of posecast: it is compared, not obeyed.
+    """
+    before, after = read_yaml(saved), _plain(config)
+    return [name for name in after if name not in before or before[name] != after[name]]

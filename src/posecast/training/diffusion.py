@@ -94,7 +94,9 @@ class DiffusionTask:
             dropped,
         ).reshape(clean.shape)
         kind = self.schedule.prediction_type
-        region = latent_weights(batch.character_mask, shape[-2:], settings.character_weight)
+        region = latent_weights(
+            batch.character_mask, (shape[-2], shape[-1]), settings.character_weight
+        )
         total = weighted_loss(
             prediction,
             prediction_target(clean, noise, alpha, kind),
@@ -158,10 +160,10 @@ class DiffusionTask:
 
 
 def latent_weights(
-    mask: Float[Tensor, "b f 1 H W"], size: Sequence[int], character_weight: float
+    mask: Float[Tensor, "b f 1 H W"], size: tuple[int, int], character_weight: float
 ) -> Float[Tensor, "b f 1 h w"]:
     """1 outside the characters, `character_weight` inside, in between where a cell is shared."""
-    share = F.adaptive_avg_pool2d(mask.flatten(0, 1), tuple(size)).unflatten(0, mask.shape[:2])
+    share = F.adaptive_avg_pool2d(mask.flatten(0, 1), size).unflatten(0, mask.shape[:2])
     return 1 + (character_weight - 1) * share
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -22,10 +23,10 @@ from posecast.media.atomic import whole_folder
 from posecast.media.images import write_image
 from posecast.training import checkpoints
 from posecast.training.checkpoints import Progress
-from posecast.training.config import TrainingConfig, changed_keys, read_config, write_config
+from posecast.training.config import TrainingConfig, changed_keys, write_config
 from posecast.training.ema import WeightAverage
 from posecast.training.logs import RunLog
-from posecast.training.meter import Meter
+from posecast.training.meter import Clock, Meter
 from posecast.training.stopping import Next, agreed, signals_as_event
 from posecast.training.task import Process, Task, seed_for
 
@@ -73,6 +74,8 @@ def train(
         mixed_precision=config.precision,
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
+    # A 1x1 convolution's weight has two layouts that are the same memory; DDP warns of the names.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     torch.set_flush_denormal(True)  # a CPU is many times slower on Adam's vanishing moments
     torch.manual_seed(seed_for(config.seed, "weights"))
     process = Process(accelerator.device, accelerator.process_index, accelerator.num_processes)
@@ -121,7 +124,7 @@ def _train(run: Run) -> Path:
         tqdm.write(_describe(run))
     meter = Meter(config.batch.references * config.batch.accumulate * run.progress.processes)
     batches = _load(run)
-    clock = _Clock(run.progress.seconds)
+    clock = Clock(run.progress.seconds)
     bad_steps, after = 0, Next.STEP
     run.task.set_training(True)
     bar = tqdm(
@@ -191,24 +194,7 @@ def _give_up_after(bad_steps: int, run: Run) -> None:
         )
 
 
-class _Clock:
-    """Time spent on the run, over all its resumes, and since the last checkpoint."""
-
-    def __init__(self, before: float) -> None:
-        self._start = time.monotonic() - before
-        self._saved = time.monotonic()
-
-    def seconds(self) -> float:
-        return time.monotonic() - self._start
-
-    def saved(self) -> None:
-        self._saved = time.monotonic()
-
-    def minutes_unsaved(self) -> float:
-        return (time.monotonic() - self._saved) / 60
-
-
-def _wish(run: Run, clock: _Clock, interrupted: bool) -> Next:
+def _wish(run: Run, clock: Clock, interrupted: bool) -> Next:
     config, settings = run.config, run.config.checkpoint
     if interrupted:
         return Next.INTERRUPTED
@@ -307,5 +293,5 @@ def _report_resume(
         tqdm.write(
             f"{progress.processes} process(es) before, {processes} now: other samples follow"
         )
-    for key in changed_keys(read_config(folder / "config.yaml"), config):
+    for key in changed_keys(folder / "config.yaml", config):
         tqdm.write(f"{key} differs from the checkpoint's")

@@ -1,4 +1,4 @@
-"""Means of what the steps report, between two points of a curve."""
+"""How a run goes: means of what its steps report, and its time."""
 
 from __future__ import annotations
 
@@ -32,3 +32,23 @@ class Meter:
         means["samples_per_second"] = self._steps * self._samples_per_step / elapsed
         self._sums, self._counts, self._steps, self._since = {}, {}, 0, now
         return means
+
+
+class Clock:
+    """Time spent on the run, over all its resumes, and since the last checkpoint."""
+
+    def __init__(self, before: float) -> None:
+        self._start = time.monotonic() - before
+        self._saved = time.monotonic()
+
+    def seconds(self) -> float:
+        """Of the run, with what it took before the last resume."""
+        return time.monotonic() - self._start
+
+    def saved(self) -> None:
+        """A checkpoint is written now."""
+        self._saved = time.monotonic()
+
+    def minutes_unsaved(self) -> float:
+        """Since the last checkpoint, or the start."""
+        return (time.monotonic() - self._saved) / 60

@@ -15,7 +15,7 @@ from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import ModelSettings, TrainingConfig
 from posecast.training.diffusion import DiffusionTask
 from posecast.training.task import Process, Task
-from posecast.training.weights import load_part
+from posecast.training.weights import load_motion, load_part
 
 PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder")
 
@@ -63,7 +63,10 @@ def _animator(config: TrainingConfig) -> Animator:
         if name not in (*PARTS, "motion"):
             known = ", ".join((*PARTS, "motion"))
             raise InputError(f"model.parts.{name}: no such part; expected some of {known}")
-        load_part(animator.unet if name == "motion" else getattr(animator, name), folder)
+        if name == "motion":
+            load_motion(animator.unet, folder)
+        else:
+            load_part(getattr(animator, name), folder)
     if settings.autoencoder is not None:
         load_part(animator.vae, settings.autoencoder)
     _freeze(animator, config.frozen)
