@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from posecast.stage import bodies as b
-from posecast.stage.brush import Brush, Edges, limb_edges, paint_pattern, paint_shadow
+from posecast.stage.brush import Brush
+from posecast.stage.cloth import Cloth, limb_cloth, paint_pattern, paint_shadow
 from posecast.stage.looks import Colour, Look, shade
 
 TORSO, HEAD, R_UPPER, R_FORE, L_UPPER, L_FORE, R_THIGH, R_SHIN, L_THIGH, L_SHIN, SKIRT = range(11)
@@ -92,14 +93,14 @@ def _arm(brush: Brush, posed: Posed, shoulder: int, part: int) -> None:
     if look.sleeve_length == 1.0:
         end = e + 0.9 * (w - e)
         brush.capsule(e, end, cloth * 0.95, cloth * 0.8, look.sleeve.base)
-        paint_pattern(brush, look.sleeve, limb_edges(e, end, cloth * 0.95, cloth * 0.8))
+        paint_pattern(brush, look.sleeve, limb_cloth(e, end, cloth * 0.95, cloth * 0.8))
         end = e
     else:
         end = a + 0.75 * (e - a)
     brush.part = part
     brush.capsule(a, end, cloth, cloth * 0.95, look.sleeve.base)
-    edges = limb_edges(a, end, cloth, cloth * 0.95)
-    paint_pattern(brush, look.sleeve, edges)
+    piece = limb_cloth(a, end, cloth, cloth * 0.95)
+    paint_pattern(brush, look.sleeve, piece)
 
 
 def _hand(brush: Brush, posed: Posed, wrist: np.ndarray, hand: np.ndarray, width: float) -> None:
@@ -136,20 +137,20 @@ def _leg(brush: Brush, posed: Posed, hip: int, part: int) -> None:
         end = k + (2 * look.leg_length - 1.08) * (a - k)
         brush.part = part + 1
         brush.capsule(k, end, cloth * 0.85, cloth * 0.72, look.bottom.base)
-        edges = limb_edges(k, end, cloth * 0.85, cloth * 0.72)
-        paint_pattern(brush, look.bottom, edges)
-        paint_shadow(brush, look.bottom, edges)
+        piece = limb_cloth(k, end, cloth * 0.85, cloth * 0.72)
+        paint_pattern(brush, look.bottom, piece)
+        paint_shadow(brush, look.bottom, piece)
         end = k
     else:
         end = h + 0.75 * (k - h)
     brush.part = part
     brush.capsule(h, end, cloth, cloth * 0.88, look.bottom.base)
-    edges = limb_edges(h, end, cloth, cloth * 0.88)
-    paint_pattern(brush, look.bottom, edges)
-    paint_shadow(brush, look.bottom, edges)
+    piece = limb_cloth(h, end, cloth, cloth * 0.88)
+    paint_pattern(brush, look.bottom, piece)
+    paint_shadow(brush, look.bottom, piece)
 
 
-def _torso_edges(posed: Posed) -> Edges:
+def _torso_cloth(posed: Posed) -> Cloth:
     p, build, u = posed.points, posed.build, posed.unit
     neck, pelvis = p[b.NECK], p[b.PELVIS]
     along = pelvis - neck
@@ -164,32 +165,30 @@ def _torso_edges(posed: Posed) -> Edges:
     hip = (build.hip + build.leg_width) * u * (0.6 + 0.4 * ratio)
     top, bottom = neck - 0.012 * u * along, pelvis + 0.03 * u * along
 
-    def edges(t: float) -> tuple[np.ndarray, np.ndarray]:
-        half = shoulder + (waist - shoulder) * t / 0.65 if t < 0.65 else (
-            waist + (hip - waist) * (t - 0.65) / 0.35
-        )  # fmt: skip
+    rows = []
+    for t, half in ((0.0, shoulder), (0.65, waist), (1.0, hip)):
         middle = top + t * (bottom - top)
-        return middle + half * across, middle - half * across
-
-    return edges
+        rows.append((middle + half * across, middle - half * across))
+    left, right = zip(*rows, strict=True)
+    return Cloth((0.0, 0.65, 1.0), left, right)
 
 
 def _torso(brush: Brush, posed: Posed, facing: float, first_part: int) -> None:
     look, u = posed.look, posed.unit
-    edges = _torso_edges(posed)
-    (a, c), (d, e), (f, g) = edges(0.0), edges(0.65), edges(1.0)
+    piece = _torso_cloth(posed)
+    (a, c), (d, e), (f, g) = piece.at(0.0), piece.at(0.65), piece.at(1.0)
     brush.part = first_part + TORSO
     brush.polygon(np.stack([d, e, g, f]), look.top.base)
     inset = 0.16 * (c - a)
     drop = 0.1 * (d - a)
     brush.polygon(np.stack([a + inset, c - inset, c + drop, e, d, a + drop]), look.top.base)
-    paint_pattern(brush, look.top, edges, facing)
-    paint_shadow(brush, look.top, edges)
+    paint_pattern(brush, look.top, piece, facing)
+    paint_shadow(brush, look.top, piece)
     if look.skirt:
         brush.part = first_part + SKIRT
         _skirt(brush, posed, f, g, facing)
     if look.belt is not None:
-        (h, i), (j, k) = edges(0.9), edges(1.0)
+        (h, i), (j, k) = piece.at(0.9), piece.at(1.0)
         brush.polygon(np.stack([h, i, k, j]), look.belt)
     brush.part = first_part + HEAD
     neck, head = posed.points[b.NECK], posed.points[b.HEAD]
@@ -212,15 +211,15 @@ def _skirt(brush: Brush, posed: Posed, f: np.ndarray, g: np.ndarray, facing: flo
     bottom = top + reach * down
     w0 = float(np.linalg.norm(g - f)) / 2
 
-    def edges(t: float) -> tuple[np.ndarray, np.ndarray]:
-        middle = top + t * (bottom - top)
-        wide = w0 + t * (half - w0)
-        return middle - wide * across, middle + wide * across
-
-    (a, c), (d, e) = edges(0.0), edges(1.0)
+    piece = Cloth(
+        (0.0, 1.0),
+        (top - w0 * across, bottom - half * across),
+        (top + w0 * across, bottom + half * across),
+    )
+    (a, c), (d, e) = piece.at(0.0), piece.at(1.0)
     brush.polygon(np.stack([a, c, e, d]), look.bottom.base)
-    paint_pattern(brush, look.bottom, edges, facing)
-    paint_shadow(brush, look.bottom, edges)
+    paint_pattern(brush, look.bottom, piece, facing)
+    paint_shadow(brush, look.bottom, piece)
 
 
 def _hair_behind(brush: Brush, posed: Posed, facing: float) -> None:
