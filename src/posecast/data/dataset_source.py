@@ -24,7 +24,7 @@ class DatasetSource:
     else from the clip of the targets.
     """
 
-    dataset: Path
+    dataset: str | Path
     size: tuple[int, int]
     frames: int = 4
     kind: Kind = "images"
