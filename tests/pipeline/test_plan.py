@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -193,6 +195,30 @@ def test_maps_in_pieces_are_the_maps(scene: dict[str, Path], tmp_path: Path) -> 
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
     with pytest.raises(InputError, match=r"ends in \.npz"):
         write_maps(map_chunks(plan), 6, tmp_path / "maps.zip")
+
+
+FULL = """
+import resource, sys
+import numpy as np
+from posecast.pipeline.maps_file import write_maps
+from posecast.types import ConditionMaps
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+pose = np.zeros((1, 3, 64, 64), np.float32)
+maps = ConditionMaps(pose, pose[0], pose, pose[:, :1], np.zeros((1, 1, 64, 64), np.uint8))
+try:
+    write_maps([maps] * 4, 4, sys.argv[1])
+except OSError as error:
+    print(error.filename)
+"""
+
+
+def test_maps_on_a_full_disk(tmp_path: Path) -> None:
+    out = tmp_path / "maps.npz"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(out)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(out), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_larger_canvas_only_adds_room(scene: dict[str, Path]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -65,21 +67,31 @@ def write_maps(chunks: Iterable[ConditionMaps], frames: int, out: str | Path) ->
 
 
 def _write_arrays(chunks: Iterable[ConditionMaps], frames: int, folder: Path) -> None:
-    arrays: dict[str, np.memmap] = {}
+    """One .npy file a map. Plain writes: a memory map dies of a full disk instead of saying so."""
     done = 0
-    for maps in chunks:
-        if not arrays:
-            np.save(folder / "reference_pose.npy", maps.reference_pose)
-            for name in _PER_FRAME:
-                first = getattr(maps, name)
-                arrays[name] = np.lib.format.open_memmap(
-                    folder / f"{name}.npy", "w+", first.dtype, (frames, *first.shape[1:])
-                )
-        count = len(maps.pose)
-        for name, array in arrays.items():
-            array[done : done + count] = getattr(maps, name)
-        done += count
+    with ExitStack() as stack:
+        files: dict[str, BinaryIO] = {}
+        for maps in chunks:
+            if not done:
+                reference = maps.reference_pose
+                with (folder / "reference_pose.npy").open("wb") as file:
+                    _write_header(file, reference, reference.shape)
+                    file.write(reference.tobytes())
+                for name in _PER_FRAME:
+                    files[name] = stack.enter_context((folder / f"{name}.npy").open("wb"))
+                    first = getattr(maps, name)
+                    _write_header(files[name], first, (frames, *first.shape[1:]))
+            for name, target in files.items():
+                target.write(getattr(maps, name).tobytes())
+            done += len(maps.pose)
     if done != frames:
         raise ValueError(f"{done} frames of maps, expected {frames}")
-    for array in arrays.values():
-        array.flush()
+
+
+def _write_header(file: BinaryIO, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(array.dtype),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    np.lib.format.write_array_header_1_0(file, header)
