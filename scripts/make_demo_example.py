@@ -26,7 +26,7 @@ SEED = 3 * 2**61 + 171
 SETTINGS = StageSettings(frames=60, characters=(0, 1))
 SHOTS = 3
 PICTURE_SHOT, PICTURE_FRAME = 2, 45
-DANCE_SHOT, FIRST_FRAME, LAST_FRAME = 0, 6, 54
+DANCE_SHOT, FIRST_FRAME, LAST_FRAME = 1, 6, 54
 
 
 def orders(clip: Clip, first: int, last: int) -> tuple[OrderChange, ...]:
