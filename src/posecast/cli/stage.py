@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from posecast.errors import InputError
+
+if TYPE_CHECKING:
+    from posecast.types import Clip
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -48,17 +51,15 @@ def stage() -> None:
               help="png keeps every pixel exact.")  # fmt: skip
 @click.option("--truth", is_flag=True,
               help="Also truth/NAME.npz: depth, character ids, flow at full size.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**40), default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with a dataset begun by these options.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def render(out: Path, resume: bool, quiet: bool, groups: int, shots: int, **options: Any) -> None:
     """Render clips into a dataset that training and reports read like real video."""
-    import numpy as np
     from tqdm import tqdm
 
     from posecast.data.read import read_index
     from posecast.data.store import INDEX, write_clip
-    from posecast.media.atomic import whole_file
     from posecast.stage import StageSettings, plan_shots
     from posecast.stage import render as render_plan
 
@@ -79,17 +80,26 @@ def render(out: Path, resume: bool, quiet: bool, groups: int, shots: int, **opti
             plans, planned = plan_shots(seed * 1_000_003 + group, settings, shots), group
         clip = render_plan(plans[shot])
         if options["truth"]:
-            (out / "truth").mkdir(parents=True, exist_ok=True)
-            with whole_file(out / "truth" / f"{name}.npz") as part:
-                np.savez_compressed(
-                    part,
-                    allow_pickle=False,
-                    depth=clip.depth,
-                    character_ids=clip.character_ids,
-                    background_flow=clip.background_flow,
-                )
+            _write_truth(out / "truth" / f"{name}.npz", clip)
         write_clip(out, clip, group=f"stage-{seed}-{group:06d}", name=name, video=options["video"])
     click.echo(f"{out}: {len(work)} clips of {settings.frames} frames")
+
+
+def _write_truth(path: Path, clip: Clip) -> None:
+    """What the dataset's format leaves out or shrinks, exact."""
+    import numpy as np
+
+    from posecast.media.atomic import whole_file
+
+    truth = {
+        "depth": clip.depth,
+        "character_ids": clip.character_ids,
+        "background_flow": clip.background_flow,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
+        known = {name: array for name, array in truth.items() if array is not None}
+        np.savez_compressed(part, allow_pickle=False, **known)
 
 
 def _settings(options: dict[str, Any], make: Any) -> Any:

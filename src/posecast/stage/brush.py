@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -49,7 +51,7 @@ class Brush:
 
     def flush(self) -> None:
         """Paints what was collected, in order."""
-        outlines = {
+        outlines: dict[str, Sequence[np.ndarray] | np.ndarray] = {
             "polygon": [np.rint(p * _FIXED).astype(np.int32) for p in self._polygons],
             "capsule": _capsule_outlines(self._capsules),
             "ellipse": _ellipse_outlines(self._ellipses),
