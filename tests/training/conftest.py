@@ -38,7 +38,7 @@ def tiny_run(tmp_path: Path) -> TrainingConfig:
         data=DataSettings(stage=StageSettings(size=(32, 32), frames=4, supersample=1)),
         model=ModelSettings(preset="tiny"),
         batch=BatchShape(references=1, frames=1),
-        reconstruction=ReconstructionSettings(start_samples=24),
+        reconstruction=ReconstructionSettings(start_samples=3),
         optimizer=OptimizerSettings(warmup_steps=2),
         checkpoint=CheckpointSettings(every_steps=100),
         validation=ValidationSettings(every_steps=100, samples=1, sampling_steps=2),

@@ -95,7 +95,6 @@ def test_one_clip_is_learned_by_heart(run: TrainingConfig):
         optimizer.step()
         optimizer.zero_grad()
         losses.append(float(loss.detach()))
-    print(losses)
     assert sum(losses[-5:]) < 0.25 * sum(losses[:5])
 
 
