@@ -158,8 +158,15 @@ def test_reference_tokens(golden, outputs) -> None:
 
 @torch.no_grad()
 def test_calls(golden, outputs) -> None:
-    names = [k for k in outputs if k.startswith("unet.") and ".fp32bank." in k]
-    assert len(names) >= 4
+    """With and without guidance of pose, four and five frames, first and last step."""
+    names = [
+        f"unet.{call}"
+        for call in (
+            "cfg.fp32bank.f4.t999.pose",
+            "cfg.fp32bank.f5.t249.nopose",
+            "nocfg.fp32bank.f4.t249.pose",
+        )
+    ]
     for name in names:
         _, halves, _, frames, step, pose = name.split(".")
         count, t = int(frames[1:]), int(step[1:])

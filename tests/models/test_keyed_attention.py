@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from posecast.models import initialisation as start
 from posecast.models.animator import Animator
 from posecast.models.attention import Context, ReferenceAttention
 
@@ -78,14 +79,16 @@ def test_warm_start() -> None:
     assert torch.equal(attention.to_q.weight, attention.to_k.weight)
     u = attention.target_keys.weight
     assert torch.equal(u, attention.reference_keys.weight)
-    # 128 wide, 4 heads of 32: two by pose and identity, two by position.
-    assert not u[:64, 64:].any()
-    assert not u[64:, :64].any()
-    assert u[:64, :64].std().item() == pytest.approx(2 / 8, rel=0.1)
-    assert u[64:, 64:].std().item() == pytest.approx(1.6 / 8, rel=0.1)
-    q = attention.to_q.weight * 128**0.5 / 1.6
-    assert q[:64].std().item() == pytest.approx(0.2, rel=0.1)
-    assert q[64:].std().item() == pytest.approx(0.4, rel=0.1)
+    # Half of the heads by pose and identity, half by position; features come in the same order.
+    width, half = attention.to_q.in_features, u.shape[1] // 2
+    rows = width // attention.heads * (attention.heads // 2)
+    assert not u[:rows, half:].any()
+    assert not u[rows:, :half].any()
+    assert u[:rows, :half].std().item() == pytest.approx(start.IDENTITY_STD / half**0.5, rel=0.1)
+    assert u[rows:, half:].std().item() == pytest.approx(start.POSITION_STD / half**0.5, rel=0.1)
+    q = attention.to_q.weight * width**0.5 / start.QUERY_STD
+    assert q[:rows].std().item() == pytest.approx(start.IDENTITY_SCALE, rel=0.1)
+    assert q[rows:].std().item() == pytest.approx(start.POSITION_SCALE, rel=0.1)
     state = animator.unet.state_dict()
     for name, tensor in animator.reference_net.state_dict().items():
         assert torch.equal(tensor, state[name]), name
@@ -119,6 +122,7 @@ def test_queries_find_their_own_code_from_the_first_step() -> None:
     torch.manual_seed(0)
     animator = Animator.from_preset("embedded")
     attention = animator.unet.down_blocks[0].attentions[0].transformer_blocks[0].attn1
+    width = animator.config.unet["head_dim"]
     found = []
     for _ in range(8):
         codes = torch.nn.functional.normalize(torch.randn(2, 8), dim=1) * 0.7 * 8**0.5
@@ -128,9 +132,9 @@ def test_queries_find_their_own_code_from_the_first_step() -> None:
         f_target, f_reference = (
             animator.correspondence(x)[0, 0].flatten(1).T for x in (swapped, maps)
         )
-        query = attention.target_keys(f_target)[:, :32]
-        key = attention.reference_keys(f_reference)[:, :32]
-        weights = (query @ key.T / 32**0.5).softmax(-1).view(8, 8, 8, 8)
+        query = attention.target_keys(f_target)[:, :width]
+        key = attention.reference_keys(f_reference)[:, :width]
+        weights = (query @ key.T / width**0.5).softmax(-1).view(8, 8, 8, 8)
         # The code on the target's left (the edge aside) is the one on the reference's right.
         left = weights[:, 1:3]
         found.append((left[..., 4:].sum() / left.sum()).item())

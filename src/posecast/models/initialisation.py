@@ -17,7 +17,7 @@ QUERY_STD = 1.6
 """Queries and keys start equal with this standard deviation, times 1/sqrt(width)."""
 IDENTITY_STD, IDENTITY_SCALE = 2.0, 0.2
 """Heads that begin by pose and identity: U's deviation (times 1/sqrt(keys/2)), Wq's factor."""
-POSITION_STD, POSITION_SCALE = 1.6, 0.4
+POSITION_STD, POSITION_SCALE = 2.0, 0.4
 """The same of the heads that begin by position."""
 
 

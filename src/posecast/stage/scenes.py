@@ -31,7 +31,7 @@ def _noise(rng: np.random.Generator, height: int, width: int, cells: int) -> np.
 def _texture(rng: np.random.Generator, picture: Picture, strength: float) -> Picture:
     """Multiplies two octaves of noise onto a picture: something for optical flow to hold on to."""
     height, width = picture.shape[:2]
-    noise = _noise(rng, height, width, 8) + 0.7 * _noise(rng, height, width, 28)
+    noise = _noise(rng, height, width, 7) + 0.5 * _noise(rng, height, width, 18)
     scale = 1 + strength * noise[:, :, None]
     return np.clip(picture * scale, 0, 255).astype(np.uint8)
 
@@ -127,7 +127,7 @@ def _room(rng: np.random.Generator, height: int, width: int) -> Picture:
     _wallpaper(rng, picture, horizon, wall)
     _floor(rng, picture, horizon, contrasting(rng, wall))
     _furnish(rng, picture, horizon)
-    return _texture(rng, picture, float(rng.uniform(0.03, 0.1)))
+    return _texture(rng, picture, float(rng.uniform(0.02, 0.06)))
 
 
 def _ridge(rng: np.random.Generator, width: int, level: float, rough: float) -> np.ndarray:
@@ -182,7 +182,7 @@ def _landscape(rng: np.random.Generator, height: int, width: int) -> Picture:
         band = random_colour(rng)
         y = horizon + (height - horizon) * rng.uniform(0.2, 0.7)
         _rectangle(picture, 0, y, width, y + height * rng.uniform(0.04, 0.1), band)
-    return _texture(rng, picture, float(rng.uniform(0.05, 0.14)))
+    return _texture(rng, picture, float(rng.uniform(0.03, 0.08)))
 
 
 def paint_scene(rng: np.random.Generator, height: int, width: int) -> Picture:

@@ -52,7 +52,7 @@ def all_images(samples: Sequence[Sample], rng: np.random.Generator) -> ImageBatc
 
 
 class AutoencoderTask:
-    """A `Task`: reconstruct images; the latents' statistics are kept by the autoencoder itself."""
+    """A `Task`: reconstruct images. The encoder is fixed, the decoder trains."""
 
     def __init__(
         self, config: TrainingConfig, process: Process, autoencoder: PatchAutoencoder
