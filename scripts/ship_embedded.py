@@ -8,6 +8,7 @@ hand. Refuses weights that are not finite or a file over 16 MB.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def main(folder: Path) -> None:
             sys.exit(f"{folder}: {name} is not finite in float16")
     card = PLACE / "README.md"
     text = card.read_text(encoding="utf-8") if card.exists() else None
+    if PLACE.exists():
+        shutil.rmtree(PLACE)
     animator.save_pretrained(PLACE, dtype=torch.float16)
     if text is not None:
         card.write_text(text, encoding="utf-8")

@@ -23,7 +23,14 @@ POSITION_STD, POSITION_SCALE = 2.0, 0.4
 
 @torch.no_grad()
 def warm_start(unet: UNet) -> None:
-    """Residual branches start at zero, queries and keys equal, keyed heads on their features."""
+    """Residual branches start at zero, queries and keys equal, keyed heads on their features.
+
+    The first and last convolutions start at their centre alone: mixed over 3x3 places, the channels
+    of a latent could not be told apart any more in a network this narrow.
+    """
+    for convolution in (unet.conv_in, unet.conv_out):
+        if convolution is not None:
+            _start_at_centre(convolution)
     for module in unet.modules():
         if isinstance(module, ResnetBlock2D):
             _zero(module.conv2)
@@ -45,6 +52,14 @@ def _zero(layer: nn.Conv2d | nn.Linear) -> None:
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+def _start_at_centre(convolution: nn.Conv2d) -> None:
+    weight = convolution.weight
+    nn.init.zeros_(weight)
+    centre = torch.empty(weight.shape[:2])
+    nn.init.orthogonal_(centre)
+    weight[:, :, 1, 1] = centre
 
 
 def _start_attention(attention: ReferenceAttention) -> None:
