@@ -8,6 +8,7 @@ import torch
 
 from posecast import AnimationPipeline
 from posecast.errors import InputError
+from posecast.models.presets import LATENT_CHANNELS
 from posecast.pipeline.animation import AnimationResult, switched_off
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
 from posecast.pipeline.denoising import start_noise
@@ -45,7 +46,8 @@ def test_frames_steps_and_seeds(pipe: AnimationPipeline, scene: dict[str, Path])
     assert result.frames.shape == (6, 64, 64, 3)
     assert result.frames.dtype == np.uint8
     assert result.fps == 12
-    assert steps == [(1, 2, (1, 6, 16, 8, 8)), (2, 2, (1, 6, 16, 8, 8))]
+    shape = (1, 6, LATENT_CHANNELS, 8, 8)
+    assert steps == [(1, 2, shape), (2, 2, shape)]
     assert np.array_equal(result.frames, animated(pipe, scene).frames)
     assert not np.array_equal(result.frames, animated(pipe, scene, seed=1).frames)
 
