@@ -1,4 +1,4 @@
-"""Long videos by overlapping windows of frames (METHOD, "Inference")."""
+"""Long videos by overlapping windows of frames (docs/method.md, "Inference")."""
 
 from __future__ import annotations
 

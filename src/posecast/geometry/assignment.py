@@ -1,4 +1,4 @@
-"""Which driver moves whom: one driving track a character (METHOD "Which driver moves whom")."""
+"""Which driver moves whom: one driving track a character (method.md "Which driver moves whom")."""
 
 from __future__ import annotations
 

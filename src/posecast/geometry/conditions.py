@@ -17,7 +17,7 @@ from posecast.types import ConditionMaps
 
 @dataclass(frozen=True)
 class ConditionSettings:
-    """The settled constants of the maps (METHOD "Condition maps"); the same in training and use."""
+    """Constants of the maps (method.md "Condition maps"); the same in training and use."""
 
     radius_fraction: float = 0.08
     """Dilation radius as a fraction of the character's skeleton height."""

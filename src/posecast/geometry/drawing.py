@@ -1,8 +1,8 @@
 """Pose frames as public pose guiders know them: the DWPose/OpenPose drawing convention.
 
 Limbs are filled ellipses in their colour times 0.6, joints discs in full colour; hand edges run
-round the hue circle with blue dots, face points are white (METHOD "Poses"; the constants are those
-of DWPose's ``draw_bodypose``, ``draw_handpose`` and ``draw_facepose``).
+round the hue circle with blue dots, face points are white (method.md "Poses"; the constants are
+those of DWPose's ``draw_bodypose``, ``draw_handpose`` and ``draw_facepose``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Identity maps: each character's region filled with its own random code.
 
-Our extension, not the paper's (METHOD "Condition maps" 6): the same codes in the reference and in
-the target tell attention who is who, whatever the number of characters.
+Our extension, not the paper's (method.md "Condition maps" 6): the same codes in the reference and
+in the target tell attention who is who, whatever the number of characters.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A person is an array ``(joints, 3)`` of ``x, y, confidence`` in pixels: OpenPose-18 body order
 (``openpose18``), or 134 points (``wholebody134``): body 18, feet 6, face 68, left hand 21, right
-hand 21 (METHOD "Poses"). An absent joint is ``(0, 0, 0)``.
+hand 21 (docs/method.md "Poses"). An absent joint is ``(0, 0, 0)``.
 """
 
 from __future__ import annotations

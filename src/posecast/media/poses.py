@@ -1,4 +1,4 @@
-"""Pose files to tracks: told apart by content, not by name, and never trusted (CONTRACT).
+"""Pose files to tracks: told apart by content, not by name, and never trusted.
 
 Read today: OpenPose JSON (one file, or a folder of one a frame), the same with `width`, `height`
 and `front_to_back`, our own clips (``posecast/poses/1``), and DWPose ``.npy``/``.npz``.

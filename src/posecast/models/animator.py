@@ -80,7 +80,7 @@ class Animator(nn.Module):
         return load_animator(folder, dtype)
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write a model folder (CONTRACT), whole or not at all; `dtype` casts the weights."""
+        """Write a model folder, whole or not at all; `dtype` casts the weights."""
         from posecast.models.folder import save_animator
 
         save_animator(self, folder, dtype)

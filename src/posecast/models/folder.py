@@ -1,4 +1,4 @@
-"""Model folders in diffusers' layout (CONTRACT "Model folder"): read with suspicion, written whole.
+"""Model folders in diffusers' layout: read with suspicion, written whole.
 
 `model_index.json`, `unet/`, `reference_net/`, `guiders/`, `vae/`, `image_encoder/`, `scheduler/`.
 Only JSON and safetensors are read, classes come from a fixed table, and nothing a file says is

@@ -47,7 +47,7 @@ class Guider(ModelMixin, ConfigMixin):
                 nn.init.zeros_(convolution.bias)
 
     def forward(self, maps: Float[Tensor, "n c H W"]) -> Float[Tensor, "n d h w"]:
-        """Maps as METHOD settles them, not shifted to [-1, 1], to features of latent size."""
+        """Maps as method.md settles them, not shifted to [-1, 1], to features of latent size."""
         x = F.silu(self.conv_in(maps))
         for convolution in self.blocks:
             x = F.silu(convolution(x))

@@ -1,6 +1,6 @@
 """AnimateDiff's motion module (v2): self-attention along frames, a pixel at a time.
 
-The module's group norm is taken per frame (METHOD, "Model"): that is AnimateDiff's original
+The module's group norm is taken per frame (docs/method.md, "Model"): that is AnimateDiff's original
 computation and what public weights expect.
 """
 

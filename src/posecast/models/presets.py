@@ -9,7 +9,7 @@ from typing import Any, Literal
 Settings = Mapping[str, Any]
 
 GUIDER_CHANNELS = {"pose": 3, "flow": 3, "depth_order": 1, "reference_pose": 3, "identity": 8}
-"""Channels of the map of each guider (METHOD, "Condition maps")."""
+"""Channels of the map of each guider (docs/method.md, "Condition maps")."""
 
 
 @dataclass(frozen=True)
