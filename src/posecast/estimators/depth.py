@@ -1,0 +1,38 @@
+"""How far everything in a picture is: the interface of depth estimators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+
+class DepthEstimator(Protocol):
+    """Relative depth of single frames; comparable within a frame, not between frames."""
+
+    near_is_large: bool
+    """The sign: whether larger values are nearer (see `geometry.depth_order`)."""
+
+    def __call__(
+        self, frames: UInt8[np.ndarray, "frames height width 3"]
+    ) -> Float32[np.ndarray, "frames height width"]:
+        """One depth map a frame, at the frame's size, without a unit."""
+        ...
+
+
+def depth_estimator(
+    weights: str | Path | None = None, device: str | None = None, size: str = "small"
+) -> DepthEstimator:
+    """Depth Anything V2 (``small``, ``base`` or ``large``) through transformers.
+
+    `weights` is a folder in transformers' layout; without it the files are found in the cache or
+    downloaded. `device` is one of torch's (default: the best there is).
+
+    Raises:
+        InputError: no such size or device, or the files are missing or not Depth Anything's.
+    """
+    from posecast.estimators.depth_anything import DepthAnything
+
+    return DepthAnything.load(weights, device, size)
