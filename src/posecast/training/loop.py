@@ -162,18 +162,21 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
     rate = config.optimizer.rate(step, config.steps)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
-    figures = {"learning_rate": rate}
-    for part in range(config.batch.accumulate):
-        seed = seed_for(config.seed, "step", step, part, run.accelerator.process_index)
+    accumulate = config.batch.accumulate
+    losses: dict[str, float] = {}
+    for part in range(accumulate):
+        number = run.task.batches.number(step * accumulate + part)
+        seed = seed_for(config.seed, "chance", number)
         torch.manual_seed(seed)  # for what draws without a generator: dropout
         generator = torch.Generator(run.accelerator.device).manual_seed(seed)
-        last = part == config.batch.accumulate - 1
+        last = part == accumulate - 1
         with nullcontext() if last else run.accelerator.no_sync(run.module):
             with run.accelerator.autocast():
                 loss = run.task.loss(run.module, next(batches), generator)
-            run.accelerator.backward(loss.total / config.batch.accumulate)
-        figures |= {name: float(value.detach()) for name, value in loss.parts.items()}
-        figures["loss"] = float(loss.total.detach())
+            run.accelerator.backward(loss.total / accumulate)
+        for name, value in {"loss": loss.total, **loss.parts}.items():
+            losses[name] = losses.get(name, 0.0) + float(value.detach()) / accumulate
+    figures = {"learning_rate": rate, **_mean_of_all(losses, run.accelerator)}
     live = list(run.average.live.values())
     norm = torch.nn.utils.clip_grad_norm_(live, config.optimizer.clip_norm, foreach=True)
     figures["gradient_norm"] = float(norm)
@@ -183,6 +186,13 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
         run.average.update(step)
     run.optimizer.zero_grad(set_to_none=True)
     return figures
+
+
+def _mean_of_all(figures: dict[str, float], accelerator: Accelerator) -> dict[str, float]:
+    """The means over all processes of what each of them has found."""
+    own = torch.tensor(list(figures.values()), device=accelerator.device)
+    means: Any = accelerator.reduce(own, reduction="mean")
+    return dict(zip(figures, means.tolist(), strict=True))
 
 
 def _give_up_after(bad_steps: int, run: Run) -> None:

@@ -45,7 +45,11 @@ class Validation:
 
 @dataclass(frozen=True)
 class Batches(Generic[B]):
-    """Batch number `index` of one process, a pure function: workers and resumes see the same."""
+    """Batch `index` of one process, a pure function: workers and resumes see the same.
+
+    What a batch holds depends on its number among the batches of all processes alone: two processes
+    of one batch a step learn what one process of two accumulated ones does.
+    """
 
     source: Source
     make: Callable[[Sequence[Sample], np.random.Generator], B]
@@ -55,9 +59,14 @@ class Batches(Generic[B]):
     world: int = 1
 
     def __getitem__(self, index: int) -> B:
-        first = (index * self.world + self.rank) * self.references
+        number = self.number(index)
+        first = number * self.references
         samples = [self.source.sample(first + k) for k in range(self.references)]
-        return self.make(samples, np.random.default_rng((self.seed, index, self.rank)))
+        return self.make(samples, np.random.default_rng((self.seed, number)))
+
+    def number(self, index: int) -> int:
+        """Of this process's batch `index`, among those of all processes."""
+        return index * self.world + self.rank
 
 
 @runtime_checkable
