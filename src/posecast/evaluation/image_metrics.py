@@ -66,15 +66,23 @@ def ssim(generated: Frames, real: Frames, protocol: Protocol) -> Scores:
             than the window.
     """
     _check(generated, real)
-    kind = RULES[protocol].ssim
-    window = _UNIFORM if kind == "grey_uniform7" else _GAUSSIAN
-    if min(real.shape[1:3]) < window:
-        raise ValueError(
-            f"frames of {real.shape[1]}x{real.shape[2]} are smaller than SSIM's {window}x{window} "
-            "window"
-        )
-    one = _ssim_grey if kind == "grey_uniform7" else _ssim_rgb
-    return np.array([one(a, b) for a, b in zip(generated, real, strict=True)], dtype=np.float64)
+    values = (_similarity(a, b, protocol) for a, b in zip(generated, real, strict=True))
+    return np.array([float(value.mean()) for value in values], dtype=np.float64)
+
+
+def ssim_map(
+    generated: UInt8[np.ndarray, "height width 3"],
+    real: UInt8[np.ndarray, "height width 3"],
+    protocol: Protocol,
+) -> Float64[np.ndarray, "inner_height inner_width"]:
+    """`ssim` of one frame, pixel by pixel (mean of R, G and B), without a border of half a window.
+
+    Raises:
+        ValueError: the two differ in size, or are smaller than the window.
+    """
+    _check(generated[None], real[None])
+    similarity = _similarity(generated, real, protocol)
+    return similarity if similarity.ndim == 2 else similarity.mean(axis=2)
 
 
 def image_scores(generated: Frames, real: Frames, protocol: Protocol) -> dict[str, Scores]:
@@ -130,7 +138,24 @@ def _psnr(histogram: Int64[np.ndarray, "frames 256"], protocol: Protocol) -> Sco
     return scores
 
 
-def _ssim_grey(a: UInt8[np.ndarray, "height width 3"], b: UInt8[np.ndarray, "h w 3"]) -> float:
+def _similarity(
+    generated: UInt8[np.ndarray, "height width 3"],
+    real: UInt8[np.ndarray, "height width 3"],
+    protocol: Protocol,
+) -> Float64[np.ndarray, "inner_height inner_width *colours"]:
+    kind = RULES[protocol].ssim
+    window = _UNIFORM if kind == "grey_uniform7" else _GAUSSIAN
+    height, width = real.shape[:2]
+    if min(height, width) < window:
+        raise ValueError(
+            f"frames of {height}x{width} are smaller than SSIM's {window}x{window} window"
+        )
+    return (_ssim_grey if kind == "grey_uniform7" else _ssim_rgb)(generated, real)
+
+
+def _ssim_grey(
+    a: UInt8[np.ndarray, "height width 3"], b: UInt8[np.ndarray, "height width 3"]
+) -> Float64[np.ndarray, "inner_height inner_width"]:
     x = cv2.cvtColor(a, cv2.COLOR_RGB2GRAY).astype(np.float32)
     y = cv2.cvtColor(b, cv2.COLOR_RGB2GRAY).astype(np.float32)
     size = (_UNIFORM, _UNIFORM)
@@ -144,7 +169,9 @@ def _ssim_grey(a: UInt8[np.ndarray, "height width 3"], b: UInt8[np.ndarray, "h w
     return _ssim(mean(x), mean(y), mean(x * x + y * y), mean(x * y), n / (n - 1))
 
 
-def _ssim_rgb(a: UInt8[np.ndarray, "height width 3"], b: UInt8[np.ndarray, "h w 3"]) -> float:
+def _ssim_rgb(
+    a: UInt8[np.ndarray, "height width 3"], b: UInt8[np.ndarray, "height width 3"]
+) -> Float64[np.ndarray, "inner_height inner_width 3"]:
     x, y = a.astype(np.float64), b.astype(np.float64)
     kernel = cv2.getGaussianKernel(_GAUSSIAN, _SIGMA, cv2.CV_64F)
 
@@ -162,10 +189,10 @@ def _inner(values: np.ndarray, window: int) -> np.ndarray:
 
 def _ssim(
     mean_x: np.ndarray, mean_y: np.ndarray, mean_xx_yy: np.ndarray, mean_xy: np.ndarray, n: float
-) -> float:
-    """Mean over a frame of Wang's equation 13; ``n`` turns population into sample covariance."""
+) -> np.ndarray:
+    """Wang's equation 13, pixel by pixel; ``n`` turns population into sample covariance."""
     product = mean_x * mean_y
     squares = mean_x * mean_x + mean_y * mean_y
     similarity = (2 * product + _C1) * (2 * n * (mean_xy - product) + _C2)
     similarity /= (squares + _C1) * (n * (mean_xx_yy - squares) + _C2)
-    return float(similarity.mean())
+    return similarity
