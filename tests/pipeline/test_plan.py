@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from posecast.errors import InputError
+from posecast.geometry.depth_order import nearest_by_feet
 from posecast.media.poses import read_poses, write_poses
 from posecast.pipeline.cast import OrderChange, write_cast
 from posecast.pipeline.maps_file import map_chunks, write_maps
 from posecast.pipeline.pictures import draw_cast, preview_frames
-from posecast.pipeline.plan import AnimationPlan, nearest_by_feet, plan_animation
+from posecast.pipeline.plan import AnimationPlan, plan_animation
 from posecast.types import PoseSequence
 from tests.pipeline.conftest import dancers, person
 

@@ -43,7 +43,7 @@ def read_info(path: str | Path) -> VideoInfo:
     Raises:
         InputError: missing, a folder, empty, no video, or frames over the size limit.
     """
-    with closing(_open(Path(path))) as container:
+    with closing(open_video(Path(path))) as container:
         return _info(Path(path), container)
 
 
@@ -53,15 +53,35 @@ def iterate_video(path: str | Path) -> Generator[Frame, None, None]:
     Raises:
         InputError: as `read_info`; or a damaged or cut-off file, naming the frame.
     """
+    for timed in iterate_timed(path):
+        yield timed.image
+
+
+@dataclass(frozen=True)
+class TimedFrame:
+    """A frame and when it is shown."""
+
+    image: Frame
+    time: int | None
+    """In units of `unit`; None where the file does not say."""
+    unit: float
+    """Seconds."""
+    turned: bool
+    """Whether the file asked for a rotation, which is done."""
+
+
+def iterate_timed(path: str | Path) -> Generator[TimedFrame, None, None]:
+    """As `iterate_video`, with the times."""
     path = Path(path)
-    with closing(_open(path)) as container:
+    with closing(open_video(path)) as container:
         _info(path, container)
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         index = 0
         try:
             for frame in container.decode(stream):
-                yield _upright(frame)
+                turned = bool(getattr(frame, "rotation", 0))
+                yield TimedFrame(upright(frame), frame.pts, float(frame.time_base or 0), turned)
                 index += 1
         except (av.error.FFmpegError, EOFError) as error:
             raise InputError.at(
@@ -110,7 +130,8 @@ def write_video(frames: Iterable[Frame], out: str | Path, fps: float | int) -> i
     return writer(iter(frames), Path(out), float(fps))
 
 
-def _open(path: Path) -> av.container.InputContainer:
+def open_video(path: Path) -> av.container.InputContainer:
+    """The container of a video that may be read. Raises `InputError` as `read_info`."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected a video")
     if not path.exists():
@@ -148,7 +169,8 @@ def _ends_early(path: Path, stream: av.VideoStream) -> bool:
     return end > path.stat().st_size
 
 
-def _upright(frame: av.VideoFrame) -> Frame:
+def upright(frame: av.VideoFrame) -> Frame:
+    """RGB, turned as the file asks for."""
     rotation = getattr(frame, "rotation", 0)
     image = frame.to_ndarray(format="rgb24")
     # Counterclockwise, in quarter turns; phones write no other angles.

@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64, UInt8
 from posecast.errors import InputError
 from posecast.geometry.assignment import assign, left_to_right, parse_assignment
 from posecast.geometry.conditions import ConditionSettings, condition_maps
+from posecast.geometry.depth_order import nearest_by_feet
 from posecast.geometry.framing import Framing
 from posecast.geometry.skeleton import present
 from posecast.pipeline.cast import CastSheet, Character, OrderChange, parse_order, ranks_of
@@ -212,19 +213,6 @@ def _order(
         order = [characters[track] for track in drivers[0].front_to_back if track in characters]
         return parse_order(",".join(map(str, order)), people.num_characters)
     return (OrderChange(0, nearest_by_feet(people.keypoints[:, 0])),)
-
-
-def nearest_by_feet(keypoints: Float32[np.ndarray, "characters joints 3"]) -> tuple[int, ...]:
-    """Characters from front to back where nobody says: on level ground the lower feet are nearer.
-
-    Feet at the same height (to the pixel): the taller figure is nearer.
-    """
-    keys = []
-    for i, character in enumerate(keypoints):
-        y = character[present(character), 1]
-        lowest, highest = (float(y.max()), float(y.min())) if len(y) else (-np.inf, 0.0)
-        keys.append((-round(lowest) if len(y) else np.inf, highest - lowest, i))
-    return tuple(i for *_, i in sorted(keys))
 
 
 def _box(character: np.ndarray, people: PoseSequence) -> tuple[int, int, int, int]:
