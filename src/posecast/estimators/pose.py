@@ -28,8 +28,8 @@ def pose_estimator(weights: str | Path | None = None, device: str | None = None)
     """DWPose as it is published, on onnxruntime (extra ``prepare``).
 
     `weights` is a folder with its two files; without it they are looked for in the cache and
-    else downloaded. `device` is ``cpu``, ``cuda``, ``cuda:1`` or ``coreml``; the default is the
-    best that this machine's onnxruntime offers.
+    else downloaded. `device` is ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` (CoreML); the default is
+    the best that this machine's onnxruntime offers.
 
     Raises:
         InputError: onnxruntime is not installed, the device is not there, or the files are missing

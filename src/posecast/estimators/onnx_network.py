@@ -1,0 +1,106 @@
+"""Networks in ONNX files on onnxruntime: the device, what goes in and comes out, batches."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from posecast.errors import InputError
+
+_PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "mps": "CoreMLExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+"""Our devices, as torch calls them, to onnxruntime's providers; the best one first."""
+
+_BATCH = 16
+"""Pictures run at once by a network that takes any number."""
+
+
+class OnnxNetwork:
+    """A network of one picture input, loaded from a file and checked for its inputs and outputs.
+
+    `input_shape` is (channels, height, width); `output_shapes` are those of one picture's outputs,
+    in the network's order.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        input_shape: tuple[int, int, int],
+        output_shapes: tuple[tuple[int, ...], ...],
+        device: str | None = None,
+    ) -> None:
+        self._session = _open(path, device)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        expected = (("input", inputs, (input_shape,)), ("output", outputs, output_shapes))
+        for kind, found, shapes in expected:
+            if [(value.type, tuple(value.shape[1:])) for value in found] != [
+                ("tensor(float)", shape) for shape in shapes
+            ]:
+                have = ", ".join(f"{v.name} {v.type} {_times(v.shape)}" for v in found)
+                want = ", ".join(f"tensor(float) {_times(('n', *shape))}" for shape in shapes)
+                raise InputError.at(path, f"another network: {kind} {have}; expected {want}")
+        self._input = inputs[0].name
+        batch = inputs[0].shape[0]
+        self._fixed = isinstance(batch, int)
+        self.batch: int = batch if isinstance(batch, int) else _BATCH
+        """Pictures that `__call__` takes at most."""
+
+    def __call__(
+        self, pictures: Float32[np.ndarray, "pictures channels height width"]
+    ) -> list[np.ndarray]:
+        """The outputs of up to `batch` pictures, one array ``(pictures, ...)`` each."""
+        count = len(pictures)
+        if self._fixed and count < self.batch:
+            pictures = np.pad(pictures, ((0, self.batch - count), (0, 0), (0, 0), (0, 0)))
+        return [out[:count] for out in self._session.run(None, {self._input: pictures})]
+
+
+def _open(path: Path, device: str | None) -> Any:
+    """A session on the device; the CPU does what the device cannot."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise InputError(
+            "pose estimation needs onnxruntime: pip install 'posecast[prepare]' (or "
+            "onnxruntime-gpu for CUDA)"
+        ) from None
+
+    provider, options = _provider(device, onnxruntime.get_available_providers())
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3  # errors: warnings about its own optimiser help nobody
+    # The usual way to say how many threads numeric libraries take; onnxruntime does not read it.
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    settings.intra_op_num_threads = int(threads) if threads.isdigit() else 0
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), settings, [(provider, options), ("CPUExecutionProvider", {})]
+        )
+    except Exception as error:  # onnxruntime has a class of its own for each status code
+        reason = " ".join(str(error).split())
+        raise InputError.at(path, f"not an ONNX network that can be loaded ({reason})") from error
+    if device is not None and provider not in session.get_providers():
+        raise InputError(f"device {device}: onnxruntime cannot use it here; try cpu")
+    return session
+
+
+def _provider(device: str | None, available: list[str]) -> tuple[str, dict[str, str]]:
+    if device is None:
+        return next(provider for provider in _PROVIDERS.values() if provider in available), {}
+    kind, _, number = device.partition(":")
+    if kind not in _PROVIDERS or (number and not (kind == "cuda" and number.isdigit())):
+        raise InputError(f"device {device!r}: expected cpu, cuda, cuda:1 or mps")
+    if _PROVIDERS[kind] not in available:
+        package = "onnxruntime-gpu" if kind == "cuda" else "onnxruntime on a Mac"
+        raise InputError(f"device {device}: this onnxruntime has no {kind}; it needs {package}")
+    return _PROVIDERS[kind], {"device_id": number} if number else {}
+
+
+def _times(shape: Any) -> str:
+    return "x".join(str(side) for side in shape)
