@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -15,6 +15,7 @@ FLOW_ESTIMATORS = ("dis",)
 """Names that `flow_estimator` knows."""
 
 
+@runtime_checkable
 class FlowEstimator(Protocol):
     """Dense optical flow between two frames of one size."""
 

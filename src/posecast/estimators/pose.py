@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 
+@runtime_checkable
 class PoseEstimator(Protocol):
     """Finds all people of each frame, every frame for itself (identities are tracking's job)."""
 
