@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from posecast.errors import InputError
 from posecast.models.attention import ReferenceFeatures
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
@@ -47,9 +48,14 @@ class Animator(nn.Module):
         self.unet = UNet(**config.unet, motion=config.motion)
         self.reference_net = UNet(**{**config.unet, "keys": 0}, role="reference")
         self.guiders = Guiders(config.guiders)
-        vae_class = AutoencoderKL if config.vae_class == "AutoencoderKL" else PatchAutoencoder
-        self.vae = vae_class(**config.vae).requires_grad_(False).eval()
-        self.image_encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**config.image_encoder))
+        self.vae: Any = None
+        if config.vae is not None:
+            vae_class = AutoencoderKL if config.vae_class == "AutoencoderKL" else PatchAutoencoder
+            self.vae = vae_class(**config.vae).requires_grad_(False).eval()
+        self.image_encoder: Any = None
+        if config.image_encoder is not None:
+            shape = CLIPVisionConfig(**config.image_encoder)
+            self.image_encoder = CLIPVisionModelWithProjection(shape)
         self.scheduler = DDIMScheduler(**config.scheduler)
         channels_last(self)
 
@@ -100,11 +106,16 @@ class Animator(nn.Module):
     def train(self, mode: bool = True) -> Animator:
         """As every module's, but the frozen VAE stays in evaluation mode."""
         super().train(mode)
-        self.vae.eval()
+        if self.vae is not None:
+            self.vae.eval()
         return self
 
     def embed(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 1 dim"]:
-        """Images in 0..1 to one appearance token each, resized to the encoder's own square."""
+        """Images in 0..1 to one appearance token each, resized to the encoder's own square.
+
+        InputError, here and in `encode` and `decode`: the model was converted without that part.
+        """
+        self._check_part("image_encoder")
         size = self.image_encoder.config.image_size
         if images.shape[2:] != (size, size):
             # In float32: torch resizes no bfloat16 on CPU.
@@ -124,6 +135,7 @@ class Animator(nn.Module):
         self, images: Float[Tensor, "b 3 H W"], slice_size: int = 16
     ) -> Float[Tensor, "b c h w"]:
         """Images in 0..1 (H, W multiples of 8) to scaled latents, `slice_size` at a time."""
+        self._check_part("vae")
         scale = self.vae.config.scaling_factor
         return torch.cat([scale * self._encode(2 * x - 1) for x in images.split(slice_size)])
 
@@ -132,6 +144,7 @@ class Animator(nn.Module):
         self, latents: Float[Tensor, "b c h w"], slice_size: int = 16
     ) -> Float[Tensor, "b 3 H W"]:
         """Scaled latents to images in 0..1, `slice_size` at a time."""
+        self._check_part("vae")
         scale = self.vae.config.scaling_factor
         images = [self._decode(x / scale) for x in latents.split(slice_size)]
         return (torch.cat(images) / 2 + 0.5).clamp(0, 1)
@@ -223,6 +236,13 @@ class Animator(nn.Module):
         keyed = {name: features[name] for name in KEYED_GUIDERS if name in features}
         correspondence = self._correspondence(keyed) if self.keyed and keyed else None
         return self.unet(noisy, timestep, appearance, reference, _total(features), correspondence)
+
+    def _check_part(self, part: str) -> None:
+        if getattr(self, part) is None:
+            raise InputError(
+                f"this model has no {part}: convert the weights again with a folder {part}/ "
+                "among them"
+            )
 
     def _correspondence(self, features: Mapping[str, Tensor]) -> Tensor:
         """[LayerNorm(pose + identity features), LayerNorm(place)], (batch, frames, 2d, h, w)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,36 +24,43 @@ class BlockSettings:
     time_dim: int
     context_dim: int
     groups: int
-    num_heads: int | None
+    norm_eps: float
+    num_heads: Sequence[int] | None
+    """A level each; None: as many as `head_dim` gives."""
     head_dim: int | None
     keys: int
     ff_mult: int
     motion: MotionSettings | None
 
-    def heads(self, width: int) -> int:
-        """Heads at a width: a fixed number (SD1.5), or as many as `head_dim` gives."""
-        return self.num_heads if self.num_heads is not None else width // (self.head_dim or width)
+    def heads(self, width: int, level: int) -> int:
+        """Heads at a level: a fixed number (SD1.5), or as many as `head_dim` gives."""
+        if self.num_heads is not None:
+            return self.num_heads[level]
+        return width // (self.head_dim or width)
 
-    def resnet(self, width_in: int, width: int) -> ResnetBlock2D:
-        """A residual block with the time embedding, norms per frame, eps 1e-5."""
+    def resnet(self, width_in: int, width: int, scale: float = 1.0) -> ResnetBlock2D:
+        """A residual block with the time embedding and norms per frame; divides by `scale`."""
         return ResnetBlock2D(
             in_channels=width_in,
             out_channels=width,
             temb_channels=self.time_dim,
             groups=self.groups,
-            eps=1e-5,
+            eps=self.norm_eps,
+            output_scale_factor=scale,
         )
 
     def transformer(self, width: int, level: int, path: str) -> SpatialTransformer:
         """A spatial transformer at a level of the U-Net."""
         return SpatialTransformer(
-            width, self.heads(width), self.context_dim, self.groups, level, path, self.keys,
+            width, self.heads(width, level), self.context_dim, self.groups, level, path, self.keys,
             self.ff_mult,
         )  # fmt: skip
 
-    def motion_modules(self, width: int, count: int) -> nn.ModuleList | None:
-        """`count` motion modules, or None in a U-Net of images."""
+    def motion_modules(self, width: int, count: int, path: str) -> nn.ModuleList | None:
+        """`count` motion modules of the block `path`, or None where it has none."""
         if self.motion is None:
+            return None
+        if self.motion.blocks is not None and path not in self.motion.blocks:
             return None
         return nn.ModuleList([MotionModule(width, self.motion) for _ in range(count)])
 
@@ -65,14 +73,20 @@ class _Block(nn.Module):
     motion_modules: nn.ModuleList | None
 
     def _layers(
-        self, settings: BlockSettings, width: int, count: int, level: int, path: str | None
+        self,
+        settings: BlockSettings,
+        width: int,
+        count: int,
+        level: int,
+        path: str,
+        attention: bool,
     ) -> None:
         self.attentions = None
-        if path is not None:
+        if attention:
             self.attentions = nn.ModuleList(
                 [settings.transformer(width, level, f"{path}.attentions.{j}") for j in range(count)]
             )
-        self.motion_modules = settings.motion_modules(width, count)
+        self.motion_modules = settings.motion_modules(width, count, path)
 
     def _layer(self, j: int, x: Features, context: Context) -> Output:
         x = self.resnets[j](x, context.time)
@@ -100,8 +114,7 @@ class DownBlock(_Block):
         self.resnets = nn.ModuleList(
             [settings.resnet(width if j else width_in, width) for j in range(layers)]
         )
-        path = f"down_blocks.{level}" if attention else None
-        self._layers(settings, width, layers, level, path)
+        self._layers(settings, width, layers, level, f"down_blocks.{level}", attention)
         self.downsamplers = (
             nn.ModuleList([Downsample2D(width, use_conv=True, name="op")]) if halve else None
         )
@@ -121,12 +134,12 @@ class DownBlock(_Block):
 class MiddleBlock(nn.Module):
     """Residual block, transformer, motion module, residual block."""
 
-    def __init__(self, settings: BlockSettings, width: int, level: int) -> None:
+    def __init__(self, settings: BlockSettings, width: int, level: int, scale: float) -> None:
         super().__init__()
-        self.resnets = nn.ModuleList([settings.resnet(width, width) for _ in range(2)])
+        self.resnets = nn.ModuleList([settings.resnet(width, width, scale) for _ in range(2)])
         path = "mid_block.attentions.0"
         self.attentions = nn.ModuleList([settings.transformer(width, level, path)])
-        self.motion_modules = settings.motion_modules(width, 1)
+        self.motion_modules = settings.motion_modules(width, 1, "mid_block")
 
     def forward(self, x: Features, context: Context) -> Features:
         """Features at the lowest level."""
@@ -146,7 +159,8 @@ class UpBlock(_Block):
         width: int,
         skip_widths: list[int],
         level: int,
-        path: str | None,
+        path: str,
+        attention: bool,
         enlarge: bool,
     ) -> None:
         super().__init__()
@@ -156,7 +170,7 @@ class UpBlock(_Block):
                 for j, skip in enumerate(skip_widths)
             ]
         )
-        self._layers(settings, width, len(skip_widths), level, path)
+        self._layers(settings, width, len(skip_widths), level, path, attention)
         self.upsamplers = nn.ModuleList([Upsample2D(width, use_conv=True)]) if enlarge else None
 
     def forward(self, x: Features, skips: list[Tensor], context: Context) -> Output:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ LIBRARIES = {
     "DDIMScheduler": "diffusers",
     "CLIPVisionModelWithProjection": "transformers",
 }
+OPTIONAL = ("vae", "image_encoder")
+"""Parts that converted weights may lack; a model without them works on latents and embeddings."""
 _OWN: dict[str, Any] = {"UNet": UNet, "Guiders": Guiders, "PatchAutoencoder": PatchAutoencoder}
 _MAX_JSON = 16 * 1024**2
 
@@ -78,10 +80,29 @@ def save_animator(animator: Animator, folder: str | Path, dtype: torch.dtype | N
 
     `dtype` casts the weights (float16 halves the size). InputError: something else is there.
     """
-    folder = Path(folder)
+    write_folder(animator, folder, lambda name: getattr(animator, name).state_dict(), dtype)
+
+
+def check_free(folder: Path) -> None:
+    """InputError: at `folder` there is something that no model folder may replace."""
     occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if occupied and not (folder / INDEX).is_file():
         raise InputError.at(folder, "is there already and is no model folder; choose another place")
+
+
+def write_folder(
+    animator: Animator,
+    folder: str | Path,
+    weights: Callable[[str], Mapping[str, Tensor]],
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write the model folder of an animator whose parameters may be on the meta device.
+
+    `weights(part)` gives the tensors of each of `PARTS` that the animator has, one after the other:
+    no more than one part need be in memory. InputError: something else is at `folder`.
+    """
+    folder = Path(folder)
+    check_free(folder)
     with whole_folder(folder) as draft:
         index: dict[str, Any] = {
             "_class_name": "Animator",
@@ -92,6 +113,9 @@ def save_animator(animator: Animator, folder: str | Path, dtype: torch.dtype | N
         }
         for name in (*PARTS, "scheduler"):
             part = getattr(animator, name)
+            if part is None:
+                index[name] = [None, None]
+                continue
             kind = type(part).__name__
             index[name] = [LIBRARIES.get(kind, "posecast"), kind]
             (draft / name).mkdir()
@@ -100,12 +124,12 @@ def save_animator(animator: Animator, folder: str | Path, dtype: torch.dtype | N
             else:
                 part.save_config(draft / name)
             if isinstance(part, nn.Module):
-                save_file(_tensors(part, dtype), draft / name / _weights_name(name))
+                save_file(_tensors(weights(name), dtype), draft / name / _weights_name(name))
         (draft / INDEX).write_text(json.dumps(index, indent=2) + "\n")
 
 
 def _load(folder: Path, dtype: torch.dtype) -> Animator:
-    index = _read_json(folder / INDEX)
+    index = read_json(folder / INDEX)
     if index.get("format") != FORMAT:
         raise InputError.at(
             folder / INDEX, f"found {index.get('format')!r}; expected {FORMAT!r}", "format"
@@ -120,7 +144,9 @@ def _load(folder: Path, dtype: torch.dtype) -> Animator:
     _check_reference_config(folder, animator)
     for name in PARTS:
         path = folder / name / _weights_name(name)
-        part: nn.Module = getattr(animator, name)
+        part: nn.Module | None = getattr(animator, name)
+        if part is None:
+            continue
         trainable = {key: p.requires_grad for key, p in part.named_parameters()}
         part.load_state_dict(read_weights(path, part, dtype), assign=True)
         for key, parameter in part.named_parameters():
@@ -156,15 +182,18 @@ def read_weights(
 
 
 def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
-    configs: dict[str, dict[str, Any]] = {}
+    configs: dict[str, Any] = {}
     for name, allowed in CLASSES.items():
         kind = (index.get(name) or [None, None])[-1]
+        if name in OPTIONAL and index.get(name) == [None, None]:
+            configs[name] = None
+            continue
         if kind not in allowed:
             raise InputError.at(
                 folder / INDEX, f"class {kind!r}; expected {' or '.join(allowed)}", name
             )
         file = "scheduler_config.json" if name == "scheduler" else "config.json"
-        configs[name] = _settings(folder / name / file, kind)
+        configs[name] = read_settings(folder / name / file, kind)
     unet = configs["unet"]
     motion = unet.pop("motion", None)
     unet.pop("role", None)
@@ -184,7 +213,7 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         vae=configs["vae"],
         image_encoder=configs["image_encoder"],
         scheduler=configs["scheduler"],
-        vae_class=index["vae"][-1],
+        vae_class=index["vae"][-1] or "AutoencoderKL",
         motion=motion,
         size=(size[0], size[1]),
         window=window,
@@ -192,9 +221,12 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
     )
 
 
-def _settings(path: Path, kind: str) -> dict[str, Any]:
-    """The settings of a part; keys of diffusers' own book-keeping begin with an underscore."""
-    settings = {k: v for k, v in _read_json(path).items() if not k.startswith("_")}
+def read_settings(path: Path, kind: str) -> dict[str, Any]:
+    """The settings of a part; keys of diffusers' own book-keeping begin with an underscore.
+
+    InputError: the file is not there, is no JSON object, or holds what class `kind` does not know.
+    """
+    settings = {k: v for k, v in read_json(path).items() if not k.startswith("_")}
     if kind in _OWN or kind in ("AutoencoderKL", "DDIMScheduler"):
         owner = (
             _OWN.get(kind) or {"AutoencoderKL": AutoencoderKL, "DDIMScheduler": DDIMScheduler}[kind]
@@ -211,14 +243,15 @@ def _settings(path: Path, kind: str) -> dict[str, Any]:
 
 def _check_reference_config(folder: Path, animator: Animator) -> None:
     path = folder / "reference_net" / "config.json"
-    stored = _settings(path, "UNet")
+    stored = read_settings(path, "UNet")
     for key, value in stored.items():
         expected = animator.reference_net.config[key]
         if json.loads(json.dumps(expected)) != value:
             raise InputError.at(path, f"found {value!r}; expected {expected!r} as unet/ has", key)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. InputError: not there, too large for a config, or no object."""
     if not path.is_file():
         raise InputError.at(path, "is missing")
     if path.stat().st_size > _MAX_JSON:
@@ -232,10 +265,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _tensors(part: nn.Module, dtype: torch.dtype | None) -> dict[str, Tensor]:
+def _tensors(weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
     return {
         key: (v.to(dtype) if dtype and v.is_floating_point() else v).cpu().contiguous()
-        for key, v in part.state_dict().items()
+        for key, v in weights.items()
     }
 
 

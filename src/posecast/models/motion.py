@@ -6,8 +6,10 @@ computation and what public weights expect.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from diffusers.models.attention import FeedForward
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,6 +27,18 @@ class MotionSettings:
     attention_blocks: int = 2
     ff_mult: int = 4
     max_frames: int = 32
+    layers: int = 1
+    """Temporal blocks a module."""
+    positions: bool = True
+    """Whether attention is told the frames' places in time."""
+    width_divisor: int = 1
+    """By how much the modules are narrower than the features around them."""
+    blocks: Sequence[str] | None = None
+    """Blocks of the U-Net that have motion modules (`down_blocks.0`, `mid_block`); None: all."""
+
+    def width(self, dim: int) -> int:
+        """The modules' own width at features of `dim` channels."""
+        return self.heads * (dim // self.heads // self.width_divisor)
 
 
 class TemporalAttention(nn.Module):
@@ -69,7 +83,7 @@ class TemporalBlock(nn.Module):
 
 
 class MotionModule(nn.Module):
-    """Group norm per frame, linear in, one temporal block, linear out (zero at first), residual.
+    """Group norm per frame, linear in, temporal blocks, linear out (zero at first), residual.
 
     With its output projection at zero it changes nothing: a clip of stills.
     """
@@ -78,9 +92,13 @@ class MotionModule(nn.Module):
         super().__init__()
         self.max_frames = settings.max_frames
         self.norm = nn.GroupNorm(settings.groups, dim, eps=1e-6)
-        self.proj_in = nn.Linear(dim, dim)
-        self.transformer_blocks = nn.ModuleList([TemporalBlock(dim, settings)])
-        self.proj_out = nn.Linear(dim, dim)
+        width = settings.width(dim)
+        self.positions = settings.positions
+        self.proj_in = nn.Linear(dim, width)
+        self.transformer_blocks = nn.ModuleList(
+            [TemporalBlock(width, settings) for _ in range(settings.layers)]
+        )
+        self.proj_out = nn.Linear(width, dim)
         nn.init.zeros_(self.proj_out.weight)
         nn.init.zeros_(self.proj_out.bias)
 
@@ -89,7 +107,9 @@ class MotionModule(nn.Module):
         if frames > self.max_frames:
             raise ValueError(f"{frames} frames at once; the motion modules know {self.max_frames}")
         _, dim, height, width = x.shape
-        positions = frame_positions(frames, dim, x.device).to(x.dtype)
+        positions = frame_positions(frames, self.proj_in.out_features, x.device).to(x.dtype)
+        if not self.positions:
+            positions = torch.zeros_like(positions)
         y = self.norm(x).unflatten(0, (-1, frames)).permute(0, 3, 4, 1, 2)
         y = self.proj_in(y.reshape(-1, frames, dim))
         for block in self.transformer_blocks:

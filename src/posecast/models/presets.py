@@ -24,8 +24,9 @@ class AnimatorConfig:
     unet: Settings
     guiders: Settings
     """Guider name to the keyword arguments of `Guider`."""
-    vae: Settings
-    image_encoder: Settings
+    vae: Settings | None
+    image_encoder: Settings | None
+    """None, as `vae` may be: public weights that came without; such a model cannot see pictures."""
     scheduler: Settings
     vae_class: Literal["PatchAutoencoder", "AutoencoderKL"] = "PatchAutoencoder"
     motion: Settings | None = field(default_factory=dict)

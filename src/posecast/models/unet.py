@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,10 +30,11 @@ class UNet(ModelMixin, ConfigMixin):
     """SD1.5's U-Net at any size, with guidance after `conv_in` and reference attention.
 
     Settings: `widths` and `attention` a level each; heads by number (`num_heads`, what SD1.5's
-    `attention_head_dim: 8` means) or by `head_dim`; `motion` None (images) or the values of
-    `MotionSettings`; `keys` the width of keyed attention's features (0: off); `position_amplitude`
-    of a trainable sine-cosine map after `conv_in` (0: none). The role `reference` has no output
-    layers: it never computes an image.
+    `attention_head_dim: 8` means, for all levels or a level each) or by `head_dim`; `motion` None
+    (images) or the values of `MotionSettings`; `keys` the width of keyed attention's features (0:
+    off); `position_amplitude` of a trainable sine-cosine map after `conv_in` (0: none). The role
+    `reference` has no output layers: it never computes an image. `flip_sin_to_cos` and `freq_shift`
+    shape the time embedding, `mid_block_scale` divides the middle residual blocks' output.
     """
 
     @register_to_config
@@ -44,12 +45,16 @@ class UNet(ModelMixin, ConfigMixin):
         widths: Sequence[int] = (320, 640, 1280, 1280),
         attention: Sequence[bool] = (True, True, True, False),
         layers_per_block: int = 2,
-        num_heads: int | None = 8,
+        num_heads: int | Sequence[int] | None = 8,
         head_dim: int | None = None,
         cross_attention_dim: int = 768,
         norm_groups: int = 32,
+        norm_eps: float = 1e-5,
         ff_mult: int = 4,
-        motion: Mapping[str, int] | None = None,
+        mid_block_scale: float = 1.0,
+        flip_sin_to_cos: bool = True,
+        freq_shift: float = 0,
+        motion: Mapping[str, Any] | None = None,
         keys: int = 0,
         position_amplitude: float = 0.0,
         role: Literal["denoiser", "reference"] = "denoiser",
@@ -62,7 +67,8 @@ class UNet(ModelMixin, ConfigMixin):
             time_dim=time_dim,
             context_dim=cross_attention_dim,
             groups=norm_groups,
-            num_heads=num_heads,
+            norm_eps=norm_eps,
+            num_heads=[num_heads] * len(widths) if isinstance(num_heads, int) else num_heads,
             head_dim=head_dim,
             keys=keys if role == "denoiser" else 0,
             ff_mult=ff_mult,
@@ -70,15 +76,15 @@ class UNet(ModelMixin, ConfigMixin):
         )
         self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
         self.position = _position_map(widths[0], position_amplitude)
-        self.time_proj = Timesteps(widths[0], flip_sin_to_cos=True, downscale_freq_shift=0)
+        self.time_proj = Timesteps(widths[0], flip_sin_to_cos, freq_shift)
         self.time_embedding = TimestepEmbedding(widths[0], time_dim)
         self.down_blocks = _down_blocks(settings, widths, attention, layers_per_block)
-        self.mid_block = MiddleBlock(settings, widths[-1], len(widths) - 1)
+        self.mid_block = MiddleBlock(settings, widths[-1], len(widths) - 1, mid_block_scale)
         self.up_blocks = _up_blocks(settings, widths, attention, layers_per_block)
         self.conv_norm_out: nn.GroupNorm | None = None
         self.conv_out: nn.Conv2d | None = None
         if role == "denoiser":
-            self.conv_norm_out = nn.GroupNorm(norm_groups, widths[0], eps=1e-5)
+            self.conv_norm_out = nn.GroupNorm(norm_groups, widths[0], eps=norm_eps)
             self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
         self._freeze_idle_parameters()
 
@@ -237,9 +243,11 @@ def _up_blocks(
     blocks, width_in = nn.ModuleList(), widths[-1]
     for i, level in enumerate(reversed(range(len(widths)))):
         skips = [widths[level]] * layers + [widths[max(level - 1, 0)]]
-        path = f"up_blocks.{i}" if attention[level] else None
+        path, enlarge = f"up_blocks.{i}", level > 0
         blocks.append(
-            UpBlock(settings, width_in, widths[level], skips, level, path, enlarge=level > 0)
+            UpBlock(
+                settings, width_in, widths[level], skips, level, path, attention[level], enlarge
+            )
         )
         width_in = widths[level]
     return blocks

@@ -32,7 +32,7 @@ def make_task(config: TrainingConfig, process: Process) -> Task:
 
 def _autoencoder(config: TrainingConfig, process: Process) -> Task:
     shape = model_config(config.model)
-    if shape.vae_class != "PatchAutoencoder":
+    if shape.vae_class != "PatchAutoencoder" or shape.vae is None:
         raise InputError(
             f"preset {config.model.preset}: its {shape.vae_class} comes trained; the autoencoder "
             "stage is for presets with a PatchAutoencoder"
