@@ -117,9 +117,7 @@ def _check(generated: Frames, real: Frames) -> None:
         )
 
 
-def _mean_error(
-    histogram: Int64[np.ndarray, "frames 256"], cost: Int64[np.ndarray, "256"]
-) -> Scores:
+def _mean_error(histogram: Int64[np.ndarray, "frames 256"], cost: Int64[np.ndarray, 256]) -> Scores:
     """Mean cost over a frame's values, where an error of k costs ``cost[k]``."""
     return (histogram @ cost) / histogram.sum(axis=1)
 
