@@ -24,8 +24,10 @@ VERBS = {
     "animate": "Animate a picture: each of its characters by its own pose sequence.",
     "cast": "Write the cast sheet (who is moved by which driver) and a picture of it.",
     "conditions": "Write the condition maps that the model would see.",
+    "prepare": "Make a training set of raw videos.",
     "train": "Run one training stage from a YAML file.",
     "stage": "Render procedural puppet clips with exact ground truth.",
+    "evaluate": "Score generated videos against the real ones; tables in the paper's form.",
     "benchmark": "Score a model where the truth is known.",
 }
 

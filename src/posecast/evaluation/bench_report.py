@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.evaluation.characters import Agreement
+from posecast.evaluation.json_values import json_values
 from posecast.evaluation.run_bench import (
     AUTOENCODER,
     DRIVERS_SWAPPED,
@@ -93,7 +94,7 @@ def figures(result: BenchResult, long_run: LongRun | None = None) -> dict[str, A
     """All figures as JSON values: NaN (nothing to measure) is null, infinity the string "inf"."""
     order, order_before = result.follows_inverted_order
     looks, looks_before = result.follows_swapped_drivers
-    return _json_safe(
+    return json_values(
         {
             "bench": VERSION,
             "runs": {
@@ -146,16 +147,6 @@ def _clip_figures(scores: ClipScores) -> dict[str, Any]:
 
 def _agreement_figures(agreement: Agreement) -> dict[str, float]:
     return {"right": agreement.right, "judged": agreement.judged, "share": agreement.share}
-
-
-def _json_safe(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _json_safe(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_json_safe(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    return value
 
 
 def contact_sheet(result: BenchResult) -> UInt8[np.ndarray, "height width 3"]:
