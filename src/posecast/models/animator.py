@@ -22,7 +22,7 @@ from posecast.models.initialisation import copy_start, warm_start
 from posecast.models.motion import MotionSettings
 from posecast.models.position import place_positions
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
-from posecast.models.unet import UNet
+from posecast.models.unet import DeepFeatures, UNet
 
 Maps = Mapping[str, Float[Tensor, "b _ _ _ _"]]
 """Guider name to its maps (batch, frames, channels, H, W); one frame is broadcast over time."""
@@ -211,6 +211,21 @@ class Animator(nn.Module):
         `reference=None` is the unconditional half, with zeros for `appearance`.
         """
         return self.unet(noisy, timestep, appearance, reference, guidance, correspondence)
+
+    def denoise_reusing(
+        self,
+        deep: DeepFeatures | None,
+        noisy: Float[Tensor, "b f c h w"],
+        timestep: int | float | Tensor,
+        *,
+        appearance: Float[Tensor, "b t dim"],
+        reference: ReferenceFeatures | None = None,
+        guidance: Tensor | None = None,
+        correspondence: Tensor | None = None,
+    ) -> tuple[Float[Tensor, "b f c h w"], DeepFeatures]:
+        """As `denoise`, from a neighbouring step's deep features (None: made anew), with them."""
+        inputs = (noisy, timestep, appearance, reference, guidance, correspondence)
+        return self.unet(*inputs, deep=deep, return_deep=True)
 
     def forward(
         self,

@@ -121,14 +121,20 @@ class DownBlock(_Block):
 
     def forward(self, x: Features, context: Context) -> tuple[Output, list[Tensor]]:
         """The block's output and what the up blocks will want of it."""
-        skips = []
-        for j in range(len(self.resnets)):
-            x = self._layer(j, x, context)
-            skips.append(x)
+        skips = self.first_layers(len(self.resnets), x, context)
+        x = skips[-1]
         if self.downsamplers is not None:
             x = self.downsamplers[0](x)
             skips.append(x)
         return x, skips
+
+    def first_layers(self, count: int, x: Features, context: Context) -> list[Tensor]:
+        """What the first `count` layers give the up blocks."""
+        skips = []
+        for j in range(count):
+            x = self._layer(j, x, context)
+            skips.append(x)
+        return skips
 
 
 class MiddleBlock(nn.Module):
@@ -175,8 +181,13 @@ class UpBlock(_Block):
 
     def forward(self, x: Features, skips: list[Tensor], context: Context) -> Output:
         """Uses up its share of `skips` from the end; enlarges to the next skip's size."""
-        for j in range(len(self.resnets)):
-            x = self._layer(j, torch.cat([x, skips.pop()], dim=1), context)
+        x = self.layers(range(len(self.resnets)), x, skips, context)
         if self.upsamplers is not None:
             x = self.upsamplers[0](x, output_size=skips[-1].shape[2:])
+        return x
+
+    def layers(self, which: range, x: Features, skips: list[Tensor], context: Context) -> Output:
+        """Some of the layers, one after the other, without the enlargement."""
+        for j in which:
+            x = self._layer(j, torch.cat([x, skips.pop()], dim=1), context)
         return x

@@ -24,6 +24,11 @@ from posecast.models.motion import MotionSettings
 from posecast.models.position import BASE_GRID, place_positions
 
 Correspondence = Float[Tensor, "b f keys h w"]
+Prediction = Float[Tensor, "b f c h w"]
+DeepFeatures = Float[Tensor, "bf deep h w"]
+
+SHALLOW_LAYERS = 1
+"""Of the last block: computed in every step, even where deep features are reused."""
 
 
 class UNet(ModelMixin, ConfigMixin):
@@ -96,10 +101,15 @@ class UNet(ModelMixin, ConfigMixin):
         reference: ReferenceFeatures | None = None,
         guidance: Float[Tensor, "b f d h w"] | None = None,
         correspondence: Correspondence | None = None,
-    ) -> Float[Tensor, "b f c h w"]:
+        deep: DeepFeatures | None = None,
+        return_deep: bool = False,
+    ) -> Prediction | tuple[Prediction, DeepFeatures]:
         """The denoiser's prediction. `timestep`: one number (0..999), (b,) or (b, f) of them.
 
         `reference=None` is the unconditional half: each layer attends to its own tokens alone.
+        `return_deep` also returns what entered the last `SHALLOW_LAYERS` layers. Given as `deep`
+        at a neighbouring step (same frames, same half), those layers alone are computed: nearly
+        the same prediction for a fraction of the work (arXiv 2312.00858).
         """
         if self.conv_norm_out is None or self.conv_out is None:
             raise ValueError("a ReferenceNet has no prediction; call `reference_tokens`")
@@ -113,9 +123,10 @@ class UNet(ModelMixin, ConfigMixin):
                 dropped=reference.dropped,
                 correspondence=self._pyramid(correspondence, reference.dropped),
             )
-        x = self._blocks(noisy, guidance, context)
+        x, deep = self._blocks(noisy, guidance, context, deep)
         x = self.conv_out(F.silu(self.conv_norm_out(x)))
-        return x.unflatten(0, noisy.shape[:2])
+        prediction = x.unflatten(0, noisy.shape[:2])
+        return (prediction, deep) if return_deep else prediction
 
     def reference_tokens(
         self,
@@ -137,16 +148,17 @@ class UNet(ModelMixin, ConfigMixin):
         if self.config.keys and reference.correspondence is not None:
             pyramid = self._pyramid(reference.correspondence[:, None], None)
         keys_values = {}
-        for path, block, level in self._transformers():
+        for path, block, level in self.transformers():
             keys = None if pyramid is None else pyramid[level]
             keys_values[path] = block.attn1.project(reference.tokens[path], keys)
         return replace(reference, keys_values=keys_values)
 
     def attention_paths(self) -> list[str]:
         """Module paths of the layers that read (or give) reference tokens, in order of use."""
-        return [path for path, _, _ in self._transformers()]
+        return [path for path, _, _ in self.transformers()]
 
-    def _transformers(self) -> list[tuple[str, TransformerBlock, int]]:
+    def transformers(self) -> list[tuple[str, TransformerBlock, int]]:
+        """Each transformer block with its module path and its level, in order of use."""
         blocks = [*self.down_blocks, self.mid_block, *self.up_blocks]
         spatial = [a for block in blocks for a in block.attentions or ()]
         return [(t.path, t, a.level) for a in spatial for t in a.transformer_blocks]
@@ -163,20 +175,34 @@ class UNet(ModelMixin, ConfigMixin):
             embedding = embedding.repeat_interleave(frames, 0)
         return Context(frames, embedding, appearance)
 
-    def _blocks(self, noisy: Tensor, guidance: Tensor | None, context: Context) -> Tensor:
+    def _blocks(
+        self,
+        noisy: Tensor,
+        guidance: Tensor | None,
+        context: Context,
+        deep: DeepFeatures | None = None,
+    ) -> tuple[Tensor, DeepFeatures]:
+        """The output of the last block, and the deep features: given, or made on the way."""
         x = self.conv_in(noisy.flatten(0, 1))
         if self.position is not None:
             x = x + _resized(self.position, x.shape[2:])
         if guidance is not None:
             x = x + guidance.expand(-1, context.frames, -1, -1, -1).flatten(0, 1)
+        *lower, last = self.up_blocks
+        first_shallow = len(last.resnets) - SHALLOW_LAYERS
         skips = [x]
-        for block in self.down_blocks:
-            x, outputs = block(x, context)
-            skips += outputs
-        x = self.mid_block(x, context)
-        for block in self.up_blocks:
-            x = block(x, skips, context)
-        return x
+        if deep is not None:
+            skips += self.down_blocks[0].first_layers(SHALLOW_LAYERS - 1, x, context)
+        else:
+            for block in self.down_blocks:
+                x, outputs = block(x, context)
+                skips += outputs
+            x = self.mid_block(x, context)
+            for block in lower:
+                x = block(x, skips, context)
+            deep = last.layers(range(first_shallow), x, skips, context)
+        shallow = range(first_shallow, len(last.resnets))
+        return last.layers(shallow, deep, skips, context), deep
 
     def _pyramid(
         self, correspondence: Correspondence | None, dropped: Tensor | None
@@ -200,7 +226,7 @@ class UNet(ModelMixin, ConfigMixin):
         That is the query side of cross-attention to one appearance token (a softmax over one key
         is 1), and a ReferenceNet's last layer after the norm that it is there for.
         """
-        for _, block, _ in self._transformers():
+        for _, block, _ in self.transformers():
             for idle in (block.norm2, block.attn2.to_q, block.attn2.to_k):
                 idle.requires_grad_(False)
         if self.config.role == "reference":
