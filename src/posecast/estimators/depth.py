@@ -23,17 +23,16 @@ class DepthEstimator(Protocol):
         ...
 
 
-def depth_estimator(
-    weights: str | Path | None = None, device: str | None = None, size: str = "small"
-) -> DepthEstimator:
-    """Depth Anything V2 (``small``, ``base`` or ``large``) through transformers.
+def depth_estimator(weights: str | Path | None = None, device: str | None = None) -> DepthEstimator:
+    """Depth Anything V2 through transformers.
 
-    `weights` is a folder in transformers' layout; without it the files are found in the cache or
-    downloaded. `device` is one of torch's (default: the best there is).
+    `weights` is a folder in transformers' layout, of any size; without it the small one (Apache
+    2.0; the larger ones may not be used commercially) is found in the cache or downloaded.
+    `device` is one of torch's (default: the best there is).
 
     Raises:
-        InputError: no such size or device, or the files are missing or not Depth Anything's.
+        InputError: no such device, or the files are missing or not Depth Anything's.
     """
     from posecast.estimators.depth_anything import DepthAnything
 
-    return DepthAnything.load(weights, device, size)
+    return DepthAnything.load(weights, device)

@@ -71,7 +71,9 @@ class DWPose:
             raise InputError(
                 f"{weights}: no such folder; expected one with {DETECTOR.name} and {POINTS.name}"
             )
-        detector, points = (find_or_download(file, weights) for file in (DETECTOR, POINTS))
+        detector, points = (
+            find_or_download(file, weights, "dwpose") for file in (DETECTOR, POINTS)
+        )
         return cls(detector, points, device)
 
     def __call__(

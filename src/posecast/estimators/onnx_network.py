@@ -79,9 +79,10 @@ def _open(path: Path, device: str | None) -> Any:
     threads = os.environ.get("OMP_NUM_THREADS", "")
     settings.intra_op_num_threads = int(threads) if threads.isdigit() else 0
     try:
-        session = onnxruntime.InferenceSession(
-            str(path), settings, [(provider, options), ("CPUExecutionProvider", {})]
-        )
+        providers = [(provider, options)]
+        if provider != _PROVIDERS["cpu"]:
+            providers.append((_PROVIDERS["cpu"], {}))
+        session = onnxruntime.InferenceSession(str(path), settings, providers)
     except Exception as error:  # onnxruntime has a class of its own for each status code
         reason = " ".join(str(error).split())
         raise InputError.at(path, f"not an ONNX network that can be loaded ({reason})") from error
