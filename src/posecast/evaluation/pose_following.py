@@ -61,7 +61,9 @@ def oks(estimated: People, driving: People) -> Float64[np.ndarray, " people"]:
     return score
 
 
-def matched_people(estimated: People, driving: People) -> Float[np.ndarray, "people joints 3"]:
+def matched_people(
+    estimated: Float[np.ndarray, "found joints 3"], driving: People
+) -> Float[np.ndarray, "people 18 3"]:
     """For each driving character the estimated person that fits it: the most `oks` in all.
 
     Nobody is used twice; a character for whom nobody is left gets absent joints.
