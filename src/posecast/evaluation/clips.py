@@ -47,8 +47,8 @@ def starts_on_threads(num_frames: int, threads: int) -> list[int]:
 
 
 def clip_batches(
-    frames: Iterable[Float[Tensor, "frames channels height width"]], batch_size: int
-) -> Iterator[Float[Tensor, "clips channels 16 height width"]]:
+    frames: Iterable[Float[Tensor, "_ channels height width"]], batch_size: int
+) -> Iterator[Float[Tensor, "_ channels 16 height width"]]:
     """All samples of one video in order, up to ``batch_size`` at a time.
 
     ``frames`` are its prepared frames in batches of any length. Frames are prepared once, though

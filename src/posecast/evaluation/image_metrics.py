@@ -109,7 +109,7 @@ def error_histogram(generated: Frames, real: Frames) -> Int64[np.ndarray, "frame
     return counts
 
 
-def _check(generated: Frames, real: Frames) -> None:
+def _check(generated: np.ndarray, real: np.ndarray) -> None:
     if generated.shape != real.shape:
         raise ValueError(
             f"generated {generated.shape} and real {real.shape} must show the same frames at the "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -46,7 +47,10 @@ def read_state(path: str | Path, instead: str) -> dict[str, Tensor]:
             return load_file(path)
         if zipfile.is_zipfile(path):
             _check_archive(path, instead)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch has advice about unusual pickles; what cannot be read is told below.
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except InputError:
         raise
     except _UNREADABLE as error:

@@ -60,7 +60,7 @@ def distance(
     """
     if generated.shape != real.shape:
         raise ValueError(f"generated {generated.shape} and real {real.shape} differ in shape")
-    device = network.lin0.device
+    device = network.shift.device
     low, high = RULES[protocol].lpips_range
 
     def ranged(frames: np.ndarray) -> Tensor:
