@@ -14,6 +14,7 @@ from PIL import Image
 from posecast.cli import run
 from posecast.media.poses import write_poses
 from posecast.media.video import read_video
+from posecast.models import Animator
 from posecast.pipeline import AnimationPipeline
 from tests.pipeline.conftest import dancers
 
@@ -160,6 +161,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         (["--depth-order", "0"], "--depth-order: the order 0 does not name each"),
         (["--device", "cuda:77"], "--device cuda:77: cannot be used here"),
         (["--device", "toaster"], "--device toaster: cannot be used here"),
+        (["--memory", "much"], "--memory much: expected auto, low, high, or a size such as 8GB"),
         (["--retarget"], "--retarget is not available yet"),
         (["--fast"], "--fast is not available yet"),
         (["--cast", "no.yaml"], "no.yaml: no such file"),
@@ -205,21 +207,31 @@ def test_ctrl_c_is_130_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    frames = AnimationPipeline.frames
+    """In the middle of a step, and after the first frames were written."""
+    frames, denoise = AnimationPipeline.frames, Animator.denoise
 
-    def interrupted(self: AnimationPipeline, *arguments: Any, **options: Any) -> Iterator[Any]:
+    def while_writing(self: AnimationPipeline, *arguments: Any, **options: Any) -> Iterator[Any]:
         for frame in frames(self, *arguments, **options):
             yield frame
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(AnimationPipeline, "frames", interrupted)
+    def while_denoising(self: Animator, *arguments: Any, **options: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return denoise(self, *arguments, **options)
+
     before = set(tmp_path.iterdir())
     # A shell that started the tests in its background has them ignore the signal.
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        for out in ("a.mp4", "a.gif", "a"):
-            assert animate(scene, tiny, "-o", tmp_path / out) == 130
-            assert capsys.readouterr().err.strip() == "posecast: interrupted"
-            assert set(tmp_path.iterdir()) == before
+        for owner, name, moment in (
+            (AnimationPipeline, "frames", while_writing),
+            (Animator, "denoise", while_denoising),
+        ):
+            with monkeypatch.context() as patched:
+                patched.setattr(owner, name, moment)
+                for out in ("a.mp4", "a.gif", "a"):
+                    assert animate(scene, tiny, "-o", tmp_path / out) == 130
+                    assert capsys.readouterr().err.strip() == "posecast: interrupted"
+                    assert set(tmp_path.iterdir()) == before
     finally:
         signal.signal(signal.SIGINT, handler)

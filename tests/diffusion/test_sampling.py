@@ -37,7 +37,7 @@ def test_loop_is_diffusers_ddim(kind) -> None:
     latents = noise
     for t in scheduler.timesteps.tolist():
         latents = scheduler.step(network(latents, t), t, latents).prev_sample
-    found = sample(lambda noisy, t, frames: network(noisy, t), noise, ours, 5)
+    found = sample(lambda noisy, t, windows: network(noisy, t), noise, ours, 5)
     torch.testing.assert_close(found, latents, rtol=1e-4, atol=1e-5)
 
 
@@ -53,8 +53,8 @@ def test_windows_meet_at_every_step() -> None:
     noise = torch.randn(1, 11, 4, 2, 2, generator=torch.Generator().manual_seed(0))
     calls: list[tuple[int, range]] = []
 
-    def denoise(noisy: Tensor, t: int, frames: range) -> Tensor:
-        calls.append((t, frames))
+    def denoise(noisy: Tensor, t: int, windows: list[range]) -> Tensor:
+        calls.extend((t, frames) for frames in windows)
         return network(noisy, t)
 
     whole = sample(denoise, noise, ours, 3)

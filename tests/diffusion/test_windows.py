@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -8,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from posecast.diffusion.windows import predict_by_windows, window_starts
+from posecast.diffusion.processes import ALONE, Processes
+from posecast.diffusion.windows import mean_predictions, window_starts, windows_of
 
 
 @st.composite
@@ -43,21 +46,83 @@ def test_gaps_are_refused(plan) -> None:
         window_starts(*plan)
 
 
-@given(plans())
+class Threads(Processes):
+    """A process of several, played by a thread; `meeting` is where they all exchange."""
+
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        return self.meeting(self.rank, tensor)
+
+
+def meeting_of(count: int):
+    barrier, brought = threading.Barrier(count, timeout=20), {}
+
+    def meeting(rank: int, tensor: Tensor) -> list[Tensor]:
+        brought[rank] = tensor
+        barrier.wait()
+        everything = [brought[i] for i in range(count)]
+        barrier.wait()
+        return everything
+
+    return meeting
+
+
+def in_turn(predict, latents: Tensor, windows: list[range], at_once: int, processes) -> Tensor:
+    """The means put together, and each overwritten as soon as it is there, as sampling does."""
+    latents, result, done = latents.clone(), torch.full_like(latents, torch.nan), 0
+    for frames, means in mean_predictions(predict, latents, windows, at_once, processes):
+        assert frames.start == done
+        done = frames.stop
+        result[:, frames] = means
+        latents[:, frames] = torch.nan
+    assert done == latents.shape[1]
+    return result
+
+
+@given(plans(), st.integers(1, 4), st.integers(1, 3))
 @settings(max_examples=40, deadline=None)
-def test_overlaps_are_means(plan) -> None:
-    """Against a list of predictions kept for each frame."""
+def test_overlaps_are_means(plan, at_once: int, count: int) -> None:
+    """Against a list of predictions kept for each frame; by batches, and by several processes."""
     frames, window, stride = plan
-    latents = torch.arange(float(frames)).view(1, -1, 1, 1, 1)
-    seen: list[list[float]] = [[] for _ in range(frames)]
+    latents = torch.arange(float(2 * frames)).view(2, -1, 1, 1, 1)
+    windows = windows_of(frames, window, stride)
+    seen: list[list[Tensor]] = [[] for _ in range(frames)]
+    for part in windows:
+        for i in part:
+            seen[i].append(latents[:, i] * 2 + part.start**2)
+    expected = torch.stack([torch.stack(values).mean(0) for values in seen], dim=1)
+    asked: list[range] = []
 
-    def predict(noisy: Tensor, indices: range) -> Tensor:
-        assert torch.equal(noisy.flatten(), torch.tensor([float(i) for i in indices]))
-        answer = noisy * 2 + indices[0] ** 2
-        for i, value in zip(indices, answer.flatten().tolist(), strict=True):
-            seen[i].append(value)
-        return answer
+    def predict(noisy: Tensor, some: list[range]) -> Tensor:
+        assert 1 <= len(some) <= at_once
+        asked.extend(some)
+        parts = zip(some, noisy.chunk(len(some)), strict=True)
+        assert all(torch.equal(x, latents[:, r.start : r.stop]) for r, x in parts)
+        parts = zip(some, noisy.chunk(len(some)), strict=True)
+        return torch.cat([x * 2 + r.start**2 for r, x in parts])
 
-    result = predict_by_windows(predict, latents, window, stride)
-    expected = torch.tensor([sum(values) / len(values) for values in seen])
-    torch.testing.assert_close(result.flatten(), expected)
+    meeting = meeting_of(count)
+
+    def process(rank: int) -> Tensor:
+        own = Threads(rank, count)
+        object.__setattr__(own, "meeting", meeting)
+        return in_turn(predict, latents, windows, at_once, own)
+
+    with ThreadPoolExecutor(count) as pool:
+        results = list(pool.map(process, range(count)))
+    assert sorted(asked, key=lambda r: r.start) == windows  # each by one process, once
+    for result in results:
+        torch.testing.assert_close(result, expected)
+        assert torch.equal(result, results[0])
+
+
+def test_windows_of_other_lengths_are_batches_of_their_own() -> None:
+    sizes: list[list[int]] = []
+
+    def predict(noisy: Tensor, some: list[range]) -> Tensor:
+        sizes.append([len(frames) for frames in some])
+        return noisy
+
+    latents = torch.randn(1, 11, 2, 1, 1)
+    windows = [range(0, 3), range(3, 7), range(5, 9), range(9, 11)]
+    assert torch.equal(in_turn(predict, latents, windows, 8, ALONE), latents)
+    assert sizes == [[3], [4, 4], [2]]

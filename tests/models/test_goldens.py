@@ -90,8 +90,8 @@ class Golden:
         schedule = NoiseSchedule.of(DDIMScheduler(**config["noise_scheduler_kwargs"]))
         guidance = self.guidance()[:, :4]
 
-        def denoise(noisy: Tensor, timestep: int, frames: range) -> Tensor:
-            pair = self.guided_pair(noisy, timestep, guidance[:, frames.start : frames.stop])
+        def denoise(noisy: Tensor, timestep: int, windows: list[range]) -> Tensor:
+            pair = self.guided_pair(noisy, timestep, guidance)
             return guide(*pair.split(1), config["guidance_scale"])
 
         steps = config["num_inference_steps"]

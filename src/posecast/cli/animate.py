@@ -13,6 +13,8 @@ from posecast.cli.options import PATH, SIZE, cast_option, existing, input_option
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from posecast.pipeline.animation import AnimationPipeline, OnProgress
 
 _LATER = {
@@ -49,6 +51,13 @@ _LATER = {
     type=click.Choice(["float32", "float16", "bfloat16"]),
     help="Precision (default: float32 on CPU, float16 elsewhere).",
 )
+@click.option(
+    "--memory",
+    default="auto",
+    show_default=True,
+    metavar="auto|low|high|SIZE",
+    help="Memory to use, such as 8GB (auto: what is free on the device).",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes.")
 def animate(
     reference: Path,
@@ -62,7 +71,8 @@ def animate(
 ) -> None:
     """Animate a picture: each of its characters by its own pose sequence.
 
-    The same seed, inputs and machine give the same frames, byte for byte.
+    The same seed, inputs and machine give the same frames, byte for byte. On several GPUs:
+    torchrun --nproc-per-node N -m posecast animate ...
     """
     from posecast.media.video import write_video
     from posecast.media.video_formats import output_format
@@ -77,7 +87,11 @@ def animate(
         raise InputError(NO_ESTIMATION)
     import torch  # slow: after the checks above
 
-    pipe = load_pipeline(model, options["device"], options["dtype"])
+    from posecast.cli.launch import chosen_device, joined, launched_rank
+
+    quiet = quiet or launched_rank() > 0
+    device = chosen_device(options["device"])
+    pipe = loaded(model, device, options["dtype"])
     plan = pipe.plan(
         reference,
         poses,
@@ -92,7 +106,10 @@ def animate(
         fps=options["fps"],
     )
     note(plan.notes, quiet)
-    with progress_bar(quiet) as on_progress:
+    fitted = pipe.fit(plan, options["memory"], options["window"], options["stride"], device)
+    if device.type != "cpu" or fitted.needed > fitted.free:
+        note([f"memory of {device}: {fitted}"], quiet)
+    with joined() as processes, progress_bar(quiet, options["steps"]) as on_progress:
         frames = pipe.frames(
             plan,
             num_steps=options["steps"],
@@ -101,8 +118,13 @@ def animate(
             window=options["window"],
             stride=options["stride"],
             without=(options["without"] or "").split(",") if options["without"] else (),
+            memory=fitted,
+            distributed=processes.count > 1,
             on_progress=on_progress,
         )
+        if processes.rank > 0:
+            next(frames)  # its share of the windows is done then; the first process writes
+            return
         count = write_video(frames, out, plan.fps)
     if not quiet:
         click.echo(f"{out}: {count} frames of {plan.size[1]}x{plan.size[0]}, {plan.fps:g} a second")
@@ -114,27 +136,33 @@ def load_pipeline(model: str, device: str | None, dtype: str | None) -> Animatio
     Raises:
         InputError: no such model or device.
     """
+    from posecast.cli.launch import chosen_device
+
+    where = chosen_device(device)
+    return loaded(model, where, dtype).to(where)
+
+
+def loaded(model: str, device: torch.device, dtype: str | None) -> AnimationPipeline:
+    """A pipeline on the CPU, in the precision for a device (default: float16 but on a CPU).
+
+    Raises:
+        InputError: no such model.
+    """
     import torch
 
     from posecast.pipeline.animation import AnimationPipeline
 
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cpu" and torch.backends.mps.is_available():
-            device = "mps"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"--device {device}: cannot be used here ({reason})") from None
     if dtype is None:
-        dtype = "float32" if device == "cpu" else "float16"
-    return AnimationPipeline.from_pretrained(model).to(device, getattr(torch, dtype))
+        dtype = "float32" if device.type == "cpu" else "float16"
+    return AnimationPipeline.from_pretrained(model, getattr(torch, dtype))
 
 
 @contextmanager
-def progress_bar(quiet: bool) -> Iterator[OnProgress]:
-    """A bar on standard error for each phase; none when quiet or nobody watches."""
+def progress_bar(quiet: bool, steps: int | None = None) -> Iterator[OnProgress]:
+    """A bar on standard error for each phase; none when quiet or nobody watches.
+
+    With the number of denoising `steps` it also says which one this is.
+    """
     from tqdm import tqdm
 
     bars: dict[str, tqdm] = {}
@@ -145,8 +173,15 @@ def progress_bar(quiet: bool) -> Iterator[OnProgress]:
             close()
             # disable=None: only where standard error is a terminal.
             bars[phase] = tqdm(
-                desc=phase, total=total, disable=True if quiet else None, dynamic_ncols=True
+                desc=phase,
+                total=total,
+                unit=" windows" if phase == "denoising" else " frames",
+                disable=True if quiet else None,
+                dynamic_ncols=True,
             )
+        if phase == "denoising" and steps:
+            step = min(steps, 1 + done * steps // total)
+            bars[phase].set_postfix_str(f"step {step} of {steps}", refresh=False)
         bars[phase].update(done - last.get(phase, 0))
         last[phase] = done
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 from posecast.diffusion.objective import Latents, NoiseSchedule, clean_and_noise
-from posecast.diffusion.windows import predict_by_windows
+from posecast.diffusion.processes import ALONE, Processes
+from posecast.diffusion.windows import mean_predictions, windows_of
 
 OnStep = Callable[[int, int, Latents], None]
 """Called after each step with its number (from 1), the number of steps, and the latents."""
@@ -17,10 +18,12 @@ OnStep = Callable[[int, int, Latents], None]
 
 @runtime_checkable
 class Denoiser(Protocol):
-    """The (guided) prediction for some frames of a clip at one timestep."""
+    """The (guided) prediction for some windows of a clip at one timestep."""
 
-    def __call__(self, noisy: Latents, timestep: int, frames: range) -> Latents:
-        """`noisy` are the latents of `frames` of the clip; the result has their shape."""
+    def __call__(self, noisy: Latents, timestep: int, windows: Sequence[range]) -> Latents:
+        """`noisy` are the latents of the clip's frames in each of `windows`, which are stacked
+        along the batch; the result has their shape.
+        """
 
 
 def ddim_timesteps(num_steps: int, num_timesteps: int = 1000) -> list[int]:
@@ -59,25 +62,33 @@ def sample(
     window: int | None = None,
     stride: int | None = None,
     on_step: OnStep | None = None,
+    at_once: int = 1,
+    processes: Processes = ALONE,
 ) -> Latents:
-    """From noise to clean latents, all frames of the clip together.
+    """From noise to clean latents, all frames of the clip together, on the noise's device.
 
     At every step the predictions of overlapping windows (default: one window, half of it as
-    stride) are averaged, so neighbours agree before the next step and no seam can form.
+    stride) are averaged, so neighbours agree before the next step and no seam can form. Windows
+    stream through: beside the latents there is room for a few windows only. `at_once` windows are
+    predicted together, and `processes` share them (then the noise is on the CPU).
     """
     window = noise.shape[1] if window is None else window
     stride = max(1, window // 2) if stride is None else stride
+    windows = windows_of(noise.shape[1], window, stride)
     alphas = schedule.alphas_cumprod.to(noise.device)
     timesteps = ddim_timesteps(num_steps, len(alphas))
-    latents = noise
+    latents = noise.clone()
     for step, timestep in enumerate(timesteps, start=1):
 
-        def predict(noisy: Latents, frames: range, timestep: int = timestep) -> Latents:
-            return denoise(noisy, timestep, frames)
+        def predict(noisy: Latents, some: Sequence[range], timestep: int = timestep) -> Latents:
+            return denoise(noisy, timestep, some)
 
-        prediction = predict_by_windows(predict, latents, window, stride)
         next_alpha = alphas[timesteps[step]] if step < num_steps else alphas.new_ones(())
-        latents = ddim_step(latents, prediction, alphas[timestep], next_alpha, schedule)
+        means = mean_predictions(predict, latents, windows, at_once, processes)
+        for frames, prediction in means:
+            latents[:, frames] = ddim_step(
+                latents[:, frames], prediction, alphas[timestep], next_alpha, schedule
+            )
         if on_step is not None:
-            on_step(step, num_steps, latents)
+            on_step(step, num_steps, latents.clone())
     return latents

@@ -133,7 +133,7 @@ class UNet(ModelMixin, ConfigMixin):
         latents: Float[Tensor, "b c h w"],
         appearance: Float[Tensor, "b t dim"],
         guidance: Float[Tensor, "b d h w"] | None = None,
-    ) -> dict[str, Float[Tensor, "b tokens dim"]]:
+    ) -> dict[str, Float[Tensor, "b tokens width"]]:
         """The ReferenceNet's pass: timestep 0, clean latents; normed tokens of each attention."""
         images = latents[:, None]
         context = replace(

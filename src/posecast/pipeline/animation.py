@@ -9,29 +9,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
+from diffusers import DiffusionPipeline
+from jaxtyping import UInt8
 
+from posecast.diffusion.processes import ALONE, Processes
 from posecast.diffusion.sampling import OnStep
+from posecast.diffusion.windows import windows_of
 from posecast.errors import InputError
 from posecast.geometry.framing import default_size
 from posecast.models import Animator
-from posecast.models.motion import MotionSettings
 from posecast.pipeline.cast import CastSheet, OrderChange
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
+from posecast.pipeline.decoding import decoded
 from posecast.pipeline.denoising import OnProgress, denoise, start_noise
 from posecast.pipeline.inputs import Picture, Poses, load_picture
+from posecast.pipeline.memory import MemoryPlan
+from posecast.pipeline.placement import advised, choose, needs_of, tiling, weight_bytes
 from posecast.pipeline.plan import AnimationPlan, Size, plan_animation
+from posecast.pipeline.previews import OnPreview
+from posecast.pipeline.switches import switched_off
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
 NUM_STEPS, GUIDANCE_SCALE = 50, 1.5
 """The paper's (section 5)."""
-
-SWITCHES = ("pose", "flow", "depth_order", "reference_pose", "identity", "reference")
-"""What `without` can name: the guiders, and the ReferenceNet."""
-
-_DECODED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,29 @@ class AnimationResult:
     plan: AnimationPlan
 
 
-class AnimationPipeline:
+class AnimationPipeline(DiffusionPipeline):
     """Animates every character of a picture, each by its own pose sequence.
 
     The networks are those of `animator`, on whatever device and in whatever precision they are.
+    `enable_model_cpu_offload` and what belongs to it are diffusers' own.
     """
+
+    model_cpu_offload_seq = "image_encoder->vae->reference_net->unet"
+    _exclude_from_cpu_offload = ["guiders"]  # noqa: RUF012  (10 MB, needed at every window)
 
     def __init__(self, animator: Animator) -> None:
         self.animator = animator.eval().requires_grad_(False)
+        self.register_modules(**self.components)
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """The animator's parts by name."""
+        names = ("image_encoder", "vae", "reference_net", "guiders", "unet", "scheduler")
+        return {name: getattr(self.animator, name) for name in names}
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """Where the denoiser is now. (It works on `_execution_device`, also when offloaded.)"""
         return next(self.animator.unet.parameters()).device
 
     @property
@@ -62,10 +74,50 @@ class AnimationPipeline:
         """The networks' precision."""
         return next(self.animator.unet.parameters()).dtype
 
-    def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> AnimationPipeline:
+    def to(
+        self,
+        device: str | torch.device,
+        dtype: torch.dtype | None = None,
+        silence_dtype_warnings: bool = False,
+    ) -> AnimationPipeline:
         """Move the networks to a device, optionally to another precision; returns the pipeline."""
+        if torch.device(device).type != "cpu":
+            self.remove_all_hooks()
         self.animator.to(device, dtype)
         return self
+
+    def enable_sequential_cpu_offload(self, *arguments: Any, **options: Any) -> None:
+        """Not available: layers that share one input are computed together, from their weights."""
+        raise NotImplementedError("use enable_model_cpu_offload, or memory='low'")
+
+    def fit(
+        self,
+        plan: AnimationPlan,
+        memory: str | int = "auto",
+        window: int | None = None,
+        stride: int | None = None,
+        device: str | torch.device | None = None,
+    ) -> MemoryPlan:
+        """Decide how `plan` is made in the memory there is, and place the networks so.
+
+        `memory`: `auto` (what is free on the device), `low`, `high`, or a number of bytes. `device`
+        is where the networks shall work (default: where they do).
+
+        Raises:
+            InputError: a window or stride that cannot be.
+        """
+        window, stride = self._windows(window, stride)
+        windows = windows_of(plan.num_frames, window, stride)
+        # With its number: `cuda` is not `cuda:0`.
+        where = torch.empty(0, device=self._execution_device if device is None else device).device
+        needs = needs_of(self.animator, plan.size, len(windows[0]), len(windows))
+        fitted = choose(needs, memory, where, weight_bytes(self.animator, where))
+        offloaded = bool(getattr(self, "_all_hooks", None))
+        if fitted.offload and not offloaded:
+            self.enable_model_cpu_offload(device=where)
+        elif not offloaded and self.device != where:
+            self.to(where)
+        return fitted
 
     @classmethod
     def from_pretrained(
@@ -122,13 +174,19 @@ class AnimationPipeline:
         window: int | None = None,
         stride: int | None = None,
         without: Sequence[str] = (),
+        memory: str | int | MemoryPlan = "auto",
+        distributed: bool = False,
+        on_preview: OnPreview | None = None,
         on_progress: OnProgress | None = None,
     ) -> AnimationResult:
         """Animate `reference` (path, PIL image or uint8 array) by `poses` (paths or sequences).
 
         `reference_poses` hold the picture's characters. `without` leaves out guiders or the
         ReferenceNet (see `SWITCHES`). `generator` makes the result repeatable. `on_step(step,
-        total, latents)` is called after every step, latents (1, frames, c, h, w).
+        total, latents)` is called after every step, latents (1, frames, c, h, w); `on_preview(step,
+        total, pictures)` with small pictures of some frames. `memory` is as in `fit`. With
+        `distributed` the processes of `torch.distributed` share the windows: call this in each of
+        them, with generators of the same seed; the result is the same in all.
 
         Raises:
             InputError: something cannot be read or does not fit together.
@@ -152,7 +210,10 @@ class AnimationPipeline:
             window=window,
             stride=stride,
             without=without,
+            memory=memory,
+            distributed=distributed,
             on_step=on_step,
+            on_preview=on_preview,
             on_progress=on_progress,
         )
         return AnimationResult(np.stack(list(frames)), plan.fps, plan)
@@ -168,40 +229,58 @@ class AnimationPipeline:
         window: int | None = None,
         stride: int | None = None,
         without: Sequence[str] = (),
+        memory: str | int | MemoryPlan = "auto",
+        distributed: bool = False,
         on_step: OnStep | None = None,
+        on_preview: OnPreview | None = None,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Frame]:
         """The frames of a plan, one by one as they are decoded: a clip of any length fits.
 
         Raises:
-            InputError: a window or stride that cannot be, or an unknown name in `without`.
+            InputError: a window or stride that cannot be, an unknown name in `without`, or memory
+                that does not suffice (it says what would fit).
         """
         steps = NUM_STEPS if num_steps is None else num_steps
         scale = GUIDANCE_SCALE if guidance_scale is None else guidance_scale
         if steps < 1 or not np.isfinite(scale) or scale < 0:
             raise InputError(f"{steps} steps, guidance {scale:g}: expected 1 or more, 0 or more")
-        window, stride = self._windows(plan, window, stride)
+        window, stride = self._windows(window, stride)
         off = switched_off(without)
-        conditioning = self._conditioning(plan, off, generator)
-        noise = start_noise(conditioning.latent_shape, self.animator.config.shared_noise, generator)
-        latents = denoise(
-            conditioning,
-            noise.to(self.device),
-            num_steps=steps,
-            guidance_scale=scale,
-            window=window,
-            stride=stride,
-            on_step=on_step,
-            on_progress=on_progress,
-        )[0]
-        yield from self._decode(latents, plan, on_progress)
+        processes = Processes.initialised() if distributed else ALONE
+        fitted = (
+            memory if isinstance(memory, MemoryPlan) else self.fit(plan, memory, window, stride)
+        )
+        with (
+            advised(self.animator, plan.size, window, fitted, self._execution_device),
+            tiling(self.animator.vae, fitted.tiled),
+        ):
+            conditioning = self._conditioning(plan, off, generator)
+            shape = conditioning.latent_shape
+            latents = denoise(
+                conditioning,
+                start_noise(shape, self.animator.config.shared_noise, generator),
+                num_steps=steps,
+                guidance_scale=scale,
+                window=window,
+                stride=stride,
+                at_once=processes.least(fitted.windows_at_once),
+                processes=processes,
+                on_step=on_step,
+                on_preview=on_preview,
+                on_progress=on_progress,
+            )[0]
+            del conditioning  # out of the way of decoding
+            self.maybe_free_model_hooks()
+            place = (self._execution_device, self.dtype)
+            yield from decoded(
+                self.animator, latents, plan.size, *place, fitted.frames_at_once, on_progress
+            )
+            self.maybe_free_model_hooks()
 
-    def _windows(
-        self, plan: AnimationPlan, window: int | None, stride: int | None
-    ) -> tuple[int, int]:
-        config = self.animator.config
-        longest = None if config.motion is None else MotionSettings(**config.motion).max_frames
-        window = config.window if window is None else window
+    def _windows(self, window: int | None, stride: int | None) -> tuple[int, int]:
+        longest = self.animator.max_window
+        window = self.animator.config.window if window is None else window
         stride = max(1, window // 2) if stride is None else stride
         if longest is not None and window > longest:
             raise InputError(f"--window {window}: this model sees at most {longest} frames at once")
@@ -219,37 +298,4 @@ class AnimationPipeline:
         if "identity" in self.animator.config.guiders and "identity" not in off:
             dims = self.animator.config.guiders["identity"]["in_channels"]
             codes = well_separated_codes(plan.num_characters, dims, generator)
-        return Conditioning(self.animator, plan, off, codes, self.device, self.dtype)
-
-    def _decode(
-        self,
-        latents: Float[Tensor, "frames c h w"],
-        plan: AnimationPlan,
-        on_progress: OnProgress | None,
-    ) -> Iterator[Frame]:
-        height, width = plan.size
-        for start in range(0, len(latents), _DECODED_AT_ONCE):
-            part = latents[start : start + _DECODED_AT_ONCE].to(self.device, self.dtype)
-            images = self.animator.decode(part)[:, :, :height, :width].float()
-            pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
-            for image in pixels.permute(0, 2, 3, 1).cpu().numpy():
-                yield np.ascontiguousarray(image)
-            if on_progress is not None:
-                on_progress("decoding", min(start + _DECODED_AT_ONCE, len(latents)), len(latents))
-
-
-def switched_off(without: Sequence[str]) -> frozenset[str]:
-    """Names as the command line takes them (`depth`, `reference-pose`) to those of `SWITCHES`.
-
-    Raises:
-        InputError: there is no guider of that name.
-    """
-    off = set()
-    for name in without:
-        key = name.strip().lower().replace("-", "_")
-        key = "depth_order" if key == "depth" else key
-        if key not in SWITCHES:
-            known = ", ".join(s.replace("_", "-") for s in SWITCHES)
-            raise InputError(f"--without {name.strip() or '(empty)'}: expected some of {known}")
-        off.add(key)
-    return frozenset(off)
+        return Conditioning(self.animator, plan, off, codes, self._execution_device, self.dtype)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,19 +13,24 @@ from torch import Tensor
 from posecast.geometry.identity import CODE_NORM
 from posecast.models import Animator
 from posecast.models.attention import ReferenceFeatures
+from posecast.pipeline.offload import awake
 from posecast.pipeline.plan import AnimationPlan, Size
+from posecast.pipeline.previews import Projection, fit_projection
 from posecast.types import ConditionMaps
 
 LATENT_STRIDE = 8
 """Pixels a latent; frames of other sizes are made with a margin that is cut off again."""
 
-CACHE_BYTES = 2 * 2**30
-"""Guidance of all windows is kept up to this; beyond, it is made anew in every step."""
+BLOCK = 8
+"""Frames that are drawn and guided together: the same groups whatever the windows are."""
+
+HOST_BYTES = 2 * 2**30
+"""What the guiders say is kept on the CPU up to this; beyond, it is made anew in every step."""
 
 
 @dataclass(frozen=True)
 class WindowConditions:
-    """What the guiders say about some consecutive frames."""
+    """What the guiders say about windows of consecutive frames."""
 
     guidance: Float[Tensor, "b f d h w"] | None
     correspondence: Float[Tensor, "b f keys h w"] | None
@@ -35,10 +41,30 @@ class WindowConditions:
         tensors = (self.guidance, self.correspondence)
         return sum(t.numel() * t.element_size() for t in tensors if t is not None)
 
+    def to(self, device: torch.device | str) -> WindowConditions:
+        """The same on a device."""
+        return self._each(lambda t: t.to(device))
+
+    def frames(self, start: int, stop: int) -> WindowConditions:
+        """Those of some of the frames."""
+        return self._each(lambda t: t[:, start:stop])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> WindowConditions:
+        tensors = (self.guidance, self.correspondence)
+        return WindowConditions(*(None if t is None else change(t) for t in tensors))
+
+
+def joined(parts: Sequence[WindowConditions], dim: int) -> WindowConditions:
+    """Several as one: along the windows (0) or the frames (1)."""
+    if len(parts) == 1:
+        return parts[0]
+    both = zip(*((part.guidance, part.correspondence) for part in parts), strict=True)
+    return WindowConditions(*(None if t[0] is None else torch.cat(t, dim) for t in both))
+
 
 @dataclass
 class Conditioning:
-    """A clip's conditions. Maps exist for one window at a time, whatever the clip's length."""
+    """A clip's conditions. On the device there are those of a few windows, whatever its length."""
 
     animator: Animator
     plan: AnimationPlan
@@ -48,20 +74,31 @@ class Conditioning:
     """Identity codes, where the model has that guider."""
     device: torch.device
     dtype: torch.dtype
-    cache_bytes: int = CACHE_BYTES
+    host_bytes: int = HOST_BYTES
     appearance: Float[Tensor, "1 t dim"] = field(init=False)
     reference: ReferenceFeatures | None = field(init=False)
-    _cache: dict[tuple[int, int], WindowConditions] = field(init=False, default_factory=dict)
-    _cached: int = field(init=False, default=0)
+    projection: Projection = field(init=False)
+    """Latents to colours, for previews."""
+    kept_bytes: int = field(init=False, default=0)
+    """Of `host_bytes`, how many are used."""
+    _kept: dict[int, WindowConditions] = field(init=False, default_factory=dict)
+    """On the CPU, by the number of the block."""
+    _recent: dict[int, WindowConditions] = field(init=False, default_factory=dict)
+    """On the device: the blocks of the last window, which the next one shares."""
 
     def __post_init__(self) -> None:
         height, width = self.plan.size
         self.canvas: Size = (_up(height), _up(width))
         picture = self._to_device(self.plan.picture.transpose(2, 0, 1)[None] / np.float32(255))
         self.appearance = self.animator.embed(picture)
+        margin = (0, self.canvas[1] - width, 0, self.canvas[0] - height)
+        padded = torch.nn.functional.pad(picture, margin, mode="replicate")
+        awake(self.animator.vae)
+        latents = self.animator.encode(padded)
+        self.projection = fit_projection(latents[0], padded[0])
         self.reference = None
         if "reference" not in self.off:
-            self.reference = self._reference(picture)
+            self.reference = self._reference(latents)
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int, int]:
@@ -71,23 +108,31 @@ class Conditioning:
         frames = self.plan.num_frames
         return (1, frames, channels, height // LATENT_STRIDE, width // LATENT_STRIDE)
 
-    def window(self, start: int, stop: int) -> WindowConditions:
-        """The conditions of frames `start` to `stop`."""
-        if (start, stop) in self._cache:
-            return self._cache[start, stop]
-        maps = self._tensors(self.plan.maps(start, stop, self.canvas, self.codes))
-        conditions = WindowConditions(
-            self.animator.guidance(maps), self.animator.correspondence(maps)
-        )
-        if self._cached + conditions.nbytes <= self.cache_bytes:
-            self._cache[start, stop] = conditions
-            self._cached += conditions.nbytes
-        return conditions
+    def windows(self, windows: Sequence[range]) -> WindowConditions:
+        """The conditions of some windows of one length, stacked along the batch."""
+        return joined([self._window(frames) for frames in windows], 0)
 
-    def _reference(self, picture: Tensor) -> ReferenceFeatures:
-        height, width = self.plan.size
-        margin = (0, self.canvas[1] - width, 0, self.canvas[0] - height)
-        padded = torch.nn.functional.pad(picture, margin, mode="replicate")
+    def _window(self, frames: range) -> WindowConditions:
+        first, last = frames.start // BLOCK, (frames.stop - 1) // BLOCK
+        self._recent = {number: self._block(number) for number in range(first, last + 1)}
+        start = frames.start - first * BLOCK
+        return joined(list(self._recent.values()), 1).frames(start, start + len(frames))
+
+    def _block(self, number: int) -> WindowConditions:
+        if number in self._recent:
+            return self._recent[number]
+        if number in self._kept:
+            return self._kept[number].to(self.device)
+        start = number * BLOCK
+        stop = min(start + BLOCK, self.plan.num_frames)
+        maps = self._tensors(self.plan.maps(start, stop, self.canvas, self.codes))
+        block = WindowConditions(self.animator.guidance(maps), self.animator.correspondence(maps))
+        if self.kept_bytes + block.nbytes <= self.host_bytes:
+            self._kept[number] = block.to("cpu")
+            self.kept_bytes += block.nbytes
+        return block
+
+    def _reference(self, latents: Float[Tensor, "1 c h w"]) -> ReferenceFeatures:
         maps = None
         if self.animator.keyed:
             own = self.plan.maps(0, 1, self.canvas, self.codes)
@@ -97,9 +142,11 @@ class Conditioning:
                 for name, values in named.items()
                 if values is not None and self._uses(name)
             }
-        latents = self.animator.encode(padded)
+        awake(self.animator.reference_net)
         features = self.animator.reference_features(latents, self.appearance, maps)
-        return self.animator.prepare_reference(features)
+        awake(self.animator.unet)
+        # The denoiser reads keys and values alone: the tokens' memory is free again.
+        return replace(self.animator.prepare_reference(features), tokens={})
 
     def _tensors(self, maps: ConditionMaps) -> dict[str, Tensor]:
         named = {

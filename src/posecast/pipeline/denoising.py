@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from posecast.diffusion.objective import NoiseSchedule, sample_noise
+from posecast.diffusion.objective import NoiseSchedule, clean_and_noise, sample_noise
+from posecast.diffusion.processes import ALONE, Processes
 from posecast.diffusion.sampling import OnStep, guide, sample
-from posecast.diffusion.windows import window_starts
+from posecast.diffusion.windows import windows_of
 from posecast.models import ReferenceFeatures
 from posecast.pipeline.conditioning import Conditioning
+from posecast.pipeline.previews import OnPreview, previewed_frames, project
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how many units of it are done, and how many there are."""
@@ -36,30 +40,39 @@ def denoise(
     guidance_scale: float,
     window: int,
     stride: int,
+    at_once: int = 1,
+    processes: Processes = ALONE,
     on_step: OnStep | None = None,
+    on_preview: OnPreview | None = None,
     on_progress: OnProgress | None = None,
 ) -> Float[Tensor, "1 f c h w"]:
-    """The clean latents of all frames. Guidance scale 1 leaves the unconditional half out.
+    """The clean latents of all frames, where the noise is: on the CPU, wherever the networks are.
 
-    The guiders act in both halves; the unconditional one sees no reference and zeros for its
-    appearance.
+    Windows go to the device and their predictions come back, `at_once` together. Guidance scale 1
+    leaves the unconditional half out. The guiders act in both halves; the unconditional one sees no
+    reference and zeros for its appearance. The halves run one after the other: together they would
+    need twice the memory, and the unconditional one would attend to masked tokens.
     """
-    animator, dtype = conditioning.animator, conditioning.dtype
+    animator = conditioning.animator
     schedule = NoiseSchedule.of(animator.scheduler)
-    total = num_steps * len(window_starts(noise.shape[1], window, stride))
+    total = num_steps * len(windows_of(noise.shape[1], window, stride))
     nothing = torch.zeros_like(conditioning.appearance)
+    previews = None
+    if on_preview is not None:
+        previews = _Previews(conditioning, schedule, previewed_frames(noise.shape[1]))
     done = 0
 
-    def predict(noisy: Tensor, timestep: int, frames: range) -> Tensor:
+    def predict(noisy: Tensor, timestep: int, windows: Sequence[range]) -> Tensor:
         nonlocal done
-        conditions = conditioning.window(frames.start, frames.stop)
+        conditions = conditioning.windows(windows)
+        latents = noisy.to(conditioning.device, conditioning.dtype)
 
         def half(appearance: Tensor, reference: ReferenceFeatures | None) -> Tensor:
             return animator.denoise(
-                noisy.to(dtype),
+                latents,
                 timestep,
-                appearance=appearance,
-                reference=reference,
+                appearance=appearance.expand(len(latents), -1, -1),
+                reference=_for_each(reference, len(latents)),
                 guidance=conditions.guidance,
                 correspondence=conditions.correspondence,
             )
@@ -68,9 +81,69 @@ def denoise(
         if guidance_scale != 1:
             unguided = half(nothing, None)
             prediction = guide(unguided, prediction, guidance_scale)
-        done += 1
+        prediction = prediction.to(noisy.device, noisy.dtype)
+        if previews is not None:
+            previews.look(noisy, prediction, timestep, windows)
+        done = min(total, done + len(windows) * processes.count)
         if on_progress is not None:
             on_progress("denoising", done, total)
-        return prediction.to(noisy.dtype)
+        return prediction
 
-    return sample(predict, noise, schedule, num_steps, window, stride, on_step)
+    def after_step(step: int, steps: int, latents: Tensor) -> None:
+        if on_step is not None:
+            on_step(step, steps, latents)
+        if on_preview is not None and previews is not None:
+            on_preview(step, steps, previews.pictures())
+
+    watched = on_step is not None or on_preview is not None
+    return sample(
+        predict,
+        noise,
+        schedule,
+        num_steps,
+        window,
+        stride,
+        after_step if watched else None,
+        at_once,
+        processes,
+    )
+
+
+def _for_each(reference: ReferenceFeatures | None, windows: int) -> ReferenceFeatures | None:
+    """The one reference for each window of a batch, without copies."""
+    if reference is None or windows == 1 or reference.keys_values is None:
+        return reference
+    keys_values = {
+        path: (key.expand(windows, -1, -1), value.expand(windows, -1, -1))
+        for path, (key, value) in reference.keys_values.items()
+    }
+    return replace(reference, keys_values=keys_values)
+
+
+@dataclass
+class _Previews:
+    """The latest picture of some frames, made from the clean latents that a prediction implies."""
+
+    conditioning: Conditioning
+    schedule: NoiseSchedule
+    shown: list[int]
+    latest: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def look(
+        self, noisy: Tensor, prediction: Tensor, timestep: int, windows: Sequence[range]
+    ) -> None:
+        """Update the frames that these windows hold."""
+        alpha = self.schedule.alphas_cumprod[timestep].view(1)
+        for frames, x, y in zip(windows, noisy, prediction, strict=True):
+            inside = [frame for frame in self.shown if frame in frames]
+            if not inside:
+                continue
+            at = [frame - frames.start for frame in inside]
+            kind = self.schedule.prediction_type
+            clean, _ = clean_and_noise(x[None, at], y[None, at], alpha, kind)
+            pictures = project(clean[0], self.conditioning.projection)
+            self.latest.update(zip(inside, pictures, strict=True))
+
+    def pictures(self) -> np.ndarray:
+        """Those there are, in the order of the frames."""
+        return np.stack([self.latest[frame] for frame in self.shown if frame in self.latest])

@@ -119,7 +119,7 @@ class DiffusionTask:
         guidance = animator.guidance(batch.maps)
         correspondence = animator.correspondence(batch.maps)
 
-        def denoise(noisy: Tensor, timestep: int, frames: range) -> Tensor:
+        def denoise(noisy: Tensor, timestep: int, windows: Sequence[range]) -> Tensor:
             return animator.denoise(
                 noisy,
                 timestep,
