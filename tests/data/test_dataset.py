@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
-from posecast.data import DatasetSource, read_index, write_clip
-from posecast.data.read import grow_flow, read_arrays, read_frames
+from posecast.data import DatasetSource, read_index, write_clip, write_index
+from posecast.data.read import read_arrays, read_flow, read_frames
+from posecast.data.store import ENTRY, FLOW, VIDEOS
 from posecast.errors import InputError
+from posecast.geometry.cells import flow_of_cells
+from posecast.geometry.framing import Framing
 from posecast.stage import StageSettings, sample_clips
 
 STAGE = StageSettings(size=(48, 64), frames=5, characters=(0.0, 1.0), camera="moving")
@@ -25,19 +31,20 @@ def clips():
 def dataset(tmp_path: Path, clips) -> Path:
     for k, clip in enumerate(clips):
         write_clip(tmp_path / "data", clip, group="scene-7", name=f"shot-{k}", video="png")
+    write_index(tmp_path / "data")
     return tmp_path / "data"
 
 
 def test_a_clip_comes_back(dataset: Path, clips):
     records = read_index(dataset)
-    assert [record.name for record in records] == ["shot-0", "shot-1"]
+    assert [record.name for record in records] == ["shot-0-0000", "shot-1-0000"]
     assert {record.group for record in records} == {"scene-7"}
     arrays = read_arrays(dataset, records[1])
     assert np.array_equal(arrays.keypoints, clips[1].poses.keypoints)
     assert np.array_equal(arrays.ranks, clips[1].ranks)
-    assert np.array_equal(arrays.character_ids, clips[1].character_ids)
     assert np.array_equal(read_frames(dataset, records[1], [4, 0]), clips[1].frames[[4, 0]])
-    grown = grow_flow(arrays.background_flow, (48, 64))
+    cells = read_flow(dataset, records[1], range(5))
+    grown = np.stack([flow_of_cells(field, Framing((48, 64), (48, 64))) for field in cells])
     assert np.abs(grown - clips[1].background_flow).max() < 0.1
     assert np.abs(clips[1].background_flow).max() > 0.3
 
@@ -79,64 +86,155 @@ def test_the_reference_of_a_misaligned_sample_is_of_another_clip_of_the_group(da
         assert all(len(found) == 1 for found in from_clip)
 
 
+def test_half_size_flow_is_half_as_long(dataset: Path, clips):
+    record = read_index(dataset)[0]
+    field = read_flow(dataset, record, [2])[0]
+    small = flow_of_cells(field, Framing((48, 64), (24, 24)))
+    expected = clips[0].background_flow[2][:, 1::2, 9:56:2] / 2
+    assert np.abs(small - expected).max() < 0.05
+    assert np.abs(expected).max() > 0.1
+
+
+def test_the_reference_keeps_its_distance_from_the_targets(tmp_path: Path):
+    clip = sample_clips(1, StageSettings(size=(32, 32), frames=12), 1)[0]
+    write_clip(tmp_path / "data", clip, group="g", name="one", video="png")
+    write_index(tmp_path / "data")
+
+    def distances(margin: int) -> set[int]:
+        source = DatasetSource(tmp_path / "data", (32, 32), 1, "images", margin=margin)
+        found = set()
+        for index in range(12):
+            sample = source.sample(index)
+            target, reference = (
+                int(np.flatnonzero((clip.frames == image).all(axis=(1, 2, 3)))[0])
+                for image in (sample.frames[0], sample.reference)
+            )
+            found.add(abs(target - reference))
+        return found
+
+    assert min(distances(4)) >= 4
+    assert min(distances(0)) == 0
+    # Nothing is 11 frames from a target in the middle: then as far as the clip goes.
+    assert all(distance >= 6 for distance in distances(11))
+
+
+def test_characters_that_neither_reference_nor_targets_show_are_left_out(tmp_path: Path, clips):
+    keypoints = clips[0].poses.keypoints.copy()
+    keypoints[0] = 0
+    hidden = dataclasses.replace(clips[0], poses=clips[0].poses.with_keypoints(keypoints))
+    write_clip(tmp_path / "data", hidden, group="g", name="one", video="png")
+    write_index(tmp_path / "data")
+    sample = DatasetSource(tmp_path / "data", (48, 64), 2).sample(0)
+    assert len(sample.keypoints) == len(sample.reference_keypoints) == 1
+    assert sample.ranks.shape == (2, 1)
+    assert (sample.keypoints[..., 2] > 0).any()
+
+
+def test_the_index_is_the_same_whatever_the_order_of_writing(dataset: Path, tmp_path: Path, clips):
+    for k in (1, 0):
+        write_clip(tmp_path / "again", clips[k], group="scene-7", name=f"shot-{k}", video="png")
+    write_index(tmp_path / "again")
+    first, second = (folder / "index.parquet" for folder in (dataset, tmp_path / "again"))
+    assert first.read_bytes() == second.read_bytes()
+
+
 def test_names_are_taken_once_and_stay_inside_the_dataset(dataset: Path, clips):
-    with pytest.raises(InputError, match="has a clip called shot-0 already"):
+    with pytest.raises(InputError, match="has a video called shot-0 already"):
         write_clip(dataset, clips[0], group="g", name="shot-0", video="png")
     with pytest.raises(InputError, match="no plain name"):
         write_clip(dataset, clips[0], group="g", name="../evil", video="png")
 
 
-def test_a_line_cut_off_by_an_interruption_does_not_count(dataset: Path, clips):
-    index = dataset / "index.jsonl"
-    index.write_text(index.read_text() + '{"name": "half')
-    assert len(read_index(dataset)) == 2
-    write_clip(dataset, clips[0], group="h", name="after", video="png")
-    assert [record.name for record in read_index(dataset)] == ["shot-0", "shot-1", "after"]
+def change_index(dataset: Path, change: dict) -> None:
+    """Let the index say something else of the first clip than was written."""
+    index = dataset / "index.parquet"
+    table = parquet.read_table(index)
+    rows = table.to_pylist()
+    rows[0] |= change
+    schema = pyarrow.schema(
+        [
+            (f.name, pyarrow.infer_type([rows[0][f.name]]) if f.name in change else f.type)
+            for f in table.schema
+        ],
+        table.schema.metadata,
+    )
+    parquet.write_table(pyarrow.Table.from_pylist(rows[:1], schema), index)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"frames": 10**9}, "index.jsonl: line 1: frames: expected 1 to 1000000"),
-        ({"frames": "5"}, "index.jsonl: line 1: frames: expected int, got '5'"),
-        ({"name": "../../etc"}, "no plain name"),
-        ({"format": "posecast/dataset/9"}, "expected posecast/dataset/1"),
+        ({"frames": 10**9}, "index.parquet: row 0: frames: expected 1 to 1000000"),
+        ({"frames": "5"}, "index.parquet: row 0: frames: expected int, got '5'"),
+        ({"first_frame": 1}, "row 0: first_frame: the clip leaves"),
+        ({"video": "../../etc"}, "no plain name"),
+        ({"media": "../../etc/passwd"}, "no plain name"),
         ({"joints": "cat"}, "joints: expected one of"),
-        ({"frames": 4}, r"shot-0\.npz: \w+: expected"),
+        ({"frames": 4}, r"clip-0000\.keypoints\.npy: expected float32 \(2, 4, 18, 3\)"),
     ],
 )
 def test_a_spoilt_index_is_refused(dataset: Path, change: dict, message: str):
-    index = dataset / "index.jsonl"
-    lines = index.read_text().splitlines()
-    index.write_text(json.dumps(json.loads(lines[0]) | change) + "\n")
+    change_index(dataset, change)
     with pytest.raises(InputError, match=message):
         read_arrays(dataset, read_index(dataset)[0])
 
 
-def test_spoilt_arrays_are_refused_unread(dataset: Path):
+def test_another_index_is_refused(dataset: Path):
+    index = dataset / "index.parquet"
+    table = parquet.read_table(index)
+    parquet.write_table(table.replace_schema_metadata({"format": "posecast/dataset/9"}), index)
+    with pytest.raises(InputError, match="expected posecast/dataset/2, got posecast/dataset/9"):
+        read_index(dataset)
+    parquet.write_table(table.drop_columns(["frames"]), index)
+    with pytest.raises(InputError, match="row 0: missing frames"):
+        read_index(dataset)
+    parquet.write_table(table.slice(0, 0), index)
+    with pytest.raises(InputError, match="lists no clips"):
+        read_index(dataset)
+    index.write_bytes(b"PAR1" + bytes(100))
+    with pytest.raises(InputError, match="is no Parquet table"):
+        read_index(dataset)
+
+
+def test_spoilt_arrays_are_refused(dataset: Path):
     record = read_index(dataset)[0]
-    path = record.arrays_path(dataset)
-    good = dict(np.load(path))
-    np.savez_compressed(path, **{**good, "keypoints": np.zeros((2, 4000, 18, 3), np.float32)})
-    with pytest.raises(InputError, match=r"shot-0\.npz: keypoints: expected 2160 bytes"):
+    path = record.array_path(dataset, "keypoints")
+    np.save(path, np.zeros((2, 4000, 18, 3), np.float32))
+    with pytest.raises(InputError, match=r"expected float32 \(2, 5, 18, 3\), got"):
         read_arrays(dataset, record)
-    np.savez_compressed(path, **{**good, "ranks": np.array([[object()] * 2] * 5)})
-    with pytest.raises(InputError, match=r"shot-0\.npz"):
+    np.save(path, np.array([[object()] * 2] * 5), allow_pickle=True)
+    with pytest.raises(InputError, match=r"keypoints\.npy: not an array that can be read"):
         read_arrays(dataset, record)
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(InputError, match=r"shot-0\.npz: not the arrays of a clip"):
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"keypoints\.npy: not an array that can be read"):
         read_arrays(dataset, record)
+    flow = record.folder(dataset) / FLOW
+    np.save(flow, np.zeros((5, 2, 600, 800), np.float16))
+    with pytest.raises(InputError, match=r"background_flow\.npy: expected cells"):
+        read_flow(dataset, record, [0])
 
 
 def test_missing_pieces_are_named(dataset: Path, tmp_path: Path):
     record = read_index(dataset)[0]
-    (record.video_path(dataset) / "frame_000002.png").unlink()
+    (record.media_path(dataset) / "frame_000002.png").unlink()
     with pytest.raises(InputError, match=r"frame_000002\.png"):
         read_frames(dataset, record, [2])
-    record.arrays_path(dataset).unlink()
-    with pytest.raises(InputError, match=r"shot-0\.npz: no such file"):
+    record.array_path(dataset, "ranks").unlink()
+    with pytest.raises(InputError, match=r"ranks\.npy: no such file"):
         read_arrays(dataset, record)
     with pytest.raises(InputError, match="is no dataset"):
         read_index(tmp_path)
     with pytest.raises(InputError, match="no clip of 9 frames"):
         DatasetSource(dataset, size=(24, 24), frames=9)
+    (dataset / "index.parquet").unlink()
+    with pytest.raises(InputError, match="is not finished"):
+        read_index(dataset)
+
+
+def test_a_spoilt_entry_is_named(dataset: Path):
+    entry = dataset / VIDEOS / "shot-0" / ENTRY
+    content = json.loads(entry.read_text())
+    content["clips"][0]["people"] = "two"
+    entry.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"video\.json: clips\[0\]: people: expected int"):
+        write_index(dataset)

@@ -58,15 +58,15 @@ def render(out: Path, resume: bool, quiet: bool, groups: int, shots: int, **opti
     """Render clips into a dataset that training and reports read like real video."""
     from tqdm import tqdm
 
-    from posecast.data.read import read_index
-    from posecast.data.store import INDEX, write_clip
+    from posecast.data.store import video_names, write_clip
+    from posecast.data.table import write_index
     from posecast.stage import StageSettings, plan_shots
     from posecast.stage import render as render_plan
 
     settings = _settings(options, StageSettings)
     if out.is_file():
         raise InputError(f"{out}: is a file; expected a folder to write the dataset into")
-    done = {record.name for record in read_index(out)} if (out / INDEX).exists() else set()
+    done = video_names(out)
     if done and not resume:
         raise InputError(f"{out}: holds {len(done)} clips already; add --resume, or name another")
     seed = options["seed"]
@@ -82,6 +82,7 @@ def render(out: Path, resume: bool, quiet: bool, groups: int, shots: int, **opti
         if options["truth"]:
             _write_truth(out / "truth" / f"{name}.npz", clip)
         write_clip(out, clip, group=f"stage-{seed}-{group:06d}", name=name, video=options["video"])
+    write_index(out)
     click.echo(f"{out}: {len(work)} clips of {settings.frames} frames")
 
 

@@ -2,10 +2,10 @@
 
 from posecast.data.batches import BatchSettings, TrainingBatch, assemble
 from posecast.data.dataset_source import DatasetSource
-from posecast.data.read import read_index
 from posecast.data.samples import Sample, Source
 from posecast.data.stage_source import StageSource
 from posecast.data.store import Record, write_clip
+from posecast.data.table import read_index, write_index
 
 __all__ = [
     "BatchSettings",
@@ -18,4 +18,5 @@ __all__ = [
     "assemble",
     "read_index",
     "write_clip",
+    "write_index",
 ]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool
 
-from posecast.data.read import grow_flow, read_arrays, read_frames, read_index
+from posecast.data.read import read_arrays, read_flow, read_frames
 from posecast.data.samples import Sample
 from posecast.data.stage_source import Kind
 from posecast.data.store import Record
+from posecast.data.table import read_index
 from posecast.errors import InputError
+from posecast.geometry.cells import flow_of_cells
 from posecast.geometry.framing import Framing
+from posecast.geometry.skeleton import present
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,9 @@ class DatasetSource:
     """Samples at one size: resized to cover it, centre-cropped (section 5).
 
     The reference comes from another clip of the same group `misaligned` often, where there is one,
-    else from the clip of the targets.
+    else from the clip of the targets, `margin` frames from each of them where the clip has such a
+    frame (else as far as it goes). Among these it is one that shows the most of the characters that
+    the targets show; characters that neither shows are left out.
     """
 
     dataset: str | Path
@@ -29,6 +36,7 @@ class DatasetSource:
     frames: int = 4
     kind: Kind = "images"
     misaligned: float = 0.7
+    margin: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,21 +77,26 @@ class DatasetSource:
         times = self._times(target, rng)
         arrays = read_arrays(self.dataset, target)
         reference_arrays = arrays if reference is target else read_arrays(self.dataset, reference)
-        time = _clear_frame(reference_arrays.keypoints, rng)
-        picture = read_frames(self.dataset, reference, [time])[0]
+        seen = _seen(arrays.keypoints[:, times]).any(axis=1)
+        reference_seen = _seen(reference_arrays.keypoints)
+        far = _far(reference.frames, times if reference is target else (), self.margin)
+        time = _clear_frame(reference_seen[seen], far, rng)
+        kept = np.flatnonzero(seen | reference_seen[:, time])
+        kept = kept if len(kept) else np.arange(1)
         framing = Framing((target.height, target.width), self.size)
         reference_framing = Framing((reference.height, reference.width), self.size)
         flow = None
-        if arrays.background_flow is not None:
-            full = grow_flow(arrays.background_flow[times], framing.source)
-            flow = np.stack([framing.flow(field) for field in full])
+        if target.background_flow:
+            cells = read_flow(self.dataset, target, times)
+            flow = np.stack([flow_of_cells(field, framing) for field in cells])
+        picture, frames = self._pictures(reference, time, target, times)
         return Sample(
             reference=reference_framing.image(picture),
-            reference_keypoints=reference_framing.keypoints(reference_arrays.keypoints[:, time]),
-            reference_ranks=reference_arrays.ranks[time],
-            frames=np.stack([framing.image(f) for f in read_frames(self.dataset, target, times)]),
-            keypoints=framing.keypoints(arrays.keypoints[:, times]),
-            ranks=arrays.ranks[times],
+            reference_keypoints=reference_framing.keypoints(reference_arrays.keypoints[kept, time]),
+            reference_ranks=reference_arrays.ranks[time, kept],
+            frames=np.stack([framing.image(frame) for frame in frames]),
+            keypoints=framing.keypoints(arrays.keypoints[kept][:, times]),
+            ranks=arrays.ranks[times][:, kept],
             background_flow=flow,
         )
 
@@ -93,9 +106,34 @@ class DatasetSource:
             return list(range(start, start + self.frames))
         return sorted(int(t) for t in rng.choice(record.frames, self.frames, replace=False))
 
+    def _pictures(
+        self, reference: Record, time: int, target: Record, times: list[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The reference and the targets; a video that holds both is opened once."""
+        if reference is target:
+            frames = read_frames(self.dataset, target, [time, *times])
+            return frames[0], frames[1:]
+        picture = read_frames(self.dataset, reference, [time])[0]
+        return picture, read_frames(self.dataset, target, times)
 
-def _clear_frame(keypoints: np.ndarray, rng: np.random.Generator) -> int:
-    """A frame in which every character is seen; any, where there is none."""
-    seen = np.flatnonzero((keypoints[..., 2] > 0).any(axis=-1).all(axis=0))
-    choices = seen if len(seen) else np.arange(keypoints.shape[1])
-    return int(rng.choice(choices))
+
+def _seen(keypoints: np.ndarray) -> Bool[np.ndarray, "characters frames"]:
+    return np.asarray(present(keypoints).any(axis=-1))
+
+
+def _far(frames: int, times: Sequence[int], margin: int) -> Bool[np.ndarray, " frames"]:
+    """The frames that are `margin` or more from all of `times`, or the farthest that there are."""
+    if not len(times):
+        return np.ones(frames, dtype=bool)
+    distance = np.abs(np.arange(frames)[:, None] - np.asarray(times)).min(axis=1)
+    return np.asarray(distance >= min(margin, int(distance.max())))
+
+
+def _clear_frame(
+    seen: Bool[np.ndarray, "characters frames"],
+    allowed: Bool[np.ndarray, " frames"],
+    rng: np.random.Generator,
+) -> int:
+    """One of the allowed frames that show the most characters."""
+    count = np.where(allowed, seen.sum(axis=0), -1)
+    return int(rng.choice(np.flatnonzero(count == count.max())))

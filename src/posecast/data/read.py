@@ -2,166 +2,105 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-from contextlib import closing
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float16, Float32, Int64, UInt8
 
-from posecast.data.store import FLOW_STRIDE, INDEX, Record, whole_lines
+from posecast.data.store import FLOW, TIMES, Record
 from posecast.errors import InputError
+from posecast.geometry.cells import CELL
 from posecast.media.images import read_image
-from posecast.media.video import iterate_video
+from posecast.media.seeking import read_frames_at
 from posecast.types import JOINT_COUNTS
 
 
 @dataclass(frozen=True)
 class ClipArrays:
-    """What a dataset knows of a clip beside its frames, at the clip's own size."""
+    """What a dataset knows of a clip beside its frames, in pixels of the clip's own size."""
 
     keypoints: Float32[np.ndarray, "characters frames joints 3"]
     ranks: Int64[np.ndarray, "frames characters"]
-    background_flow: np.ndarray | None
-    """``(frames, 2, h/8, w/8)`` float16, pixels a frame at full size; `grow_flow` undoes it."""
-    character_ids: UInt8[np.ndarray, "frames height width"] | None
-
-
-def read_index(dataset: str | Path) -> list[Record]:
-    """The clips of a dataset.
-
-    Raises `InputError`: no dataset there, a line that is none of ours, an empty index.
-    """
-    path = Path(dataset) / INDEX
-    if not path.is_file():
-        raise InputError.at(dataset, f"is no dataset: it holds no {INDEX}")
-    records = [_record(path, number, line) for number, line in enumerate(whole_lines(path), 1)]
-    if not records:
-        raise InputError.at(path, "lists no clips")
-    return records
 
 
 def read_arrays(dataset: str | Path, record: Record) -> ClipArrays:
-    """Poses, ranks and motion of a clip. Raises `InputError` where the file is not as listed."""
-    path = record.arrays_path(Path(dataset))
-    shapes = _shapes(record)
-    try:
-        _check_sizes(path, shapes)
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in shapes}
-    except FileNotFoundError:
-        raise InputError.at(path, "no such file, but the index lists it") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError.at(path, f"not the arrays of a clip: {error}") from None
-    for name, (shape, dtype) in shapes.items():
-        found = arrays[name]
-        if found.shape != shape or found.dtype != dtype:
-            raise InputError.at(
-                path, f"expected {dtype} {shape}, got {found.dtype} {found.shape}", name
-            )
-    return ClipArrays(
-        keypoints=arrays["keypoints"],
-        ranks=arrays["ranks"].astype(np.int64),
-        background_flow=arrays.get("background_flow"),
-        character_ids=arrays.get("character_ids"),
+    """Poses and ranks of a clip. Raises `InputError` where a file is not as listed."""
+    people, frames = record.characters, record.frames
+    keypoints = _mapped(
+        record.array_path(dataset, "keypoints"),
+        (people, frames, JOINT_COUNTS[record.joints], 3),
+        np.float32,
     )
+    ranks = _mapped(record.array_path(dataset, "ranks"), (frames, people), np.int16)
+    return ClipArrays(np.array(keypoints), ranks.astype(np.int64))
+
+
+def read_flow(
+    dataset: str | Path, record: Record, times: Sequence[int]
+) -> Float16[np.ndarray, "frames 2 rows columns"]:
+    """The background's motion in some frames of a clip, in cells; zero in the clip's first.
+
+    Vectors are pixels a frame at the clip's own size; `geometry.cells.flow_of_cells` enlarges them.
+    Raises `InputError` where the file is not as listed.
+    """
+    path = record.folder(dataset) / FLOW
+    flow = _mapped(path, (record.video_frames, 2, None, None), np.float16)
+    if max(flow.shape[2:]) > -(-max(record.height, record.width) // CELL) or not flow.size:
+        raise InputError.at(path, f"expected cells of {CELL}x{CELL} pixels or more: {flow.shape}")
+    chosen = np.array([flow[record.first_frame + time] for time in times])
+    chosen[[time == 0 for time in times]] = 0
+    return chosen
 
 
 def read_frames(
-    dataset: str | Path, record: Record, times: list[int]
+    dataset: str | Path, record: Record, times: Sequence[int]
 ) -> UInt8[np.ndarray, "frames height width 3"]:
     """Some frames of a clip, in the order of `times`.
 
     Raises `InputError` where a frame is missing or of another size than listed.
     """
-    path = record.video_path(Path(dataset))
-    found: dict[int, np.ndarray] = {}
-    if record.video == "png":
-        for time in set(times):
-            found[time] = read_image(path / f"frame_{time:06d}.png")
+    path = record.media_path(dataset)
+    indices = [record.first_frame + time for time in times]
+    if record.media_kind == "frames":
+        by_index = {i: read_image(path / f"frame_{i:06d}.png") for i in set(indices)}
+        frames = [by_index[i] for i in indices]
     else:
-        wanted, last = set(times), max(times)
-        with closing(iterate_video(path)) as frames:
-            for time, frame in enumerate(frames):
-                if time in wanted:
-                    # An odd side gained one repeated column or row in the file.
-                    found[time] = frame[: record.height, : record.width]
-                if time == last:
-                    break
-    for time in times:
-        size = found[time].shape[:2] if time in found else None
-        if size != (record.height, record.width):
+        frames = read_frames_at(path, _times(dataset, record), indices)
+    sized = []
+    for index, frame in zip(indices, frames, strict=True):
+        size = (record.height, record.width)
+        # Our own MP4 files of an odd size gained one repeated column or row.
+        if frame.shape[:2] not in (size, tuple(side + side % 2 for side in size)):
             expected = f"expected {record.height}x{record.width}"
-            raise InputError.at(path, f"{expected}, got {size or 'no such frame'}", f"frame {time}")
-    return np.stack([found[time] for time in times])
+            raise InputError.at(path, f"{expected}, got {frame.shape[:2]}", f"frame {index}")
+        sized.append(frame[: record.height, : record.width])
+    return np.stack(sized)
 
 
-def grow_flow(
-    flow: np.ndarray, size: tuple[int, int]
-) -> Float32[np.ndarray, "frames 2 height width"]:
-    """Stored flow ``(frames, 2, h/8, w/8)`` at the clip's own (height, width)."""
-    height, width = size
-    grown = [
-        [cv2.resize(c, (width, height), interpolation=cv2.INTER_LINEAR) for c in field]
-        for field in flow.astype(np.float32)
-    ]
-    return np.asarray(grown, dtype=np.float32).reshape(len(flow), 2, height, width)
+def _times(dataset: str | Path, record: Record) -> Int64[np.ndarray, " video_frames"]:
+    path = record.folder(dataset) / TIMES
+    if not path.exists():
+        # A short video of our own making: decoded from its start.
+        return np.full(record.video_frames, -1, dtype=np.int64)
+    return np.array(_mapped(path, (record.video_frames,), np.int64))
 
 
-def _shapes(record: Record) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    frames, people = record.frames, record.characters
-    cells = tuple(-(-side // FLOW_STRIDE) for side in (record.height, record.width))
-    shapes: dict[str, tuple[tuple[int, ...], np.dtype]] = {
-        "keypoints": (
-            (people, frames, JOINT_COUNTS[record.joints], 3),
-            np.dtype(np.float32),
-        ),
-        "ranks": ((frames, people), np.dtype(np.int16)),
-    }
-    if record.background_flow:
-        shapes["background_flow"] = ((frames, 2, *cells), np.dtype(np.float16))
-    if record.character_ids:
-        shapes["character_ids"] = ((frames, record.height, record.width), np.dtype(np.uint8))
-    return shapes
-
-
-def _check_sizes(path: Path, shapes: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
-    """Before anything is unpacked: a small zip can hold terabytes of zeros."""
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            name = entry.filename.removesuffix(".npy")
-            if name in shapes:
-                shape, dtype = shapes[name]
-                expected = int(np.prod(shape, dtype=np.float64)) * dtype.itemsize
-                if abs(entry.file_size - expected) > 1024:  # the header's own length
-                    raise InputError.at(
-                        path, f"expected {expected} bytes, got {entry.file_size}", name
-                    )
-
-
-def _record(path: Path, number: int, line: str) -> Record:
-    place = f"line {number}"
+def _mapped(path: Path, shape: tuple[int | None, ...], dtype: type) -> np.ndarray:
+    """An array of a file, not yet read. Raises `InputError` where it is none, or another."""
     try:
-        content: Any = json.loads(line)
-    except ValueError:
-        raise InputError.at(path, "is no JSON", place) from None
-    if not isinstance(content, dict):
-        raise InputError.at(path, "expected a JSON object", place)
-    kinds = {"int": int, "float": (int, float), "bool": bool, "str": str}
-    for field in fields(Record):
-        if field.name not in content:
-            raise InputError.at(path, f"missing {field.name}", place)
-        kind = kinds.get(str(field.type), str)
-        value = content[field.name]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
-            raise InputError.at(path, f"{field.name}: expected {field.type}, got {value!r}", place)
-    try:
-        return Record(**{field.name: content[field.name] for field in fields(Record)})
-    except ValueError as error:
-        raise InputError.at(path, str(error), place) from None
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError.at(path, "no such file, but the index lists it") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError.at(path, f"not an array that can be read: {error}") from None
+    fits = len(array.shape) == len(shape) and all(
+        wanted in (None, found) for wanted, found in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype != np.dtype(dtype):
+        wanted = tuple("any" if side is None else side for side in shape)
+        raise InputError.at(
+            path, f"expected {np.dtype(dtype)} {wanted}, got {array.dtype} {array.shape}"
+        )
+    return np.asarray(array)

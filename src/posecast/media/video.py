@@ -35,6 +35,8 @@ class VideoInfo:
     fps: float
     declared_frames: int
     """0 where the container does not say."""
+    container: str = ""
+    """FFmpeg's names of the format, with commas: ``mov,mp4,m4a,3gp,3g2,mj2``."""
 
 
 def read_info(path: str | Path) -> VideoInfo:
@@ -159,7 +161,7 @@ def _info(path: Path, container: av.container.InputContainer) -> VideoInfo:
             "are read"
         )
     rate = stream.average_rate or stream.guessed_rate or 0
-    return VideoInfo(width, height, float(rate) or 25.0, stream.frames)
+    return VideoInfo(width, height, float(rate) or 25.0, stream.frames, container.format.name)
 
 
 def _ends_early(path: Path, stream: av.VideoStream) -> bool:

@@ -61,8 +61,13 @@ def output_format(out: str | Path) -> OutputFormat:
     return "frames"
 
 
-def write_mp4(frames: Iterable[Frame], path: Path, fps: float) -> int:
-    """H.264 in MP4; one encoding thread, so that the bytes do not depend on the machine's cores."""
+def write_mp4(
+    frames: Iterable[Frame], path: Path, fps: float, key_frames: int | None = None
+) -> int:
+    """H.264 in MP4; one encoding thread, so that the bytes do not depend on the machine's cores.
+
+    With `key_frames`, decoding can start at every such frame at least.
+    """
     first, frames = _first(frames)
     height, width = first.shape[:2]
     if height % 2 or width % 2:
@@ -75,6 +80,8 @@ def write_mp4(frames: Iterable[Frame], path: Path, fps: float) -> int:
         try:
             with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as file:
                 stream = _h264_stream(file, width + width % 2, height + height % 2, fps)
+                if key_frames is not None:
+                    stream.codec_context.gop_size = key_frames
                 for frame in frames:
                     count += 1
                     for packet in stream.encode(_to_yuv(_even(_same(frame, first)))):

@@ -1,0 +1,123 @@
+"""`posecast prepare`: raw videos to a training set."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posecast.cli.options import PATH
+
+if TYPE_CHECKING:
+    from posecast.preparation import Summary, VideoSource
+
+_SHOWN = 10
+
+
+@click.command()
+@click.argument("sources", type=PATH, nargs=-1, required=True)
+@click.option("-o", "--out", type=PATH, required=True, help="The dataset: a folder.")
+@click.option("--poses", type=PATH, help="Folder of pose files named as the videos (else poses are "
+              "estimated).")  # fmt: skip
+@click.option("--body", type=click.Choice(["coco18", "body25", "body25b"]),
+              help="Layout of given OpenPose files (BODY_25B looks like BODY_25).")  # fmt: skip
+@click.option("--source", help="Where the videos are from, for the report (else the folder's name, "
+              "or the list's column).")  # fmt: skip
+@click.option("--media", type=click.Choice(["copy", "reference", "reencode"]), default="copy",
+              show_default=True, help="The frames: the video's file, its path, or H.264 with a key "
+              "frame every 16 frames.")  # fmt: skip
+@click.option("--pose-weights", type=click.Path(), help="Folder of DWPose's two ONNX files.")
+@click.option("--flow", default="dis", show_default=True, help="Flow estimator.")
+@click.option("--flow-weights", type=click.Path(), help="File of its weights.")
+@click.option("--depth", metavar="small|FOLDER",
+              help="Depth Anything V2, for the characters' order. Without it: the order that the "
+              "pose file states, else who stands lower in the frame is in front.")  # fmt: skip
+@click.option("--device", help="Of the networks: cpu, cuda, ...")
+@click.option("--min-frames", type=click.IntRange(2), default=16, show_default=True,
+              help="Shorter shots are left out.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), help="Processes (default: one a core).")
+@click.option("--cluster", metavar="ADDRESS", help="A Ray cluster instead; local starts one here.")
+@click.option("--resume", is_flag=True, help="Go on with what a stopped run has begun.")
+@click.option("--retry-refused", is_flag=True, help="With --resume: try the refused ones again.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def prepare(
+    sources: tuple[Path, ...],
+    out: Path,
+    poses: Path | None,
+    source: str | None,
+    workers: int | None,
+    cluster: str | None,
+    resume: bool,
+    retry_refused: bool,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Make a training set of videos: files, folders, or lists (.csv: path,source,poses).
+
+    Shots become clips with tracked poses, depth ranks and the background's motion. A video that
+    cannot be used is listed in refused.jsonl with its reason, and the run goes on.
+    """
+    from tqdm import tqdm
+
+    from posecast.preparation import PrepareSettings, find_sources
+    from posecast.preparation import prepare as run
+
+    found = find_sources(sources, poses, source)
+    with tqdm(total=_declared(found), unit="frame", disable=quiet or None) as bar:
+        summary = run(
+            found,
+            out,
+            PrepareSettings(**settings),
+            workers or min(len(found), _cores()),
+            cluster,
+            resume,
+            retry_refused,
+            partial(_advance, bar),
+        )
+    _tell(summary, out)
+    if summary.faults:
+        raise RuntimeError(f"{len(summary.faults)} videos: the last was {summary.faults[-1]}")
+
+
+def _advance(bar: Any, frames: int) -> None:
+    bar.update(frames)
+
+
+def _declared(sources: list[VideoSource]) -> int | None:
+    """Frames in all, as the files say; None where one does not."""
+    from posecast.errors import InputError
+    from posecast.media.video import read_info
+
+    total = 0
+    for source in sources:
+        try:
+            frames = read_info(source.path).declared_frames
+        except (InputError, OSError):
+            continue
+        if not frames:
+            return None
+        total += frames
+    return total
+
+
+def _tell(summary: Summary, out: Path) -> None:
+    click.echo(
+        f"{out}: {summary.videos} videos, {summary.clips} clips, {summary.frames} frames; "
+        f"{len(summary.refused)} videos refused"
+    )
+    if summary.done_frames:
+        each = summary.array_bytes / summary.done_frames / 1000
+        click.echo(f"beside the pictures: {each:.1f} kB a frame")
+    for line in summary.refused[:_SHOWN]:
+        click.echo(f"refused: {line['file']}: {line['reason']}", err=True)
+    if len(summary.refused) > _SHOWN:
+        click.echo(f"and {len(summary.refused) - _SHOWN} more: see refused.jsonl", err=True)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

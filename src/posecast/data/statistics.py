@@ -1,0 +1,66 @@
+"""What a dataset's report is made of (A.1, C.1), a frame at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+SELDOM = 0.05
+"""Share of a clip's frames under which a larger number of people is a slip, not a cast."""
+
+
+@dataclass(frozen=True)
+class FrameStatistics:
+    """Figures of one frame; None where there is nothing to measure."""
+
+    people: int
+    background_motion: float | None
+    """Mean flow magnitude outside the characters, in the flow's own pixels a frame."""
+    occlusion: float | None
+    """Pixels that two or more dilation maps cover over those that any does; None for nobody."""
+
+    @classmethod
+    def of(
+        cls,
+        masks: UInt8[np.ndarray, "characters height width"],
+        flow: Float[np.ndarray, "2 height width"] | None,
+    ) -> FrameStatistics:
+        """From the dilation maps (0/1) and the flow, which the first frame of a clip has not."""
+        cover = np.zeros(masks.shape[1:], np.uint8)
+        present = 0
+        for mask in masks:
+            present += bool(mask.any())
+            cover = cv2.add(cover, mask)
+        covered = cv2.countNonZero(cover)
+        twice = cv2.countNonZero(cv2.compare(cover, 1, cv2.CMP_GT)) if present > 1 else 0
+        motion = None
+        if flow is not None and covered < cover.size:
+            outside = cv2.compare(cover, 0, cv2.CMP_EQ)
+            motion = cv2.mean(cv2.magnitude(flow[0], flow[1]), outside)[0]
+        return cls(present, motion, twice / covered if covered else None)
+
+
+@dataclass(frozen=True)
+class ClipStatistics:
+    """Figures of one clip: columns of the index."""
+
+    people: int
+    background_flow_mean: float | None
+    body_occlusion_rate: float | None
+
+
+def clip_statistics(frames: Sequence[FrameStatistics]) -> ClipStatistics:
+    """Means over the frames that have a figure; how many people are seen at once."""
+    counts = sorted((frame.people for frame in frames), reverse=True)
+    people = counts[int(SELDOM * len(counts))] if counts else 0
+    motion = [f.background_motion for f in frames if f.background_motion is not None]
+    occlusion = [f.occlusion for f in frames if f.occlusion is not None]
+    return ClipStatistics(
+        people=people,
+        background_flow_mean=float(np.mean(motion)) if motion else None,
+        body_occlusion_rate=float(np.mean(occlusion)) if occlusion and people > 1 else None,
+    )

@@ -1,0 +1,100 @@
+"""Frames of a video out of order: the key frame before, then decoding up to the one wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from posecast.errors import InputError
+from posecast.media.video import iterate_video, open_video, upright
+
+_NEAR = 48
+"""Frames ahead that decoding on reaches sooner than a new seek does."""
+# A key frame may be shown after frames that it stands before in the file: then one further back.
+_STEPS_BACK = (0.0, 2.0, 10.0)
+
+
+def read_frames_at(
+    path: str | Path, times: Int64[np.ndarray, " video_frames"], indices: Sequence[int]
+) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    """Some frames of a video, in the order of `indices`, the same as `iterate_video` gives.
+
+    `times` are the presentation times of all its frames in the file's own unit. Where they do not
+    rise from frame to frame (some files hold none: -1), the file is decoded from its start.
+
+    Raises:
+        InputError: as `iterate_video`; or a frame that is not there.
+    """
+    path = Path(path)
+    wanted = sorted(set(indices))
+    if wanted and not 0 <= wanted[0] <= wanted[-1] < len(times):
+        raise InputError.at(path, f"expected frames 0 to {len(times) - 1}", f"frame {wanted[-1]}")
+    rising = len(times) < 2 or bool((np.diff(times) > 0).all())
+    found = _seek(path, times, wanted) if rising else _from_start(path, wanted)
+    for index in wanted:
+        if index not in found:
+            raise InputError.at(path, "no such frame", f"frame {index}")
+    return [found[index] for index in indices]
+
+
+def _from_start(path: Path, wanted: list[int]) -> dict[int, np.ndarray]:
+    with closing(iterate_video(path)) as frames:
+        ahead = islice(frames, wanted[-1] + 1 if wanted else 0)
+        kept = set(wanted)
+        return {index: frame for index, frame in enumerate(ahead) if index in kept}
+
+
+def _seek(path: Path, times: np.ndarray, wanted: list[int]) -> dict[int, np.ndarray]:
+    found: dict[int, np.ndarray] = {}
+    try:
+        with closing(open_video(path)) as container:
+            for run in _runs(wanted):
+                for back in _STEPS_BACK:
+                    found |= _decode_run(container, times, run, back)
+                    if run[0] in found:
+                        break
+    except (av.error.FFmpegError, EOFError):
+        found = {}  # what a damaged or odd file allows is found from its start, or named there
+    missing = [index for index in wanted if index not in found]
+    return found | _from_start(path, missing) if missing else found
+
+
+def _runs(wanted: list[int]) -> Iterator[list[int]]:
+    """The indices in groups that one seek serves."""
+    start = 0
+    for k in range(1, len(wanted) + 1):
+        if k == len(wanted) or wanted[k] - wanted[k - 1] > _NEAR:
+            yield wanted[start:k]
+            start = k
+
+
+def _decode_run(
+    container: av.container.InputContainer, times: np.ndarray, run: list[int], back: float
+) -> dict[int, np.ndarray]:
+    stream = container.streams.video[0]
+    unit = float(stream.time_base or 1)
+    container.seek(int(times[run[0]]) - round(back / unit), stream=stream, backward=True)
+    by_time = {int(times[index]): index for index in run}
+    last = int(times[run[-1]])
+    found: dict[int, np.ndarray] = {}
+    for frame in container.decode(stream):
+        if frame.pts is None:
+            return {}
+        if frame.pts in by_time:
+            found[by_time[frame.pts]] = upright(frame)
+        if frame.pts >= last:
+            break
+    return found
+
+
+def packet_times(path: str | Path) -> list[int]:
+    """The presentation times of a video's frames without decoding it: for files of our own."""
+    with closing(open_video(Path(path))) as container:
+        packets = container.demux(container.streams.video[0])
+        return sorted(packet.pts for packet in packets if packet.pts is not None)

@@ -1,0 +1,7 @@
+"""From raw videos to a dataset: every video a piece of work of its own, on a pool or a cluster."""
+
+from posecast.preparation.run import Summary, prepare
+from posecast.preparation.settings import PrepareSettings
+from posecast.preparation.sources import VideoSource, find_sources
+
+__all__ = ["PrepareSettings", "Summary", "VideoSource", "find_sources", "prepare"]

@@ -1,0 +1,60 @@
+"""How videos are prepared, and the estimators that one process makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from posecast.estimators.depth import DepthEstimator, depth_estimator
+from posecast.estimators.flow import FlowEstimator, flow_estimator
+from posecast.estimators.pose import PoseEstimator, pose_estimator
+
+WORKING_SIDE = 640
+"""Flow and depth are estimated on frames whose shorter side is this at most: training's own."""
+MAX_CLIP_FRAMES = 1000
+"""Longer shots become several clips of one group, so that a reader holds little of each."""
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """What a dataset is made by; a resumed run must ask for the same."""
+
+    media: Literal["copy", "reference", "reencode"] = "copy"
+    """The frames: the video's own file, its path, or H.264 with a key frame every 16 frames."""
+    body: str | None = None
+    """The layout of given OpenPose files where their content does not tell (``body25b``)."""
+    pose_weights: str | None = None
+    flow: str = "dis"
+    flow_weights: str | None = None
+    depth: str | None = None
+    """``small`` (the published weights) or a folder; None: ranks without depth."""
+    device: str | None = None
+    min_frames: int = 16
+    """Shots shorter than this are left out."""
+
+    def changed(self, saved: dict[str, Any]) -> list[str]:
+        """Names of the settings that a dataset was begun with otherwise."""
+        return [f.name for f in fields(self) if saved.get(f.name) != getattr(self, f.name)]
+
+
+@lru_cache(maxsize=1)
+def load_pose(settings: PrepareSettings) -> PoseEstimator:
+    """The pose estimator of this process."""
+    return pose_estimator(settings.pose_weights, settings.device)
+
+
+@lru_cache(maxsize=1)
+def load_flow(settings: PrepareSettings) -> FlowEstimator:
+    """The flow estimator of this process."""
+    return flow_estimator(settings.flow, settings.flow_weights, settings.device)
+
+
+@lru_cache(maxsize=1)
+def load_depth(settings: PrepareSettings) -> DepthEstimator | None:
+    """The depth estimator of this process, if the settings name one."""
+    if settings.depth is None:
+        return None
+    weights = None if settings.depth == "small" else Path(settings.depth)
+    return depth_estimator(weights, settings.device)

@@ -1,0 +1,194 @@
+"""One video: scanned, cut into clips, written whole or refused with a reason."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posecast.data.store import (
+    FLOW,
+    TIMES,
+    MediaKind,
+    Record,
+    new_video,
+    write_clip_arrays,
+    write_entry,
+)
+from posecast.errors import InputError
+from posecast.media.seeking import packet_times
+from posecast.media.video import VideoInfo, iterate_video, read_info
+from posecast.media.video_formats import write_mp4
+from posecast.preparation.clips import FoundClip, find_clips
+from posecast.preparation.people import EstimatedPeople, GivenPeople, People
+from posecast.preparation.scan import Scan, Scanner
+from posecast.preparation.settings import PrepareSettings, load_depth, load_flow, load_pose
+from posecast.preparation.sources import VideoSource
+
+KEY_FRAMES = 16
+"""Of re-encoded videos: a frame is at most so many away from where decoding can start."""
+_CONTAINERS = {
+    "mp4": "mp4", "m4v": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm", "avi": "avi",
+    "ts": "mpegts", "mpg": "mpeg", "mpeg": "mpeg", "flv": "flv", "wmv": "asf", "gif": "gif",
+    "ogv": "ogg",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one video."""
+
+    name: str
+    clips: int = 0
+    frames: int = 0
+    """Of the clips."""
+    array_bytes: int = 0
+    """Beside the pictures."""
+    refused: str | None = None
+    fault: str | None = None
+    """The traceback of a mistake of ours: the video is refused, the run goes on."""
+
+
+def prepare_video(
+    source: VideoSource,
+    dataset: Path,
+    settings: PrepareSettings,
+    advance: Callable[[int], None] = lambda frames: None,
+) -> Outcome:
+    """Add one video to a dataset; what is wrong with it is the outcome, not an error.
+
+    `advance` is told of frames as they are done.
+
+    Raises:
+        InputError: the estimators cannot be had, whatever the video is.
+        OSError: the dataset cannot be written.
+    """
+    flow, depth = load_flow(settings), load_depth(settings)
+    pose = None if source.poses or source.missing_poses else load_pose(settings)
+    found: list[People] = []
+
+    def people(size: tuple[int, int]) -> People:
+        if source.poses is not None:
+            found.append(GivenPeople(source.poses, size, settings.body))
+        elif pose is not None:
+            found.append(EstimatedPeople(pose))
+        return found[-1]
+
+    scanner = Scanner(people, flow, depth, advance)
+    try:
+        info = read_info(source.path)
+        if source.missing_poses:
+            raise InputError(source.missing_poses)
+        with new_video(dataset, source.name) as folder:
+            scan = scanner.scan(source.path, folder / FLOW)
+            return _write(source, folder, settings, scan, found[-1], info)
+    except InputError as error:
+        return Outcome(source.name, refused=str(error))
+    except OSError as error:
+        if error.filename is None or str(error.filename).startswith(str(dataset)):
+            raise
+        return Outcome(source.name, refused=f"{error.filename}: {error.strerror}")
+    except Exception as error:
+        reason = f"fault: {type(error).__name__}: {error}"
+        return Outcome(source.name, refused=reason, fault=traceback.format_exc())
+
+
+def _write(
+    source: VideoSource,
+    folder: Path,
+    settings: PrepareSettings,
+    scan: Scan,
+    people: People,
+    info: VideoInfo,
+) -> Outcome:
+    fps, notes = _rate(scan, info)
+    clips, left_out = find_clips(scan, people, fps, settings.min_frames)
+    notes = [*_named_wrong(source.path, info), *notes, *people.notes, *left_out]
+    if scan.turned:
+        notes.insert(0, "turned upright as the file asks")
+    if not clips:
+        raise InputError.at(source.path, f"holds no clip: {'; '.join(left_out)}")
+    media, kind = _write_media(source.path, folder, settings, fps)
+    times = packet_times(folder / media) if settings.media == "reencode" else scan.times
+    if len(times) != len(scan.times):
+        raise RuntimeError(f"{len(times)} frames written of {len(scan.times)}")
+    np.save(folder / TIMES, np.asarray(times, dtype=np.int64))
+    records = []
+    for number, clip in enumerate(clips):
+        write_clip_arrays(folder, number, clip.keypoints, clip.ranks)
+        records.append(_record(source, number, clip, scan, people, fps, media, kind))
+    about: dict[str, Any] = {
+        "name": source.name,
+        "source": source.source,
+        "file": source.path.name,
+        "bytes": source.path.stat().st_size,
+        "notes": notes,
+    }
+    write_entry(folder, records, about)
+    arrays = sum(file.stat().st_size for file in folder.glob("*.npy"))
+    return Outcome(source.name, len(clips), sum(r.frames for r in records), arrays)
+
+
+def _record(
+    source: VideoSource,
+    number: int,
+    clip: FoundClip,
+    scan: Scan,
+    people: People,
+    fps: float,
+    media: str,
+    kind: MediaKind,
+) -> Record:
+    characters, frames = clip.keypoints.shape[:2]
+    return Record(
+        video=source.name, clip=number, group=f"{source.name}-shot-{clip.shot:04d}",
+        source=source.source, media=media, media_kind=kind, first_frame=clip.start, frames=frames,
+        video_frames=len(scan.times), height=scan.height, width=scan.width, fps=fps,
+        characters=characters, joints=people.joints,
+        poses_from="given" if people.given else "estimated", ranks_from=clip.ranks_from,
+        background_flow=True, **asdict(clip.statistics),
+    )  # fmt: skip
+
+
+def _write_media(
+    path: Path, folder: Path, settings: PrepareSettings, fps: float
+) -> tuple[str, MediaKind]:
+    if settings.media == "reference":
+        return str(path.resolve()), "reference"
+    if settings.media == "reencode":
+        write_mp4(iterate_video(path), folder / "video.mp4", fps, KEY_FRAMES)
+        return "video.mp4", "video"
+    suffix = path.suffix.lower()
+    media = f"video{suffix if suffix[1:].isalnum() else ''}"
+    shutil.copyfile(path, folder / media)
+    os.chmod(folder / media, 0o644)
+    return media, "video"
+
+
+def _rate(scan: Scan, info: VideoInfo) -> tuple[float, list[str]]:
+    """Frames a second, and a note where they do not come evenly."""
+    steps = np.diff(np.asarray(scan.times, dtype=np.int64)) * scan.unit
+    if not len(steps) or (steps <= 0).any():
+        return info.fps, []
+    typical = np.median(steps)
+    # Containers count in units as coarse as a millisecond, or a frame that is shown twice as long.
+    uneven = (np.abs(steps - typical) > max(0.1 * typical, 1.5 * scan.unit)).mean()
+    if uneven <= 0.01:
+        return info.fps, []
+    low, high = 1 / float(steps.max()), 1 / float(steps.min())
+    mean = 1 / float(steps.mean())
+    note = f"variable frame rate, {low:.3g} to {high:.3g}: frames are taken in order, at {mean:.3g}"
+    return mean, [note]
+
+
+def _named_wrong(path: Path, info: VideoInfo) -> list[str]:
+    expected = _CONTAINERS.get(path.suffix.lower().lstrip("."))
+    if expected is None or expected in info.container.split(","):
+        return []
+    return [f"named {path.suffix}, but is {info.container.split(',')[0]}"]
