@@ -16,6 +16,7 @@ from posecast.evaluation.image_metrics import (
     mae_255,
     psnr,
     ssim,
+    ssim_map,
 )
 from posecast.evaluation.protocols import aggregate
 
@@ -129,3 +130,11 @@ def test_one_identical_frame_does_not_decide_a_mean():
     assert aggregate(np.array([20.0, np.inf]), "correct") == 60.0
     assert aggregate(np.array([np.inf, np.inf]), "correct") == np.inf
     assert np.isnan(aggregate(np.empty(0), "correct"))
+
+
+@pytest.mark.parametrize("height", [16, 74, 75, 150])  # Below, at and above a strip of rows.
+@pytest.mark.parametrize("protocol", ["field", "correct"])
+def test_ssim_is_the_mean_of_its_map(height, protocol):
+    a, b = _noise(1, (1, height, 20, 3)), _noise(2, (1, height, 20, 3))
+    whole = ssim_map(a[0], b[0], protocol).mean()
+    assert ssim(a, b, protocol) == pytest.approx([whole], rel=1e-12)

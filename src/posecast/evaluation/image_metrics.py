@@ -6,6 +6,8 @@ division, so that they are exact at any size. SSIM is computed in float64.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
@@ -20,6 +22,7 @@ PEAK = 255.0
 _C1, _C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 _ERRORS = np.arange(256, dtype=np.int64)  # Every |d| there is.
 _UNIFORM, _GAUSSIAN, _SIGMA = 7, 11, 1.5
+_STRIP = 64
 
 
 def l1(generated: Frames, real: Frames, protocol: Protocol) -> Scores:
@@ -66,8 +69,9 @@ def ssim(generated: Frames, real: Frames, protocol: Protocol) -> Scores:
             than the window.
     """
     _check(generated, real)
-    values = (_similarity(a, b, protocol) for a, b in zip(generated, real, strict=True))
-    return np.array([float(value.mean()) for value in values], dtype=np.float64)
+    _check_window(real.shape[1:], protocol)
+    pairs = zip(generated, real, strict=True)
+    return np.array([_mean_similarity(a, b, protocol) for a, b in pairs], dtype=np.float64)
 
 
 def ssim_map(
@@ -81,6 +85,7 @@ def ssim_map(
         ValueError: the two differ in size, or are smaller than the window.
     """
     _check(generated[None], real[None])
+    _check_window(real.shape, protocol)
     similarity = _similarity(generated, real, protocol)
     return similarity if similarity.ndim == 2 else similarity.mean(axis=2)
 
@@ -117,6 +122,14 @@ def _check(generated: np.ndarray, real: np.ndarray) -> None:
         )
 
 
+def _check_window(shape: Sequence[int], protocol: Protocol) -> None:
+    window = _window(protocol)
+    if min(shape[:2]) < window:
+        raise ValueError(
+            f"frames of {shape[0]}x{shape[1]} are smaller than SSIM's {window}x{window} window"
+        )
+
+
 def _mean_error(histogram: Int64[np.ndarray, "frames 256"], cost: Int64[np.ndarray, 256]) -> Scores:
     """Mean cost over a frame's values, where an error of k costs ``cost[k]``."""
     return (histogram @ cost) / histogram.sum(axis=1)
@@ -136,19 +149,32 @@ def _psnr(histogram: Int64[np.ndarray, "frames 256"], protocol: Protocol) -> Sco
     return scores
 
 
+def _mean_similarity(
+    generated: UInt8[np.ndarray, "height width 3"],
+    real: UInt8[np.ndarray, "height width 3"],
+    protocol: Protocol,
+) -> float:
+    """Mean of `_similarity`, a strip of rows at a time: what is in between stays in the cache."""
+    border = _window(protocol) - 1
+    total, count = 0.0, 0
+    for top in range(0, len(real) - border, _STRIP):
+        rows = slice(top, top + _STRIP + border)
+        values = _similarity(generated[rows], real[rows], protocol)
+        total += float(values.sum())
+        count += values.size
+    return total / count
+
+
+def _window(protocol: Protocol) -> int:
+    return _UNIFORM if RULES[protocol].ssim == "grey_uniform7" else _GAUSSIAN
+
+
 def _similarity(
     generated: UInt8[np.ndarray, "height width 3"],
     real: UInt8[np.ndarray, "height width 3"],
     protocol: Protocol,
 ) -> Float64[np.ndarray, "inner_height inner_width *colours"]:
-    kind = RULES[protocol].ssim
-    window = _UNIFORM if kind == "grey_uniform7" else _GAUSSIAN
-    height, width = real.shape[:2]
-    if min(height, width) < window:
-        raise ValueError(
-            f"frames of {height}x{width} are smaller than SSIM's {window}x{window} window"
-        )
-    return (_ssim_grey if kind == "grey_uniform7" else _ssim_rgb)(generated, real)
+    return (_ssim_grey if _window(protocol) == _UNIFORM else _ssim_rgb)(generated, real)
 
 
 def _ssim_grey(
@@ -190,7 +216,18 @@ def _ssim(
 ) -> np.ndarray:
     """Wang's equation 13, pixel by pixel; ``n`` turns population into sample covariance."""
     product = mean_x * mean_y
-    squares = mean_x * mean_x + mean_y * mean_y
-    similarity = (2 * product + _C1) * (2 * n * (mean_xy - product) + _C2)
-    similarity /= (squares + _C1) * (n * (mean_xx_yy - squares) + _C2)
-    return similarity
+    squares = mean_x * mean_x
+    squares += mean_y * mean_y
+    covariance = mean_xy - product
+    covariance *= 2.0 * n
+    covariance += _C2
+    variances = mean_xx_yy - squares
+    variances *= n
+    variances += _C2
+    product *= 2.0
+    product += _C1
+    product *= covariance
+    squares += _C1
+    squares *= variances
+    product /= squares
+    return product
