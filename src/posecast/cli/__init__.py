@@ -26,6 +26,8 @@ VERBS = {
     "conditions": "Write the condition maps that the model would see.",
     "prepare": "Make a training set of raw videos.",
     "train": "Run one training stage from a YAML file.",
+    "convert": "Turn public weights into a model folder.",
+    "fetch": "Download public weights and convert them.",
     "stage": "Render procedural puppet clips with exact ground truth.",
     "evaluate": "Score generated videos against the real ones; tables in the paper's form.",
     "benchmark": "Score a model where the truth is known.",
