@@ -77,7 +77,7 @@ class Animator(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, dtype: torch.dtype = torch.float32) -> Animator:
-        """A model folder, or the name of one in the package, in evaluation mode.
+        """A model folder, the name of one in the package, or a hub id; in evaluation mode.
 
         InputError: no such model, a file missing, unknown, or not of the shape its config says.
         """

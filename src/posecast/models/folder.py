@@ -26,6 +26,7 @@ from posecast.media.atomic import whole_folder
 from posecast.models.animator import Animator, channels_last
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
+from posecast.models.hub import fetch_model, is_hub_id
 from posecast.models.presets import AnimatorConfig
 from posecast.models.unet import UNet
 
@@ -53,10 +54,11 @@ _MAX_JSON = 16 * 1024**2
 
 
 def load_animator(model: str | Path, dtype: torch.dtype = torch.float32) -> Animator:
-    """The model of a folder, or of a name in the package, in evaluation mode and `dtype`.
+    """The model of a folder, a name in the package or a hub id, in evaluation mode and `dtype`.
 
-    InputError: no such model; a file missing, not readable, of another class, with unknown or
-    missing keys, or of other shapes than its config says. The line names file and key.
+    InputError: no such model, or no connection to the hub; a file missing, not readable, of another
+    class, with unknown or missing keys, or of other shapes than its config says. The line names
+    file and key.
     """
     folder = Path(model)
     if folder.is_dir():
@@ -68,10 +70,12 @@ def load_animator(model: str | Path, dtype: torch.dtype = torch.float32) -> Anim
     if name.isidentifier() and (packaged / name).is_dir():
         with as_file(packaged / name) as path:
             return _load(path, dtype)
+    if is_hub_id(name):
+        return _load(fetch_model(name), dtype)
     known = sorted(p.name for p in packaged.iterdir()) if packaged.is_dir() else []
     raise InputError(
-        f"no model {name!r}: expected a model folder or one of the package's models "
-        f"({', '.join(known) or 'none are installed'})"
+        f"no model {name!r}: expected a model folder, one of the package's models "
+        f"({', '.join(known) or 'none are installed'}) or a hub id (owner/name)"
     )
 
 

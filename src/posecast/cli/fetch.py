@@ -1,0 +1,72 @@
+"""`posecast fetch`: public weights from the hub, converted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from posecast.cli.convert import dtype_option, model_option, report, stored
+from posecast.cli.options import PATH
+
+if TYPE_CHECKING:
+    from posecast.models.hub import PublicFile
+
+_WEIGHTS = click.option(
+    "--weights",
+    type=PATH,
+    help="Where the downloaded files go, and are found again by the next try (default: "
+    "MODEL.download; it can be removed afterwards).",
+)
+
+
+@click.group()
+def fetch() -> None:
+    """Public weights from huggingface.co, checked, and converted to a model folder."""
+
+
+@fetch.command()
+@model_option
+@_WEIGHTS
+@dtype_option
+def animateanyone(out: Path, weights: Path | None, dtype: str | None) -> None:
+    """AnimateAnyone, its VAE and image encoder (13 GB): animates real people.
+
+    Interrupted, it goes on where it was.
+    """
+    from posecast.models.conversion.animateanyone import convert_animateanyone
+    from posecast.models.hub import ANIMATEANYONE
+
+    weights = _downloaded(ANIMATEANYONE, out, weights)
+    report(out, convert_animateanyone(weights, out, stored(dtype)))
+    click.echo(f"{weights} is not needed any more")
+
+
+@fetch.command()
+@model_option
+@_WEIGHTS
+@dtype_option
+def sd15(out: Path, weights: Path | None, dtype: str | None) -> None:
+    """Stable Diffusion 1.5 with AnimateDiff v2, VAE and image encoder: what training starts from.
+
+    Interrupted, it goes on where it was.
+    """
+    from posecast.models.conversion.sd15 import convert_sd15
+    from posecast.models.hub import SD15
+
+    weights = _downloaded(SD15, out, weights)
+    report(out, convert_sd15(weights, out, dtype=stored(dtype)))
+    click.echo(f"{weights} is not needed any more")
+
+
+def _downloaded(files: tuple[PublicFile, ...], out: Path, weights: Path | None) -> Path:
+    from posecast.media.atomic import check_place
+    from posecast.models.folder import check_free
+    from posecast.models.hub import fetch_files
+
+    check_place(out)
+    check_free(out)
+    weights = weights or out.with_name(f"{out.name}.download")
+    fetch_files(files, weights)
+    return weights

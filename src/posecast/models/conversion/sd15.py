@@ -1,0 +1,86 @@
+"""Stable Diffusion 1.5 with AnimateDiff's motion modules as a model to train from (section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from posecast.errors import InputError
+from posecast.models.animator import Animator
+from posecast.models.conversion.configs import unet_settings
+from posecast.models.conversion.fields import Section
+from posecast.models.conversion.files import check_fit, find_weights, read_tensors
+from posecast.models.conversion.parts import (
+    State,
+    empty_animator,
+    fresh_guiders,
+    read_encoder,
+    read_motion,
+    read_vae,
+    shapes,
+    weights_file,
+    with_encoders,
+)
+from posecast.models.folder import check_free, read_json, write_folder
+from posecast.models.presets import AnimatorConfig, sd15
+from posecast.models.public_names import MOTION, from_animateanyone
+
+MOTION_FILES = ("mm_sd_v15_v2", "motion_module")
+
+
+def convert_sd15(
+    weights: Path, model: Path, motion: Path | None = None, dtype: torch.dtype | None = None
+) -> Animator:
+    """Write the model that training starts from; returns its networks, empty.
+
+    `weights` is a folder in diffusers' layout: `unet/` (Stable Diffusion 1.5's, or that of
+    sd-image-variations, which was trained on image embeddings), `vae/`, `image_encoder/`. Both
+    U-Nets begin as `unet/`. `motion` is AnimateDiff's v2 file, by default `mm_sd_v15_v2.ckpt` in
+    `weights`; without one the model is one of images, as stage 1 starts. Guiders are zero at their
+    output. `dtype` casts the weights; None keeps each as it is stored.
+
+    Raises:
+        InputError: as in `convert_animateanyone`.
+    """
+    folder = weights / "unet"
+    if not folder.is_dir():
+        raise InputError.at(folder, "is missing; expected a U-Net in diffusers' layout")
+    check_free(model)
+    motion = motion or find_weights(weights, *MOTION_FILES)
+    path = folder / "config.json"
+    config = _config(Section(path, "", read_json(path)), clips=motion is not None)
+    animator = empty_animator(with_encoders(config, weights), path)
+    unet_file = weights_file(folder, "diffusion_pytorch_model")
+    unet = read_tensors(unet_file)
+    plain = {name: shape for name, shape in shapes(animator.unet).items() if MOTION not in name}
+    check_fit(unet_file, unet, plain, plain)
+    modules: State = {}
+    if motion is not None:
+        modules = from_animateanyone(
+            read_motion(motion, animator.unet, animator.max_window or 0, {})
+        )
+    reference = shapes(animator.reference_net)
+    states = {
+        "unet": {**unet, **modules},
+        "reference_net": {name: unet[name] for name in reference},
+        "guiders": fresh_guiders(config),
+    }
+    if animator.vae is not None:
+        states["vae"] = read_vae(weights, animator.vae)
+    if animator.image_encoder is not None:
+        states["image_encoder"] = read_encoder(weights, animator.image_encoder)
+    write_folder(animator, model, states.pop, dtype)
+    return animator
+
+
+def _config(section: Section, clips: bool) -> AnimatorConfig:
+    preset, unet = sd15(), unet_settings(section)
+    first = {"out_channels": unet["widths"][0]}
+    return replace(
+        preset,
+        unet=unet,
+        guiders={name: {**settings, **first} for name, settings in preset.guiders.items()},
+        motion={} if clips else None,
+    )
