@@ -197,29 +197,31 @@ def network_metrics(
     on = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     metrics = NetworkMetrics()
     for name in wanted:
-        paths, missing = _weights(name, place, download)
-        if paths is None:
-            metrics.skipped[name] = missing
+        try:
+            files = _weights(name, place, download)
+        except weights.WeightsMissing as missing:
+            metrics.skipped[name] = str(missing)
             continue
-        metrics.weights[name] = weights.record(paths)
+        metrics.weights[name] = {"file": files.file, "sha256": files.sha256}
         if name == "lpips":
-            metrics.lpips = partial(lpips.distance, lpips.load(*paths, device=on))
+            metrics.lpips = partial(lpips.distance, lpips.load(*files.paths, device=on))
         else:
-            metrics.extractors[name] = _feature_network(name, paths[0], on)
+            metrics.extractors[name] = _feature_network(name, files.paths[0], on)
     return metrics
 
 
 def _weights(
     name: weights.LearnedMetric, place: str | Path | None, download: bool
-) -> tuple[tuple[Path, ...] | None, str]:
-    """The files of a metric, or why there are none."""
-    paths = weights.find_weights(name, place)
-    if paths is None and download:
-        try:
-            return weights.download(name, place), ""
-        except InputError as error:
-            return None, str(error)
-    return paths, "" if paths is not None else weights.why_missing(name, place)
+) -> weights.Weights:
+    try:
+        return weights.find_weights(name, place)
+    except weights.WeightsMissing:
+        if not download:
+            raise
+    try:
+        return weights.download(name, place)
+    except InputError as error:
+        raise weights.WeightsMissing(str(error)) from error
 
 
 def _feature_network(name: str, path: Path, device: torch.device) -> FeatureNetwork:

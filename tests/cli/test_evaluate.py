@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from posecast import cli
+from posecast.cli.evaluate import named_folders
+from posecast.media.video import write_video
+from tests.evaluation.test_folders import clip
+
+FAST = ["--metrics", "l1,mae_255,psnr,ssim", "--size", "native", "--workers", "1", "--quiet"]
+
+
+@pytest.fixture
+def videos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for side, seed in (("one", 1), ("two", 2), ("real", 3)):
+        (tmp_path / side).mkdir()
+        write_video(clip(3, seed=seed), tmp_path / side / "a", 25)
+    return tmp_path
+
+
+def test_one_method_to_json_as_the_contract_says(videos, capsys):
+    arguments = ["evaluate", "--generated", "one", "--real", "real", *FAST]
+    assert cli.run([*arguments, "--json", "scores.json", "--per-video", "scores.csv"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("| Method | SSIM↑ | PSNR↑ | L1↓ | MAE (0-255)↓ |\n")
+    assert "\n| one |" in out
+    scores = json.loads((videos / "scores.json").read_text())
+    assert {"protocol", "size", "frames", "videos", "metrics", "weights", "skipped"} <= set(scores)
+    assert (scores["protocol"], scores["size"]) == ("correct", None)
+    expected = np.abs(clip(3, seed=1).astype(float) - clip(3, seed=3)).mean()
+    assert scores["metrics"]["mae_255"] == pytest.approx(expected)
+    assert (videos / "scores.csv").read_text().startswith("method,video,frames,l1,")
+    assert cli.run([*arguments, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == scores
+
+
+def test_several_methods_are_ranked(videos, capsys):
+    arguments = ["evaluate", "--generated", "one", "--generated", "truth=real", "--real", "real"]
+    assert cli.run([*arguments, *FAST, "--format", "latex", "--json", "scores.json"]) == 0
+    out = capsys.readouterr().out
+    assert "truth & \\textbf{1.000} & \\textbf{inf}" in out
+    scores = json.loads((videos / "scores.json").read_text())
+    assert scores["methods"]["truth"]["metrics"]["psnr"] == "inf"
+    assert scores["videos"] == 1
+
+
+def test_the_field_protocol_beside_the_paper_at_the_default_size(videos, capsys):
+    arguments = ["evaluate", "--generated", "one", "--real", "real", "--protocol", "field"]
+    assert cli.run([*arguments, "--metrics", "l1,psnr", "--paper-table", "3", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "| Ours (paper) | **26.95** | **0.830** | **31.86** |" in out
+    assert "1 video, 3 frames at 512x512, protocol field." in out
+    assert "do not compete" not in out
+
+
+def test_networks_without_weights_are_named_and_the_rest_is_scored(videos, capsys):
+    (videos / "empty").mkdir()
+    arguments = ["evaluate", "--generated", "one", "--real", "real", "--size", "native"]
+    assert cli.run([*arguments, "--weights", "empty", "--json", "s.json", "--quiet"]) == 0
+    assert "fvd: not scored: no weights of fvd in empty: i3d" in capsys.readouterr().out
+    scores = json.loads((videos / "s.json").read_text())
+    assert set(scores["skipped"]) == {"lpips", "fid", "fid_vid", "fvd"}
+    assert set(scores["metrics"]) == {"l1", "mae_255", "psnr", "ssim"}
+
+
+def test_names_of_methods(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x=1").mkdir()
+    found = named_folders(["a=b/c", "some/folder", "x=1"])
+    assert {name: str(path) for name, path in found.items()} == {
+        "a": "b/c",
+        "folder": "some/folder",
+        "x=1": "x=1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--generated", "nowhere"], "nowhere: no such file or folder"),
+        (["--generated", "one", "--generated", "a/one"], "a second method named 'one'"),
+        (["--generated", "one", "--metrics", "l1,beauty"], "beauty; expected some of l1,"),
+        (["--generated", "one", "--metrics", ","], "expected some of l1,"),
+        (["--generated", "one", "--references", "two"], "--references needs --poses"),
+        (["--generated", "one", "--json", "no/where.json"], "the folder no does not exist"),
+        (["--generated", "one", "--per-video", "two"], "two: is a folder"),
+        (["--generated", "one", "--poses", "one/a"], "holds no pose file of the video 'a'"),
+        (["--generated", "one", "--size", "12"], "expected HEIGHTxWIDTH"),
+        (["--generated", "one", "--weights", "none"], "none: no such file or folder"),
+    ],
+)
+def test_mistakes_are_one_line(videos, capsys, arguments, message):
+    assert cli.run(["evaluate", "--real", "real", "--quiet", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert sorted(path.name for path in videos.iterdir()) == ["one", "real", "two"]
