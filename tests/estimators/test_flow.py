@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from posecast.errors import InputError
 from posecast.estimators.flow import flow_estimator, motion_since
@@ -59,6 +64,73 @@ def test_one_estimator_keeps_nothing_of_earlier_frames() -> None:
     fresh = estimator(first, second)
     estimator(second, moved(first, -9, 5))
     np.testing.assert_array_equal(estimator(first, second), fresh)
+
+
+class Matcher(torch.nn.Module):
+    """In RAFT's place: takes its pictures, and finds the one shift of a red dot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sign = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, first: torch.Tensor, second: torch.Tensor) -> list[torch.Tensor]:
+        for picture in (first, second):
+            assert picture.shape[0:2] == (1, 3)
+            assert not picture.shape[2] % 8
+            assert not picture.shape[3] % 8
+            assert min(picture.shape[2:]) >= 128
+            assert picture.min() == -1
+            assert picture.max() == 1
+        places = [(picture[0, 0] > 0.5).nonzero()[0].flip(0) for picture in (first, second)]
+        shift = (places[1] - places[0]).float() * self.sign
+        flow = shift[None, :, None, None].expand(-1, -1, *first.shape[2:])
+        return [torch.zeros_like(flow), flow]  # each step's: the last one counts
+
+
+@pytest.fixture
+def torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, models = ModuleType("torchvision"), ModuleType("torchvision.models")
+    models.optical_flow = SimpleNamespace(raft_small=lambda weights, progress: Matcher())
+    monkeypatch.setitem(sys.modules, "torchvision", library)
+    monkeypatch.setitem(sys.modules, "torchvision.models", models)
+
+
+@pytest.mark.parametrize("size", [(128, 160), (133, 171), (60, 301)])
+@pytest.mark.usefixtures("torchvision")
+def test_raft_gets_the_pictures_it_expects(size: tuple[int, int], tmp_path: Path) -> None:
+    torch.save({"sign": torch.ones(1)}, tmp_path / "raft.pth")
+    first = np.zeros((*size, 3), np.uint8)
+    second = first.copy()
+    first[20, 30, 0] = second[27, 25, 0] = 255
+    flow = flow_estimator("raft-small", tmp_path / "raft.pth", "cpu")(first, second)
+    assert flow.shape == (2, *size)
+    assert flow.dtype == np.float32
+    assert (flow[0] == -5).all()
+    assert (flow[1] == 7).all()
+
+
+@pytest.mark.usefixtures("torchvision")
+def test_raft_says_what_is_wrong_with_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSECAST_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match=r"raft_small.* is not there and cannot be downloaded"):
+        flow_estimator("raft-small")
+    path = tmp_path / "raft.pth"
+    with pytest.raises(InputError, match="no such file; expected raft_small"):
+        flow_estimator("raft-small", path)
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError, match="not the weights of raft-small"):
+        flow_estimator("raft-small", path)
+    torch.save({"other": torch.ones(1)}, path)
+    with pytest.raises(InputError, match=r"not the weights of raft-small .*Missing key"):
+        flow_estimator("raft-small", path)
+
+
+def test_raft_without_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(InputError, match=r"pip install 'posecast\[flow\]'"):
+        flow_estimator("raft")
 
 
 def test_bad_input() -> None:

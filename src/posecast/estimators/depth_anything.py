@@ -40,7 +40,7 @@ _AT_ONCE = 4
 class DepthAnything:
     """Any Depth Anything in transformers' layout; see `DepthEstimator`."""
 
-    def __init__(self, model: torch.nn.Module, device: torch.device) -> None:
+    def __init__(self, model: Any, device: torch.device) -> None:
         self._model = model.eval().requires_grad_(False).to(device)
         self._device = device
         # Relative networks give disparity; metric ones (fine-tuned for rooms or streets) metres.
@@ -53,8 +53,9 @@ class DepthAnything:
         Raises:
             InputError: a file is missing or not Depth Anything's, or there is no such device.
         """
-        files = [find_or_download(f, weights, "depth-anything-v2-small") for f in (CONFIG, PARAMETERS)]
-        return cls(_read_model(files[0].parent), usable_device(device))
+        for file in (CONFIG, PARAMETERS):
+            folder = find_or_download(file, weights, "depth-anything-v2-small").parent
+        return cls(_read_model(folder), usable_device(device))
 
     def __call__(
         self, frames: UInt8[np.ndarray, "frames height width 3"]

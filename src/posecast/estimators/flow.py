@@ -11,7 +11,7 @@ from jaxtyping import Float32, UInt8
 from posecast.errors import InputError
 from posecast.estimators.dis import DIS
 
-FLOW_ESTIMATORS = ("dis",)
+FLOW_ESTIMATORS = ("dis", "raft", "raft-small")
 """Names that `flow_estimator` knows."""
 
 
@@ -42,9 +42,13 @@ def flow_estimator(
     Raises:
         InputError: no such estimator, its library is not installed, or its weights are not there.
     """
+    if name not in FLOW_ESTIMATORS:
+        raise InputError(f"flow estimator {name!r}: expected one of {', '.join(FLOW_ESTIMATORS)}")
     if name == "dis":
         return DIS()
-    raise InputError(f"flow estimator {name!r}: expected one of {', '.join(FLOW_ESTIMATORS)}")
+    from posecast.estimators.raft import RAFT
+
+    return RAFT.load(name, weights, device)
 
 
 def motion_since(

@@ -21,6 +21,11 @@ MAX_PEOPLE = 1000
 MAX_TRACK_FRAMES = 500_000
 """Characters times frames of one clip: nearly a gigabyte of whole-body keypoints."""
 
+
+class PlainFootage(InputError):
+    """A picture or video that holds no drawn skeletons: poses can only be estimated from it."""
+
+
 _SIGNATURES = (
     (b"\x93NUMPY", "npy"),
     (b"PK\x03\x04", "npz"),
