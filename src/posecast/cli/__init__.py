@@ -24,6 +24,7 @@ VERBS = {
     "animate": "Animate a picture: each of its characters by its own pose sequence.",
     "cast": "Write the cast sheet (who is moved by which driver) and a picture of it.",
     "conditions": "Write the condition maps that the model would see.",
+    "poses": "Find and follow the people of a video or picture.",
     "prepare": "Make a training set of raw videos.",
     "train": "Run one training stage from a YAML file.",
     "convert": "Turn public weights into a model folder.",

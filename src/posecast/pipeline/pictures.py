@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from posecast.geometry.drawing import draw_poses
 from posecast.geometry.skeleton import present
 from posecast.pipeline.plan import AnimationPlan
-from posecast.types import ConditionMaps
+from posecast.types import ConditionMaps, PoseSequence
 
 Picture = UInt8[np.ndarray, "height width 3"]
 
@@ -57,6 +57,18 @@ def draw_cast(plan: AnimationPlan) -> Picture:
         "characters from front to back: " + "; ".join(orders),
     ]
     return np.concatenate([panels, _strip(lines, panels.shape[1])])
+
+
+def overlay_tracks(frames: Iterable[Picture], sequence: PoseSequence) -> Iterator[Picture]:
+    """The frames with the skeleton and the number of everybody in them."""
+    for frame, keypoints in zip(frames, sequence.keypoints.swapaxes(0, 1), strict=False):
+        image = Image.fromarray(_overlay(frame, keypoints))
+        pen = ImageDraw.Draw(image)
+        for track, person in enumerate(keypoints):
+            if present(person).any():
+                colour = COLOURS[track % len(COLOURS)]
+                _tag(pen, _around(person)[:2], f"{track}", colour, image.size)
+        yield np.array(image)
 
 
 def _overlay(picture: Picture, keypoints: np.ndarray) -> Picture:
