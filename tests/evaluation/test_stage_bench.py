@@ -24,11 +24,13 @@ from posecast.evaluation.run_bench import (
 from posecast.evaluation.stage_bench import (
     FIRST_SEED,
     MIN_CONTESTED,
+    STAGE_BENCH_2,
     BenchClip,
     Request,
     bench_clips,
     contested_share,
     long_clip,
+    places_change,
 )
 from posecast.stage import render
 
@@ -218,3 +220,25 @@ def test_long_clip_has_two_characters():
     clip = long_clip(SIZE, 4)
     assert clip.truth.frames.shape == (4, *SIZE, 3)
     assert clip.num_characters == 2
+
+
+def test_the_second_set_has_moving_cameras_changing_places_and_somebody_alone():
+    clips = list(bench_clips(2, SIZE, 12, STAGE_BENCH_2))
+    assert [clip.num_characters for clip in clips] == [1, 2]
+    assert all(clip.camera_moves for clip in clips)
+    assert places_change(clips[1].plan)
+    assert np.abs(clips[0].truth.background_flow).max() > 0
+    result = run_bench(clips, Contestants(Oracle(clips)), version=STAGE_BENCH_2.version)
+    scores = result.sheet(MODEL).figures()
+    assert scores["character_psnr"] == np.inf
+    assert (scores["identity"], scores["occlusion"]) == (1.0, 1.0)
+    # A still background is asked for, and the truth's moves: they are not compared.
+    assert np.isnan(scores["background_psnr"])
+    # Only the clip of two has an order to invert and drivers to swap.
+    assert (
+        len(result.sheet(ORDER_INVERTED).clips) == len(result.original(DRIVERS_SWAPPED).clips) == 1
+    )
+    assert result.follows_inverted_order[0].share == 1.0
+    assert figures(result)["bench"] == "stage-bench/2"
+    assert "| stage-bench/2" in table(result)
+    assert contact_sheet(result).shape == (18 + 2 * SIZE[0], 8 * SIZE[1], 3)

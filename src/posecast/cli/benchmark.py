@@ -16,6 +16,7 @@ from posecast.cli.options import PATH
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
+    from posecast.diffusion.shortcuts import Shortcuts
     from posecast.evaluation.run_bench import BenchResult, Contestants, Frames, LongRun
     from posecast.evaluation.stage_bench import Request
     from posecast.pipeline.animation import AnimationPipeline
@@ -32,6 +33,10 @@ def benchmark() -> None:
 
 @benchmark.command()
 @click.option("--model", default="embedded", show_default=True, help="Name or model folder.")
+@click.option(
+    "--set", "bench", type=click.Choice(["1", "2"]), default="1", show_default=True,
+    help="stage-bench/1: 2 and 3 characters, still camera; /2: 1 to 4, still and moving.",
+)  # fmt: skip
 @click.option("--quick", is_flag=True, help="The first 8 clips, no long clip.")
 @click.option("--clips", type=click.IntRange(1, 10_000), help="Number of clips (default: 24).")
 @click.option(
@@ -88,6 +93,7 @@ class PipelineModel:
     without: tuple[str, ...]
     window: int
     stride: int
+    fast: bool | Shortcuts = False
 
     def __call__(self, request: Request) -> Frames:
         """Frames uint8 (frames, height, width, 3)."""
@@ -107,6 +113,7 @@ class PipelineModel:
             plan,
             num_steps=self.steps,
             guidance_scale=self.guidance,
+            fast=self.fast,
             generator=torch.Generator().manual_seed(request.seed),
             window=self.window,
             stride=self.stride,
@@ -176,8 +183,9 @@ def _run(
     from tqdm import tqdm
 
     from posecast.evaluation.run_bench import run_bench, run_long
-    from posecast.evaluation.stage_bench import bench_clips, long_clip
+    from posecast.evaluation.stage_bench import BENCH_SETS, bench_clips, long_clip
 
+    bench = BENCH_SETS[settings["bench"]]
     entrants = contestants(pipe, generate)
     frames = settings["long_frames"]
     total = settings["clips"] * len(entrants.runs()) + (1 if frames else 0)
@@ -188,7 +196,9 @@ def _run(
             bar.set_postfix_str(name, refresh=False)
             bar.update()
 
-        result = run_bench(bench_clips(settings["clips"]), entrants, on_run)
+        result = run_bench(
+            bench_clips(settings["clips"], bench=bench), entrants, on_run, bench.version
+        )
         long_run = run_long(long_clip(frames=frames), generate, borders) if frames else None
         if frames:
             on_run("long clip")
@@ -230,6 +240,7 @@ def _settings(model: str, options: dict[str, Any]) -> dict[str, Any]:
     guidance = options["guidance"]
     return {
         "model": model,
+        "bench": options["bench"],
         "clips": options["clips"] or (QUICK_CLIPS if quick else FULL_CLIPS),
         "steps": options["steps"],
         "guidance": GUIDANCE_SCALE if guidance is None else guidance,

@@ -23,7 +23,6 @@ from posecast.evaluation.run_bench import (
     LongRun,
 )
 from posecast.evaluation.scores import ClipScores
-from posecast.evaluation.stage_bench import VERSION
 from posecast.geometry.drawing import draw_poses
 
 COLUMNS = {
@@ -47,7 +46,7 @@ def table(result: BenchResult, long_run: LongRun | None = None) -> str:
     """The figures of all runs as a Markdown table with what they mean below it."""
     width = max(len(run) for run in result.runs)
     lines = [
-        f"| {VERSION}".ljust(width + 3) + "| " + " | ".join(COLUMNS.values()) + " |",
+        f"| {result.version}".ljust(width + 3) + "| " + " | ".join(COLUMNS.values()) + " |",
         "|"
         + "-" * (width + 2)
         + "|"
@@ -96,7 +95,7 @@ def figures(result: BenchResult, long_run: LongRun | None = None) -> dict[str, A
     looks, looks_before = result.follows_swapped_drivers
     return json_values(
         {
-            "bench": VERSION,
+            "bench": result.version,
             "runs": {
                 run: {
                     **result.sheet(run).figures(),
@@ -115,6 +114,7 @@ def figures(result: BenchResult, long_run: LongRun | None = None) -> dict[str, A
                 {
                     "seed": clip.clip.seed,
                     "characters": clip.clip.num_characters,
+                    "camera": clip.clip.plan.settings.camera,
                     "runs": {run: _clip_figures(score) for run, score in clip.scores.items()},
                 }
                 for clip in result.clips
@@ -173,10 +173,13 @@ def _sheet_row(run: ClipRun, columns: list[str]) -> UInt8[np.ndarray, "height wi
         "reference": clip.reference.frames[0],
         "pose map": draw_poses(truth.poses.keypoints[:, frame], (height, width), far_first),
         "truth": target.frames[frame],
-        f"{ORDER_INVERTED}: truth": clip.target_inverted().frames[frame],
-        f"{DRIVERS_SWAPPED}: truth": clip.target_swapped().frames[frame],
     }
-    cells = [still[name] if name in still else run.frames[name][frame] for name in columns]
+    if clip.num_characters > 1:
+        still[f"{ORDER_INVERTED}: truth"] = clip.target_inverted().frames[frame]
+        still[f"{DRIVERS_SWAPPED}: truth"] = clip.target_swapped().frames[frame]
+    still.update({name: frames[frame] for name, frames in run.frames.items()})
+    # Somebody alone has no order and no drivers to exchange: those cells stay grey.
+    cells = [still.get(name, np.full((height, width, 3), 127, np.uint8)) for name in columns]
     return np.concatenate(cells, axis=1)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from posecast.evaluation.characters import Agreement
 from posecast.evaluation.scores import ClipScores, ScoreSheet, Target, score_clip
 from posecast.evaluation.stability import Seam, background_change, change_curve, seam
-from posecast.evaluation.stage_bench import BenchClip, Request
+from posecast.evaluation.stage_bench import STAGE_BENCH_1, BenchClip, Request
 
 REFERENCE_HELD = "reference held still"
 MODEL = "model"
@@ -66,22 +66,23 @@ class ClipRun:
 
 @dataclass
 class BenchResult:
-    """All runs over all clips."""
+    """All runs over all clips; somebody alone has no order to invert and no driver to swap."""
 
     clips: list[ClipRun] = field(default_factory=list)
+    version: str = STAGE_BENCH_1.version
 
     @property
     def runs(self) -> list[str]:
-        """Names of the runs."""
-        return list(self.clips[0].scores) if self.clips else []
+        """Names of the runs, of the clips that have most of them."""
+        return max((list(clip.scores) for clip in self.clips), key=len, default=[])
 
     def sheet(self, run: str) -> ScoreSheet:
         """The scores of a run over all clips, against what that run was asked for."""
-        return ScoreSheet([clip.scores[run] for clip in self.clips])
+        return ScoreSheet([clip.scores[run] for clip in self.clips if run in clip.scores])
 
     def original(self, run: str) -> ScoreSheet:
         """The scores of a run over all clips, against the clips as they were."""
-        return ScoreSheet([clip.original[run] for clip in self.clips])
+        return ScoreSheet([clip.original[run] for clip in self.clips if run in clip.original])
 
     @property
     def stability_ratio(self) -> float:
@@ -111,11 +112,17 @@ def run_clip(
     clip: BenchClip, contestants: Contestants, on_run: Callable[[str], None] | None = None
 ) -> ClipRun:
     """Generate and score every run of one clip. ``on_run`` hears the name of each finished run."""
-    target, inverted, swapped = clip.target(), clip.target_inverted(), clip.target_swapped()
-    request = clip.request()
+    target, request = clip.target(), clip.request()
+    others: dict[str, Target] = {}
+    if clip.num_characters > 1:
+        others = {ORDER_INVERTED: clip.target_inverted(), DRIVERS_SWAPPED: clip.target_swapped()}
     frames, scores, original = {}, {}, {}
     for run in contestants.runs():
-        asked = {ORDER_INVERTED: inverted, DRIVERS_SWAPPED: swapped}.get(run, target)
+        if run in (ORDER_INVERTED, DRIVERS_SWAPPED) and run not in others:
+            if on_run is not None:
+                on_run(run)
+            continue
+        asked = others.get(run, target)
         frames[run] = _generate(run, clip, request, target, contestants)
         scores[run] = score_clip(frames[run], asked)
         if asked is not target:
@@ -149,9 +156,10 @@ def run_bench(
     clips: Iterable[BenchClip],
     contestants: Contestants,
     on_run: Callable[[str], None] | None = None,
+    version: str = STAGE_BENCH_1.version,
 ) -> BenchResult:
     """Run every clip of the bench."""
-    return BenchResult([run_clip(clip, contestants, on_run) for clip in clips])
+    return BenchResult([run_clip(clip, contestants, on_run) for clip in clips], version)
 
 
 @dataclass(frozen=True)

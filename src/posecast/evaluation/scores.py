@@ -31,6 +31,8 @@ class Target:
     inverted: UInt8[np.ndarray, "frames height width 3"]
     """The same shot with the order of the characters inverted."""
     contested_region: Bool[np.ndarray, "frames height width"]
+    camera_moves: bool = False
+    """Whether the background of ``frames`` moves, which is not asked for: it is not compared."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,10 @@ def score_clip(generated: UInt8[np.ndarray, "frames height width 3"], target: Ta
     return ClipScores(
         character_psnr=region_psnr(generated, target.frames, characters),
         character_psnr_curve=region_psnr_curve(generated, target.frames, characters),
-        background_psnr=region_psnr(
-            generated, target.frames, background_region(target.character_ids)
+        background_psnr=(
+            math.nan
+            if target.camera_moves
+            else region_psnr(generated, target.frames, background_region(target.character_ids))
         ),
         identity=(
             agreement(generated, target.frames, target.other_looks, target.identity_region)

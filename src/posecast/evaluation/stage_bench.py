@@ -1,8 +1,10 @@
 """The stage bench: fixed held-out procedural clips whose every counterfactual can be rendered.
 
-A clip is a shot of two or three overlapping characters under a still camera; its reference is a
-frame of another shot of the same characters in the same place, so that nobody stands where they
-stood. Version ``stage-bench/1``: any change to the clips or to a definition is a new version.
+A clip is a shot of some characters; its reference is a frame of another shot of the same characters
+in the same place, so that nobody stands where they stood. Two sets, whose figures do not compare:
+``stage-bench/1``, two and three characters who overlap under a still camera; ``stage-bench/2``, one
+to four who also change places, under still and moving cameras. Any change to clips or definitions
+is a new version.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64
@@ -19,16 +22,34 @@ from posecast.evaluation.scores import Target
 from posecast.stage import ShotPlan, StageSettings, plan_shots, render, silhouettes
 from posecast.types import Clip, PoseSequence
 
-VERSION = "stage-bench/1"
 FIRST_SEED = 2**62
 """Scenes for training have seeds below 2**62: the bench's can never be among them."""
 QUICK_CLIPS, FULL_CLIPS = 8, 24
-CAST_SIZES = (2, 3)
-"""Characters of clip 0, 1, 2, ... in turn."""
 MIN_CONTESTED = 0.05
 """Least share of the pixels of all silhouettes that two or more share, over the clip."""
 MIN_SEEN = 0.5
 """Least share of each character's silhouette that its reference shows."""
+
+
+@dataclass(frozen=True)
+class BenchSet:
+    """One of the bench's sets of clips."""
+
+    version: str
+    casts: tuple[int, ...]
+    """Characters of clip 0, 1, 2, ... in turn."""
+    cameras: tuple[Literal["still", "moving"], ...]
+    """One camera for each round of the casts, in turn."""
+    first_seed: int
+    swaps: tuple[int, ...] = ()
+    """Casts of which two characters change places in every clip."""
+
+
+STAGE_BENCH_1 = BenchSet("stage-bench/1", (2, 3), ("still",), FIRST_SEED)
+STAGE_BENCH_2 = BenchSet(
+    "stage-bench/2", (1, 2, 3, 4), ("moving", "still"), FIRST_SEED + 2**61, swaps=(2, 3)
+)
+BENCH_SETS = {"1": STAGE_BENCH_1, "2": STAGE_BENCH_2}
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,11 @@ class BenchClip:
     seed: int
     reference: Clip
     plan: ShotPlan
+
+    @property
+    def camera_moves(self) -> bool:
+        """Whether the truth's background moves; a model is asked for one that does not."""
+        return self.plan.settings.camera == "moving"
 
     @cached_property
     def truth(self) -> Clip:
@@ -140,18 +166,24 @@ class BenchClip:
                 [clip.character_ids for clip in others if clip.character_ids is not None],
             ),
             inverted=self._renders[not inverted, shift].frames,
+            camera_moves=self.camera_moves,
             contested_region=contested_region(silhouettes(self._plans[inverted, shift])),
         )
 
 
 def bench_clips(
-    count: int, size: tuple[int, int] = (128, 128), frames: int = 16
+    count: int,
+    size: tuple[int, int] = (128, 128),
+    frames: int = 16,
+    bench: BenchSet = STAGE_BENCH_1,
 ) -> Iterator[BenchClip]:
     """The first ``count`` clips, always the same: seeds in turn, but for those not `usable`."""
-    seed = FIRST_SEED
+    seed = bench.first_seed
     for index in range(count):
-        cast = CAST_SIZES[index % len(CAST_SIZES)]
-        while (clip := _clip(index, seed, cast, size, frames)) is None:
+        cast = bench.casts[index % len(bench.casts)]
+        camera = bench.cameras[index // len(bench.casts) % len(bench.cameras)]
+        settings = _settings(cast, size, frames, camera)
+        while (clip := _clip(index, seed, settings, cast in bench.swaps)) is None:
             seed += 1
         yield clip
         seed += 1
@@ -160,31 +192,43 @@ def bench_clips(
 def long_clip(size: tuple[int, int] = (128, 128), frames: int = 200) -> BenchClip:
     """One long shot of two characters, for what happens at window borders."""
     seed = 2 * FIRST_SEED
-    while (clip := _clip(0, seed, 2, size, frames)) is None:
+    settings = _settings(2, size, frames, "still")
+    while (clip := _clip(0, seed, settings, swap=False)) is None:
         seed += 1
     return clip
 
 
-def _clip(index: int, seed: int, cast: int, size: tuple[int, int], frames: int) -> BenchClip | None:
+def _settings(
+    cast: int, size: tuple[int, int], frames: int, camera: Literal["still", "moving"]
+) -> StageSettings:
+    """A stage of one size of cast. Weights go up to the largest cast that there was in version 1,
+    or to its own: more zeros would draw other scenes from the same seeds.
+    """
+    weights = tuple(float(j + 1 == cast) for j in range(max(cast, 3)))
+    return StageSettings(size=size, frames=frames, camera=camera, characters=weights)
+
+
+def _clip(index: int, seed: int, settings: StageSettings, swap: bool) -> BenchClip | None:
     """The clip of a seed, None where it is not usable."""
-    settings = StageSettings(
-        size=size,
-        frames=frames,
-        camera="still",
-        characters=tuple(float(j + 1 == cast) for j in range(max(CAST_SIZES))),
-    )
     before, plan = plan_shots(seed, settings, 2)
-    if not usable(before, plan):
+    if (swap and not places_change(plan)) or not usable(before, plan):
         return None
     return BenchClip(index=index, seed=seed, reference=render(before, frames=[0]), plan=plan)
+
+
+def places_change(plan: ShotPlan) -> bool:
+    """Whether the order of the characters from left to right is another at the end of a shot."""
+    middles = [actor.points[[0, -1], :, 0].mean(axis=1) for actor in plan.actors]
+    first, last = np.argsort(np.stack(middles), axis=0, kind="stable").T
+    return not np.array_equal(first, last)
 
 
 def usable(before: ShotPlan, plan: ShotPlan) -> bool:
     """Whether a shot has enough overlap, and its reference enough of every character.
 
-    A look that the reference does not show cannot be asked for.
+    A look that the reference does not show cannot be asked for. Somebody alone overlaps nobody.
     """
-    if contested_share(plan) < MIN_CONTESTED:
+    if len(plan.actors) > 1 and contested_share(plan) < MIN_CONTESTED:
         return False
     whole = silhouettes(before, frames=[0])[0]
     ids = render(before, frames=[0]).character_ids
