@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
-from posecast.geometry.linking import least_cost_assignment
+from posecast.geometry.matching import least_cost_assignment
 from posecast.geometry.skeleton import BODY, NECK, present
 
 PCK_THRESHOLD = 0.1
