@@ -146,7 +146,7 @@ def table(rows: list[tuple[str, MemoryNeeds, Counted]]) -> str:
         whole = sum(needs.weights.values()) + needs.held
         whole += max(needs.window, needs.frame, needs.reference_pass)
         least = smallest_plan(needs)
-        lines.append(f"| {name} | all there / least | {whole / 1e9:.2f} GB | |")
+        lines.append(f"| {name} | all there, one at once | {whole / 1e9:.2f} GB | |")
         lines.append(f"| {name} | offloaded{', tiled' if least.tiled else ''} | "
                      f"{least.needed / 1e9:.2f} GB | |")  # fmt: skip
     return "\n".join(lines)

@@ -28,7 +28,7 @@ SPARE = 0.1
 """Part of the free memory that is left alone: work space of kernels, and fragments."""
 
 # Numbers alive at the peak of a pass, as benchmarks/memory.py counts them.
-_TOKEN_WIDTHS = 5.5
+_TOKEN_WIDTHS = 8.0
 """Tensors of the first level's width around its feed-forward."""
 _PIXEL_NUMBERS = {"AutoencoderKL": 768.0, "PatchAutoencoder": 15.4}
 """A pixel that is decoded; encoding takes less."""
