@@ -1,16 +1,20 @@
-"""DDIM as a visible loop over a callable denoiser (arXiv 2010.02502, eta 0)."""
+"""DDIM (arXiv 2010.02502, eta 0) as a visible loop over a callable denoiser."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from posecast.diffusion.objective import Latents, NoiseSchedule, clean_and_noise
 from posecast.diffusion.processes import ALONE, Processes
-from posecast.diffusion.windows import mean_predictions, windows_of
+from posecast.diffusion.shortcuts import NO_SHORTCUTS, Shortcuts
+from posecast.diffusion.solver import extrapolate, extrapolation_weight
+from posecast.diffusion.windows import mean_predictions
 
 OnStep = Callable[[int, int, Latents], None]
 """Called after each step with its number (from 1), the number of steps, and the latents."""
@@ -64,31 +68,41 @@ def sample(
     on_step: OnStep | None = None,
     at_once: int = 1,
     processes: Processes = ALONE,
+    shortcuts: Shortcuts = NO_SHORTCUTS,
 ) -> Latents:
     """From noise to clean latents, all frames of the clip together, on the noise's device.
 
     At every step the predictions of overlapping windows (default: one window, half of it as
     stride) are averaged, so neighbours agree before the next step and no seam can form. Windows
     stream through: beside the latents there is room for a few windows only. `at_once` windows are
-    predicted together, and `processes` share them (then the noise is on the CPU).
+    predicted together, and `processes` share them (then the noise is on the CPU). `shortcuts` may
+    change the solver and the windows; the others are the denoiser's (`guided_denoiser`).
     """
     window = noise.shape[1] if window is None else window
     stride = max(1, window // 2) if stride is None else stride
-    windows = windows_of(noise.shape[1], window, stride)
     alphas = schedule.alphas_cumprod.to(noise.device)
     timesteps = ddim_timesteps(num_steps, len(alphas))
     latents = noise.clone()
+    pictures = torch.zeros_like(noise) if shortcuts.solver == "dpm++" else None
     for step, timestep in enumerate(timesteps, start=1):
 
         def predict(noisy: Latents, some: Sequence[range], timestep: int = timestep) -> Latents:
             return denoise(noisy, timestep, some)
 
+        alpha = alphas[timestep]
         next_alpha = alphas[timesteps[step]] if step < num_steps else alphas.new_ones(())
+        windows = shortcuts.windows(noise.shape[1], window, stride, step - 1)
         means = mean_predictions(predict, latents, windows, at_once, processes)
         for frames, prediction in means:
-            latents[:, frames] = ddim_step(
-                latents[:, frames], prediction, alphas[timestep], next_alpha, schedule
-            )
+            noisy, kind = latents[:, frames], schedule
+            if pictures is not None:
+                clean, _ = clean_and_noise(
+                    noisy, prediction, alpha.expand(len(noisy)), schedule.prediction_type
+                )
+                weight = extrapolation_weight(alphas, timesteps, step - 1)
+                prediction = extrapolate(clean, pictures[:, frames], weight)
+                kind, pictures[:, frames] = replace(schedule, prediction_type="sample"), clean
+            latents[:, frames] = ddim_step(noisy, prediction, alpha, next_alpha, kind)
         if on_step is not None:
             on_step(step, num_steps, latents.clone())
     return latents

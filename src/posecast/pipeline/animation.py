@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 
 from posecast.diffusion.processes import ALONE, Processes
 from posecast.diffusion.sampling import OnStep
+from posecast.diffusion.shortcuts import Shortcuts, chosen
 from posecast.diffusion.windows import windows_of
 from posecast.errors import InputError
 from posecast.geometry.framing import default_size
@@ -160,11 +161,12 @@ class AnimationPipeline(DiffusionPipeline):
         reference: Picture,
         poses: Poses | Sequence[Poses],
         cast: str | Path | CastSheet | None = None,
-        num_steps: int = NUM_STEPS,
+        num_steps: int | None = None,
         guidance_scale: float = GUIDANCE_SCALE,
         generator: torch.Generator | None = None,
         on_step: OnStep | None = None,
         *,
+        fast: bool | Shortcuts = False,
         reference_poses: Poses | None = None,
         size: Size | None = None,
         assign: str | Mapping[int, int] | None = None,
@@ -186,7 +188,8 @@ class AnimationPipeline(DiffusionPipeline):
         total, latents)` is called after every step, latents (1, frames, c, h, w); `on_preview(step,
         total, pictures)` with small pictures of some frames. `memory` is as in `fit`. With
         `distributed` the processes of `torch.distributed` share the windows: call this in each of
-        them, with generators of the same seed; the result is the same in all.
+        them, with generators of the same seed; the result is the same in all. `fast` (True, or
+        some `Shortcuts`) gives up a little quality for speed.
 
         Raises:
             InputError: something cannot be read or does not fit together.
@@ -203,19 +206,11 @@ class AnimationPipeline(DiffusionPipeline):
             fps=fps,
         )
         frames = self.frames(
-            plan,
-            num_steps=num_steps,
-            guidance_scale=guidance_scale,
-            generator=generator,
-            window=window,
-            stride=stride,
-            without=without,
-            memory=memory,
-            distributed=distributed,
-            on_step=on_step,
-            on_preview=on_preview,
+            plan, num_steps=num_steps, guidance_scale=guidance_scale, fast=fast,
+            generator=generator, window=window, stride=stride, without=without, memory=memory,
+            distributed=distributed, on_step=on_step, on_preview=on_preview,
             on_progress=on_progress,
-        )
+        )  # fmt: skip
         return AnimationResult(np.stack(list(frames)), plan.fps, plan)
 
     @torch.no_grad()
@@ -225,6 +220,7 @@ class AnimationPipeline(DiffusionPipeline):
         *,
         num_steps: int | None = None,
         guidance_scale: float | None = None,
+        fast: bool | Shortcuts = False,
         generator: torch.Generator | None = None,
         window: int | None = None,
         stride: int | None = None,
@@ -241,7 +237,7 @@ class AnimationPipeline(DiffusionPipeline):
             InputError: a window or stride that cannot be, an unknown name in `without`, or memory
                 that does not suffice (it says what would fit).
         """
-        steps = NUM_STEPS if num_steps is None else num_steps
+        shortcuts, steps = chosen(fast, num_steps, NUM_STEPS)
         scale = GUIDANCE_SCALE if guidance_scale is None else guidance_scale
         if steps < 1 or not np.isfinite(scale) or scale < 0:
             raise InputError(f"{steps} steps, guidance {scale:g}: expected 1 or more, 0 or more")
@@ -266,6 +262,7 @@ class AnimationPipeline(DiffusionPipeline):
                 stride=stride,
                 at_once=processes.least(fitted.windows_at_once),
                 processes=processes,
+                shortcuts=shortcuts,
                 on_step=on_step,
                 on_preview=on_preview,
                 on_progress=on_progress,

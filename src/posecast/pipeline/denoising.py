@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from posecast.diffusion.guidance import guided_denoiser
 from posecast.diffusion.objective import NoiseSchedule, clean_and_noise, sample_noise
 from posecast.diffusion.processes import ALONE, Processes
-from posecast.diffusion.sampling import OnStep, guide, sample
-from posecast.diffusion.windows import windows_of
+from posecast.diffusion.sampling import OnStep, ddim_timesteps, sample
+from posecast.diffusion.shortcuts import NO_SHORTCUTS, Shortcuts
 from posecast.models import ReferenceFeatures
 from posecast.pipeline.conditioning import Conditioning
 from posecast.pipeline.previews import OnPreview, previewed_frames, project
@@ -42,6 +43,7 @@ def denoise(
     stride: int,
     at_once: int = 1,
     processes: Processes = ALONE,
+    shortcuts: Shortcuts = NO_SHORTCUTS,
     on_step: OnStep | None = None,
     on_preview: OnPreview | None = None,
     on_progress: OnProgress | None = None,
@@ -55,33 +57,43 @@ def denoise(
     """
     animator = conditioning.animator
     schedule = NoiseSchedule.of(animator.scheduler)
-    total = num_steps * len(windows_of(noise.shape[1], window, stride))
+    clip = (noise.shape[1], window, stride)
+    total = sum(len(shortcuts.windows(*clip, step)) for step in range(num_steps))
     nothing = torch.zeros_like(conditioning.appearance)
     previews = None
     if on_preview is not None:
         previews = _Previews(conditioning, schedule, previewed_frames(noise.shape[1]))
     done = 0
 
+    def half(
+        noisy: Tensor,
+        timestep: int,
+        windows: Sequence[range],
+        conditional: bool,
+        deep: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        conditions = conditioning.windows(windows)
+        appearance = conditioning.appearance if conditional else nothing
+        prediction, deep = animator.denoise_reusing(
+            None if deep is None else deep.to(conditioning.device),
+            noisy.to(conditioning.device, conditioning.dtype),
+            timestep,
+            appearance=appearance.expand(len(noisy), -1, -1),
+            reference=_for_each(conditioning.reference, len(noisy)) if conditional else None,
+            guidance=conditions.guidance,
+            correspondence=conditions.correspondence,
+        )
+        # In the latents' precision: guidance takes the difference of two alike predictions.
+        # The deep features of a clip of many windows wait on the CPU.
+        here = deep if noisy.shape[1] == noise.shape[1] else deep.to(noise.device)
+        return prediction.to(noisy.device, noisy.dtype), here
+
+    timesteps = ddim_timesteps(num_steps, len(schedule.alphas_cumprod))
+    guided = guided_denoiser(half, timesteps, guidance_scale, shortcuts)
+
     def predict(noisy: Tensor, timestep: int, windows: Sequence[range]) -> Tensor:
         nonlocal done
-        conditions = conditioning.windows(windows)
-        latents = noisy.to(conditioning.device, conditioning.dtype)
-
-        def half(appearance: Tensor, reference: ReferenceFeatures | None) -> Tensor:
-            return animator.denoise(
-                latents,
-                timestep,
-                appearance=appearance.expand(len(latents), -1, -1),
-                reference=_for_each(reference, len(latents)),
-                guidance=conditions.guidance,
-                correspondence=conditions.correspondence,
-            )
-
-        prediction = half(conditioning.appearance, conditioning.reference)
-        if guidance_scale != 1:
-            unguided = half(nothing, None)
-            prediction = guide(unguided, prediction, guidance_scale)
-        prediction = prediction.to(noisy.device, noisy.dtype)
+        prediction = guided(noisy, timestep, windows)
         if previews is not None:
             previews.look(noisy, prediction, timestep, windows)
         done = min(total, done + len(windows) * processes.count)
@@ -106,6 +118,7 @@ def denoise(
         after_step if watched else None,
         at_once,
         processes,
+        shortcuts,
     )
 
 
