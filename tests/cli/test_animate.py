@@ -163,7 +163,6 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         (["--device", "toaster"], "--device toaster: cannot be used here"),
         (["--memory", "much"], "--memory much: expected auto, low, high, or a size such as 8GB"),
         (["--retarget"], "--retarget is not available yet"),
-        (["--fast"], "--fast is not available yet"),
         (["--cast", "no.yaml"], "no.yaml: no such file"),
         (["-o", tmp_path / "no" / "out.mp4"], "does not exist"),
         (["-o", tmp_path / "out.avi"], "ends in .mp4 or .gif"),
