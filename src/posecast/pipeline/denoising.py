@@ -16,7 +16,7 @@ from posecast.diffusion.processes import ALONE, Processes
 from posecast.diffusion.sampling import OnStep, ddim_timesteps, sample
 from posecast.diffusion.shortcuts import NO_SHORTCUTS, Shortcuts
 from posecast.models import ReferenceFeatures
-from posecast.pipeline.conditioning import Conditioning
+from posecast.pipeline.conditioning import Conditioning, WindowConditions
 from posecast.pipeline.previews import OnPreview, previewed_frames, project
 
 OnProgress = Callable[[str, int, int], None]
@@ -63,7 +63,7 @@ def denoise(
     previews = None
     if on_preview is not None:
         previews = _Previews(conditioning, schedule, previewed_frames(noise.shape[1]))
-    done = 0
+    done, conditions = 0, WindowConditions(None, None)
 
     def half(
         noisy: Tensor,
@@ -71,8 +71,7 @@ def denoise(
         windows: Sequence[range],
         conditional: bool,
         deep: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        conditions = conditioning.windows(windows)
+    ) -> tuple[Tensor, Tensor | None]:
         appearance = conditioning.appearance if conditional else nothing
         prediction, deep = animator.denoise_reusing(
             None if deep is None else deep.to(conditioning.device),
@@ -84,15 +83,19 @@ def denoise(
             correspondence=conditions.correspondence,
         )
         # In the latents' precision: guidance takes the difference of two alike predictions.
+        prediction = prediction.to(noisy.device, noisy.dtype)
+        if shortcuts.reuse == 1:
+            return prediction, None
         # The deep features of a clip of many windows wait on the CPU.
-        here = deep if noisy.shape[1] == noise.shape[1] else deep.to(noise.device)
-        return prediction.to(noisy.device, noisy.dtype), here
+        alone = noisy.shape[1] == noise.shape[1]
+        return prediction, deep if alone else deep.to(noise.device)
 
     timesteps = ddim_timesteps(num_steps, len(schedule.alphas_cumprod))
     guided = guided_denoiser(half, timesteps, guidance_scale, shortcuts)
 
     def predict(noisy: Tensor, timestep: int, windows: Sequence[range]) -> Tensor:
-        nonlocal done
+        nonlocal done, conditions
+        conditions = conditioning.windows(windows)
         prediction = guided(noisy, timestep, windows)
         if previews is not None:
             previews.look(noisy, prediction, timestep, windows)
