@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -188,17 +188,18 @@ class UNet(ModelMixin, ConfigMixin):
             x = x + _resized(self.position, x.shape[2:])
         if guidance is not None:
             x = x + guidance.expand(-1, context.frames, -1, -1, -1).flatten(0, 1)
-        *lower, last = self.up_blocks
+        last = cast(UpBlock, self.up_blocks[-1])
         first_shallow = len(last.resnets) - SHALLOW_LAYERS
         skips = [x]
         if deep is not None:
-            skips += self.down_blocks[0].first_layers(SHALLOW_LAYERS - 1, x, context)
+            top = cast(DownBlock, self.down_blocks[0])
+            skips += top.first_layers(SHALLOW_LAYERS - 1, x, context)
         else:
             for block in self.down_blocks:
                 x, outputs = block(x, context)
                 skips += outputs
             x = self.mid_block(x, context)
-            for block in lower:
+            for block in self.up_blocks[:-1]:
                 x = block(x, skips, context)
             deep = last.layers(range(first_shallow), x, skips, context)
         shallow = range(first_shallow, len(last.resnets))
