@@ -38,10 +38,12 @@ class PersonDetector:
         boxes: list[np.ndarray] = []
         for start in range(0, len(frames), self._network.batch):
             part = frames[start : start + self._network.batch]
-            pictures, scale = zip(*(letterbox(frame) for frame in part), strict=True)
+            pictures, scales = zip(*(letterbox(frame) for frame in part), strict=True)
             (cells,) = self._network(np.stack(pictures))
-            boxes += [person_boxes(decode(found)) / scale[0] for found in cells]
-        return [found.astype(np.float32) for found in boxes]
+            for found in map(decode, cells):
+                found[:, :4] /= scales[0]
+                boxes.append(person_boxes(found).astype(np.float32))
+        return boxes
 
 
 def letterbox(
@@ -79,7 +81,7 @@ def person_boxes(found: Float[np.ndarray, "cells 5"]) -> Float[np.ndarray, "peop
     """
     found = found[found[:, 4] > SCORE_THRESHOLD]
     found = found[np.argsort(found[:, 4])[::-1]]
-    # Pixels are counted inclusively, as in the published code.
+    # Pixels (of the frame) are counted inclusively, as in the published code.
     areas = np.prod(found[:, 2:4] - found[:, :2] + 1, axis=1)
     kept: list[int] = []
     left = np.arange(len(found))
