@@ -26,6 +26,7 @@ VERBS = {
     "conditions": "Write the condition maps that the model would see.",
     "poses": "Find and follow the people of a video or picture.",
     "prepare": "Make a training set of raw videos.",
+    "report": "Describe a training set: motion, characters, occlusion, sources.",
     "train": "Run one training stage from a YAML file.",
     "convert": "Turn public weights into a model folder.",
     "fetch": "Download public weights and convert them.",

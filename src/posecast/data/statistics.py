@@ -39,8 +39,9 @@ class FrameStatistics:
         twice = cv2.countNonZero(cv2.compare(cover, 1, cv2.CMP_GT)) if present > 1 else 0
         motion = None
         if flow is not None and covered < cover.size:
-            outside = cv2.compare(cover, 0, cv2.CMP_EQ)
-            motion = cv2.mean(cv2.magnitude(flow[0], flow[1]), outside)[0]
+            # numpy's sum: OpenCV's depends on where in memory the array lies, in the last digits.
+            speeds = cv2.magnitude(flow[0], flow[1])[cover == 0]
+            motion = float(speeds.mean(dtype=np.float64))
         return cls(present, motion, twice / covered if covered else None)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from posecast.data.statistics import ClipStatistics, clip_statistics
 from posecast.data.store import Origin
 from posecast.geometry.depth_order import NO_RANK, nearest_by_feet
+from posecast.media.shots import shot_boundaries
 from posecast.preparation.people import People
 from posecast.preparation.scan import Scan
 from posecast.preparation.settings import MAX_CLIP_FRAMES
@@ -20,10 +20,6 @@ from posecast.types import JOINT_COUNTS
 
 JUMP = 4.0
 """A pause in the times longer than so many typical frames is a cut."""
-
-CUT, CUT_RATIO, _AROUND = 20.0, 4.0, 8
-"""A cut changes small, calmed pictures by this many grey levels a channel and by so many times the
-median change of the frames around it."""
 
 
 @dataclass(frozen=True)
@@ -76,21 +72,9 @@ def find_clips(
 
 def _shots(scan: Scan) -> list[tuple[int, int]]:
     frames = len(scan.times)
-    cuts = set(_cuts(scan.thumbnails)) | set(_jumps(scan.times))
+    cuts = set(shot_boundaries(scan.thumbnails)) | set(_jumps(scan.times))
     edges = [0, *sorted(cut for cut in cuts if 0 < cut < frames), frames]
     return list(pairwise(edges))
-
-
-def _cuts(frames: Sequence[np.ndarray]) -> list[int]:
-    """Frames that begin a shot: they differ much from the frame before, and suddenly."""
-    if len(frames) < 2:
-        return []
-    calm = [cv2.GaussianBlur(frame, (5, 5), 0) for frame in frames]
-    steps = np.array([cv2.absdiff(a, b).mean() for a, b in pairwise(calm)])
-    around = np.array(
-        [np.median(steps[max(0, i - _AROUND) : i + _AROUND + 1]) for i in range(len(steps))]
-    )
-    return (np.flatnonzero((steps > CUT) & (steps > CUT_RATIO * around)) + 1).tolist()
 
 
 def _jumps(times: Sequence[int]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -21,6 +21,7 @@ _ASPECT = 0.02
 """How much the shape of a pose file's canvas may differ from the video's: sizes are rounded."""
 
 
+@runtime_checkable
 class People(Protocol):
     """Who is in the frames of one video."""
 

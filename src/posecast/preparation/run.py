@@ -12,7 +12,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +149,9 @@ def _outcomes(
 
         yield from on_cluster(sources, dataset, settings, cluster, advance)
     elif workers == 1:
-        for source in sources:
-            yield prepare_video(source, dataset, settings, advance)
+        with one_core():
+            for source in sources:
+                yield prepare_video(source, dataset, settings, advance)
     else:
         yield from _on_pool(sources, dataset, settings, workers, advance)
 
@@ -165,7 +165,7 @@ def _on_pool(
 ) -> Iterator[Outcome]:
     """A video a process: one decodes while another waits for the accelerator."""
     context = multiprocessing.get_context("spawn")
-    counter: Synchronized[int] = context.Value("q", 0)
+    counter = context.Value("q", 0)
     queue = iter(sources)
     told = 0
     with _pool(workers, context, counter) as pool:
@@ -191,7 +191,7 @@ def _on_pool(
 
 
 @contextmanager
-def _pool(workers: int, context: Any, counter: Synchronized[int]) -> Iterator[ProcessPoolExecutor]:
+def _pool(workers: int, context: Any, counter: Any) -> Iterator[ProcessPoolExecutor]:
     """A pool whose processes end at once when the run does: what they had begun is not kept."""
     pool = ProcessPoolExecutor(workers, context, _start_worker, (counter,))
     try:
@@ -204,10 +204,10 @@ def _pool(workers: int, context: Any, counter: Synchronized[int]) -> Iterator[Pr
         pool.shutdown(cancel_futures=True)
 
 
-_counter: Synchronized[int] | None = None
+_counter: Any = None
 
 
-def _start_worker(counter: Synchronized[int]) -> None:
+def _start_worker(counter: Any) -> None:
     global _counter
     _counter = counter
     # Ctrl-C reaches all processes of a terminal; the run decides what becomes of its workers.
@@ -216,11 +216,24 @@ def _start_worker(counter: Synchronized[int]) -> None:
 
 
 def single_threaded() -> None:
-    """One core a process: there is one process a core."""
+    """One core a process: there is one process a core, and no bit depends on their number."""
     import cv2
 
     cv2.setNumThreads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """The same for a while, in a process that is not ours alone."""
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _in_worker(source: VideoSource, dataset: Path, settings: PrepareSettings) -> Outcome:

@@ -25,6 +25,10 @@ from posecast.preparation.people import People
 from posecast.preparation.settings import WORKING_SIDE
 
 _BATCH, _BATCH_PIXELS = 8, 48_000_000
+DEPTH_RADIUS = 0.03
+"""Dilation within which a character's depth is averaged. The maps' own, 0.08, also takes in what is
+behind: with exact depth of the stage's crossings it gets the order right in 64% of the frames, this
+one in 99% (12 clips of 12 frames, seeds 0 to 11)."""
 _THUMBNAIL = 96
 """Longer side of the pictures that shot boundaries are looked for in."""
 
@@ -105,7 +109,7 @@ class Scanner:
             scan.ranks.append(
                 None
                 if depth is None or self.depth is None
-                else character_ranks(masks, depth, self.depth.near_is_large)
+                else self._ranks(_placed(persons, 1 / grown), depth, self.depth.near_is_large)
             )
             scan.people.append(persons)
             scan.times.append(-1 if frame.time is None else frame.time)
@@ -113,6 +117,11 @@ class Scanner:
             previous = picture
         assert previous is not None  # a batch has a frame
         return previous
+
+    @staticmethod
+    def _ranks(people: np.ndarray, depth: np.ndarray, near_is_large: bool) -> np.ndarray:
+        masks = dilation_maps(people, (depth.shape[0], depth.shape[1]), DEPTH_RADIUS)
+        return character_ranks(masks, depth, near_is_large)
 
     def _depths(
         self, pictures: list[np.ndarray], people: list[np.ndarray]

@@ -44,6 +44,8 @@ class DataSettings:
     """Height and width of a dataset's samples: resized to cover, centre-cropped."""
     misaligned: float = 0.7
     """How often the reference comes from another shot of the same characters and place."""
+    margin: int = 1
+    """A dataset's reference is so many frames from each target where its clip has such a frame."""
     moving: float = 0.0
     """Share of the stage's scenes with a moving camera and changing light."""
     workers: int = 0

@@ -19,4 +19,4 @@ def source_of(config: TrainingConfig, seed: int) -> Source:
         return StageSource(data.stage, frames, kind, data.misaligned, data.moving, seed)
     assert data.dataset is not None  # DataSettings holds one of the two
     assert data.size is not None
-    return DatasetSource(data.dataset, data.size, frames, kind, data.misaligned, seed)
+    return DatasetSource(data.dataset, data.size, frames, kind, data.misaligned, data.margin, seed)

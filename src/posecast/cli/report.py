@@ -1,0 +1,30 @@
+"""`posecast report`: what is in a dataset, as numbers and as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from posecast.cli.options import PATH
+
+
+@click.command()
+@click.argument("dataset", type=PATH)
+@click.option("-o", "--out", type=PATH, help="Folder to write (default: report in the dataset).")
+def report(dataset: Path, out: Path | None) -> None:
+    """Background motion, characters, occlusion and sources of a dataset, beside the paper's."""
+    from posecast.data.report_page import PAGE, write_report
+
+    out = out or dataset / "report"
+    content = write_report(dataset, out)
+    flow, occlusion = content["background_flow_mean"], content["body_occlusion_rate"]
+    click.echo(f"{content['videos']} videos, {content['clips']} clips, {content['frames']} frames")
+    if flow["share_below_1"] is not None:
+        click.echo(f"background flow mean below 1 pixel a frame: {flow['share_below_1']:.1%}")
+    shares = content["characters"]["shares"]
+    click.echo("one, two, more characters: " + ", ".join(f"{s:.1%}" for s in shares.values()))
+    if occlusion["quartiles"] is not None:
+        quartiles = ", ".join(f"{q:.2f}" for q in occlusion["quartiles"])
+        click.echo(f"body occlusion rate, quartiles: {quartiles}")
+    click.echo(out / PAGE)
