@@ -32,7 +32,7 @@ VERBS = {
     "fetch": "Download public weights and convert them.",
     "stage": "Render procedural puppet clips with exact ground truth.",
     "evaluate": "Score generated videos against the real ones; tables in the paper's form.",
-    "benchmark": "Score a model where the truth is known.",
+    "benchmark": "Score a model where the truth is known, and on published clips.",
 }
 
 

@@ -1,4 +1,4 @@
-"""`posecast benchmark`: score a model where the truth is known."""
+"""`posecast benchmark`: score a model where the truth is known, and on published clips."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 import numpy as np
 
 from posecast.cli.options import PATH
+from posecast.cli.published_benches import published_benches
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ LONG_FRAMES = 200
 DEFAULT_STEPS = 10
 
 
-@click.group()
+@click.group(commands=published_benches())
 def benchmark() -> None:
-    """Score a model where the truth is known."""
+    """Score a model where the truth is known, and on published clips."""
 
 
 @benchmark.command()

@@ -59,7 +59,7 @@ def pair_videos(generated: str | Path, real: str | Path) -> list[VideoPair]:
     Raises:
         InputError: nothing there, two videos of one name, no partner, or another length.
     """
-    ours, theirs = _videos(Path(generated)), _videos(Path(real))
+    ours, theirs = named_videos(Path(generated)), named_videos(Path(real))
     if _is_one_video(Path(generated)) and _is_one_video(Path(real)):
         ours = {next(iter(theirs)): next(iter(ours.values()))}
     for side, other, folder in ((ours, theirs, real), (theirs, ours, generated)):
@@ -84,7 +84,12 @@ def _pair(name: str, generated: Path, real: Path) -> VideoPair:
     return VideoPair(name, generated, real, max(lengths))
 
 
-def _videos(path: Path) -> dict[str, Path]:
+def named_videos(path: Path) -> dict[str, Path]:
+    """The videos and folders of frames in a folder by name, in natural order; or the one it is.
+
+    Raises:
+        InputError: nothing is there, or two of one name.
+    """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; expected a folder of videos")
     if _is_one_video(path):

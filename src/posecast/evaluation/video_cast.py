@@ -68,16 +68,16 @@ def read_cast(pair: VideoPair, folders: CastFolders, size: tuple[int, int] | Non
     with closing(iterate_frames(pair.real)) as frames:
         height, width = next(frames).shape[:2]
     target = size or (height, width)
-    source = _named(folders.poses, pair.name, pictures=False)
-    poses = _poses_of_video(source, (height, width))
+    source = named_file(folders.poses, pair.name, pictures=False)
+    poses = poses_of_video(source, (height, width))
     if pair.num_frames and poses.num_frames != pair.num_frames:
         raise InputError.at(
             source, f"poses of {poses.num_frames} frames, but the video has {pair.num_frames}"
         )
     estimated = None
     if folders.estimated is not None:
-        path = _named(folders.estimated, pair.name, pictures=False)
-        found = _poses_of_video(path, (height, width))
+        path = named_file(folders.estimated, pair.name, pictures=False)
+        found = poses_of_video(path, (height, width))
         if found.num_frames != poses.num_frames:
             raise InputError.at(
                 path, f"poses of {found.num_frames} frames, but {source} has {poses.num_frames}"
@@ -90,7 +90,12 @@ def read_cast(pair: VideoPair, folders: CastFolders, size: tuple[int, int] | Non
     return VideoCast(source, _at(poses, target), looks, estimated)
 
 
-def _poses_of_video(path: Path, size: tuple[int, int]) -> PoseSequence:
+def poses_of_video(path: Path, size: tuple[int, int]) -> PoseSequence:
+    """A pose file of a video of `size` (height, width), on the file's own canvas.
+
+    Raises:
+        InputError: it cannot be read, or its canvas has another shape.
+    """
     poses = read_poses(path, width=size[1], height=size[0])
     shapes = (poses.width / poses.height, size[1] / size[0])
     if abs(shapes[0] / shapes[1] - 1) > ASPECT_TOLERANCE:
@@ -106,10 +111,13 @@ def _at(poses: PoseSequence, size: tuple[int, int]) -> np.ndarray:
     return Framing((poses.height, poses.width), size).keypoints(poses.keypoints)
 
 
-def _named(folder: Path, name: str, pictures: bool) -> Path:
+def named_file(folder: Path, name: str, pictures: bool) -> Path:
     """The pose file (or folder), or the picture, that is named as a video.
 
     ``clip.json``, ``clip.poses.json`` and the folder ``clip`` are of the video ``clip``.
+
+    Raises:
+        InputError: there is none, or more than one.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -132,8 +140,8 @@ def _named(folder: Path, name: str, pictures: bool) -> Path:
 
 
 def _looks_of_picture(folder: Path, name: str, characters: int) -> np.ndarray:
-    picture = read_image(_named(folder, name, pictures=True))
-    path = _named(folder, name, pictures=False)
+    picture = read_image(named_file(folder, name, pictures=True))
+    path = named_file(folder, name, pictures=False)
     people = read_poses(path, width=picture.shape[1], height=picture.shape[0])
     if people.num_characters != characters:
         raise InputError.at(
