@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.errors import InputError
-from posecast.geometry.linking import link_people
 from posecast.geometry.skeleton import (
     LEFT_ANKLE,
     LEFT_KNEE,
@@ -18,6 +17,7 @@ from posecast.geometry.skeleton import (
     RIGHT_KNEE,
     present,
 )
+from posecast.geometry.tracking import track_people
 from posecast.media.pose_formats.content import MAX_SIDE, MAX_TRACK_FRAMES
 from posecast.media.pose_formats.people import PeopleFrame
 from posecast.types import PoseSequence
@@ -106,7 +106,7 @@ def _link(
     several = any(len(persons) > 1 for persons in people)
     if not several or any(names is None for names in ids):
         try:
-            return link_people(people, joints, MAX_TRACK_FRAMES // len(frames))
+            return track_people(people, joints, max_tracks=MAX_TRACK_FRAMES // len(frames))
         except ValueError as error:
             raise InputError.at(path, str(error)) from None
     tracks: dict[int, np.ndarray] = {}
