@@ -73,27 +73,25 @@ def test_an_empty_or_mixed_folder(tmp_path):
 @pytest.mark.parametrize(
     ("start", "words"),
     [
-        (b"\x89PNG\r\n\x1a\n", "a PNG image"),
-        (b"\xff\xd8\xff\xe0", "a JPEG image"),
-        (b"\0\0\0\x18ftypmp42", "an MP4"),
-        (b"RIFF\0\0\0\0AVI ", "an AVI video"),
-        (b"\x1aE\xdf\xa3", "Matroska"),
-        (b"hello", "unknown kind"),
-        (b"\x80\x04", "a bare pickle"),
+        (b"\x89PNG\r\n\x1a\n", "not a picture that can be read"),
+        (b"\xff\xd8\xff\xe0", "not a picture that can be read"),
+        (b"\0\0\0\x18ftypmp42", "not a video that can be read"),
+        (b"RIFF\0\0\0\0AVI ", "not a video that can be read"),
+        (b"\x1aE\xdf\xa3", "not a video that can be read"),
+        (b"hello", "unknown kind; expected OpenPose, COCO-WholeBody or AlphaPose JSON"),
+        (b"\x80\x04", "a bare pickle; expected OpenPose"),
     ],
 )
 def test_files_of_another_kind_are_named(tmp_path, start, words):
     (tmp_path / "poses.json").write_bytes(start + bytes(50))
-    refused(tmp_path / "poses.json", words, "expected OpenPose JSON")
+    refused(tmp_path / "poses.json", words)
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({"images": [], "annotations": []}, "COCO-WholeBody annotations are not read yet"),
-        ([{"image_id": 5, "keypoints": []}], "COCO keypoint results are not read yet"),
-        ([{"image_id": "5.jpg", "keypoints": []}], "AlphaPose results are not read yet"),
-        ({"5.jpg": {"bodies": []}}, "AlphaPose results are not read yet"),
+        ({"images": [], "annotations": []}, "JSON of another kind"),
+        ({"5.jpg": {"bodies": []}}, "AlphaPose results in its 'open' and 'cmu' forms"),
         ({"meta_info": {}, "instance_info": []}, "MMPose results are not read yet"),
         ({"name": "x", "version": "1"}, "JSON of another kind: an object with 'name', 'version'"),
         ([1, 2, 3], "JSON of another kind: a list of 3"),
@@ -104,12 +102,12 @@ def test_json_of_another_kind_is_named(tmp_path, value, words):
     refused(write(tmp_path / "a.json", value), words)
 
 
-def test_real_files_of_later_formats_are_named(shared):
+def test_real_files_that_are_no_poses_of_one_clip_say_why(shared):
     keypoints = shared / "real/keypoints"
-    refused(keypoints / "coco_wholebody_2images.json", "COCO-WholeBody")
-    refused(keypoints / "aic14_football_trio.json", "COCO")
-    refused(shared / "real/images/im1010.jpg", "JPEG")
-    refused(shared / "real/videos/street_crowd.avi", "MP4")
+    refused(keypoints / "coco_wholebody_2images.json", "640x429, the first one's 640x425")
+    refused(keypoints / "aic14_football_trio.json", "annotations[0].keypoints", "found 42 numbers")
+    refused(shared / "real/images/im1010.jpg", "shows no drawn skeleton")
+    refused(shared / "real/videos/street_crowd.avi", "shows no drawn skeleton")
     refused(keypoints / "dwpose_ubc_91-3003CN5S.npy", "width and height")
 
 
@@ -308,7 +306,7 @@ def test_arrays_that_are_no_poses(tmp_path):
     (tmp_path / "a.npy").write_bytes(whole[:40])
     refused(tmp_path / "a.npy", "broken or cut")
     np.savez(tmp_path / "b.npz", a=np.zeros(3), b=np.zeros(3))
-    refused(tmp_path / "b.npz", "expected one array of poses, found 2")
+    refused(tmp_path / "b.npz", "expected DWPose dictionaries with 'bodies'")
     (tmp_path / "c.npz").write_bytes((tmp_path / "b.npz").read_bytes()[:-30])
     refused(tmp_path / "c.npz", "broken or cut .npz")
 

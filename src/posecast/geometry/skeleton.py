@@ -91,6 +91,9 @@ _BODY25B_FEET = [19, 20, 21, 22, 23, 24]
 # openpose18 without its neck as indices into COCO's 17.
 _COCO17_BODY = [0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
 
+# The feet of Halpe (AlphaPose), whose first 17 joints are COCO's.
+_HALPE_FEET = [20, 22, 24, 21, 23, 25]
+
 _STATURE_JOINTS = (0, 1, 2, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17)
 _SHOULDERS_TO_HEIGHT = 3.4
 _LEG_CHAINS = (
@@ -176,3 +179,13 @@ def body25b_to_openpose18(keypoints: Float[np.ndarray, "*people 25 3"]) -> np.nd
 def body25_feet(keypoints: Float[np.ndarray, "*people 25 3"]) -> np.ndarray:
     """The feet of BODY_25 or BODY_25B as ``(..., 6, 3)``: left big, small toe, heel, then right."""
     return keypoints[..., _BODY25_FEET, :]
+
+
+def halpe26_to_openpose18(keypoints: Float[np.ndarray, "*people 26 3"]) -> np.ndarray:
+    """Halpe's 26 body joints (AlphaPose) to ``(..., 18, 3)``: COCO's 17, whose neck is made."""
+    return coco17_to_openpose18(keypoints[..., :17, :])
+
+
+def halpe_feet(keypoints: Float[np.ndarray, "*people 26 3"]) -> np.ndarray:
+    """The feet of Halpe's 26 as ``(..., 6, 3)``: left big, small toe, heel, then right."""
+    return keypoints[..., _HALPE_FEET, :]

@@ -1,7 +1,8 @@
 """Pose files to tracks: told apart by content, not by name, and never trusted.
 
-Read today: OpenPose JSON (one file, or a folder of one a frame), the same with `width`, `height`
-and `front_to_back`, our own clips (``posecast/poses/1``), and DWPose ``.npy``/``.npz``.
+OpenPose JSON (one file, or a folder of one a frame), the same with `width`, `height` and
+`front_to_back`, our own clips (``posecast/poses/1``), DWPose ``.npy``/``.npz``, COCO,
+COCO-WholeBody and AlphaPose, and rendered skeleton videos or pictures.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from posecast.errors import InputError
 from posecast.geometry.skeleton import present
 from posecast.media.atomic import whole_file
 from posecast.media.pose_formats.clip import clip_text, read_clip
+from posecast.media.pose_formats.coco import is_coco, read_coco
 from posecast.media.pose_formats.content import (
     MAX_BYTES,
     check_side,
@@ -28,10 +30,17 @@ from posecast.media.pose_formats.dwpose import dwpose_dicts, read_dwpose_frame
 from posecast.media.pose_formats.numpy_pickle import read_npy, read_npz
 from posecast.media.pose_formats.openpose import BODIES, read_openpose_frame
 from posecast.media.pose_formats.people import PeopleFrame
+from posecast.media.pose_formats.skeleton_video import (
+    read_skeleton_picture,
+    read_skeleton_video,
+)
 from posecast.media.pose_formats.tracks import tracks_of_people
 from posecast.types import PoseSequence
 
-EXPECTED = "expected OpenPose JSON, posecast/poses/1, or DWPose .npy"
+EXPECTED = (
+    "expected OpenPose, COCO-WholeBody or AlphaPose JSON, posecast/poses/1, DWPose .npy, or a "
+    "rendered skeleton video"
+)
 
 
 def read_poses(
@@ -51,7 +60,7 @@ def read_poses(
     ``body25`` by its content.
 
     People of a single frame keep the file's order. Over several frames they get tracks (by the
-    file's own ids where these tell people apart, else see `posecast.geometry.linking`), in the
+    file's own ids where these tell people apart, else see `posecast.geometry.tracking`), in the
     order of first appearance. Joints beyond 100,000 pixels or not finite are absent.
 
     Raises:
@@ -127,10 +136,10 @@ class _Readers:
                 read_dwpose_frame(frame, path, f"frame {i}", self.normalised_size)
                 for i, frame in enumerate(dwpose_dicts(array, path))
             ]
-        if kind.endswith(("image", "video", "GIF")):
-            raise InputError.at(
-                path, f"is {kind}: poses are not estimated from pictures yet; {EXPECTED}"
-            )
+        if kind.endswith("image"):
+            return read_skeleton_picture(path)
+        if kind.endswith(("video", "GIF")):
+            return read_skeleton_video(path)
         raise InputError.at(path, f"is {kind}; {EXPECTED}")
 
     def _read_json(self, value: Any, path: Path) -> PoseSequence | list[PeopleFrame]:
@@ -138,6 +147,8 @@ class _Readers:
             return read_clip(value, path)
         if isinstance(value, dict) and "people" in value:
             return [read_openpose_frame(value, path, self.body)]
+        if is_coco(value):
+            return read_coco(value, path)
         other = _other_json_format(value)
         if other:
             raise InputError.at(path, f"{other} are not read yet; {EXPECTED}")
@@ -147,16 +158,9 @@ class _Readers:
 def _other_json_format(value: Any) -> str | None:
     """The name of a pose format that we know of and do not read."""
     if isinstance(value, dict):
-        if {"annotations", "images"} <= set(value):
-            return "COCO and COCO-WholeBody annotations"
         if "instance_info" in value:
             return "MMPose results"
         first = next(iter(value.values()), None)
         if "bodies" in value or (isinstance(first, dict) and "bodies" in first):
-            return "AlphaPose results"
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        keys = set(value[0])
-        if {"image_id", "keypoints"} <= keys:
-            coco = isinstance(value[0]["image_id"], int)
-            return "COCO keypoint results" if coco else "AlphaPose results"
+            return "AlphaPose results in its 'open' and 'cmu' forms (write its default form)"
     return None

@@ -18,6 +18,8 @@ import numpy as np
 from posecast.errors import InputError
 from posecast.media.pose_formats.content import MAX_BYTES
 
+_MAX_MEMBERS = 100
+
 
 def read_npy(data: bytes, path: Path) -> np.ndarray:
     """The array of a ``.npy`` file. Raises InputError for a broken file or a pickle with code."""
@@ -50,21 +52,37 @@ def read_npy(data: bytes, path: Path) -> np.ndarray:
 
 
 def read_npz(data: bytes, path: Path) -> np.ndarray:
-    """The one array of a ``.npz`` file. Raises InputError for none, several, or broken ones."""
+    """A ``.npz`` file's array; of several, an object array of one dictionary of them by name.
+
+    Raises InputError for a file without arrays or a broken one.
+    """
+    unpacked: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
-            if len(members) != 1:
-                raise InputError.at(path, f"expected one array of poses, found {len(members)}")
-            if members[0].file_size > MAX_BYTES:
+            if not 1 <= len(members) <= _MAX_MEMBERS:
+                raise InputError.at(
+                    path, f"expected 1 to {_MAX_MEMBERS} arrays of poses, found {len(members)}"
+                )
+            if sum(member.file_size for member in members) > MAX_BYTES:
                 raise InputError.at(path, f"unpacks to more than {MAX_BYTES // 2**20} MB")
-            unpacked = archive.read(members[0])
+            for member in members:
+                unpacked[member.filename.removesuffix(".npy")] = archive.read(member)
     except InputError:
         raise
     # zipfile and its decompressors each have errors of their own for broken input.
     except Exception:
         raise InputError.at(path, "broken or cut .npz file") from None
-    return read_npy(unpacked, path)
+    arrays = {name: read_npy(content, path) for name, content in unpacked.items()}
+    if len(arrays) == 1:
+        return next(iter(arrays.values()))
+    together = np.empty((), dtype=object)
+    # A dictionary saved among arrays is an object array without axes.
+    together[()] = {
+        name: array.item() if array.dtype.hasobject and array.ndim == 0 else array
+        for name, array in arrays.items()
+    }
+    return together
 
 
 class _ForbiddenError(Exception):

@@ -1,0 +1,117 @@
+"""A rendered skeleton video or picture of one person (DWPose's drawing) read back to keypoints.
+
+What the drawing is, is decided by its content: the order of red and blue by which way round the
+limbs that share a joint meet, and so is whose palette it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from posecast.errors import InputError
+from posecast.geometry.skeleton_pictures import (
+    PALETTES,
+    is_skeleton_picture,
+    palette_fits,
+    read_skeleton,
+    shows_several,
+)
+from posecast.media.images import read_image
+from posecast.media.pose_formats.content import MAX_TRACK_FRAMES, PlainFootage
+from posecast.media.video import iterate_video, read_info
+from posecast.types import PoseSequence
+
+_LOOKED_AT = 6  # frames with something in them decide what kind of drawing it is
+_OURS = next(iter(PALETTES))
+
+
+def is_skeleton_video(path: str | Path) -> bool:
+    """Whether a video shows drawn skeletons on black, by its first frames with anything in them.
+
+    Raises InputError where it cannot be read.
+    """
+    return bool(_sample(path))
+
+
+def read_skeleton_video(path: Path) -> PoseSequence:
+    """The body (openpose18) of the one person of a skeleton video, its frames' size the canvas.
+
+    Raises InputError for a plain video, a drawing of another convention or of several people.
+    """
+    swapped = _is_swapped(_sample(path), path)
+    joints: list[np.ndarray] = []
+    with closing(iterate_video(path)) as frames:
+        for frame in frames:
+            if len(joints) >= MAX_TRACK_FRAMES:
+                raise InputError.at(path, f"more than {MAX_TRACK_FRAMES} frames")
+            joints.append(_read(frame, swapped))
+        height, width = frame.shape[:2]
+    return PoseSequence(np.stack(joints)[None], width, height, fps=read_info(path).fps)
+
+
+def read_skeleton_picture(path: Path) -> PoseSequence:
+    """As `read_skeleton_video`, of a single picture."""
+    picture = read_image(path)
+    swapped = _is_swapped([picture] if is_skeleton_picture(picture) else [], path)
+    joints = _read(picture, swapped)
+    return PoseSequence(joints[None, None], picture.shape[1], picture.shape[0])
+
+
+def _read(picture: np.ndarray, swapped: bool) -> np.ndarray:
+    return read_skeleton(np.ascontiguousarray(picture[..., ::-1]) if swapped else picture)
+
+
+def _sample(path: str | Path) -> list[np.ndarray]:
+    """Some of the first frames, if they are drawn skeletons; else none."""
+    with closing(iterate_video(path)) as frames:
+        return _drawn(frames)
+
+
+def _drawn(frames: Iterable[np.ndarray]) -> list[np.ndarray]:
+    found: list[np.ndarray] = []
+    for frame in frames:
+        if not is_skeleton_picture(frame):
+            return []
+        if frame.max() > 60:
+            found.append(frame)
+        if len(found) == _LOOKED_AT:
+            break
+    return found
+
+
+def _is_swapped(pictures: list[np.ndarray], path: Path) -> bool:
+    """Whether red and blue are swapped. Raises InputError where it is no drawing that we read."""
+    if not pictures:
+        raise PlainFootage.at(
+            path,
+            "shows no drawn skeleton: its poses must be estimated first (`posecast poses`)",
+        )
+    totals: dict[str, np.ndarray] = {}
+    for picture in pictures:
+        for name, fit in palette_fits(picture).items():
+            totals[name] = totals.get(name, np.zeros(2)) + fit
+    # Of equal shares, the one with more limbs to tell by; one pair met is no evidence.
+    shares = {name: met / (pairs + 1) for name, (met, pairs) in totals.items()}
+    best = max(shares, key=lambda name: shares[name])
+    if shares[best] < 0.5:
+        raise InputError.at(
+            path,
+            "a drawing whose colours are of no convention that we know; expected DWPose's "
+            "(ControlNet's) skeleton colours",
+        )
+    if not best.startswith(_OURS):
+        raise InputError.at(
+            path,
+            f"drawn in the colours of {best}; expected DWPose's (ControlNet's) skeleton colours",
+        )
+    if 2 * sum(shows_several(p[..., :: -1 if "BGR" in best else 1].copy()) for p in pictures) > len(
+        pictures
+    ):
+        raise InputError.at(
+            path, "shows several skeletons; expected one person (limbs of several mix)"
+        )
+    return "BGR" in best
