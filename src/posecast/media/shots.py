@@ -1,0 +1,129 @@
+"""Where one shot of a video ends and the next begins: hard cuts.
+
+Two frames of one shot show the same things somewhere near: after the motion between them is
+undone, edges lie on edges. Each frame is compared with the one before at a small size, by the
+correlation of local contrasts, which neither a pan nor a change of light disturbs. Where that
+fails, the frames around are compared across the gap: after a flash or a blow the old picture is
+back, after a cut it is not. Dissolves and fades are not cuts and are not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+SIDE = 96
+"""The longer side of the pictures that are compared, pixels."""
+SAME = 0.45
+"""Frames with at least this correlation are of one shot; unlike ones reach 0.3."""
+LOOK_AROUND = 3
+"""Frames on either side of a doubtful place that are compared across it."""
+MIN_SHOT = 3
+"""Frames; cuts nearer to each other than this are one disturbance."""
+
+
+def shot_boundaries(frames: Iterable[UInt8[np.ndarray, "height width 3"]]) -> list[int]:
+    """The first frame of each shot but the first: ``[48]`` where two shots meet at frame 48.
+
+    RGB frames, of any sizes; they are taken one by one, so that a video need not fit into memory.
+    """
+    cuts: list[int] = []
+    recent: list[Float32[np.ndarray, "_ _"]] = []  # the last frames, small
+    doubtful: int | None = None  # the frame that is unlike the one before it
+    index = -1
+    for index, frame in enumerate(frames):
+        recent.append(_small(frame))
+        if doubtful is None and len(recent) > 1 and not _alike(recent[-2], recent[-1]):
+            doubtful = index
+        if doubtful is not None and index >= doubtful + LOOK_AROUND:
+            doubtful = _settle(cuts, recent, doubtful, index)
+        if doubtful is None:
+            del recent[: -LOOK_AROUND - 1]
+    while doubtful is not None:
+        doubtful = _settle(cuts, recent, doubtful, index)
+    return cuts
+
+
+def _settle(
+    cuts: list[int], recent: list[Float32[np.ndarray, "_ _"]], doubtful: int, index: int
+) -> int | None:
+    """Decide about a doubtful frame once those after it are known; the next one, if any."""
+    start = index - len(recent) + 1  # the number of recent[0]
+    before = recent[max(0, doubtful - start - LOOK_AROUND) : doubtful - start]
+    after = recent[doubtful - start :]
+    if not any(_alike(one, other) for one in before[::-1] for other in after[: LOOK_AROUND + 1]):
+        if doubtful >= (cuts[-1] if cuts else 0) + MIN_SHOT:
+            cuts.append(doubtful)
+    elif len(after) > 1:
+        # The old picture came back: go on from there.
+        back = max(
+            i
+            for i, other in enumerate(after[: LOOK_AROUND + 1])
+            if any(_alike(one, other) for one in before)
+        )
+        after = after[back:]
+        doubtful += back
+    del recent[: len(recent) - len(after)]
+    for i in range(1, len(recent)):
+        if not _alike(recent[i - 1], recent[i]):
+            return doubtful + i
+    return None
+
+
+def _small(frame: np.ndarray) -> Float32[np.ndarray, "_ _"]:
+    scale = SIDE / max(frame.shape[:2])
+    size = (max(16, round(frame.shape[1] * scale)), max(16, round(frame.shape[0] * scale)))
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _alike(one: Float32[np.ndarray, "_ _"], other: Float32[np.ndarray, "_ _"]) -> bool:
+    """Whether two small pictures show the same things, moved and lit as they may be."""
+    if one.shape != other.shape:
+        return False
+    return max(_correlation(one, other), _correlation_moved(one, other)) >= SAME
+
+
+def _correlation_moved(one: np.ndarray, other: np.ndarray) -> float:
+    """The correlation after the motion between the two is undone."""
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(
+        _levelled(one), _levelled(other), None
+    )
+    # A field that folds and tears can make anything of anything: only its smooth part counts.
+    flow = cv2.GaussianBlur(flow, (0, 0), 5)
+    y, x = np.mgrid[: one.shape[0], : one.shape[1]].astype(np.float32)
+    moved = cv2.remap(other, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR)
+    inside = (
+        (x + flow[..., 0] >= 0)
+        & (y + flow[..., 1] >= 0)
+        & (x + flow[..., 0] <= one.shape[1] - 1)
+        & (y + flow[..., 1] <= one.shape[0] - 1)
+    )
+    return _correlation(one, moved, inside) if inside.mean() > 0.3 else 0.0
+
+
+def _levelled(picture: np.ndarray) -> UInt8[np.ndarray, "_ _"]:
+    """Contrasts stretched to the whole range, so that light does not count as motion."""
+    low, high = np.quantile(picture, (0.01, 0.99))
+    stretched = (picture - low) / max(float(high - low), 8.0) * 255
+    return np.clip(stretched, 0, 255).astype(np.uint8)
+
+
+def _correlation(one: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) -> float:
+    """Of contrasts against the surroundings: 1 the same, about 0 for unlike pictures.
+
+    Two pictures without any contrast (black, white) are the same.
+    """
+    a, b = (p - cv2.GaussianBlur(p, (0, 0), 6) for p in (one, other))
+    if where is not None:
+        a, b = a[where], b[where]
+    size = float(np.sqrt((a**2).sum() * (b**2).sum()))
+    if max(float(a.std()), float(b.std())) < _FLAT:
+        return 1.0
+    return float((a * b).sum() / max(size, 1e-6))
+
+
+_FLAT = 1.0  # grey levels of contrast
