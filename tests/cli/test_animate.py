@@ -162,7 +162,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         (["--device", "cuda:77"], "--device cuda:77: cannot be used here"),
         (["--device", "toaster"], "--device toaster: cannot be used here"),
         (["--memory", "much"], "--memory much: expected auto, low, high, or a size such as 8GB"),
-        (["--retarget"], "--retarget is not available yet"),
+        (["--smooth", "-1"], "-1.0 is not in the range"),
         (["--cast", "no.yaml"], "no.yaml: no such file"),
         (["-o", tmp_path / "no" / "out.mp4"], "does not exist"),
         (["-o", tmp_path / "out.avi"], "ends in .mp4 or .gif"),

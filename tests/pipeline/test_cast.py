@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,9 @@ def test_a_written_sheet_reads_back(tmp_path: Path, people: PoseSequence) -> Non
     assert read_cast(tmp_path / "held.yaml", people, drivers=2, frames=6) == held
     assert keypoints_file(tmp_path / "held.yaml") == tmp_path / "people.json"
     assert SHEET.drivers == (1, 0)
+    fitted = replace(SHEET, retarget=True)
+    write_cast(fitted, tmp_path / "fitted.yaml")
+    assert read_cast(tmp_path / "fitted.yaml", people, drivers=2, frames=6) == fitted
 
 
 @settings(max_examples=50, deadline=None)
@@ -103,7 +107,7 @@ def test_a_short_sheet_by_hand(tmp_path: Path, people: PoseSequence) -> None:
         ("[1, 0]", "\n  - {from_frame: 2, front_to_back: [1, 0]}", "line 6: the first order must"),
         ("[1, 0]", "\n  - {from_frame: 9, front_to_back: [1, 0]}", "line 6: there is no frame 9"),
         ("[1, 0]", "\n  - {frame: 0, front_to_back: [1, 0]}", "line 6: unknown key `frame`"),
-        ("[1, 0]", "[1, 0]\nretarget: true", "line 6: retargeting is not available yet"),
+        ("[1, 0]", "[1, 0]\nretarget: 2", "line 6: retarget 2; expected true or false"),
         ("[1, 0]", "[1, 0]\nspeed: 2", "line 6: unknown key `speed`"),
         ("depth_order: [1, 0]\n", "", "line 1: expected depth_order"),
         ("depth_order: [1, 0]", "depth_order: [1, 0", r"line \d: not YAML"),

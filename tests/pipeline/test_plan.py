@@ -240,3 +240,27 @@ def test_pictures_for_people(scene: dict[str, Path]) -> None:
     # Six panels of 192 pixels.
     assert frames[0].shape[1] == 6 * (192 + 4)
     assert not np.array_equal(frames[0], frames[5])
+
+
+def test_retargeting_puts_the_drivers_where_their_characters_are(scene: dict[str, Path]) -> None:
+    plain = planned(scene)
+    fitted = planned(scene, retarget=True)
+    assert fitted.cast.retarget
+    assert not plain.cast.retarget
+    necks = fitted.reference_keypoints[:, 1, :2]
+    assert np.abs(fitted.keypoints[:, :, 1, :2] - necks[:, None]).max() < 10
+    for character, figure in zip(fitted.keypoints, fitted.reference_keypoints, strict=True):
+        arm = character[0, 3, :2] - character[0, 2, :2]
+        own = figure[3, :2] - figure[2, :2]
+        np.testing.assert_allclose(np.linalg.norm(arm), np.linalg.norm(own), rtol=1e-3)
+
+
+def test_gaps_are_filled_and_jitter_smoothed_before_anything_else(scene: dict[str, Path]) -> None:
+    driver = dancers()
+    keypoints = driver.keypoints.copy()
+    keypoints[0, 2, 5] = 0
+    jumpy = driver.with_keypoints(keypoints)
+    options = {"reference_poses": scene["people"], "fill_gaps": 0.1, "smooth": 0.05}
+    steady = plan_animation(scene["picture"], jumpy, **options)  # type: ignore[arg-type]
+    truth = plan_animation(scene["picture"], driver, reference_poses=scene["people"])
+    np.testing.assert_allclose(steady.keypoints, truth.keypoints, atol=1e-3)

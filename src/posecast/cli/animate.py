@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.options import PATH, SIZE, cast_option, existing, input_options, note
-from posecast.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
     from posecast.pipeline.animation import AnimationPipeline, OnProgress
-
-_LATER = {
-    "retarget": "--retarget is not available yet: give driving poses whose bodies and framing fit "
-    "the picture",
-}
 
 
 @click.command()
@@ -42,7 +36,6 @@ _LATER = {
 @click.option("--stride", type=click.IntRange(1), help="From one window to the next.")
 @click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help="Frames a second.")
 @click.option("--without", metavar="NAMES", help="Leave guiders out: flow,depth,reference-pose.")
-@click.option("--retarget", is_flag=True, help="Not available yet.")
 @click.option("--fast", is_flag=True, help="Several times faster, for slightly less quality.")
 @click.option("--device", help="cpu, cuda, cuda:1, mps (default: the best there is).")
 @click.option(
@@ -75,15 +68,9 @@ def animate(
     """
     from posecast.media.video import write_video
     from posecast.media.video_formats import output_format
-    from posecast.pipeline.inputs import NO_ESTIMATION
 
-    for name, problem in _LATER.items():
-        if options[name]:
-            raise InputError(problem)
     output_format(out)
     existing([reference, *poses, reference_poses, cast])
-    if reference_poses is None and cast is None:
-        raise InputError(NO_ESTIMATION)
     import torch  # slow: after the checks above
 
     from posecast.cli.launch import chosen_device, joined, launched_rank
@@ -102,6 +89,9 @@ def animate(
         poses_size=options["poses_size"],
         body=options["body"],
         max_frames=options["max_frames"],
+        retarget=options["retarget"],
+        smooth=options["smooth"],
+        fill_gaps=options["fill_gaps"],
         fps=options["fps"],
     )
     note(plan.notes, quiet)

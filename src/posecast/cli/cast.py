@@ -48,6 +48,9 @@ def cast(
         poses_size=matching["poses_size"],
         body=matching["body"],
         max_frames=matching["max_frames"],
+        retarget=matching["retarget"],
+        smooth=matching["smooth"],
+        fill_gaps=matching["fill_gaps"],
     )
     note(plan.notes)
     # The sheet names the pose file as seen from its own folder.

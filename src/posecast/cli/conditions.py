@@ -52,6 +52,9 @@ def conditions(
         poses_size=matching["poses_size"],
         body=matching["body"],
         max_frames=matching["max_frames"],
+        retarget=matching["retarget"],
+        smooth=matching["smooth"],
+        fill_gaps=matching["fill_gaps"],
     )
     note(plan.notes)
     write_maps(map_chunks(plan), plan.num_frames, out)

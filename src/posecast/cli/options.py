@@ -60,6 +60,23 @@ _INPUTS = (
     click.option(
         "--max-frames", type=click.IntRange(1), help="Take the first frames of the poses only."
     ),
+    click.option(
+        "--retarget", is_flag=True, help="Fit the drivers to their characters: build, size, place."
+    ),
+    click.option(
+        "--smooth",
+        type=click.FloatRange(0, 10),
+        default=0.0,
+        metavar="SECONDS",
+        help="Smooth the driving poses' jitter; 0.05 is little, 0.2 much.",
+    ),
+    click.option(
+        "--fill-gaps",
+        type=click.FloatRange(0, 10),
+        default=0.0,
+        metavar="SECONDS",
+        help="Fill holes of up to so long in the driving poses.",
+    ),
 )
 
 cast_option = click.option("--cast", type=PATH, help="The cast sheet to obey (`posecast cast`).")

@@ -51,6 +51,8 @@ class CastSheet:
 
     characters: tuple[Character, ...]
     depth_order: tuple[OrderChange, ...]
+    retarget: bool = False
+    """Whether each driver is fitted to its character's build and place."""
 
     @property
     def drivers(self) -> tuple[int, ...]:
@@ -82,6 +84,10 @@ _ORDER = """\
 #     - {{from_frame: 24, front_to_back: {reverse}}}
 """
 
+_RETARGET = """\
+# true: the drivers take on their characters' bone lengths, size and place.
+"""
+
 
 def write_cast(sheet: CastSheet, path: str | Path) -> None:
     """Write a sheet with comments that say how to edit it.
@@ -104,14 +110,15 @@ def _as_yaml(sheet: CastSheet, name: str) -> str:
         text += f"    note: {_scalar(character.note)}\n"
         text += f"    driver: {character.driver}  # number of the driving track\n"
     first = list(sheet.depth_order[0].front_to_back)
+    last = _RETARGET + f"retarget: {str(sheet.retarget).lower()}\n"
     text += _ORDER.format(order=first, reverse=first[::-1])
     if len(sheet.depth_order) == 1:
-        return text + f"depth_order: {first}\nretarget: false\n"
+        return text + f"depth_order: {first}\n{last}"
     text += "depth_order:\n"
     for change in sheet.depth_order:
         order = list(change.front_to_back)
         text += f"  - {{from_frame: {change.from_frame}, front_to_back: {order}}}\n"
-    return text + "retarget: false\n"
+    return text + last
 
 
 def _scalar(text: str) -> str:

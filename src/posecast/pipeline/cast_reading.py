@@ -142,13 +142,14 @@ class _Reader:
         self._keys(tree, (), _TOP)
         if tree.get("format", FORMAT) != FORMAT:
             say(("format",), f"format {tree['format']!r}; expected {FORMAT}")
-        if tree.get("retarget", False) is not False:
-            say(("retarget",), "retargeting is not available yet; set retarget: false")
+        retarget = tree.get("retarget", False)
+        if not isinstance(retarget, bool):
+            say(("retarget",), f"retarget {retarget!r}; expected true or false")
         characters = self._characters(tree.get("characters"))
         order = self._order(tree.get("depth_order"))
         if self.document.problems:
             return None
-        return CastSheet(tuple(characters), tuple(order))
+        return CastSheet(tuple(characters), tuple(order), retarget)
 
     def _keys(
         self, mapping: dict[Any, Any], place: tuple[Any, ...], known: tuple[str, ...]

@@ -11,18 +11,17 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from posecast.errors import InputError
+from posecast.estimators.footage import estimate_poses, track_frames
+from posecast.estimators.pose import PoseEstimator, pose_estimator
+from posecast.geometry import smoothing
 from posecast.geometry.skeleton import present
 from posecast.media.images import read_image
+from posecast.media.pose_formats.content import PlainFootage
 from posecast.media.poses import read_poses
 from posecast.types import JOINT_COUNTS, PoseSequence
 
 Picture = str | Path | Image.Image | np.ndarray
 Poses = str | Path | PoseSequence
-
-NO_ESTIMATION = (
-    "--reference-poses is missing, and finding the characters of a picture by itself is not "
-    "available yet: give an OpenPose JSON file with their keypoints (docs/using.md shows one)"
-)
 
 
 def load_picture(reference: Picture) -> UInt8[np.ndarray, "height width 3"]:
@@ -43,21 +42,21 @@ def load_picture(reference: Picture) -> UInt8[np.ndarray, "height width 3"]:
     return reference
 
 
-def load_reference_poses(poses: Poses | None, height: int, width: int) -> PoseSequence:
-    """The characters of a picture of that size: one frame, in the picture's pixels.
+def load_reference_poses(
+    poses: Poses | None, picture: UInt8[np.ndarray, "height width 3"]
+) -> PoseSequence:
+    """The characters of a picture: one frame, in its pixels; estimated where no `poses` are given.
 
     Raises:
-        InputError: none given (estimation is not available yet), nobody in it, or it belongs to a
-            picture of another shape.
+        InputError: nobody in them, they belong to a picture of another shape, or they cannot be
+            estimated.
     """
+    height, width = picture.shape[:2]
     if poses is None:
-        raise InputError(NO_ESTIMATION)
+        sequence = track_frames([picture], _estimator("--reference-poses"), "reference")
+    else:
+        sequence = _read(poses, width, height, normalised_size=(height, width))
     name = _name(poses, "reference poses")
-    sequence = (
-        poses
-        if isinstance(poses, PoseSequence)
-        else read_poses(poses, width, height, normalised_size=(height, width))
-    )
     if abs(sequence.width / sequence.height / (width / height) - 1) > 0.01:
         raise InputError(
             f"{name}: made for a picture of {sequence.width}x{sequence.height}, but the reference "
@@ -96,11 +95,7 @@ def load_drivers(
     height, width = size or (None, None)
     sequences, notes = [], []
     for source in sources:
-        sequence = (
-            source
-            if isinstance(source, PoseSequence)
-            else read_poses(source, width, height, body, normalised_size)
-        )
+        sequence = _read(source, width, height, body, normalised_size, max_frames)
         if not present(sequence.keypoints).any():
             raise InputError(f"{_name(source, 'poses')}: nobody is seen in any frame")
         sequences.append(sequence)
@@ -122,6 +117,26 @@ def load_drivers(
     return [s.with_keypoints(s.keypoints[:, :frames]) for s in sequences], notes
 
 
+def steadied(
+    driver: PoseSequence, smooth: float, fill_gaps: float, fps: float | None = None
+) -> PoseSequence:
+    """A driver whose short holes are filled and whose jitter is smoothed (seconds, 0: not at all).
+
+    Time goes by the driver's own rate, else by `fps`, else 25 a second.
+
+    Raises:
+        InputError: a negative number of seconds.
+    """
+    if not smooth and not fill_gaps:
+        return driver
+    rate = driver.fps or fps or 25.0
+    try:
+        filled = smoothing.fill_gaps(driver.keypoints, fill_gaps, rate)
+        return driver.with_keypoints(smoothing.smooth(filled, smooth, rate))
+    except ValueError as error:
+        raise InputError(f"smoothing or filling gaps: {error}") from None
+
+
 def with_joints(keypoints: np.ndarray, joints: int) -> np.ndarray:
     """Keypoints `(..., joints, 3)` padded with absent ones: a body beside a whole body."""
     padding = [(0, 0)] * keypoints.ndim
@@ -134,5 +149,29 @@ def common_joints(sequences: Sequence[PoseSequence]) -> int:
     return max(JOINT_COUNTS[sequence.joints] for sequence in sequences)
 
 
-def _name(poses: Poses, otherwise: str) -> str:
-    return otherwise if isinstance(poses, PoseSequence) else str(poses)
+def _read(
+    poses: Poses,
+    width: int | None,
+    height: int | None,
+    body: str | None = None,
+    normalised_size: tuple[int, int] | None = None,
+    max_frames: int | None = None,
+) -> PoseSequence:
+    """Poses as they come, read from a file, or estimated where that is a plain picture or video."""
+    if isinstance(poses, PoseSequence):
+        return poses
+    try:
+        return read_poses(poses, width, height, body, normalised_size)
+    except PlainFootage:
+        return estimate_poses(poses, _estimator("--poses"), max_frames)
+
+
+def _estimator(option: str) -> PoseEstimator:
+    try:
+        return pose_estimator()
+    except InputError as error:
+        raise InputError(f"{error}; or give keypoints ({option}, docs/using.md)") from None
+
+
+def _name(poses: Poses | None, otherwise: str) -> str:
+    return str(poses) if isinstance(poses, (str, Path)) else otherwise

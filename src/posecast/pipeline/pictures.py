@@ -52,8 +52,9 @@ def draw_cast(plan: AnimationPlan) -> Picture:
         + ", ".join(str(i) for i in change.front_to_back)
         for change in plan.cast.depth_order
     ]
+    fitted = ", fitted to their characters" if plan.cast.retarget else ""
     lines = [
-        f"left: the reference; right: the drivers (frame {frame} of {plan.num_frames})",
+        f"left: the reference; right: the drivers{fitted} (frame {frame} of {plan.num_frames})",
         "characters from front to back: " + "; ".join(orders),
     ]
     return np.concatenate([panels, _strip(lines, panels.shape[1])])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from posecast.geometry.assignment import assign, left_to_right, parse_assignment
 from posecast.geometry.conditions import ConditionSettings, condition_maps
 from posecast.geometry.depth_order import nearest_by_feet
 from posecast.geometry.framing import Framing
+from posecast.geometry.retargeting import retarget as retarget_tracks
 from posecast.geometry.skeleton import present
 from posecast.pipeline.cast import CastSheet, Character, OrderChange, parse_order, ranks_of
 from posecast.pipeline.cast_reading import keypoints_file, read_cast
@@ -24,6 +25,7 @@ from posecast.pipeline.inputs import (
     load_drivers,
     load_picture,
     load_reference_poses,
+    steadied,
     with_joints,
 )
 from posecast.types import ConditionMaps, PoseSequence
@@ -99,12 +101,19 @@ def plan_animation(
     body: str | None = None,
     max_frames: int | None = None,
     fps: float | None = None,
+    retarget: bool = False,
+    smooth: float = 0.0,
+    fill_gaps: float = 0.0,
 ) -> AnimationPlan:
     """Bring a picture and its drivers together at `size` (height, width; None: the picture's).
 
     Characters and tracks are matched by the cast sheet, else by `assignment`, else from left to
     right. The order in depth is the sheet's, else `depth_order`, else the one of the reference's
     pose file, else the one of the driving file, else by the feet: who stands lower is nearer.
+
+    Holes of up to `fill_gaps` seconds in the drivers' joints are filled, then their jitter is
+    smoothed over `smooth` seconds, then, with `retarget` or a sheet that says so, they are fitted
+    to their characters (`posecast.geometry.retargeting`).
 
     Raises:
         InputError: something cannot be read or does not fit together.
@@ -116,9 +125,10 @@ def plan_animation(
     check_size(size)
     if reference_poses is None and isinstance(cast, (str, Path)):
         reference_poses = keypoints_file(cast)
-    people = load_reference_poses(reference_poses, picture.shape[0], picture.shape[1])
+    people = load_reference_poses(reference_poses, picture)
     canvas = (people.height, people.width)
     drivers, notes = load_drivers(poses, poses_size, max_frames, body, canvas)
+    drivers = [steadied(d, smooth, fill_gaps, fps) for d in drivers]
     joints = common_joints([people, *drivers])
     tracks = np.concatenate(
         [
@@ -136,6 +146,9 @@ def plan_animation(
     framing = Framing(canvas, size)
     standing = framing.keypoints(with_joints(people.keypoints[:, 0], joints))
     tracks = tracks[list(cast.drivers)]
+    cast = replace(cast, retarget=cast.retarget or retarget)
+    if cast.retarget:
+        tracks = retarget_tracks(tracks, standing)
     return AnimationPlan(
         size=size,
         picture=framing.image(picture),
