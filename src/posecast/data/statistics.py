@@ -39,8 +39,11 @@ class FrameStatistics:
         twice = cv2.countNonZero(cv2.compare(cover, 1, cv2.CMP_GT)) if present > 1 else 0
         motion = None
         if flow is not None and covered < cover.size:
-            # numpy's sum: OpenCV's depends on where in memory the array lies, in the last digits.
-            speeds = cv2.magnitude(flow[0], flow[1])[cover == 0]
+            # numpy's arithmetic, correctly rounded: the last bit of OpenCV's magnitude depends on
+            # where in memory an array lies, and a resumed run must write the same bytes.
+            outside = cover == 0
+            u, v = flow[0][outside], flow[1][outside]
+            speeds = np.sqrt(u * u + v * v)
             motion = float(speeds.mean(dtype=np.float64))
         return cls(present, motion, twice / covered if covered else None)
 
