@@ -58,7 +58,9 @@ def find_sources(
         taken[name] = taken.get(name, 0) + 1
         if taken[name] > 1:
             name = f"{name}--{taken[name]}"
-        found.append(VideoSource(name, path, label, own_poses, missing))
+        # Absolute: a cluster's workers run in folders of their own.
+        own_poses = own_poses.absolute() if own_poses is not None else None
+        found.append(VideoSource(name, path.absolute(), label, own_poses, missing))
     if not found:
         raise InputError("there is no file to prepare in " + ", ".join(map(str, paths)))
     return found
