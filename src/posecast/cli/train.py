@@ -10,14 +10,25 @@ import click
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--resume", is_flag=True, help="Go on from the newest whole checkpoint.")
-def train(config: Path, resume: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Say what the run would take, and do nothing.")
+def train(config: Path, resume: bool, dry_run: bool) -> None:
     """Run one training stage as CONFIG.yaml describes it.
 
     For several processes: torchrun --nproc-per-node 2 -m posecast train CONFIG.yaml
     """
     from posecast.training.config import read_config
+
+    settings = read_config(config)
+    if dry_run:
+        import psutil
+
+        from posecast.training.dry_run import forecast
+        from posecast.training.forecast_text import describe
+
+        held = psutil.Process().memory_info().rss  # by Python and the libraries, all loaded now
+        click.echo(describe(forecast(settings), settings, held))
+        return
     from posecast.training.loop import train as run
     from posecast.training.stages import make_task
 
-    settings = read_config(config)
     run(settings, make_task, resume)

@@ -9,6 +9,7 @@ import torch
 from diffusers.models.resnet import Downsample2D, ResnetBlock2D, Upsample2D
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from posecast.models.attention import Context, SpatialTransformer
 from posecast.models.motion import MotionModule, MotionSettings
@@ -71,6 +72,8 @@ class _Block(nn.Module):
     resnets: nn.ModuleList
     attentions: nn.ModuleList | None
     motion_modules: nn.ModuleList | None
+    gradient_checkpointing = False
+    """Set by `ModelMixin.enable_gradient_checkpointing`: layers are computed anew in backward."""
 
     def _layers(
         self,
@@ -89,6 +92,11 @@ class _Block(nn.Module):
         self.motion_modules = settings.motion_modules(width, count, path)
 
     def _layer(self, j: int, x: Features, context: Context) -> Output:
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            return checkpoint(self._computed_layer, j, x, context, use_reentrant=False)
+        return self._computed_layer(j, x, context)
+
+    def _computed_layer(self, j: int, x: Features, context: Context) -> Output:
         x = self.resnets[j](x, context.time)
         if self.attentions is not None:
             x = self.attentions[j](x, context)

@@ -42,6 +42,8 @@ class UNet(ModelMixin, ConfigMixin):
     shape the time embedding, `mid_block_scale` divides the middle residual blocks' output.
     """
 
+    _supports_gradient_checkpointing = True
+
     @register_to_config
     def __init__(
         self,
@@ -140,7 +142,8 @@ class UNet(ModelMixin, ConfigMixin):
             self._context(images, 0, appearance), collected={}, last_path=self.attention_paths()[-1]
         )
         self._blocks(images, None if guidance is None else guidance[:, None], context)
-        return context.collected or {}
+        # A copy: layers computed anew in backward collect again.
+        return dict(context.collected or {})
 
     def project_reference(self, reference: ReferenceFeatures) -> ReferenceFeatures:
         """The reference's tokens as this net's keys and values: once for all steps and windows."""

@@ -83,7 +83,7 @@ def _placed_like(parameter: Tensor, value: Tensor) -> Tensor:
     """On the parameter's device and in its memory layout, which a fused optimiser relies on."""
     if value.shape != parameter.shape:
         return value.to(parameter.device)  # the number of steps
-    return torch.empty_like(parameter, requires_grad=False).copy_(value)
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
 def save_checkpoint(

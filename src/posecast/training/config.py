@@ -73,6 +73,8 @@ class BatchShape:
 class OptimizerSettings:
     """AdamW; the rate warms up, stays, then falls linearly to `final` of itself."""
 
+    kind: Literal["adamw", "adamw8bit"] = "adamw"
+    """`adamw8bit` keeps the moments in 8 bits, a quarter of the memory (needs bitsandbytes)."""
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
     epsilon: float = 1e-8
@@ -92,6 +94,22 @@ class OptimizerSettings:
 
 
 @dataclass(frozen=True)
+class LoraSettings:
+    """Low-rank adaptation (arXiv 2106.09685) of all attention that trains, in both U-Nets.
+
+    Their own weights are frozen then; guiders train as `frozen` says. Models are written merged.
+    """
+
+    rank: int = 16
+    alpha: float = 16.0
+    """The update is alpha / rank times the product of the two small matrices."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError("rank must be at least 1")
+
+
+@dataclass(frozen=True)
 class ObjectiveSettings:
     """The diffusion loss (eq. 11 with field practice around it, as settings)."""
 
@@ -99,6 +117,9 @@ class ObjectiveSettings:
     """t = 1000 u^power with u uniform: below 1 it leans to high noise; 1 is uniform."""
     character_weight: float = 3.0
     """Weight of the loss inside the characters' dilation maps (1 outside)."""
+    pixel_share: float = 0.0
+    """Share of the loss measured in pixels, through a PatchAutoencoder's linear decoder; the rest
+    is measured in latents, where all channels count alike."""
     min_snr_gamma: float | None = None
     noise_offset: float = 0.0
     shared_noise: float = 0.0
@@ -148,12 +169,15 @@ class TrainingConfig:
     without: tuple[str, ...] = ()
     """Guiders to train without: the paper's ablation (table 4)."""
     frozen: tuple[str, ...] = ("vae", "image_encoder")
+    lora: LoraSettings | None = None
     batch: BatchShape = field(default_factory=BatchShape)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     ema: float = 0.998
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
     precision: Literal["no", "bf16"] = "no"
+    gradient_checkpointing: bool = False
+    """Compute the U-Nets' layers anew in backward instead of keeping what they made."""
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     max_minutes: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from posecast.data.batches import BatchSettings, TrainingBatch, assemble
-from posecast.data.samples import Sample
 from posecast.diffusion.objective import (
     NoiseSchedule,
     add_noise,
@@ -25,8 +24,11 @@ from posecast.diffusion.objective import (
     weighted_loss,
 )
 from posecast.diffusion.sampling import sample
+from posecast.errors import InputError
 from posecast.models.animator import Animator
+from posecast.models.autoencoder import PatchAutoencoder
 from posecast.training.config import ObjectiveSettings, TrainingConfig
+from posecast.training.lora import merged_lora
 from posecast.training.regions import region_psnr
 from posecast.training.sources import source_of
 from posecast.training.task import Batches, Loss, Process, Validation, seed_for
@@ -47,6 +49,7 @@ class DiffusionTask:
         self.animator = animator
         self.module: nn.Module = animator
         self.schedule = NoiseSchedule.of(animator.scheduler)
+        self._axes: Tensor | None = None
         make = partial(assemble, settings=_batch_settings(config, animator))
         self.batches: Batches[TrainingBatch] = Batches(
             source_of(config, seed_for(config.seed, "training")),
@@ -56,15 +59,21 @@ class DiffusionTask:
             process.rank,
             process.world,
         )
+
+    @cached_property
+    def _held_out(self) -> TrainingBatch:
+        """The samples of every validation: of other seeds than training's, no identity dropped."""
+        config = self.config
+        settings = _batch_settings(config, self.animator)
         held_out = replace(
             self.batches,
             source=source_of(config, seed_for(config.seed, "held-out")),
-            make=partial(_assemble_undropped, settings=make.keywords["settings"]),
+            make=partial(assemble, settings=replace(settings, identity_drop=0.0)),
             references=config.validation.samples,
             rank=0,
             world=1,
         )
-        self._held_out = held_out[0]
+        return held_out[0]
 
     def set_training(self, training: bool) -> None:
         """The animator keeps its frozen VAE in evaluation mode by itself."""
@@ -97,9 +106,12 @@ class DiffusionTask:
         region = latent_weights(
             batch.character_mask, (shape[-2], shape[-1]), settings.character_weight
         )
+        target = prediction_target(clean, noise, alpha, kind)
+        if settings.pixel_share:
+            prediction, target = (self._measured(x) for x in (prediction, target))
         total = weighted_loss(
             prediction,
-            prediction_target(clean, noise, alpha, kind),
+            target,
             _snr_weights(alpha, settings, self.schedule),
             region.reshape(rows, -1, *region.shape[2:]),
         )
@@ -139,13 +151,23 @@ class DiffusionTask:
         return Validation(metrics, _contact_sheet(batch, results))
 
     def save(self, folder: Path) -> None:
-        """Write the whole model folder."""
-        self.animator.save_pretrained(folder)
+        """Write the whole model folder, LoRA layers merged into what they adapt."""
+        with merged_lora(self.animator):
+            self.animator.save_pretrained(folder)
 
     def _encode(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
         frames = self.animator.encode(batch.frames.flatten(0, 1))
         latents = frames.unflatten(0, batch.frames.shape[:2])
         return latents, self.animator.encode(batch.reference)
+
+    def _measured(self, latents: Tensor) -> Tensor:
+        """Latents on axes whose squared differences are the loss: partly pixels', partly latents'.
+
+        Colours are a few directions of the latents but most of what is seen of them.
+        """
+        if self._axes is None:
+            self._axes = pixel_axes(self.animator.vae, self.config.objective.pixel_share)
+        return torch.einsum("rfchw,cd->rfdhw", latents, self._axes.to(latents))
 
     def _timesteps(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """(batch, frames) for images, (batch,) for clips."""
@@ -159,6 +181,20 @@ class DiffusionTask:
         ).view(shape)
 
 
+def pixel_axes(vae: nn.Module, share: float) -> Float[Tensor, "c c"]:
+    """A with A A^T = (1 - share) I + share G; G: what a latent's difference is in pixels, trace c.
+
+    Raises `InputError` where the decoder has no linear part.
+    """
+    if not isinstance(vae, PatchAutoencoder):
+        raise InputError("objective.pixel_share: only a PatchAutoencoder's latents have pixels")
+    expand = vae.expand.weight.detach().flatten(1).double()
+    gram = expand @ expand.T
+    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    mixed = (1 - share) * eye + share * gram / gram.trace() * len(gram)
+    return torch.linalg.cholesky(mixed).float()
+
+
 def latent_weights(
     mask: Float[Tensor, "b f 1 H W"], size: tuple[int, int], character_weight: float
 ) -> Float[Tensor, "b f 1 h w"]:
@@ -167,7 +203,9 @@ def latent_weights(
     return 1 + (character_weight - 1) * share
 
 
-def _draw(batch: int, rate: float, generator: torch.Generator) -> Bool[Tensor, " b"]:
+def _draw(batch: int, rate: float, generator: torch.Generator) -> Bool[Tensor, " b"] | None:
+    if rate == 0:
+        return None
     return torch.rand(batch, generator=generator, device=generator.device) < rate
 
 
@@ -188,12 +226,6 @@ def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings
     if "identity" in guiders:
         settings = replace(settings, code_size=guiders["identity"]["in_channels"])
     return settings
-
-
-def _assemble_undropped(
-    samples: Sequence[Sample], rng: np.random.Generator, settings: BatchSettings
-) -> TrainingBatch:
-    return assemble(samples, rng, replace(settings, identity_drop=0.0))
 
 
 def _scores(images: Tensor, batch: TrainingBatch, name: str) -> dict[str, float]:

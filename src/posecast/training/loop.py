@@ -27,6 +27,7 @@ from posecast.training.config import TrainingConfig, changed_keys, write_config
 from posecast.training.ema import WeightAverage
 from posecast.training.logs import RunLog
 from posecast.training.meter import Clock, Meter
+from posecast.training.optimizer import make_optimizer
 from posecast.training.stopping import Next, agreed, signals_as_event
 from posecast.training.task import Process, Task, seed_for
 
@@ -95,15 +96,7 @@ def _prepare(config: TrainingConfig, accelerator: Accelerator, task: Task, resum
     trainable = [p for p in task.module.parameters() if p.requires_grad]
     if not trainable:
         raise InputError("nothing is left to train: every part of the model is frozen")
-    settings = config.optimizer
-    optimizer = torch.optim.AdamW(
-        trainable,
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        eps=settings.epsilon,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+    optimizer = make_optimizer(config.optimizer, trainable)
     average = WeightAverage(task.module, config.ema)
     progress = Progress(step=0, seconds=0.0, processes=accelerator.num_processes)
     newest = checkpoints.checkpoints(config.output)[-1:] if resume else []

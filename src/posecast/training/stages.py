@@ -14,6 +14,7 @@ from posecast.models.presets import PRESETS, AnimatorConfig
 from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import ModelSettings, TrainingConfig
 from posecast.training.diffusion import DiffusionTask
+from posecast.training.lora import add_lora
 from posecast.training.task import Process, Task
 from posecast.training.weights import load_motion, load_part
 
@@ -27,7 +28,7 @@ def make_task(config: TrainingConfig, process: Process) -> Task:
     """
     if config.stage == "autoencoder":
         return _autoencoder(config, process)
-    return DiffusionTask(config, process, _animator(config))
+    return DiffusionTask(config, process, build_animator(config))
 
 
 def _autoencoder(config: TrainingConfig, process: Process) -> Task:
@@ -46,16 +47,32 @@ def _autoencoder(config: TrainingConfig, process: Process) -> Task:
     return task
 
 
-def _animator(config: TrainingConfig) -> Animator:
-    """The model of a diffusion stage with its starting weights, frozen where the config says."""
-    settings = config.model
-    shape = model_config(settings)
+def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
+    """The model of a diffusion stage, with its starting weights (unless `load` is off), as it
+    trains: parts frozen, LoRA layers added, gradient checkpointing on, as the config says.
+
+    Raises `InputError` where the model's settings or starting weights do not fit.
+    """
+    shape = model_config(config.model)
     motion = shape.motion if config.stage == "clips" else None
     for name in config.without:
         if name not in shape.guiders:
             raise InputError(f"without: this model has no guider called {name}")
     kept = {name: value for name, value in shape.guiders.items() if name not in config.without}
     animator = Animator.from_preset(dataclasses.replace(shape, motion=motion, guiders=kept))
+    if load:
+        _load_weights(animator, config)
+    _freeze(animator, config.frozen)
+    if config.lora is not None:
+        add_lora(animator, config.lora)
+    if config.gradient_checkpointing:
+        animator.unet.enable_gradient_checkpointing()
+        animator.reference_net.enable_gradient_checkpointing()
+    return animator
+
+
+def _load_weights(animator: Animator, config: TrainingConfig) -> None:
+    settings = config.model
     if settings.init is not None:
         for name in PARTS:
             load_part(getattr(animator, name), settings.init / name, config.without)
@@ -69,8 +86,6 @@ def _animator(config: TrainingConfig) -> Animator:
             load_part(getattr(animator, name), folder)
     if settings.autoencoder is not None:
         load_part(animator.vae, settings.autoencoder)
-    _freeze(animator, config.frozen)
-    return animator
 
 
 def _freeze(animator: Animator, frozen: tuple[str, ...]) -> None:

@@ -1,0 +1,170 @@
+"""What a run will ask of a machine, before it asks: parameters, arithmetic, memory, time.
+
+The whole step (encoding, forward, backward) is taken once with tensors that have shapes but no
+storage, so a forecast of the full-size model needs neither its weights nor its memory.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from posecast.data.batches import TrainingBatch
+from posecast.errors import InputError
+from posecast.models.animator import Animator
+from posecast.models.presets import GUIDER_CHANNELS
+from posecast.stage import StageSettings
+from posecast.training.config import DataSettings, TrainingConfig
+from posecast.training.diffusion import DiffusionTask
+from posecast.training.stages import build_animator
+from posecast.training.task import Process
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One step of one process. Counts of parameters, floating-point operations, bytes."""
+
+    parameters: int
+    trainable: int
+    flops: int
+    weights: int
+    optimizer: int
+    """Adam's two moments of every trainable parameter."""
+    average: int
+    """The running mean of the trainable weights."""
+    step: int
+    """The most that a step holds beside these: batch, activations and gradients."""
+
+    @property
+    def memory(self) -> int:
+        """The peak, without what the libraries and the device's own context take."""
+        return self.weights + self.optimizer + self.average + self.step
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of the tensors made inside it: those alive now, and the most at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self.peak = 0
+        self._seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator; whatever storage its results bring is alive until nothing holds it."""
+        results = func(*args, **(kwargs or {}))
+        for result in tree_leaves(results):
+            if isinstance(result, Tensor):
+                self.add(result)
+        return results
+
+    def add(self, tensor: Tensor) -> None:
+        """Count a tensor's storage until it goes; once, however many views there are."""
+        storage = tensor.untyped_storage()
+        if storage in self._seen:
+            return
+        size = storage.nbytes()
+        self._seen.add(storage)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._free, size)
+
+    def _free(self, size: int) -> None:
+        self.now -= size
+
+
+def forecast(config: TrainingConfig) -> Forecast:
+    """Take one step of a run without storage and count.
+
+    Raises `InputError`: a config whose model does not fit, or the autoencoder's stage.
+    """
+    if config.stage == "autoencoder":
+        raise InputError("a dry run forecasts the stages images and clips, not autoencoder")
+    with torch.device("meta"):
+        animator = build_animator(config, load=False)
+    size = _size(config)
+    # No sample is drawn, so the data need not be there. What is dropped costs nothing, and whether
+    # something is dropped cannot be asked without storage.
+    stripped = replace(
+        config,
+        data=DataSettings(stage=StageSettings(size=size)),
+        objective=replace(config.objective, reference_drop=0.0),
+    )
+    task = DiffusionTask(stripped, Process(torch.device("cpu")), animator)
+    live, flops = LiveBytes(), FlopCounterMode(display=False)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        _without_storage(animator)
+        animator.train()
+        for counter in (live, flops):  # one at a time: the second holds on to what layers make
+            animator.zero_grad()
+            with counter:
+                batch = _batch(config, animator, size)
+                with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+                    loss = task.loss(animator, batch, torch.Generator().manual_seed(0))
+                loss.total.backward()
+    trainable = [p for p in animator.parameters() if p.requires_grad]
+    return Forecast(
+        parameters=sum(p.numel() for p in animator.parameters()),
+        trainable=sum(p.numel() for p in trainable),
+        flops=config.batch.accumulate * flops.get_total_flops(),
+        weights=_bytes(list(animator.parameters()) + list(animator.buffers())),
+        optimizer=_moments(trainable, config.optimizer.kind),
+        average=_bytes(trainable),
+        step=live.peak,
+    )
+
+
+def _moments(trainable: list[nn.Parameter], kind: str) -> int:
+    """Adam's two a parameter: as the parameter, or a byte each (and a scale for 256 of them)."""
+    if kind == "adamw":
+        return 2 * _bytes(trainable)
+    return sum(2 * p.numel() + 8 * (p.numel() // 256 + 1) for p in trainable)
+
+
+def _without_storage(module: nn.Module) -> None:
+    """The module's tensors, on the meta device, as fake ones: on the CPU as far as shapes go."""
+    for part in module.modules():
+        for name, parameter in part._parameters.items():
+            if parameter is not None:
+                fake = torch.empty_like(parameter, device="cpu")
+                part._parameters[name] = nn.Parameter(fake, parameter.requires_grad)
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                part._buffers[name] = torch.empty_like(buffer, device="cpu")
+
+
+def _size(config: TrainingConfig) -> tuple[int, int]:
+    size = config.data.stage.size if config.data.stage is not None else config.data.size
+    assert size is not None  # DataSettings asks for it
+    return size
+
+
+def _batch(config: TrainingConfig, animator: Animator, size: tuple[int, int]) -> TrainingBatch:
+    samples, frames = config.batch.references, config.batch.frames
+    make: Callable[..., Tensor] = torch.zeros
+    channels = {name: GUIDER_CHANNELS[name] for name in animator.config.guiders}
+    shown = {name: 1 if name == "reference_pose" else frames for name in channels}
+    return TrainingBatch(
+        reference=make(samples, 3, *size),
+        frames=make(samples, frames, 3, *size),
+        maps={name: make(samples, shown[name], n, *size) for name, n in channels.items()},
+        reference_maps={
+            name: make(samples, n, *size)
+            for name, n in channels.items()
+            if name in ("pose", "identity")
+        },
+        character_mask=make(samples, frames, 1, *size),
+    )
+
+
+def _bytes(tensors: list[Any]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,0 +1,85 @@
+"""A forecast in words: what a run takes, what it fits, how long it may last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from posecast.training.config import TrainingConfig
+from posecast.training.dry_run import Forecast
+
+GIB = 1024**3
+UTILISATION = 0.4
+"""Of a GPU's peak arithmetic that training this kind of network usually reaches: an assumption."""
+OVERHEAD = 1.5 * GIB
+"""The device's own context and libraries, and what its allocator cannot use: an assumption."""
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """What its maker says: memory, and dense bf16 arithmetic with float32 sums."""
+
+    name: str
+    gib: int
+    tera_flops: float
+
+
+ACCELERATORS = (
+    Accelerator("12 GB (RTX 3060)", 12, 51),
+    Accelerator("16 GB (RTX 4080)", 16, 97),
+    Accelerator("24 GB (RTX 4090)", 24, 165),
+    Accelerator("48 GB (L40S)", 48, 362),
+    Accelerator("80 GB (A100)", 80, 312),
+    Accelerator("80 GB (H100)", 80, 989),
+    Accelerator("141 GB (H200)", 141, 989),
+)
+
+
+def describe(forecast: Forecast, config: TrainingConfig, baseline: int) -> str:
+    """Lines for the terminal. `baseline`: bytes that this process holds before the run."""
+    rows = [
+        ("weights", forecast.weights),
+        (f"optimizer ({config.optimizer.kind})", forecast.optimizer),
+        ("averaged weights", forecast.average),
+        ("batch, activations, gradients", forecast.step),
+        ("together", forecast.memory),
+    ]
+    lines = [
+        f"{config.stage}: {forecast.parameters / 1e6:.1f}M parameters, "
+        f"{forecast.trainable / 1e6:.1f}M of them trained",
+        f"a step of one process: {forecast.flops / 1e12:.3g} TFLOP",
+        "memory of one process:",
+        *(f"  {name:<30} {size / GIB:8.2f} GiB" for name, size in rows),
+        f"on a CPU, with what Python and the libraries hold: "
+        f"{(forecast.memory + baseline) / GIB:.2f} GiB",
+        f"fits, and {config.steps} steps at {UTILISATION:.0%} of the device's bf16 arithmetic:",
+    ]
+    lines += [
+        f"  {device.name:<18} {_verdict(forecast, config, device)}" for device in ACCELERATORS
+    ]
+    if not any(_fits(forecast, device) for device in ACCELERATORS):
+        lines += [f"to save memory: {', '.join(_savings(config))}"]
+    return "\n".join(lines)
+
+
+def _fits(forecast: Forecast, device: Accelerator) -> bool:
+    return forecast.memory + OVERHEAD <= device.gib * GIB
+
+
+def _verdict(forecast: Forecast, config: TrainingConfig, device: Accelerator) -> str:
+    if not _fits(forecast, device):
+        return "no"
+    seconds = forecast.flops / (device.tera_flops * 1e12 * UTILISATION)
+    return f"yes, {seconds:.2g} s a step, {seconds * config.steps / 3600:.3g} hours"
+
+
+def _savings(config: TrainingConfig) -> list[str]:
+    options = []
+    if not config.gradient_checkpointing:
+        options.append("gradient_checkpointing: true")
+    if config.precision == "no":
+        options.append("precision: bf16")
+    if config.optimizer.kind == "adamw":
+        options.append("optimizer.kind: adamw8bit")
+    if config.batch.references > 1:
+        options.append("fewer batch.references with more batch.accumulate")
+    return [*options, "a smaller data.size, lora, or more parts under frozen"]

@@ -1,0 +1,147 @@
+"""The forecast counts what a real step does, and the verb tells it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch.utils.flop_counter import FlopCounterMode
+
+from posecast.cli.train import train
+from posecast.errors import InputError
+from posecast.stage import StageSettings
+from posecast.training.config import (
+    BatchShape,
+    ObjectiveSettings,
+    OptimizerSettings,
+    TrainingConfig,
+    write_config,
+)
+from posecast.training.dry_run import LiveBytes, forecast
+from posecast.training.stages import make_task
+from posecast.training.task import Process
+
+
+@pytest.fixture
+def run(tiny_run: TrainingConfig) -> TrainingConfig:
+    return replace(
+        tiny_run,
+        stage="clips",
+        frozen=("vae",),
+        batch=BatchShape(references=2, frames=2),
+        objective=ObjectiveSettings(reference_drop=0.0),
+    )
+
+
+def test_live_bytes_counts_storages_once_and_forgets_them() -> None:
+    with LiveBytes() as live:
+        a = torch.zeros(100)
+        view = a.view(10, 10)
+        assert live.now == 400
+        b = a + 1
+        assert (live.now, live.peak) == (800, 800)
+        del a, b
+        assert live.now == 400
+        del view
+        assert live.now == 0
+    assert live.peak == 800
+
+
+def test_a_forecast_is_what_a_step_takes(run: TrainingConfig) -> None:
+    expected = forecast(run)
+    task = make_task(run, Process(torch.device("cpu")))
+    task.set_training(True)
+    parameters = list(task.module.parameters())
+    trained = [p for p in parameters if p.requires_grad]
+    assert expected.parameters == sum(p.numel() for p in parameters)
+    assert expected.trainable == sum(p.numel() for p in trained)
+    assert expected.average == 4 * expected.trainable
+    assert expected.optimizer == 8 * expected.trainable
+    batch = task.batches[0]
+    with FlopCounterMode(display=False) as flops, LiveBytes() as live:
+        for tensor in (batch.reference, batch.frames, batch.character_mask, *batch.maps.values()):
+            live.add(tensor)
+        task.loss(task.module, batch, torch.Generator().manual_seed(0)).total.backward()
+    assert expected.flops == flops.get_total_flops()
+    assert expected.step == pytest.approx(live.peak, rel=0.02)
+
+
+@pytest.mark.slow
+def test_what_saves_memory_saves_it_in_the_forecast(run: TrainingConfig) -> None:
+    # Large enough for what layers make to outweigh the gradients.
+    stage = StageSettings(size=(64, 64), frames=4, supersample=1)
+    run = replace(
+        run, data=replace(run.data, stage=stage), batch=BatchShape(references=4, frames=4)
+    )
+    plain = forecast(run)
+    saving = forecast(
+        replace(run, gradient_checkpointing=True, optimizer=OptimizerSettings(kind="adamw8bit"))
+    )
+    assert saving.step < 0.8 * plain.step
+    assert saving.flops > plain.flops  # what is not kept is computed twice
+    assert saving.optimizer == pytest.approx(plain.optimizer / 4, rel=0.3)
+    assert saving.weights == plain.weights
+
+
+def test_the_autoencoders_stage_has_no_forecast(tiny_run: TrainingConfig) -> None:
+    with pytest.raises(InputError, match="forecasts the stages images and clips"):
+        forecast(tiny_run)
+
+
+def test_the_verb_needs_neither_data_nor_weights(run: TrainingConfig, tmp_path: Path) -> None:
+    data = replace(run.data, stage=None, dataset=tmp_path / "no-such-dataset", size=(32, 48))
+    write_config(replace(run, data=data), tmp_path / "run.yaml")
+    result = CliRunner().invoke(train, [str(tmp_path / "run.yaml"), "--dry-run"])
+    assert result.exit_code == 0, result.output
+    assert "of them trained" in result.output
+    assert "24 GB (RTX 4090)" in result.output
+    assert not run.output.exists()
+
+
+MEASURE = """
+import resource, sys, psutil, torch
+from posecast.training.config import read_config
+from posecast.training.dry_run import forecast
+from posecast.training.ema import WeightAverage
+from posecast.training.forecast_text import describe
+from posecast.training.optimizer import make_optimizer
+from posecast.training.stages import make_task
+from posecast.training.task import Process
+torch.set_num_threads(1)
+config = read_config(sys.argv[1])
+before = psutil.Process().memory_info().rss
+if sys.argv[2] == "forecast":
+    print(before + forecast(config).memory)
+else:
+    task = make_task(config, Process(torch.device("cpu")))
+    trained = [p for p in task.module.parameters() if p.requires_grad]
+    optimizer, average = make_optimizer(config.optimizer, trained), WeightAverage(task.module, 0.9)
+    task.set_training(True)
+    for step in range(2):
+        task.loss(task.module, task.batches[step], torch.Generator()).total.backward()
+        optimizer.step()
+        average.update(step)
+        optimizer.zero_grad()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux only")
+def test_the_embedded_models_forecast_is_near_what_is_measured(tmp_path: Path) -> None:
+    script, config = tmp_path / "measure.py", Path("configs/embedded/images.yaml")
+    script.write_text(MEASURE)
+    text = config.read_text().replace(", autoencoder: runs/embedded/autoencoder/model/vae", "")
+    (tmp_path / "images.yaml").write_text(text)
+
+    def figure(kind: str) -> int:
+        command = [sys.executable, str(script), str(tmp_path / "images.yaml"), kind]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return int(done.stdout.split()[-1])
+
+    assert figure("forecast") == pytest.approx(figure("measured"), rel=0.15)
