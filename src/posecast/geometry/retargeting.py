@@ -203,7 +203,7 @@ def _on_floor(
     height = np.where(seen, driver[:, ankles, 1], -np.inf)
     which = height.argmax(axis=1)
     every = np.arange(len(driver))
-    shown = seen.any(axis=1)
+    shown = np.asarray(seen.any(axis=1))
     if not shown[frame]:
         return fitted
     old = driver[every, np.array(ankles)[which], 1].astype(np.float64)

@@ -4,7 +4,8 @@ Two frames of one shot show the same things somewhere near: after the motion bet
 undone, edges lie on edges. Each frame is compared with the one before at a small size, by the
 correlation of local contrasts, which neither a pan nor a change of light disturbs. Where that
 fails, the frames around are compared across the gap: after a flash or a blow the old picture is
-back, after a cut it is not. Dissolves and fades are not cuts and are not found.
+back, after a cut it is not. Dissolves and fades are not cuts and are not found; a flash of several
+frames while the camera shakes hard may count as one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ SIDE = 96
 """The longer side of the pictures that are compared, pixels."""
 SAME = 0.45
 """Frames with at least this correlation are of one shot; unlike ones reach 0.3."""
+SAME_ACROSS = 0.4
+"""The same for frames some way apart: more has moved, and the best of several pairs counts."""
 LOOK_AROUND = 3
 """Frames on either side of a doubtful place that are compared across it."""
 MIN_SHOT = 3
@@ -54,7 +57,8 @@ def _settle(
     start = index - len(recent) + 1  # the number of recent[0]
     before = recent[max(0, doubtful - start - LOOK_AROUND) : doubtful - start]
     after = recent[doubtful - start :]
-    if not any(_alike(one, other) for one in before[::-1] for other in after[: LOOK_AROUND + 1]):
+    pairs = ((one, other) for one in before[::-1] for other in after[: LOOK_AROUND + 1])
+    if not any(_alike(*pair, SAME_ACROSS) for pair in pairs):
         if doubtful >= (cuts[-1] if cuts else 0) + MIN_SHOT:
             cuts.append(doubtful)
     elif len(after) > 1:
@@ -62,7 +66,7 @@ def _settle(
         back = max(
             i
             for i, other in enumerate(after[: LOOK_AROUND + 1])
-            if any(_alike(one, other) for one in before)
+            if any(_alike(one, other, SAME_ACROSS) for one in before)
         )
         after = after[back:]
         doubtful += back
@@ -80,11 +84,13 @@ def _small(frame: np.ndarray) -> Float32[np.ndarray, "_ _"]:
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def _alike(one: Float32[np.ndarray, "_ _"], other: Float32[np.ndarray, "_ _"]) -> bool:
+def _alike(
+    one: Float32[np.ndarray, "_ _"], other: Float32[np.ndarray, "_ _"], least: float = SAME
+) -> bool:
     """Whether two small pictures show the same things, moved and lit as they may be."""
     if one.shape != other.shape:
         return False
-    return max(_correlation(one, other), _correlation_moved(one, other)) >= SAME
+    return max(_correlation(one, other), _correlation_moved(one, other)) >= least
 
 
 def _correlation_moved(one: np.ndarray, other: np.ndarray) -> float:
@@ -93,7 +99,7 @@ def _correlation_moved(one: np.ndarray, other: np.ndarray) -> float:
         _levelled(one), _levelled(other), None
     )
     # A field that folds and tears can make anything of anything: only its smooth part counts.
-    flow = cv2.GaussianBlur(flow, (0, 0), 5)
+    flow = cv2.GaussianBlur(flow, (0, 0), 3)
     y, x = np.mgrid[: one.shape[0], : one.shape[1]].astype(np.float32)
     moved = cv2.remap(other, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR)
     inside = (
