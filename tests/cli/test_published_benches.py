@@ -22,7 +22,10 @@ def test_download_reports_what_is_missing_and_goes_on_later(tmp_path, monkeypatc
     out, err = capsys.readouterr()
     assert "1 of 20 clips, 50 frames; arXiv 2406.03035v4, table 6 says 20 clips, 3917" in out
     assert "ycInNCB8rbA_0: 50 frames at 10 a second" in err
-    assert "HpFDXGAo25c_1: missing: https://www.youtube.com/watch?v=HpFDXGAo25c: cannot" in err
+    assert (
+        "HpFDXGAo25c: missing, 3 of its clips: https://www.youtube.com/watch?v=HpFDXGAo25c: cannot"
+        in err
+    )
     assert err.endswith(
         "19 of 20 clips are missing; the reasons are there. Run again to try those only\n"
     )
@@ -51,7 +54,7 @@ def test_prepare_and_score_a_folder_of_videos(bench, name, table, capsys):
     assert cli.run(["benchmark", name, "prepare", str(bench), "--poses", f"{bench}/../given"]) == 0
     out, err = capsys.readouterr()
     assert "340: 3 frames, 2 characters" in out
-    assert out.endswith("bench: 1 clips are ready\n")
+    assert out.endswith("bench: clips prepared: 1; were ready: 0\n")
     assert ("tiktok has 10" in err) == (name == "tiktok")
     score = ["benchmark", name, "score", str(bench), "--generated", f"{bench}/../ours"]
     assert cli.run([*score, "--metrics", "psnr", "--workers", "1"]) == 0
@@ -78,7 +81,7 @@ def test_score_without_poses_says_so(bench, capsys):
         (["prepare", "nowhere"], "nowhere: no such file or folder"),
         (["prepare", "given"], "real: no such folder; expected the bench's videos there"),
         (["prepare", "bench", "--poses", "nowhere"], "nowhere: no such"),
-        (["prepare", "bench", "--poses", "ours"], "1 clips could not be prepared: "),
+        (["prepare", "bench", "--poses", "ours"], "clips that could not be prepared: 1; "),
         (["prepare", "bench", "--weights", "given"], "no such file; expected yolox_l.onnx"),
         (["score", "bench", "--generated", "given"], "340.json: not a video"),
         (["score", "bench", "--generated", "bench"], "has no partner in bench/real"),

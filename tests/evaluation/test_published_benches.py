@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -183,7 +182,7 @@ def clips(tmp_path) -> BenchFolder:
     film(tmp_path / "real" / "two.mkv", 3)
     (tmp_path / "given").mkdir()
     write_poses(people(3, (2, 0, 0), scale=2), tmp_path / "given" / "one.json")
-    write_poses(replace(people(3, (0, 0)), fps=None), tmp_path / "given" / "two.json")
+    write_poses(people(3, (0, 0)), tmp_path / "given" / "two.json")
     return BenchFolder(tmp_path)
 
 
@@ -197,7 +196,7 @@ def test_who_is_in_the_first_frame_is_the_cast(clips):
     np.testing.assert_array_equal(reference.keypoints, poses.keypoints[:, :1])
     assert poses.front_to_back == (1, 0)  # of tracks 2, 1, 0 without 0, numbered anew
     assert (poses.height, poses.width, poses.fps) == (*SIZE, 25)
-    assert read_poses(clips.poses / "two.json").fps == FPS
+    assert read_poses(clips.poses / "two.json").fps == FPS  # the video's, not the file's 25
 
 
 def test_animate_and_evaluate_take_the_folder(clips):

@@ -157,11 +157,12 @@ def _prepare(
 
 
 def _tell_prepared(done: Prepared, folder: BenchFolder) -> None:
-    already = f", {len(done.already)} were" if done.already else ""
-    click.echo(f"{folder.root}: {len(done.characters)} clips are ready{already}")
+    click.echo(
+        f"{folder.root}: clips prepared: {len(done.characters)}; were ready: {len(done.already)}"
+    )
     if done.missing:
         first = next(iter(done.missing.values()))
-        raise InputError(f"{len(done.missing)} clips could not be prepared: {first}")
+        raise InputError(f"clips that could not be prepared: {len(done.missing)}; {first}")
 
 
 def _score(ctx: click.Context, name: str, folder: Path, protocol: str, **options: Any) -> None:

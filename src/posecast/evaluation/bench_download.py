@@ -60,7 +60,8 @@ def download_bench(
                 source = fetch(clips[0].url, folder.sources, name)
             _cut(source, clips, folder, record, on_clip)
         except InputError as error:
-            _miss(clips, str(error), record, on_clip)
+            record.missing.update({clip.name: str(error) for clip in clips})
+            on_clip(name, f"missing, {len(clips)} of its clips: {error}")
         record.write(folder.record_file)
     return record
 
@@ -86,12 +87,6 @@ def _source(name: str, folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _miss(clips: list[BenchClip], reason: str, record: Record, on_clip: OnClip) -> None:
-    for clip in clips:
-        record.missing[clip.name] = reason
-        on_clip(clip.name, f"missing: {reason}")
-
-
 def _cut(
     source: Path, clips: list[BenchClip], folder: BenchFolder, record: Record, on_clip: OnClip
 ) -> None:
@@ -103,7 +98,8 @@ def _cut(
             try:
                 count = write_video(video.between(clip), folder.real / clip.name, fps)
             except InputError as error:
-                _miss([clip], str(error), record, on_clip)
+                record.missing[clip.name] = str(error)
+                on_clip(clip.name, f"missing: {error}")
                 continue
             record.clips[clip.name] = {
                 "start": clip.start,

@@ -76,7 +76,7 @@ def prepare_bench(
             done.missing[name] = str(error)
             on_clip(name, f"missing: {error}")
             continue
-        fps = poses.fps or (read_info(real).fps if real.is_file() else rates.get(name))
+        fps = (read_info(real).fps if real.is_file() else rates.get(name)) or poses.fps
         _write(folder, name, reference, replace(poses, fps=fps))
         done.characters[name] = poses.num_characters
         on_clip(name, _in_words(poses, found))
