@@ -33,6 +33,23 @@ SIZE = SizeType()
 # A path is checked where it is read: one place, one kind of message.
 PATH = click.Path(path_type=Path)
 
+_STEADYING = (
+    click.option(
+        "--smooth",
+        type=click.FloatRange(0, 10),
+        default=0.0,
+        metavar="SECONDS",
+        help="Smooth the poses' jitter; 0.05 is little, 0.2 much.",
+    ),
+    click.option(
+        "--fill-gaps",
+        type=click.FloatRange(0, 10),
+        default=0.0,
+        metavar="SECONDS",
+        help="Fill holes of up to so long in the poses.",
+    ),
+)
+
 _INPUTS = (
     click.option("--reference", type=PATH, required=True, help="The picture."),
     click.option(
@@ -63,20 +80,7 @@ _INPUTS = (
     click.option(
         "--retarget", is_flag=True, help="Fit the drivers to their characters: build, size, place."
     ),
-    click.option(
-        "--smooth",
-        type=click.FloatRange(0, 10),
-        default=0.0,
-        metavar="SECONDS",
-        help="Smooth the driving poses' jitter; 0.05 is little, 0.2 much.",
-    ),
-    click.option(
-        "--fill-gaps",
-        type=click.FloatRange(0, 10),
-        default=0.0,
-        metavar="SECONDS",
-        help="Fill holes of up to so long in the driving poses.",
-    ),
+    *_STEADYING,
 )
 
 cast_option = click.option("--cast", type=PATH, help="The cast sheet to obey (`posecast cast`).")
@@ -85,6 +89,13 @@ cast_option = click.option("--cast", type=PATH, help="The cast sheet to obey (`p
 def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The picture, the poses, and what matches them."""
     for option in reversed(_INPUTS):
+        command = option(command)
+    return command
+
+
+def steadying_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What makes jittering or broken tracks steady."""
+    for option in reversed(_STEADYING):
         command = option(command)
     return command
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from posecast.cli.options import PATH, existing
+from posecast.cli.options import PATH, existing, steadying_options
 from posecast.errors import InputError
 
 
@@ -17,6 +17,7 @@ from posecast.errors import InputError
 @click.option("--weights", type=PATH, help="Folder with DWPose's two files (default: the cache).")
 @click.option("--device", help="cpu, cuda, cuda:1, mps (default: the best there is).")
 @click.option("--max-frames", type=click.IntRange(1), help="Take the first frames only.")
+@steadying_options
 @click.option("--preview", type=PATH, help="The skeletons on the frames: .mp4, .gif or a folder.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def poses(
@@ -25,6 +26,8 @@ def poses(
     weights: Path | None,
     device: str | None,
     max_frames: int | None,
+    smooth: float,
+    fill_gaps: float,
     preview: Path | None,
     quiet: bool,
 ) -> None:
@@ -40,6 +43,7 @@ def poses(
     from posecast.media.poses import write_poses
     from posecast.media.video import read_info, write_video
     from posecast.media.video_formats import output_format
+    from posecast.pipeline.inputs import steadied
     from posecast.pipeline.pictures import overlay_tracks
 
     existing([source])
@@ -56,6 +60,7 @@ def poses(
         desc="poses", total=total, unit="frame", disable=True if quiet else None, dynamic_ncols=True
     ) as bar:
         sequence = estimate_poses(source, estimator, max_frames, bar.update)
+    sequence = steadied(sequence, smooth, fill_gaps)
     write_poses(sequence, out)
     if preview is not None:
         with closing(iter_frames(source)) as frames:
