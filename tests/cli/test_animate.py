@@ -180,15 +180,20 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 
 
 def test_without_keypoints_the_way_is_shown(
-    scene: dict[str, Path], tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    scene: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("POSECAST_CACHE", str(tmp_path / "no-weights"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     inputs = ["--reference", str(scene["picture"]), "--poses", str(scene["dance"])]
     for verb in (
         ["animate", "-o", str(tmp_path / "a.mp4")],
         ["cast", "-o", str(tmp_path / "c.yaml")],
     ):
         assert run([verb[0], *inputs, *verb[1:]]) == 2
-        assert "--reference-poses is missing" in capsys.readouterr().err
+        assert "or give keypoints (--reference-poses" in capsys.readouterr().err
 
 
 def test_a_model_folder_is_read(scene: dict[str, Path], tiny: Path, tmp_path: Path) -> None:

@@ -129,13 +129,20 @@ def test_whole_bodies_beside_bodies(scene: dict[str, Path]) -> None:
     assert np.array_equal(plan.maps(0, 6).pose, planned(scene).maps(0, 6).pose)
 
 
-def test_inputs_that_do_not_fit(scene: dict[str, Path], tmp_path: Path) -> None:
+def test_inputs_that_do_not_fit(
+    scene: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSECAST_CACHE", str(tmp_path / "no-weights"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     one = tmp_path / "one.json"
     write_poses(dancers(4, (20,)), one)
     nobody = dancers().with_keypoints(dancers().keypoints * (1, 1, 0.1))
     away = dancers().with_keypoints(dancers().keypoints + (500, 0, 0))
     cases: list[tuple[dict[str, object], str]] = [
-        ({"reference_poses": None}, "--reference-poses is missing"),
+        (
+            {"reference_poses": None},
+            r"or give keypoints \(--reference-poses",
+        ),
         ({"reference_poses": one}, "2 driving tracks for 1 character"),
         ({"reference_poses": nobody}, "holds nobody"),
         ({"reference_poses": away}, "character 0 has no keypoint within the picture"),
