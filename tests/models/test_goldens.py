@@ -13,11 +13,12 @@ from torch import Tensor
 
 from posecast.diffusion.objective import NoiseSchedule
 from posecast.diffusion.sampling import guide, sample
+from posecast.models.animator import Animator
 from posecast.models.attention import ReferenceFeatures
+from posecast.models.conversion.animateanyone import convert_animateanyone
 from posecast.models.guider import Guider
 from posecast.models.position import frame_positions
 from posecast.models.presets import PRESETS
-from posecast.models.public_names import from_animateanyone
 from posecast.models.unet import UNet
 
 GOLDENS = Path(__file__).parents[3] / "shared" / "goldens" / "animateanyone"
@@ -36,28 +37,12 @@ def config() -> dict:
 
 
 @pytest.fixture(scope="module")
-def networks(config) -> tuple[UNet, UNet, Guider]:
-    peer = config["reference_unet"]
-    shape = {
-        "widths": peer["block_out_channels"],
-        "attention": [kind.startswith("CrossAttn") for kind in peer["down_block_types"]],
-        "layers_per_block": peer["layers_per_block"],
-        "num_heads": peer["attention_head_dim"],
-        "cross_attention_dim": peer["cross_attention_dim"],
-        "norm_groups": peer["norm_num_groups"],
-    }
-    denoiser, reference_net = UNet(**shape, motion={}), UNet(**shape, role="reference")
-    state = {**load("denoising_unet.pth"), **load("motion_module.pth")}
-    denoiser.load_state_dict(from_animateanyone(state))
-    reference_net.load_state_dict(from_animateanyone(load("reference_unet.pth")))
-    guider = Guider(
-        in_channels=3,
-        widths=[8, 8, 16, 16, 24, 24, 32],
-        strides=[1, 1, 2, 1, 2, 1, 2],
-        out_channels=config["pose_guider"]["conditioning_embedding_channels"],
-    )
-    guider.load_state_dict(load("pose_guider.pth"))
-    return denoiser.eval(), reference_net.eval(), guider.eval()
+def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[UNet, UNet, Guider]:
+    """As a user gets them: converted into a model folder, and loaded from there."""
+    model = tmp_path_factory.mktemp("golden") / "model"
+    convert_animateanyone(GOLDENS, model)
+    animator = Animator.from_pretrained(model)
+    return animator.unet, animator.reference_net, animator.guiders.get_submodule("pose")
 
 
 class Golden:

@@ -1,12 +1,15 @@
 """Downloads from the public hub: model folders of ours by id, and the files of public weights.
 
-`huggingface_hub` shows the progress, goes on where a download stopped, and keeps what it has; here
-the files are named, and checked against the sizes and sha256 that the hub states.
+`huggingface_hub` does the transfers and shows the progress. A download of its own that breaks
+begins anew in the next process (version 2.4 removes what has come), hours for files of gigabytes:
+the parts of public files are therefore kept and gone on with here, and files are checked against
+the size and sha256 that the hub states.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,10 +87,8 @@ def fetch_files(files: tuple[PublicFile, ...], folder: Path, endpoint: str | Non
 
     Raises:
         InputError: no connection, a file that the hub has no more, or one whose size or sha256 is
-            not what the hub states (it is removed: the next try begins it anew).
+            not what the hub states (a download is removed then: the next try begins it anew).
     """
-    from huggingface_hub import hf_hub_download
-
     infos: dict[str, tuple[str, dict[str, Any]]] = {}
     for file in files:
         if file.repo not in infos:
@@ -96,15 +97,38 @@ def fetch_files(files: tuple[PublicFile, ...], folder: Path, endpoint: str | Non
         name = next((name for name in file.names if name in stated), None)
         if name is None:
             raise InputError(f"{file.repo}: has no {' or '.join(file.names)} (any more)")
-        with _failures(file.repo):
-            path = hf_hub_download(
-                file.repo,
-                name,
-                revision=revision,
-                local_dir=folder / file.into,
-                endpoint=endpoint,
-            )
-        _check(Path(path), stated[name], file.repo)
+        path = folder / file.into / name
+        if path.is_file():
+            problem = _difference(path, stated[name])
+            if problem:  # perhaps the user's own: not ours to remove
+                raise InputError.at(path, f"{problem}, says {file.repo}; move it away")
+        else:
+            _download(file.repo, name, revision, stated[name], path, endpoint)
+
+
+def _download(
+    repo: str, name: str, revision: str, stated: Any, path: Path, endpoint: str | None
+) -> None:
+    """Write `path`, whole and checked; what has come before a break stays beside it."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = stated.lfs.sha256 if stated.lfs is not None else stated.blob_id
+    part = path.with_name(f".{path.name}.{str(content)[:16]}.part")
+    done = part.stat().st_size if part.exists() else 0
+    if done == 0 or done != stated.size:
+        url = hf_hub_url(repo, name, revision=revision, endpoint=endpoint)
+        with _failures(repo), part.open("r+b" if done else "wb") as stream:
+            stream.seek(done)
+            headers = build_hf_headers()
+            http_get(url, stream, resume_size=done, headers=headers, expected_size=stated.size)
+    problem = _difference(part, stated)
+    if problem:
+        part.unlink()
+        raise InputError.at(path, f"what came {problem}, says {repo}; fetch it again")
+    os.replace(part, path)
 
 
 def _stated(repo: str, endpoint: str | None) -> tuple[str, dict[str, Any]]:
@@ -116,20 +140,17 @@ def _stated(repo: str, endpoint: str | None) -> tuple[str, dict[str, Any]]:
     return info.sha or "main", {s.rfilename: s for s in info.siblings or ()}
 
 
-def _check(path: Path, stated: Any, repo: str) -> None:
-    """InputError, and the file is gone: its size or sha256 is not what the hub states."""
-    problem = None
+def _difference(path: Path, stated: Any) -> str | None:
+    """What is wrong with a file, by the size and sha256 that the hub states."""
     if stated.size is not None and path.stat().st_size != stated.size:
-        problem = f"is {path.stat().st_size} bytes; expected {stated.size}"
-    elif stated.lfs is not None and _sha256(path) != stated.lfs.sha256:
-        problem = f"has another sha256 than {stated.lfs.sha256}"
-    if problem:
-        path.unlink()
-        raise InputError.at(path, f"{problem}, says {repo}; removed: fetch it again")
+        return f"is {path.stat().st_size} bytes; expected {stated.size}"
+    if stated.lfs is not None and _sha256(path) != stated.lfs.sha256:
+        return f"has another sha256 than {stated.lfs.sha256}"
+    return None
 
 
 def _sha256(path: Path) -> str:
-    from tqdm import tqdm
+    from tqdm import tqdm  # slow to import
 
     digest = hashlib.sha256()
     size = path.stat().st_size
