@@ -31,7 +31,7 @@ def fetch() -> None:
 @_WEIGHTS
 @dtype_option
 def animateanyone(out: Path, weights: Path | None, dtype: str | None) -> None:
-    """AnimateAnyone, its VAE and image encoder (13 GB): animates real people.
+    """AnimateAnyone, its VAE and image encoder (about 10 GB): animates real people.
 
     Interrupted, it goes on where it was.
     """
