@@ -102,9 +102,13 @@ def run(arguments: Sequence[str]) -> int:
         hint = str(interrupt.__cause__ or "") or str(interrupt)
         _complain(f"interrupted{': ' + hint if hint else ''}")
         return 130
+    except click.exceptions.NoArgsIsHelpError as nothing:
+        nothing.show()
+        return nothing.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        context = getattr(error, "ctx", None)
+        verb = context.command_path if context else "posecast"
+        return _fail(f"error: {error.format_message()} ({verb} --help)", error.exit_code, debug)
     except InputError as error:
         return _fail(f"error: {error}", 2, debug)
     except OSError as error:

@@ -53,7 +53,9 @@ def load_reference_poses(
     """
     height, width = picture.shape[:2]
     if poses is None:
-        sequence = track_frames([picture], _estimator("--reference-poses"), "reference")
+        sequence = track_frames(
+            [picture], _estimator("the picture", "--reference-poses"), "reference"
+        )
     else:
         sequence = _read(poses, width, height, normalised_size=(height, width))
     name = _name(poses, "reference poses")
@@ -163,14 +165,17 @@ def _read(
     try:
         return read_poses(poses, width, height, body, normalised_size)
     except PlainFootage:
-        return estimate_poses(poses, _estimator("--poses"), max_frames)
+        return estimate_poses(poses, _estimator(str(poses), "--poses"), max_frames)
 
 
-def _estimator(option: str) -> PoseEstimator:
+def _estimator(name: str, option: str) -> PoseEstimator:
     try:
         return pose_estimator()
     except InputError as error:
-        raise InputError(f"{error}; or give keypoints ({option}, docs/using.md)") from None
+        raise InputError(
+            f"{name}: poses must be estimated, and cannot: {error}; or give keypoints ({option}, "
+            "docs/using.md)"
+        ) from None
 
 
 def _name(poses: Poses | None, otherwise: str) -> str:

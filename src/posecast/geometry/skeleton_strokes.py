@@ -1,0 +1,157 @@
+"""What is seen in a skeleton picture: strokes of limbs and discs of joints, by hue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+HUES = 18
+"""Hues of the drawing: 20 degrees apart, the same for joint i and limb i."""
+LIT = 60
+"""The least value (of 255) of what is drawn."""
+_BRIGHT = 200  # between limbs (153 of 255) and discs (255)
+_COLOURFUL = 110  # least saturation
+_RING = 2  # pixels around a disc that compression dims to a limb's brightness
+_MIN_LIMB = 6  # pixels
+_MIN_PROFILE = 8  # places along a limb that its width is known at
+_COVERED = 0.5  # most of a limb that may be hidden at an end, as a share of what is seen
+_MIN_DISC = 3
+
+
+@dataclass(frozen=True)
+class Limb:
+    """A limb's visible part."""
+
+    ends: np.ndarray
+    tips: np.ndarray
+    """Where its ends would be if nothing lay over them."""
+    pixels: int
+    slender: float
+    """0 for a blob, whose direction says nothing, to 1 for a line."""
+    others: int
+    """Pixels of the largest piece of this colour that is not in line with it: somebody else's."""
+
+
+def find_strokes(picture: np.ndarray) -> tuple[dict[int, Limb], list[list[tuple[np.ndarray, int]]]]:
+    """Limbs by hue, and of each hue the discs there may be: centre (x, y) and pixels."""
+    hue, saturation, value = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))
+    lit = cv2.inRange(saturation, _COLOURFUL, 255) & cv2.inRange(value, LIT, 255)
+    rows, columns = np.nonzero(lit)
+    steps = np.rint(hue[rows, columns] / (180 / HUES)).astype(int) % HUES
+    bright = value[rows, columns] >= _BRIGHT
+    limbs: dict[int, Limb] = {}
+    discs: list[list[tuple[np.ndarray, int]]] = [[] for _ in range(HUES)]
+    for index in range(HUES):
+        same = steps == index
+        if not same.any():
+            continue
+        # A window round this hue's pixels: much less than the picture.
+        y, x = rows[same], columns[same]
+        corner = np.array([x.min(), y.min()], float)
+        full = np.zeros((np.ptp(y) + 1, np.ptp(x) + 1), np.uint8)
+        dim = full.copy()
+        places = y - y.min(), x - x.min()
+        full[places], dim[places] = bright[same], ~bright[same]
+        discs[index] = [
+            (p.mean(axis=0) + corner, len(p)) for p in _pieces(full) if len(p) >= _MIN_DISC
+        ]
+        near = cv2.dilate(full, np.ones((2 * _RING + 1, 2 * _RING + 1), np.uint8))
+        limb = _limb(_pieces(dim & (1 - near)), corner)
+        if limb is not None:
+            limbs[index] = limb
+    return limbs, discs
+
+
+def _pieces(mask: np.ndarray) -> list[np.ndarray]:
+    """Connected pieces as (pixels, 2) of x, y, the largest first."""
+    count, labels = cv2.connectedComponents(mask, connectivity=8)
+    rows, columns = np.nonzero(labels)
+    order = np.argsort(labels[rows, columns], kind="stable")
+    points = np.stack([columns, rows], axis=1)[order].astype(float)
+    sizes = np.bincount(labels[rows, columns], minlength=count)[1:]
+    pieces = np.split(points, np.cumsum(sizes)[:-1]) if len(sizes) else []
+    return sorted(pieces, key=len, reverse=True)
+
+
+def _limb(pieces: list[np.ndarray], corner: np.ndarray) -> Limb | None:
+    """The largest piece and all that lie in line with it (what crosses a limb cuts it)."""
+    if not pieces or len(pieces[0]) < _MIN_LIMB:
+        return None
+    points = pieces[0]
+    others = 0
+    for piece in pieces[1:]:
+        if len(piece) < max(_MIN_LIMB, 0.05 * len(pieces[0])):
+            break
+        centre, axis, across = _axis(points)
+        away = piece.mean(axis=0) - centre
+        aside = abs(float(away @ np.array([-axis[1], axis[0]])))
+        if aside <= 2 * across + 1.5:
+            points = np.concatenate([points, piece])
+        else:
+            others = max(others, len(piece))
+    centre, axis, across = _axis(points)
+    along = (points - centre) @ axis
+    seen, whole = _ends(along)
+    slender = max(0.0, 1.0 - across / max(float(along.std()), 1e-9))
+    ends, tips = (centre + np.outer(pair, axis) + corner for pair in (seen, whole))
+    return Limb(ends, tips, len(points), slender, others)
+
+
+def _ends(along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a limb is seen to begin and end along its axis, and where it would if all were seen.
+
+    Not where it is a sliver of its usual width: compression lends a limb's hue to the edges of its
+    neighbours. An ellipse's squared width is a parabola along it, zero at its tips: so what is seen
+    tells where they are, if a hand or a face covers one.
+    """
+    low = float(along.min())
+    width = np.bincount((along - low).astype(int))
+    solid = np.flatnonzero(width >= 0.3 * np.quantile(width[width > 0], 0.8))
+    seen = np.array([solid[0], solid[-1] + 1.0])
+    length = seen[1] - seen[0]
+    whole = seen.copy()
+    place = np.arange(len(width)) + 0.5
+    inside = (place > seen[0]) & (place < seen[1])
+    for _ in range(2):
+        if inside.sum() < _MIN_PROFILE:
+            break
+        bend, slope, height = np.polyfit(place[inside], width[inside].astype(float) ** 2, 2)
+        under = slope**2 - 4 * bend * height
+        if bend >= 0 or under <= 0:
+            break
+        roots = np.sort((-slope + np.sqrt(under) * np.array([1.0, -1.0])) / (2 * bend))
+        reach = _COVERED * length
+        whole[0] = np.clip(roots[0], seen[0] - reach, seen[0])
+        whole[1] = np.clip(roots[1], seen[1], seen[1] + reach)
+        # What crosses a limb makes it narrower there.
+        fit = np.polyval((bend, slope, height), place)
+        inside &= width.astype(float) ** 2 > 0.6 * fit
+    return low + seen, low + whole
+
+
+def _axis(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Centre, direction, and the standard deviation across it."""
+    centre = points.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov((points - centre).T) + 1e-9 * np.eye(2))
+    return centre, vectors[:, 1], float(np.sqrt(max(values[0], 0.0)))
+
+
+def disc_pixels(discs: list[list[tuple[np.ndarray, int]]]) -> float:
+    """Pixels of a whole disc: the median over hues of each one's largest."""
+    sizes = [max(area for _, area in found) for found in discs if found]
+    return float(np.median(sizes)) if sizes else 12.0
+
+
+def apart(one: Limb, other: Limb) -> float:
+    """Pixels between the nearest ends of two limbs."""
+    return float(np.linalg.norm(one.ends[:, None] - other.ends, axis=-1).min())
+
+
+def extent(limbs: dict[int, Limb]) -> float:
+    """The longer side of the box around all limbs, in pixels."""
+    if not limbs:
+        return 1.0
+    ends = np.concatenate([limb.ends for limb in limbs.values()])
+    return float(np.ptp(ends, axis=0).max()) + 1.0
