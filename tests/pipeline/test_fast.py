@@ -43,6 +43,24 @@ def test_fast_takes_its_own_number_of_steps_and_fewer_calls(pipe, scene) -> None
     assert denoising[-1][0] == denoising[-1][1] == len(denoising)
 
 
+def test_deep_features_go_around_only_where_they_are_reused(pipe, scene, monkeypatch) -> None:
+    given: list[bool] = []
+    reusing = pipe.animator.denoise_reusing
+
+    def counted(deep, *arguments, **options):
+        given.append(deep is not None)
+        return reusing(deep, *arguments, **options)
+
+    monkeypatch.setattr(pipe.animator, "denoise_reusing", counted)
+    rest = {"num_steps": 3, "guidance_scale": 1.5, "window": 4, "stride": 2}
+    frames(pipe, scene, fast=Shortcuts(solver="dpm++", shift_windows=True), **rest)
+    assert given == []
+    reused = frames(pipe, scene, fast=Shortcuts(reuse=2), **rest)
+    windows, halves = 2, 2
+    assert given == [step == 1 for step in range(3) for _ in range(windows * halves)]
+    assert np.array_equal(reused, frames(pipe, scene, fast=Shortcuts(reuse=2), **rest))
+
+
 @pytest.mark.parametrize(
     "one",
     [{"solver": "dpm++"}, {"guided": (0.5, 1.0)}, {"reuse": 2}, {"shift_windows": True}],

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     "--model", default="embedded", show_default=True, help="Name, model folder or hub id."
 )
 @click.option("--size", type=SIZE, help="Size of the frames (default: the model's own).")
-@click.option("--steps", type=click.IntRange(1, 1000), help="Denoising steps (default: 50).")
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 1000),
+    help="Denoising steps (default: 50; with --fast: 16).",
+)
 @click.option(
     "--guidance", type=click.FloatRange(0), help="Strength of the reference (default: 1.5; 1: off)."
 )

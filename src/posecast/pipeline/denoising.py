@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,43 +60,16 @@ def denoise(
     schedule = NoiseSchedule.of(animator.scheduler)
     clip = (noise.shape[1], window, stride)
     total = sum(len(shortcuts.windows(*clip, step)) for step in range(num_steps))
-    nothing = torch.zeros_like(conditioning.appearance)
     previews = None
     if on_preview is not None:
         previews = _Previews(conditioning, schedule, previewed_frames(noise.shape[1]))
-    done, conditions = 0, WindowConditions(None, None)
-
-    def half(
-        noisy: Tensor,
-        timestep: int,
-        windows: Sequence[range],
-        conditional: bool,
-        deep: Tensor | None,
-    ) -> tuple[Tensor, Tensor | None]:
-        appearance = conditioning.appearance if conditional else nothing
-        prediction, deep = animator.denoise_reusing(
-            None if deep is None else deep.to(conditioning.device),
-            noisy.to(conditioning.device, conditioning.dtype),
-            timestep,
-            appearance=appearance.expand(len(noisy), -1, -1),
-            reference=_for_each(conditioning.reference, len(noisy)) if conditional else None,
-            guidance=conditions.guidance,
-            correspondence=conditions.correspondence,
-        )
-        # In the latents' precision: guidance takes the difference of two alike predictions.
-        prediction = prediction.to(noisy.device, noisy.dtype)
-        if shortcuts.reuse == 1:
-            return prediction, None
-        # The deep features of a clip of many windows wait on the CPU.
-        alone = noisy.shape[1] == noise.shape[1]
-        return prediction, deep if alone else deep.to(noise.device)
-
+    done, network = 0, _Network(conditioning, shortcuts.reuse > 1, noise.shape[1])
     timesteps = ddim_timesteps(num_steps, len(schedule.alphas_cumprod))
-    guided = guided_denoiser(half, timesteps, guidance_scale, shortcuts)
+    guided = guided_denoiser(network, timesteps, guidance_scale, shortcuts)
 
     def predict(noisy: Tensor, timestep: int, windows: Sequence[range]) -> Tensor:
-        nonlocal done, conditions
-        conditions = conditioning.windows(windows)
+        nonlocal done
+        network.conditions = conditioning.windows(windows)
         prediction = guided(noisy, timestep, windows)
         if previews is not None:
             previews.look(noisy, prediction, timestep, windows)
@@ -134,6 +108,54 @@ def _for_each(reference: ReferenceFeatures | None, windows: int) -> ReferenceFea
         for path, (key, value) in reference.keys_values.items()
     }
     return replace(reference, keys_values=keys_values)
+
+
+@dataclass
+class _Network:
+    """Both halves of the guidance, of windows whose `conditions` are set before.
+
+    Deep features are handed over only where they are reused: they are large.
+    """
+
+    conditioning: Conditioning
+    reuses: bool
+    num_frames: int
+    conditions: WindowConditions = field(default_factory=lambda: WindowConditions(None, None))
+
+    def __call__(
+        self,
+        noisy: Tensor,
+        timestep: int,
+        windows: Sequence[range],
+        conditional: bool,
+        deep: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """The prediction, where and as precise as `noisy` is; new deep features if reused later."""
+        conditioning, animator = self.conditioning, self.conditioning.animator
+        place = (conditioning.device, conditioning.dtype)
+        appearance = conditioning.appearance
+        if not conditional:
+            appearance = torch.zeros_like(appearance)
+        reference = _for_each(conditioning.reference, len(noisy))
+        given: dict[str, Any] = {
+            "appearance": appearance.expand(len(noisy), -1, -1),
+            "reference": reference if conditional else None,
+            "guidance": self.conditions.guidance,
+            "correspondence": self.conditions.correspondence,
+        }
+        made = None
+        if not self.reuses:
+            prediction = animator.denoise(noisy.to(*place), timestep, **given)
+        elif deep is not None:
+            deep = deep.to(conditioning.device)
+            prediction, _ = animator.denoise_reusing(deep, noisy.to(*place), timestep, **given)
+        else:
+            prediction, made = animator.denoise_reusing(None, noisy.to(*place), timestep, **given)
+            if noisy.shape[1] < self.num_frames:
+                # The deep features of a clip of many windows wait on the CPU.
+                made = made.to(noisy.device)
+        # In the latents' precision: guidance takes the difference of two alike predictions.
+        return prediction.to(noisy.device, noisy.dtype), made
 
 
 @dataclass
