@@ -80,12 +80,13 @@ def test_warm_start() -> None:
     u = attention.target_keys.weight
     assert torch.equal(u, attention.reference_keys.weight)
     # Half of the heads by pose and identity, half by position; features come in the same order.
-    width, half = attention.to_q.in_features, u.shape[1] // 2
+    width, place = attention.to_q.in_features, u.shape[1] // 3
+    who = 2 * place
     rows = width // attention.heads * (attention.heads // 2)
-    assert not u[:rows, half:].any()
-    assert not u[rows:, :half].any()
-    assert u[:rows, :half].std().item() == pytest.approx(start.IDENTITY_STD / half**0.5, rel=0.1)
-    assert u[rows:, half:].std().item() == pytest.approx(start.POSITION_STD / half**0.5, rel=0.1)
+    assert not u[:rows, who:].any()
+    assert not u[rows:, :who].any()
+    assert u[:rows, :who].std().item() == pytest.approx(start.IDENTITY_STD / who**0.5, rel=0.1)
+    assert u[rows:, who:].std().item() == pytest.approx(start.POSITION_STD / place**0.5, rel=0.1)
     q = attention.to_q.weight * width**0.5 / start.QUERY_STD
     assert q[:rows].std().item() == pytest.approx(start.IDENTITY_SCALE, rel=0.1)
     assert q[rows:].std().item() == pytest.approx(start.POSITION_SCALE, rel=0.1)
@@ -93,7 +94,11 @@ def test_warm_start() -> None:
     for name, tensor in animator.reference_net.state_dict().items():
         assert torch.equal(tensor, state[name]), name
     assert not state["down_blocks.0.resnets.0.conv2.weight"].any()
-    assert not state["mid_block.attentions.0.proj_out.weight"].any()
+    # What a transformer does at first is attention alone, at half strength.
+    projection = state["mid_block.attentions.0.proj_out.weight"].flatten(1)
+    expected = start.ATTENTION_GAIN**2 * torch.eye(len(projection))
+    torch.testing.assert_close(projection @ projection.T, expected, atol=1e-5, rtol=0)
+    assert not state["mid_block.attentions.0.transformer_blocks.0.ff.net.2.weight"].any()
     assert state["down_blocks.0.resnets.0.conv1.weight"].any()
 
 

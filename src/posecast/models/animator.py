@@ -160,8 +160,8 @@ class Animator(nn.Module):
         `maps` (`pose`, `identity` of the reference itself) serve keyed reference attention only.
         """
         guidance = correspondence = None
-        if maps and self.keyed:
-            keyed = {name: maps[name][:, None] for name in KEYED_GUIDERS if name in maps}
+        keyed = {name: maps[name][:, None] for name in KEYED_GUIDERS if maps and name in maps}
+        if keyed and self.keyed:
             features = self.guiders(keyed)
             guidance = _total(features)
             correspondence = self._correspondence(features)
@@ -260,13 +260,17 @@ class Animator(nn.Module):
             )
 
     def _correspondence(self, features: Mapping[str, Tensor]) -> Tensor:
-        """[LayerNorm(pose + identity features), LayerNorm(place)], (batch, frames, 2d, h, w)."""
-        total = _total(features)
-        assert total is not None
-        dim, height, width = total.shape[2:]
-        place = place_positions(height, width, dim, total.device).to(total.dtype)
-        place = _channel_norm(place[None, None]).expand(*total.shape[:2], -1, -1, -1)
-        return torch.cat([_channel_norm(total), place], dim=2)
+        """[LayerNorm(pose), LayerNorm(identity), LayerNorm(place)], (batch, frames, 3d, h, w).
+
+        Normed one by one, or the louder feature drowns the other; one that is missing is zero.
+        """
+        like = next(iter(features.values()))
+        place = place_positions(*like.shape[3:], like.shape[2], like.device).to(like.dtype)
+        parts = [
+            _channel_norm(features[name]) if name in features else torch.zeros_like(like)
+            for name in KEYED_GUIDERS
+        ]
+        return torch.cat([*parts, _channel_norm(place[None, None]).expand_as(like)], dim=2)
 
     def _encode(self, images: Tensor) -> Tensor:
         encoded: Any = self.vae.encode(images)

@@ -25,7 +25,7 @@ class ReferenceFeatures:
 
     `tokens[path]` is the normed input (batch, tokens, dim) of the ReferenceNet's self-attention at
     the module path `path`; the denoiser's layer of the same path reads it. `correspondence` is the
-    reference's side of keyed attention (batch, 2d, h, w), None where that is off. `dropped` marks
+    reference's side of keyed attention (batch, keys, h, w), None where that is off. `dropped` marks
     samples that shall see no reference. `keys_values` holds the same tokens projected by the
     denoiser (`UNet.project_reference`); None: projected anew in every call.
     """

@@ -16,17 +16,21 @@ from posecast.models.unet import UNet
 QUERY_STD = 1.6
 """Queries and keys start equal with this standard deviation, times 1/sqrt(width)."""
 IDENTITY_STD, IDENTITY_SCALE = 2.0, 0.2
-"""Heads that begin by pose and identity: U's deviation (times 1/sqrt(keys/2)), Wq's factor."""
+"""Heads that begin by pose and identity: U's deviation (times 1/sqrt(inputs)), Wq's factor."""
 POSITION_STD, POSITION_SCALE = 2.0, 0.4
 """The same of the heads that begin by position."""
+ATTENTION_GAIN = 0.5
+"""What attention adds to the stream at the start: a transformer's output projection."""
 
 
 @torch.no_grad()
 def warm_start(unet: UNet) -> None:
-    """Residual branches start at zero, queries and keys equal, keyed heads on their features.
+    """Start as little more than a copy, through attention, of what the keys point at.
 
-    The first and last convolutions start at their centre alone: mixed over 3x3 places, the channels
-    of a latent could not be told apart any more in a network this narrow.
+    Queries and keys start equal, keyed heads on their features, values and projections orthogonal,
+    every other residual branch at zero. The first and last convolutions start at their centre
+    alone: mixed over 3x3 places, the channels of a latent could not be told apart any more in a
+    network this narrow.
     """
     for convolution in (unet.conv_in, unet.conv_out):
         if convolution is not None:
@@ -35,7 +39,7 @@ def warm_start(unet: UNet) -> None:
         if isinstance(module, ResnetBlock2D):
             _zero(module.conv2)
         elif isinstance(module, SpatialTransformer):
-            _zero(module.proj_out)
+            _start_transformer(module)
         elif isinstance(module, ReferenceAttention):
             _start_attention(module)
 
@@ -62,18 +66,34 @@ def _start_at_centre(convolution: nn.Conv2d) -> None:
     weight[:, :, 1, 1] = centre
 
 
+def _start_transformer(transformer: SpatialTransformer) -> None:
+    """Attention speaks at once, so that the loss teaches it where to look from the first step."""
+    _orthogonal(transformer.proj_in)
+    _orthogonal(transformer.proj_out, ATTENTION_GAIN)
+    for block in transformer.transformer_blocks:
+        _orthogonal(block.attn1.to_v)
+        _orthogonal(block.attn1.to_out[0])
+        _zero(block.attn2.to_out[0])
+        _zero(block.ff.net[2])
+
+
+def _orthogonal(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
+    nn.init.orthogonal_(layer.weight.view(len(layer.weight), -1), gain)
+
+
 def _start_attention(attention: ReferenceAttention) -> None:
     width = attention.to_q.in_features
     nn.init.normal_(attention.to_q.weight, std=QUERY_STD / width**0.5)
     if attention.target_keys is not None and attention.reference_keys is not None:
-        half = attention.target_keys.in_features // 2
+        who = attention.target_keys.in_features * 2 // 3  # pose, identity; then the place
+        where = attention.target_keys.in_features - who
         by_identity = attention.to_q.out_features // attention.heads * (attention.heads // 2)
         scale = torch.full((attention.to_q.out_features, 1), POSITION_SCALE)
         scale[:by_identity] = IDENTITY_SCALE
         attention.to_q.weight.mul_(scale)
         start = torch.zeros_like(attention.target_keys.weight)
-        start[:by_identity, :half].normal_(std=IDENTITY_STD / half**0.5)
-        start[by_identity:, half:].normal_(std=POSITION_STD / half**0.5)
+        start[:by_identity, :who].normal_(std=IDENTITY_STD / who**0.5)
+        start[by_identity:, who:].normal_(std=POSITION_STD / where**0.5)
         attention.target_keys.weight.copy_(start)
         attention.reference_keys.weight.copy_(start)
     attention.to_k.weight.copy_(attention.to_q.weight)

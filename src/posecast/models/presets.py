@@ -69,7 +69,7 @@ def _embedded(
             "out_channels": LATENT_CHANNELS,
             "num_heads": None,
             "position_amplitude": 0.7,
-            "keys": 2 * first,
+            "keys": 3 * first,
             **unet,
         },
         guiders={
