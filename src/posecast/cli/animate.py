@@ -78,6 +78,8 @@ def animate(
     import torch  # slow: after the checks above
 
     from posecast.cli.launch import chosen_device, joined, launched_rank
+    from posecast.diffusion.shortcuts import chosen
+    from posecast.pipeline.animation import NUM_STEPS
 
     quiet = quiet or launched_rank() > 0
     device = chosen_device(options["device"])
@@ -102,7 +104,8 @@ def animate(
     fitted = pipe.fit(plan, options["memory"], options["window"], options["stride"], device)
     if device.type != "cpu" or fitted.needed > fitted.free:
         note([f"memory of {device}: {fitted}"], quiet)
-    with joined() as processes, progress_bar(quiet, options["steps"]) as on_progress:
+    _, steps = chosen(options["fast"], options["steps"], NUM_STEPS)
+    with joined() as processes, progress_bar(quiet, steps) as on_progress:
         frames = pipe.frames(
             plan,
             num_steps=options["steps"],

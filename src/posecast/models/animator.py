@@ -265,7 +265,8 @@ class Animator(nn.Module):
         Normed one by one, or the louder feature drowns the other; one that is missing is zero.
         """
         like = next(iter(features.values()))
-        place = place_positions(*like.shape[3:], like.shape[2], like.device).to(like.dtype)
+        dim, height, width = like.shape[2:]
+        place = place_positions(height, width, dim, like.device).to(like.dtype)
         parts = [
             _channel_norm(features[name]) if name in features else torch.zeros_like(like)
             for name in KEYED_GUIDERS

@@ -10,7 +10,7 @@ import torch
 from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
-from posecast.models.attention import ReferenceAttention, SpatialTransformer
+from posecast.models.attention import ReferenceAttention, SpatialTransformer, TransformerBlock
 from posecast.models.unet import UNet
 
 QUERY_STD = 1.6
@@ -52,7 +52,8 @@ def copy_start(reference_net: UNet, denoiser: UNet) -> None:
     reference_net.load_state_dict({name: source[name] for name in own})
 
 
-def _zero(layer: nn.Conv2d | nn.Linear) -> None:
+def _zero(layer: nn.Module) -> None:
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -71,13 +72,15 @@ def _start_transformer(transformer: SpatialTransformer) -> None:
     _orthogonal(transformer.proj_in)
     _orthogonal(transformer.proj_out, ATTENTION_GAIN)
     for block in transformer.transformer_blocks:
+        assert isinstance(block, TransformerBlock)
         _orthogonal(block.attn1.to_v)
         _orthogonal(block.attn1.to_out[0])
         _zero(block.attn2.to_out[0])
         _zero(block.ff.net[2])
 
 
-def _orthogonal(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
+def _orthogonal(layer: nn.Module, gain: float = 1.0) -> None:
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
     nn.init.orthogonal_(layer.weight.view(len(layer.weight), -1), gain)
 
 
