@@ -136,26 +136,27 @@ def plan_animation(
             for d in drivers
         ]
     )
-    if cast is not None:
-        if assignment is not None or depth_order is not None:
-            raise InputError("a cast sheet says who moves whom: give it, or --assign/--depth-order")
-        if not isinstance(cast, CastSheet):
-            cast = read_cast(cast, people, len(tracks), tracks.shape[1])
+    if cast is None:
+        sheet = _cast(people, drivers, tracks, assignment, depth_order, reference_poses)
+    elif assignment is not None or depth_order is not None:
+        raise InputError("a cast sheet says who moves whom: give it, or --assign/--depth-order")
+    elif isinstance(cast, CastSheet):
+        sheet = cast
     else:
-        cast = _cast(people, drivers, tracks, assignment, depth_order, reference_poses)
+        sheet = read_cast(cast, people, len(tracks), tracks.shape[1])
     framing = Framing(canvas, size)
     standing = framing.keypoints(with_joints(people.keypoints[:, 0], joints))
-    tracks = tracks[list(cast.drivers)]
-    cast = replace(cast, retarget=cast.retarget or retarget)
-    if cast.retarget:
+    tracks = tracks[list(sheet.drivers)]
+    sheet = replace(sheet, retarget=sheet.retarget or retarget)
+    if sheet.retarget:
         tracks = retarget_tracks(tracks, standing)
     return AnimationPlan(
         size=size,
         picture=framing.image(picture),
         reference_keypoints=standing,
         keypoints=tracks,
-        ranks=ranks_of(cast.depth_order, tracks.shape[1], len(standing)),
-        cast=cast,
+        ranks=ranks_of(sheet.depth_order, tracks.shape[1], len(standing)),
+        cast=sheet,
         fps=fps or next((d.fps for d in drivers if d.fps), None) or 25.0,
         notes=(*notes, *_check_frame(size, standing, tracks)),
         reference_ranks=_reference_ranks(people),

@@ -7,7 +7,6 @@ do not compare, so the name and SHA-256 of each file belong into a result (`Weig
 
 from __future__ import annotations
 
-import hashlib
 import os
 import urllib.error
 import urllib.request
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from posecast.errors import InputError
 from posecast.evaluation.networks.checkpoint import MAX_BYTES
 from posecast.media.atomic import whole_file
+from posecast.media.download import sha256_of
 
 LearnedMetric = Literal["lpips", "fid", "fid_vid", "fvd"]
 
@@ -123,7 +123,7 @@ class Weights:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of each in the same order, joined in the same way."""
-        return " + ".join(sha256(path) for path in self.paths)
+        return " + ".join(sha256_of(path) for path in self.paths)
 
 
 def find_weights(metric: LearnedMetric, place: str | Path | None = None) -> Weights:
@@ -168,15 +168,6 @@ def _first(choices: Sequence[PublishedFile], searched: Sequence[Path]) -> Path |
     return None
 
 
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def download(metric: LearnedMetric, folder: str | Path | None = None) -> Weights:
     """Fetch what is missing of a metric's files into ``folder`` (default: the first of `folders`).
 
@@ -219,7 +210,7 @@ def _download_file(url: str, expected: str, path: Path) -> None:
                         bar.update(len(chunk))
                         if file.tell() > MAX_BYTES:
                             raise InputError.at(url, f"more than {MAX_BYTES} bytes; not kept")
-            found = sha256(part)
+            found = sha256_of(part)
             if found != expected:
                 raise InputError.at(
                     url, f"sha256 is {found}, not the published {expected}; not kept"

@@ -16,13 +16,12 @@ from posecast.models.conversion.parts import (
     empty_animator,
     fresh_guiders,
     public_shapes,
-    read_encoder,
     read_motion,
-    read_vae,
     shapes,
     with_encoders,
+    write_model,
 )
-from posecast.models.folder import check_free, read_json, write_folder
+from posecast.models.folder import check_free, read_json
 from posecast.models.public_names import MOTION, from_animateanyone, is_position_table
 
 CONFIG = "config.json"
@@ -54,11 +53,7 @@ def convert_animateanyone(weights: Path, model: Path, dtype: torch.dtype | None 
         "reference_net": _whole(weights, "reference_unet", shapes(animator.reference_net)),
         "guiders": _guiders(weights, animator),
     }
-    if animator.vae is not None:
-        states["vae"] = read_vae(weights, animator.vae)
-    if animator.image_encoder is not None:
-        states["image_encoder"] = read_encoder(weights, animator.image_encoder)
-    write_folder(animator, model, states.pop, dtype)
+    write_model(animator, weights, states, model, dtype)
     return animator
 
 

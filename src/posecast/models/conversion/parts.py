@@ -15,7 +15,7 @@ from transformers import CLIPVisionConfig
 from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.conversion.files import check_fit, find_weights, read_tensors
-from posecast.models.folder import read_json, read_settings
+from posecast.models.folder import read_json, read_settings, write_folder
 from posecast.models.guider import Guiders
 from posecast.models.position import frame_positions
 from posecast.models.presets import AnimatorConfig
@@ -168,3 +168,21 @@ def _check_equal(path: Path, field: str, value: Any, config: AnimatorConfig, nam
     expected = {"in_channels": 4, "cross_attention_dim": 768, **config.unet}[name]
     if value != expected:
         raise InputError.at(path, f"found {value!r}; the U-Net's {name} is {expected}", field)
+
+
+def write_model(
+    animator: Animator,
+    weights: Path,
+    states: dict[str, State],
+    model: Path,
+    dtype: torch.dtype | None,
+) -> None:
+    """Write the model folder of `states` (part to tensors) and of the encoders in `weights`.
+
+    Each part is taken out of `states` as it is written, so that its memory can go.
+    """
+    if animator.vae is not None:
+        states["vae"] = read_vae(weights, animator.vae)
+    if animator.image_encoder is not None:
+        states["image_encoder"] = read_encoder(weights, animator.image_encoder)
+    write_folder(animator, model, states.pop, dtype)

@@ -16,14 +16,13 @@ from posecast.models.conversion.parts import (
     State,
     empty_animator,
     fresh_guiders,
-    read_encoder,
     read_motion,
-    read_vae,
     shapes,
     weights_file,
     with_encoders,
+    write_model,
 )
-from posecast.models.folder import check_free, read_json, write_folder
+from posecast.models.folder import check_free, read_json
 from posecast.models.presets import AnimatorConfig, sd15
 from posecast.models.public_names import MOTION, from_animateanyone
 
@@ -67,11 +66,7 @@ def convert_sd15(
         "reference_net": {name: unet[name] for name in reference},
         "guiders": fresh_guiders(config),
     }
-    if animator.vae is not None:
-        states["vae"] = read_vae(weights, animator.vae)
-    if animator.image_encoder is not None:
-        states["image_encoder"] = read_encoder(weights, animator.image_encoder)
-    write_folder(animator, model, states.pop, dtype)
+    write_model(animator, weights, states, model, dtype)
     return animator
 
 
