@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecast.cli.options import PATH
+from posecast.cli.options import PATH, SIZE
 
 if TYPE_CHECKING:
     from posecast.preparation import Summary, VideoSource
@@ -38,6 +38,10 @@ _SHOWN = 10
 @click.option("--device", help="Of the networks: cpu, cuda, ...")
 @click.option("--min-frames", type=click.IntRange(2), default=16, show_default=True,
               help="Shorter shots are left out.")  # fmt: skip
+@click.option("--latents", metavar="MODEL", help="Also keep what this model's frozen VAE and image "
+              "encoder make of each frame, for training at --size; with --resume also for videos "
+              "that are there already.")  # fmt: skip
+@click.option("--size", type=SIZE, help="The training's size, for --latents.")
 @click.option("--workers", type=click.IntRange(1), help="Processes (default: one a core).")
 @click.option("--cluster", metavar="ADDRESS", help="A Ray cluster instead; local starts one here.")
 @click.option("--resume", is_flag=True, help="Go on with what a stopped run has begun.")
@@ -60,6 +64,8 @@ def prepare(
     Shots become clips with tracked poses, depth ranks and the background's motion. A video that
     cannot be used is listed in refused.jsonl with its reason, and the run goes on.
     """
+    if (settings["latents"] is None) != (settings["size"] is None):
+        raise click.UsageError("--latents MODEL and --size HxW go together")
     from tqdm import tqdm
 
     from posecast.preparation import PrepareSettings, find_sources

@@ -54,6 +54,25 @@ def read_flow(
     return chosen
 
 
+def read_latents(
+    dataset: str | Path, record: Record, times: Sequence[int]
+) -> Float16[np.ndarray, "frames c h w"]:
+    """Stored latents of some frames, of the network and size that ``record.latents`` names.
+
+    Raises `InputError` where the file is not as listed; so does `read_embeddings`.
+    """
+    path = record.array_path(dataset, "latents")
+    return np.array(_mapped(path, (record.frames, None, None, None), np.float16)[list(times)])
+
+
+def read_embeddings(
+    dataset: str | Path, record: Record, times: Sequence[int]
+) -> Float16[np.ndarray, "frames dim"]:
+    """Stored image embeddings of some frames."""
+    path = record.array_path(dataset, "embeddings")
+    return np.array(_mapped(path, (record.frames, None), np.float16)[list(times)])
+
+
 def read_frames(
     dataset: str | Path, record: Record, times: Sequence[int]
 ) -> UInt8[np.ndarray, "frames height width 3"]:

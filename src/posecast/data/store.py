@@ -69,6 +69,10 @@ class Record:
     """Pixels a frame at the clip's own size, over its frames but the first (C.1)."""
     body_occlusion_rate: float | None
     """Mean over the frames; None for a single character."""
+    latents: str | None = None
+    """What made the clip's stored latents (`encodings.made_by`); None: there are none."""
+    embeddings: str | None = None
+    """The same of its image embeddings."""
 
     def __post_init__(self) -> None:
         for key in ("video", "group"):
@@ -110,7 +114,7 @@ class Record:
         return self.folder(dataset) / self.media
 
     def array_path(self, dataset: str | Path, array: str) -> Path:
-        """Where an array of the clip's own lies: ``keypoints`` or ``ranks``."""
+        """Where an array of the clip's own lies: ``keypoints``, ``ranks``, ``latents``, ..."""
         return self.folder(dataset) / array_name(self.clip, array)
 
 
@@ -146,8 +150,12 @@ def video_names(dataset: str | Path) -> set[str]:
 def write_entry(folder: Path, records: Sequence[Record], about: dict[str, Any]) -> None:
     """``video.json``: what the index collects, and what else is known `about` the video."""
     entry = {"format": FORMAT, **about, "clips": [asdict(record) for record in records]}
-    text = json.dumps(entry, indent=1, ensure_ascii=False) + "\n"
-    (folder / ENTRY).write_text(text, encoding="utf-8")
+    (folder / ENTRY).write_text(entry_text(entry), encoding="utf-8")
+
+
+def entry_text(entry: dict[str, Any]) -> str:
+    """A ``video.json`` as it is written."""
+    return json.dumps(entry, indent=1, ensure_ascii=False) + "\n"
 
 
 def write_clip_arrays(

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
-from posecast.data.store import ENTRY, FORMAT, INDEX, VIDEOS, Record, video_names
+from posecast.data.store import (
+    ENTRY,
+    FORMAT,
+    INDEX,
+    VIDEOS,
+    Record,
+    entry_text,
+    video_names,
+    write_text,
+)
 from posecast.errors import InputError
 from posecast.media.atomic import whole_file
 
@@ -61,16 +71,26 @@ def read_index(dataset: str | Path) -> list[Record]:
 
 def read_entry(path: Path) -> list[Record]:
     """The clips of one video (none for a refused one). Raises `InputError` where it is spoilt."""
+    clips = _entry(path)["clips"]
+    return [_record(path, f"clips[{i}]", clip) for i, clip in enumerate(clips)]
+
+
+def update_entry(path: Path, records: Sequence[Record]) -> None:
+    """Other clips in a video's entry, which appears whole. Raises `InputError` as `read_entry`."""
+    entry = {**_entry(path), "clips": [asdict(record) for record in records]}
+    write_text(path, entry_text(entry))
+
+
+def _entry(path: Path) -> dict[str, Any]:
     try:
         entry: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise InputError.at(path, "is no JSON") from None
     if not isinstance(entry, dict) or entry.get("format") != FORMAT:
         raise InputError.at(path, f"format: expected {FORMAT}")
-    clips = entry.get("clips")
-    if not isinstance(clips, list):
+    if not isinstance(entry.get("clips"), list):
         raise InputError.at(path, "clips: expected a list")
-    return [_record(path, f"clips[{i}]", clip) for i, clip in enumerate(clips)]
+    return entry
 
 
 def _record(path: Path, place: str, row: Any) -> Record:
@@ -79,10 +99,10 @@ def _record(path: Path, place: str, row: Any) -> Record:
     kinds = {"int": int, "float": float, "bool": bool}
     values: dict[str, Any] = {}
     for field in fields(Record):
-        if field.name not in row:
+        if field.name not in row and field.default is MISSING:
             raise InputError.at(path, f"missing {field.name}", place)
         name = str(field.type)
-        value = row[field.name]
+        value = row.get(field.name)
         kind = kinds.get(name.removesuffix(" | None"), str)
         if kind is float and type(value) is int:
             value = float(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,12 @@ _OWN: dict[str, Any] = {"UNet": UNet, "Guiders": Guiders, "PatchAutoencoder": Pa
 _MAX_JSON = 16 * 1024**2
 
 
-def load_animator(model: str | Path, dtype: torch.dtype = torch.float32) -> Animator:
+def load_animator(
+    model: str | Path, dtype: torch.dtype = torch.float32, parts: Sequence[str] = PARTS
+) -> Animator:
     """The model of a folder, a name in the package or a hub id, in evaluation mode and `dtype`.
+
+    Parts other than `parts` stay without memory, on the meta device.
 
     InputError: no such model, or no connection to the hub; a file missing, not readable, of another
     class, with unknown or missing keys, or of other shapes than its config says. The line names
@@ -62,16 +66,16 @@ def load_animator(model: str | Path, dtype: torch.dtype = torch.float32) -> Anim
     """
     folder = Path(model)
     if folder.is_dir():
-        return _load(folder, dtype)
+        return _load(folder, dtype, parts)
     if folder.exists():
         raise InputError.at(folder, "is a file; expected a model folder")
     name = str(model)
     packaged = files("posecast") / "assets" / "models"
     if name.isidentifier() and (packaged / name).is_dir():
         with as_file(packaged / name) as path:
-            return _load(path, dtype)
+            return _load(path, dtype, parts)
     if is_hub_id(name):
-        return _load(fetch_model(name), dtype)
+        return _load(fetch_model(name), dtype, parts)
     known = sorted(p.name for p in packaged.iterdir()) if packaged.is_dir() else []
     raise InputError(
         f"no model {name!r}: expected a model folder, one of the package's models "
@@ -132,7 +136,7 @@ def write_folder(
         (draft / INDEX).write_text(json.dumps(index, indent=2) + "\n")
 
 
-def _load(folder: Path, dtype: torch.dtype) -> Animator:
+def _load(folder: Path, dtype: torch.dtype, parts: Sequence[str]) -> Animator:
     index = read_json(folder / INDEX)
     if index.get("format") != FORMAT:
         raise InputError.at(
@@ -146,7 +150,7 @@ def _load(folder: Path, dtype: torch.dtype) -> Animator:
         first_line = str(error).partition("\n")[0]
         raise InputError.at(folder, f"its configs make no model: {first_line}") from error
     _check_reference_config(folder, animator)
-    for name in PARTS:
+    for name in parts:
         path = folder / name / _weights_name(name)
         part: nn.Module | None = getattr(animator, name)
         if part is None:

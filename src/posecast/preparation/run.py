@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ def prepare(
     dataset = dataset.absolute()
     _begin(dataset, settings, resume)
     refused = {} if retry else _read_refused(dataset / REFUSED)
-    done = video_names(dataset) | set(refused)
+    # Videos that are whole may still lack their latents.
+    done = set(refused) | (set() if settings.latents else video_names(dataset))
     left = [source for source in sources if source.name not in done]
     by_name = {source.name: source for source in sources}
     summary = Summary()
@@ -107,7 +108,7 @@ def _begin(dataset: Path, settings: PrepareSettings, resume: bool) -> None:
         if dataset.is_dir() and any(dataset.iterdir()):
             raise InputError.at(dataset, "holds other files; name a new or empty folder")
         dataset.mkdir(parents=True, exist_ok=True)
-        entry = {"format": FORMAT, "settings": asdict(settings)}
+        entry = {"format": FORMAT, "settings": settings.lasting()}
         write_text(about, json.dumps(entry, indent=1) + "\n")
         return
     if not resume:

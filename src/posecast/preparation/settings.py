@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from posecast.errors import InputError
 from posecast.estimators.depth import DepthEstimator, depth_estimator
 from posecast.estimators.flow import FlowEstimator, flow_estimator
 from posecast.estimators.pose import PoseEstimator, pose_estimator
+
+if TYPE_CHECKING:
+    from posecast.preparation.encoding import Encoder
 
 WORKING_SIDE = 640
 """Flow and depth are estimated on frames whose shorter side is this at most: training's own."""
@@ -33,10 +37,24 @@ class PrepareSettings:
     device: str | None = None
     min_frames: int = 16
     """Shots shorter than this are left out."""
+    latents: str | None = None
+    """The model whose VAE and image encoder the frames go through (`encoding`); None: they do not.
+    """
+    size: tuple[int, int] | None = None
+    """Height and width of the training that latents are for."""
+
+    def __post_init__(self) -> None:
+        if (self.latents is None) != (self.size is None):
+            raise InputError("latents need both a model and the training's size")
+
+    def lasting(self) -> dict[str, Any]:
+        """What the whole dataset is made by. Latents are not of it: each clip says its own."""
+        names = [f.name for f in fields(self) if f.name not in ("latents", "size")]
+        return {name: getattr(self, name) for name in names}
 
     def changed(self, saved: dict[str, Any]) -> list[str]:
         """Names of the settings that a dataset was begun with otherwise."""
-        return [f.name for f in fields(self) if saved.get(f.name) != getattr(self, f.name)]
+        return [name for name, value in self.lasting().items() if saved.get(name) != value]
 
 
 @lru_cache(maxsize=1)
@@ -49,6 +67,15 @@ def load_pose(settings: PrepareSettings) -> PoseEstimator:
 def load_flow(settings: PrepareSettings) -> FlowEstimator:
     """The flow estimator of this process."""
     return flow_estimator(settings.flow, settings.flow_weights, settings.device)
+
+
+def load_encoding(settings: PrepareSettings) -> Encoder | None:
+    """The frozen networks of this process whose results are kept, if the settings name a model."""
+    if settings.latents is None or settings.size is None:
+        return None
+    from posecast.preparation.encoding import load_encoder
+
+    return load_encoder(settings.latents, settings.size, settings.device)
 
 
 @lru_cache(maxsize=1)

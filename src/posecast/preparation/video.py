@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import traceback
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posecast.data.store import (
+    ENTRY,
     FLOW,
     TIMES,
+    VIDEOS,
     MediaKind,
     Record,
     new_video,
@@ -28,7 +31,13 @@ from posecast.media.video_formats import write_mp4
 from posecast.preparation.clips import FoundClip, find_clips
 from posecast.preparation.people import EstimatedPeople, GivenPeople, People
 from posecast.preparation.scan import Scan, Scanner
-from posecast.preparation.settings import PrepareSettings, load_depth, load_flow, load_pose
+from posecast.preparation.settings import (
+    PrepareSettings,
+    load_depth,
+    load_encoding,
+    load_flow,
+    load_pose,
+)
 from posecast.preparation.sources import VideoSource
 
 KEY_FRAMES = 16
@@ -63,12 +72,33 @@ def prepare_video(
 ) -> Outcome:
     """Add one video to a dataset; what is wrong with it is the outcome, not an error.
 
-    `advance` is told of frames as they are done.
+    One that is there already only gets the latents that it lacks. `advance` is told of frames as
+    they are done.
 
     Raises:
         InputError: the estimators cannot be had, whatever the video is.
         OSError: the dataset cannot be written.
     """
+    encoder = load_encoding(settings)
+    outcome = Outcome(source.name)
+    if not (dataset / VIDEOS / source.name / ENTRY).exists():
+        outcome = _scanned(source, dataset, settings, advance)
+    if encoder is None or outcome.refused is not None:
+        return outcome
+    from posecast.preparation.encoding import encode_video
+
+    with _reasons(source.name, dataset, "no latents: ") as failed:
+        more = encode_video(dataset, source.name, encoder)
+        return replace(outcome, array_bytes=outcome.array_bytes + more)
+    return failed[0]
+
+
+def _scanned(
+    source: VideoSource,
+    dataset: Path,
+    settings: PrepareSettings,
+    advance: Callable[[int], None],
+) -> Outcome:
     flow, depth = load_flow(settings), load_depth(settings)
     pose = None if source.poses or source.missing_poses else load_pose(settings)
     found: list[People] = []
@@ -81,22 +111,31 @@ def prepare_video(
         return found[-1]
 
     scanner = Scanner(people, flow, depth, advance)
-    try:
+    with _reasons(source.name, dataset) as failed:
         info = read_info(source.path)
         if source.missing_poses:
             raise InputError(source.missing_poses)
         with new_video(dataset, source.name) as folder:
             scan = scanner.scan(source.path, folder / FLOW)
             return _write(source, folder, settings, scan, found[-1], info)
+    return failed[0]
+
+
+@contextmanager
+def _reasons(name: str, dataset: Path, before: str = "") -> Iterator[list[Outcome]]:
+    """What goes wrong with a video in the block, as the outcome that the list then holds."""
+    failed: list[Outcome] = []
+    try:
+        yield failed
     except InputError as error:
-        return Outcome(source.name, refused=str(error))
+        failed.append(Outcome(name, refused=f"{before}{error}"))
     except OSError as error:
         if error.filename is None or str(error.filename).startswith(str(dataset)):
             raise
-        return Outcome(source.name, refused=f"{error.filename}: {error.strerror}")
+        failed.append(Outcome(name, refused=f"{before}{error.filename}: {error.strerror}"))
     except Exception as error:
-        reason = f"fault: {type(error).__name__}: {error}"
-        return Outcome(source.name, refused=reason, fault=traceback.format_exc())
+        reason = f"{before}fault: {type(error).__name__}: {error}"
+        failed.append(Outcome(name, refused=reason, fault=traceback.format_exc()))
 
 
 def _write(
