@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 
 from posecast.errors import InputError
 from posecast.media.images import MAX_PIXELS
+from posecast.media.stated_size import stated_size
 from posecast.media.video_formats import Frame, output_format, write_frames, write_gif, write_mp4
 
 # Containers only. Playlists and concatenations (which name other files or hosts) are not opened.
@@ -165,10 +166,10 @@ def _info(path: Path, container: av.container.InputContainer) -> VideoInfo:
 
 
 def _ends_early(path: Path, stream: av.VideoStream) -> bool:
-    """Whether the container's index speaks of bytes that the file does not have."""
+    """Whether the container's index or header speaks of bytes that the file does not have."""
     entries = getattr(stream, "index_entries", None) or ()  # PyAV 16 and later
     end = max((entries[i].pos + entries[i].size for i in range(len(entries))), default=0)
-    return end > path.stat().st_size
+    return max(end, stated_size(path) or 0) > path.stat().st_size
 
 
 def upright(frame: av.VideoFrame) -> Frame:
