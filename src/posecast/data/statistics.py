@@ -27,9 +27,12 @@ class FrameStatistics:
     def of(
         cls,
         masks: UInt8[np.ndarray, "characters height width"],
-        flow: Float[np.ndarray, "2 height width"] | None,
+        flow: Float[np.ndarray, "2 rows columns"] | None,
     ) -> FrameStatistics:
-        """From the dilation maps (0/1) and the flow, which the first frame of a clip has not."""
+        """From the dilation maps (0/1) and the flow, which the first frame of a clip has not.
+
+        The flow is given for each pixel, or for cells; these count as far as they are background.
+        """
         cover = np.zeros(masks.shape[1:], np.uint8)
         present = 0
         for mask in masks:
@@ -41,10 +44,13 @@ class FrameStatistics:
         if flow is not None and covered < cover.size:
             # numpy's arithmetic, correctly rounded: the last bit of OpenCV's magnitude depends on
             # where in memory an array lies, and a resumed run must write the same bytes.
-            outside = cover == 0
-            u, v = flow[0][outside], flow[1][outside]
+            size = (flow.shape[2], flow.shape[1])
+            outside = (cover == 0).astype(np.float32)
+            share = cv2.resize(outside, size, interpolation=cv2.INTER_AREA)
+            weights = np.round(share * 64).astype(np.float64)
+            u, v = flow.astype(np.float64)
             speeds = np.sqrt(u * u + v * v)
-            motion = float(speeds.mean(dtype=np.float64))
+            motion = float((speeds * weights).sum() / max(1.0, weights.sum()))
         return cls(present, motion, twice / covered if covered else None)
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Float32, Int
 
 from posecast.data.statistics import ClipStatistics, FrameStatistics, clip_statistics
 from posecast.errors import InputError
-from posecast.geometry.cells import background_cells
+from posecast.geometry.cells import cell_means
 from posecast.geometry.dilation import dilation_maps
 from posecast.media.atomic import whole_file, whole_folder
 from posecast.media.video import write_video
@@ -214,8 +214,7 @@ def _measure(clip: Clip) -> tuple[ClipStatistics, np.ndarray | None]:
         flow = None if clip.background_flow is None else clip.background_flow[index]
         figures.append(FrameStatistics.of(masks, flow if index else None))
         if flow is not None:
-            # Known everywhere: nothing has to be left out.
-            cells.append(background_cells(flow, np.zeros(size, np.uint8)))
+            cells.append(cell_means(flow))
     return clip_statistics(figures), np.stack(cells) if cells else None
 
 

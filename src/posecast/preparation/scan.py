@@ -17,7 +17,8 @@ from posecast.data.store import MAX_FRAMES
 from posecast.errors import InputError
 from posecast.estimators.depth import DepthEstimator
 from posecast.estimators.flow import FlowEstimator, motion_since
-from posecast.geometry.cells import background_cells, cells_of
+from posecast.geometry.background import background_cells
+from posecast.geometry.cells import cells_of
 from posecast.geometry.depth_order import character_ranks
 from posecast.geometry.dilation import dilation_maps
 from posecast.media.video import TimedFrame, iterate_timed
@@ -97,15 +98,16 @@ class Scanner:
         for frame, picture, persons, depth in zip(batch, small, found, depths, strict=True):
             masks = dilation_maps(_placed(persons, 1 / grown), work)
             union = masks.max(axis=0) if len(masks) else np.zeros(work, np.uint8)
-            motion = None
+            background = None
             if previous is None:
                 cells.append(np.zeros((2, *cells_of(work)), np.float16))
             else:
                 motion = motion_since(self.flow, picture, previous)
                 if work != (scan.height, scan.width):
                     motion *= grown[:, None, None]
-                cells.append(background_cells(motion, union))
-            scan.figures.append(FrameStatistics.of(masks, motion))
+                background = background_cells(motion, picture, union)
+                cells.append(background)
+            scan.figures.append(FrameStatistics.of(masks, background))
             scan.ranks.append(
                 None
                 if depth is None or self.depth is None
