@@ -11,7 +11,7 @@ from posecast.cli import run
 from posecast.estimators.pose import pose_estimator
 from posecast.media.images import write_image
 from posecast.media.poses import read_poses
-from posecast.media.video import read_video
+from posecast.media.video import read_video, write_video
 from tests.estimators.conftest import painted, weights
 from tests.estimators.test_footage import FRAMES, SIZE, people_at, video
 
@@ -36,6 +36,21 @@ def test_poses_of_a_video(
     assert run([*line, "--max-frames", "2", "--quiet"]) == 0
     assert read_poses(out).num_frames == 2
     assert not capsys.readouterr().out
+
+
+def test_cuts_are_named(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The people before a white wall, then before a window."""
+    rng = np.random.default_rng(0)
+    frames = [painted(SIZE, people_at(i)) for i in range(8)]
+    blinds = np.kron(rng.integers(60, 200, (18, 25)), np.ones((16, 16))).astype(np.uint8)
+    people = [(np.abs(f.astype(int) - f[0, 0]) > 8).any(axis=2) for f in frames]
+    cut = [
+        np.where(p[..., None], f, blinds[..., None]) for p, f in zip(people, frames, strict=True)
+    ]
+    write_video(frames + cut, tmp_path / "two.mp4", 12)
+    line = ["poses", str(tmp_path / "two.mp4"), "-o", str(tmp_path / "two.json")]
+    assert run([*line, "--weights", str(weights), "--device", "cpu"]) == 0
+    assert "two.mp4: 2 shots (cuts at frame 8)" in capsys.readouterr().err
 
 
 def test_nothing_is_left_where_poses_fail(

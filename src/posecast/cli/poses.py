@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
-from posecast.cli.options import PATH, existing, steadying_options
+from posecast.cli.options import PATH, existing, note, steadying_options
 from posecast.errors import InputError
+
+_SHOWN = 8
 
 
 @click.command()
@@ -59,7 +61,10 @@ def poses(
     with tqdm(
         desc="poses", total=total, unit="frame", disable=True if quiet else None, dynamic_ncols=True
     ) as bar:
-        sequence = estimate_poses(source, estimator, max_frames, bar.update)
+        cuts: list[int] = []
+        sequence = estimate_poses(source, estimator, max_frames, bar.update, cuts.extend)
+    if cuts:
+        note([_about_cuts(source, cuts)], quiet)
     sequence = steadied(sequence, smooth, fill_gaps)
     write_poses(sequence, out)
     if preview is not None:
@@ -69,3 +74,11 @@ def poses(
         seen = (sequence.keypoints.any(axis=(2, 3))).sum(axis=1)
         tracks = ", ".join(f"{i} in {n}" for i, n in enumerate(seen))
         click.echo(f"{out}: {sequence.num_frames} frames; tracks: {tracks}")
+
+
+def _about_cuts(source: Path, cuts: list[int]) -> str:
+    shown = ", ".join(map(str, cuts[:_SHOWN])) + (", ..." if len(cuts) > _SHOWN else "")
+    return (
+        f"{source}: {len(cuts) + 1} shots (cuts at frame {shown}); who is who across a cut is a "
+        "guess: better give each shot as a video of its own"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from posecast.geometry.skeleton import present
 from posecast.geometry.tracking import track_people
 from posecast.media.images import read_image
 from posecast.media.pose_formats.content import MAX_TRACK_FRAMES, content_kind
+from posecast.media.shots import shot_boundaries, thumbnail
 from posecast.media.video import iterate_video, read_info
 from posecast.types import PoseSequence
 
@@ -25,6 +26,7 @@ _JOINTS = 134
 
 Frame = UInt8[np.ndarray, "height width 3"]
 OnFrames = Callable[[int], object]
+OnCuts = Callable[[list[int]], object]
 
 
 def is_picture(path: str | Path) -> bool:
@@ -41,15 +43,32 @@ def estimate_poses(
     estimate: PoseEstimator,
     max_frames: int | None = None,
     on_frames: OnFrames | None = None,
+    on_cuts: OnCuts | None = None,
 ) -> PoseSequence:
     """The people of a picture or a video; see `track_frames`.
+
+    Tracks go on across cuts, right or wrong: `on_cuts` is told of the first frame of each shot but
+    the first, where there are several.
 
     Raises:
         InputError: it cannot be read, its frames differ in size, or nobody is in any of them.
     """
     fps = None if is_picture(path) else read_info(path).fps
+    small: list[Frame] = []
     with closing(iter_frames(path)) as frames:
-        return track_frames(islice(frames, max_frames), estimate, str(path), fps, on_frames)
+        seen = _kept_small(islice(frames, max_frames), small)
+        sequence = track_frames(seen, estimate, str(path), fps, on_frames)
+    cuts = shot_boundaries(small)
+    if cuts and on_cuts is not None:
+        on_cuts(cuts)
+    return sequence
+
+
+def _kept_small(frames: Iterable[Frame], small: list[Frame]) -> Iterator[Frame]:
+    """The frames as they come; what shot boundaries are looked for in is added to `small`."""
+    for frame in frames:
+        small.append(thumbnail(frame))
+        yield frame
 
 
 def track_frames(

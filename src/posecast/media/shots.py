@@ -50,6 +50,16 @@ def shot_boundaries(frames: Iterable[UInt8[np.ndarray, "height width 3"]]) -> li
     return cuts
 
 
+def thumbnail(
+    frame: UInt8[np.ndarray, "height width 3"],
+) -> UInt8[np.ndarray, "_ _ 3"]:
+    """A frame as small as `shot_boundaries` needs it, to keep many of them."""
+    height, width = frame.shape[:2]
+    scale = min(1.0, SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return frame if scale == 1 else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
 def _settle(
     cuts: list[int], recent: list[Float32[np.ndarray, "_ _"]], doubtful: int, index: int
 ) -> int | None:
