@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -132,3 +133,28 @@ def test_training_without_a_guider_draws_no_map_for_it_and_changes_no_other():
     fewer = assemble(samples, np.random.default_rng(0), BatchSettings(guiders=("pose", "identity")))
     assert set(fewer.maps) == {"pose", "identity"}
     assert torch.equal(full.maps["identity"], fewer.maps["identity"])
+
+
+def test_flow_from_the_reference_says_where_its_background_has_gone():
+    big = dataclasses.replace(STAGE, size=(96, 96), frames=12)
+    settings = {"frames": 3, "misaligned": 1.0, "moving": 1.0}
+    before = StageSource(big, **settings).sample(4)
+    sample = StageSource(big, **settings, flow_from="reference").sample(4)
+    assert same(dataclasses.replace(sample, background_flow=before.background_flow), before)
+    assert sample.background_flow is not None
+    y, x = np.mgrid[0:96, 0:96].astype(np.float32)
+    moved = []
+    for frame, flow, ids in zip(
+        sample.frames, sample.background_flow, sample.character_ids, strict=True
+    ):
+        # A pixel's place minus its flow is where the reference shows it.
+        u, v = flow
+        assert float(np.hypot(u, v).mean()) > 1
+        carried = cv2.remap(sample.reference, x - u, y - v, cv2.INTER_LINEAR)
+        inside = (x - u > 0) & (y - v > 0) & (x - u < 95) & (y - v < 95) & (ids == 0)
+        nearer = [
+            np.median(np.abs(picture.astype(float) - frame)[inside])
+            for picture in (carried, sample.reference)
+        ]
+        moved.append(nearer[0] < nearer[1])
+    assert all(moved)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from posecast.cli.ablation import ablation
 from posecast.cli.options import PATH
 from posecast.cli.published_benches import published_benches
 from posecast.errors import InputError
@@ -27,7 +28,7 @@ LONG_FRAMES = 200
 DEFAULT_STEPS = 10
 
 
-@click.group(commands=published_benches())
+@click.group(commands=[ablation, *published_benches()])
 def benchmark() -> None:
     """Score a model where the truth is known, and on published clips."""
 

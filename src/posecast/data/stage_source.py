@@ -8,9 +8,12 @@ from typing import Literal
 import numpy as np
 
 from posecast.data.samples import Sample
-from posecast.stage import StageSettings, plan_shots, render
+from posecast.stage import StageSettings, background_motion, plan_shots, render
 
 Kind = Literal["images", "clips"]
+FlowFrom = Literal["previous", "reference"]
+"""Since when the background's motion is measured: the frame before (the paper's), or the reference,
+which says where everything of its background has gone."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class StageSource:
     moving: float = 0.0
     """Share of the scenes with a moving camera and changing light: noise for the flow guider."""
     seed: int = 0
+    flow_from: FlowFrom = "previous"
 
     def __post_init__(self) -> None:
         if self.settings.frames < self.frames:
@@ -49,6 +53,10 @@ class StageSource:
         reference_time = int(rng.integers(self.settings.frames))
         reference = render(plans[0], frames=[reference_time])
         targets = render(plans[-1], frames=times)
+        flow = targets.background_flow
+        if self.flow_from == "reference":
+            since = (plans[0], reference_time)
+            flow = np.stack([background_motion(plans[-1], time, *since) for time in times])
         return Sample(
             reference=reference.frames[0],
             reference_keypoints=reference.poses.keypoints[:, 0],
@@ -56,7 +64,7 @@ class StageSource:
             frames=targets.frames,
             keypoints=targets.poses.keypoints,
             ranks=targets.ranks,
-            background_flow=targets.background_flow,
+            background_flow=flow,
             character_ids=targets.character_ids,
         )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -29,17 +31,49 @@ def interval_of_ratio(
     if counted.sum() < 2:
         return None
     totals = np.where(counted, totals, 0.0)
-    rng = np.random.default_rng(seed)
-    videos = len(totals)
     scores = []
-    for begin in range(0, resamples, max(1, _AT_ONCE // videos)):
-        rows = min(resamples - begin, max(1, _AT_ONCE // videos))
-        drawn = rng.integers(0, videos, (rows, videos))
+    for drawn in _draws(len(totals), seed, resamples):
         below = counts[drawn].sum(axis=1)
         above = totals[drawn].sum(axis=1)[below > 0]
         scores.append(above / below[below > 0])
+    return _central(np.concatenate(scores), level)
+
+
+def interval_of_difference(
+    first: tuple[Float64[np.ndarray, " videos"], Float64[np.ndarray, " videos"]],
+    second: tuple[Float64[np.ndarray, " videos"], Float64[np.ndarray, " videos"]],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> tuple[float, float] | None:
+    """The same of how much more ``first`` scores than ``second`` on the same videos.
+
+    Both are ``(totals, counts)`` as in `interval_of_ratio`. What makes a video hard is hard for
+    both, so this is much narrower than the two intervals suggest. None as there, for either.
+    """
+    scores = []
+    pairs = [(np.where(counts > 0, totals, 0.0), counts) for totals, counts in (first, second)]
+    if any((counts > 0).sum() < 2 for _, counts in pairs):
+        return None
+    for drawn in _draws(len(first[0]), seed, resamples):
+        below = [counts[drawn].sum(axis=1) for _, counts in pairs]
+        known = (below[0] > 0) & (below[1] > 0)
+        ours, theirs = (
+            totals[drawn].sum(axis=1)[known] / count[known]
+            for (totals, _), count in zip(pairs, below, strict=True)
+        )
+        scores.append(ours - theirs)
+    return _central(np.concatenate(scores), level)
+
+
+def _draws(videos: int, seed: int, resamples: int) -> Iterator[Int64[np.ndarray, "rows videos"]]:
+    rng = np.random.default_rng(seed)
+    for begin in range(0, resamples, max(1, _AT_ONCE // videos)):
+        rows = min(resamples - begin, max(1, _AT_ONCE // videos))
+        yield rng.integers(0, videos, (rows, videos))
+
+
+def _central(scores: Float64[np.ndarray, " resamples"], level: float) -> tuple[float, float]:
     # No interpolation: an infinite score has no point half-way to another.
-    low, high = np.quantile(
-        np.concatenate(scores), [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf"
-    )
+    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return float(low), float(high)

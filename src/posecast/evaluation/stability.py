@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -35,6 +36,16 @@ def change_curve(
         if difference.size:
             changes[i] = difference.mean()
     return changes
+
+
+def change_map(
+    frames: UInt8[np.ndarray, "frames height width 3"],
+) -> Float64[np.ndarray, "height width"]:
+    """Mean |frame[i + 1] - frame[i]| of each pixel, over colours and time; 0 of a single frame."""
+    total = np.zeros(frames.shape[1:3])
+    for before, after in pairwise(frames):
+        total += cv2.absdiff(after, before).mean(axis=-1)
+    return total / max(1, len(frames) - 1)
 
 
 def still_region(

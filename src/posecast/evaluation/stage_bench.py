@@ -10,7 +10,7 @@ is a new version.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -63,6 +63,10 @@ class Request:
     seed: int
     """Of the sampling noise."""
 
+    def order_held(self) -> Request:
+        """The same with the first frame's order in all frames: the paper's inference."""
+        return replace(self, ranks=np.repeat(self.ranks[:1], len(self.ranks), axis=0))
+
     def frame(self, index: int) -> Request:
         """One frame of it alone, under its own noise."""
         return Request(
@@ -86,6 +90,22 @@ class BenchClip:
     def camera_moves(self) -> bool:
         """Whether the truth's background moves; a model is asked for one that does not."""
         return self.plan.settings.camera == "moving"
+
+    @property
+    def places_change(self) -> bool:
+        """Whether two characters change places from left to right."""
+        return places_change(self.plan)
+
+    @property
+    def order_changes(self) -> bool:
+        """Whether somebody comes to stand in front of who was in front of them."""
+        distances = np.stack([actor.distance for actor in self.plan.actors])
+        orders = np.argsort(distances, axis=0, kind="stable")
+        return bool((orders != orders[:, :1]).any())
+
+    def with_own_reference(self) -> BenchClip:
+        """The same shot with its own first frame for a reference: where the paper measured."""
+        return BenchClip(self.index, self.seed, render(self.plan, frames=[0]), self.plan)
 
     @cached_property
     def truth(self) -> Clip:

@@ -39,6 +39,8 @@ COLUMNS: dict[str, Column] = {
     "character_ssim": Column("Char. SSIM", "higher"),
     "identity": Column("Identity", "higher"),
     "occlusion": Column("Occlusion", "higher"),
+    "background_psnr": Column("Backgr. PSNR", "higher", ".2f"),
+    "background_change": Column("Backgr. change", "lower", ".2f"),
     "pck": Column("PCK@0.1", "higher"),
     "oks": Column("OKS", "higher"),
 }

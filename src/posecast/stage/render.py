@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from posecast.stage import bodies as b
 from posecast.stage.bodies import hand_points
@@ -55,7 +55,7 @@ def render(plan: ShotPlan, frames: Sequence[int] | None = None) -> Clip:
         ids[k] = np.where(parts, (parts.astype(int) - 1) // PARTS + 1, 0)
         depth[k] = _part_distances(plan, i)[parts]
         if i > 0:
-            flow[k] = _background_flow(plan, i)
+            flow[k] = background_motion(plan, i, plan, i - 1)
         for j, actor in enumerate(plan.actors):
             keypoints[j, k] = _keypoints(plan.settings, plan.camera[i], actor, i, ids[k], j)
         present = keypoints[:, k, :, 2].max(axis=1) > 0
@@ -133,13 +133,18 @@ def _part_distances(plan: ShotPlan, i: int) -> Float[np.ndarray, " parts"]:
     return np.concatenate(tables).astype(np.float32)
 
 
-def _background_flow(plan: ShotPlan, i: int) -> Float[np.ndarray, "2 height width"]:
+def background_motion(
+    plan: ShotPlan, frame: int, since: ShotPlan, before: int
+) -> Float32[np.ndarray, "2 height width"]:
+    """How the background of a frame moved since a frame of a shot in the same place.
+
+    Pixels: each pixel's place minus where the same point of the scene was before.
+    """
     height, width = plan.settings.size
     if plan.settings.camera == "still":
         return np.zeros((2, height, width), np.float32)
-    now = np.vstack([plan.camera[i], [0, 0, 1]])
-    before = np.vstack([plan.camera[i - 1], [0, 0, 1]])
-    back = before @ np.linalg.inv(now)
+    now, then = (np.vstack([p.camera[i], [0, 0, 1]]) for p, i in ((plan, frame), (since, before)))
+    back = then @ np.linalg.inv(now)
     y, x = np.mgrid[0:height, 0:width]
     p = np.stack([x, y]).reshape(2, -1) + 0.5
     q = back[:2, :2] @ p + back[:2, 2:] * height

@@ -48,6 +48,8 @@ class DataSettings:
     """A dataset's reference is so many frames from each target where its clip has such a frame."""
     moving: float = 0.0
     """Share of the stage's scenes with a moving camera and changing light."""
+    flow_from: Literal["previous", "reference"] = "previous"
+    """Since when the stage's flow is measured: the frame before (the paper's), or the reference."""
     workers: int = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
     conditions: ConditionSettings = field(default_factory=ConditionSettings)
@@ -57,6 +59,8 @@ class DataSettings:
             raise ValueError("expected either stage or dataset, one of the two")
         if self.dataset is not None and self.size is None:
             raise ValueError("a dataset needs size: [height, width]")
+        if self.dataset is not None and self.flow_from != "previous":
+            raise ValueError("flow_from: a dataset knows the flow from the previous frame alone")
 
 
 @dataclass(frozen=True)

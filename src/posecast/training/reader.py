@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -33,6 +34,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError.at(path, f"expected a mapping of settings, got {_name(content)}")
     return content
+
+
+def merged(before: Any, after: Any) -> Any:
+    """`after` in place of `before`; mappings are merged key by key, other values replaced."""
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return after
+    return {**before, **{name: merged(before.get(name), value) for name, value in after.items()}}
 
 
 def build(cls: type[T], content: Any, path: str | Path, place: str = "") -> T:

@@ -16,7 +16,9 @@ def source_of(config: TrainingConfig, seed: int) -> Source:
     data, frames = config.data, config.batch.frames
     kind: Kind = "clips" if config.stage == "clips" else "images"
     if data.stage is not None:
-        return StageSource(data.stage, frames, kind, data.misaligned, data.moving, seed)
+        return StageSource(
+            data.stage, frames, kind, data.misaligned, data.moving, seed, data.flow_from
+        )
     assert data.dataset is not None  # DataSettings holds one of the two
     assert data.size is not None
     return DatasetSource(data.dataset, data.size, frames, kind, data.misaligned, data.margin, seed)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from posecast.errors import InputError
-from posecast.models.animator import Animator
+from posecast.models.animator import Animator, channels_last
 from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
+from posecast.models.guider import Guiders
 from posecast.models.presets import PRESETS, AnimatorConfig
 from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import ModelSettings, TrainingConfig
 from posecast.training.diffusion import DiffusionTask
 from posecast.training.lora import add_lora
+from posecast.training.reader import merged
 from posecast.training.task import Process, Task
 from posecast.training.weights import load_motion, load_part
 
@@ -58,8 +59,8 @@ def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
     for name in config.without:
         if name not in shape.guiders:
             raise InputError(f"without: this model has no guider called {name}")
-    kept = {name: value for name, value in shape.guiders.items() if name not in config.without}
-    animator = Animator.from_preset(dataclasses.replace(shape, motion=motion, guiders=kept))
+    animator = Animator.from_preset(dataclasses.replace(shape, motion=motion))
+    _leave_out(animator, config.without)
     if load:
         _load_weights(animator, config)
     _freeze(animator, config.frozen)
@@ -69,6 +70,18 @@ def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
         animator.unet.enable_gradient_checkpointing()
         animator.reference_net.enable_gradient_checkpointing()
     return animator
+
+
+def _leave_out(animator: Animator, guiders: tuple[str, ...]) -> None:
+    """Remove guiders that were made: whatever is kept starts as it does beside them."""
+    if not guiders:
+        return
+    kept = {name: v for name, v in animator.config.guiders.items() if name not in guiders}
+    made = animator.guiders.state_dict()
+    animator.guiders = Guiders(kept)
+    animator.guiders.load_state_dict({key: made[key] for key in animator.guiders.state_dict()})
+    channels_last(animator.guiders)
+    animator.config = dataclasses.replace(animator.config, guiders=kept)
 
 
 def _load_weights(animator: Animator, config: TrainingConfig) -> None:
@@ -117,11 +130,5 @@ def model_config(settings: ModelSettings) -> AnimatorConfig:
     for name, value in settings.overrides.items():
         if name not in known:
             raise InputError(f"model.overrides.{name}: unknown; expected one of {', '.join(known)}")
-        values[name] = _merged(getattr(preset, name), value)
+        values[name] = merged(getattr(preset, name), value)
     return dataclasses.replace(preset, **values)
-
-
-def _merged(before: Any, after: Any) -> Any:
-    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
-        return after
-    return {**before, **{name: _merged(before.get(name), value) for name, value in after.items()}}

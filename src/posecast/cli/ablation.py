@@ -1,0 +1,144 @@
+"""`posecast benchmark ablation`: train variants of one training alike, score them, make the table.
+
+Everything lies in folders of the ablation's output, and what lies there is never made again, so the
+command is its own resume.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from posecast.cli.ablation_results import SCORES, check_bench, score, write_tables
+from posecast.cli.options import PATH
+from posecast.errors import InputError
+
+if TYPE_CHECKING:
+    from posecast.training.ablation import Ablation
+    from posecast.training.config import TrainingConfig
+
+INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("config", type=PATH)
+@click.option("-o", "--output", type=PATH, help="Another folder than the file names.")
+@click.option("--only", metavar="NAMES", help="Some variants: full,without-flow.")
+@click.option("--seeds", metavar="NUMBERS", help="Other seeds than the file's: 1,2,3.")
+@click.option(
+    "--processes", type=click.IntRange(1, 1024), default=1, show_default=True,
+    help="Processes that train together.",
+)  # fmt: skip
+@click.option("--table", "table_only", is_flag=True, help="Make the tables of what is there.")
+def ablation(
+    config: Path,
+    output: Path | None,
+    only: str | None,
+    seeds: str | None,
+    processes: int,
+    table_only: bool,
+) -> None:
+    """Train every variant that CONFIG.yaml names alike, and score it on stage-bench/2.
+
+    Call it again after it was stopped: it goes on where it was, and trains nothing twice. After
+    every variant it writes ablation.md, ablation.json and pictures of what there is so far
+    (docs/claims.md).
+    """
+    from posecast.training.ablation import read_ablation
+
+    plan = read_ablation(config)
+    if output is not None:
+        plan = replace(plan, output=output)
+    if seeds is not None:
+        plan = replace(plan, seeds=_numbers(seeds))
+    names = tuple(only.split(",")) if only else ()
+    runs = list(plan.runs(names))
+    _check(plan)
+    for name, seed in runs if not table_only else []:
+        if not (plan.folder(name, seed) / SCORES).is_file():
+            _train(plan, name, seed, processes)
+            score(plan, name, seed)
+            write_tables(plan)
+    click.echo(write_tables(plan))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError:
+        raise InputError(f"--seeds {text}: expected whole numbers, such as 1,2,3") from None
+
+
+def _check(plan: Ablation) -> None:
+    """Refuse before hours of training what cannot end in a table.
+
+    Raises:
+        InputError: a row that the paper does not have, settings that fit no stage, or a folder
+            that holds a run of other settings.
+    """
+    from posecast.evaluation.ablation_report import paper_methods
+    from posecast.training.config import changed_keys
+
+    for name, variant in plan.variants.items():
+        if variant.paper is not None and variant.paper not in paper_methods():
+            known = ", ".join(paper_methods())
+            raise InputError(f"variants.{name}.paper: expected one of {known}")
+    for name, seed in plan.runs():
+        for config in plan.training(name, seed):
+            path = file_of(config)
+            changed = changed_keys(path, config) if path.is_file() else []
+            if changed:
+                raise InputError.at(
+                    path,
+                    f"was trained with another {', '.join(changed)}; give another --output, or "
+                    f"remove {plan.folder(name, seed)}",
+                )
+        check_bench(plan, name, seed)
+
+
+def file_of(config: TrainingConfig) -> Path:
+    """Where the settings of a stage lie beside what it writes."""
+    return config.output.with_suffix(".yaml")
+
+
+def _train(plan: Ablation, name: str, seed: int, processes: int) -> None:
+    from posecast.training.config import write_config
+
+    stages = plan.training(name, seed)
+    for config in stages:
+        config.output.mkdir(parents=True, exist_ok=True)
+        write_config(config, file_of(config))
+    for config in stages:
+        if not (config.output / "model").is_dir():
+            click.echo(f"{name}, seed {seed}: {config.stage}, {config.steps} steps", err=True)
+            _run_stage(file_of(config), processes)
+
+
+def _run_stage(path: Path, processes: int) -> None:
+    """One training stage in processes of its own, from its newest checkpoint if it has one.
+
+    Raises:
+        InputError: it did not end well; it has said why.
+    """
+    command = [sys.executable, "-m"]
+    environment = {**os.environ}
+    if processes > 1:
+        command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+        environment |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    command += ["posecast", "train", str(path), "--resume"]
+    training = subprocess.Popen(command, env=environment)
+    try:
+        status = training.wait()
+    except KeyboardInterrupt:
+        training.wait()  # it has heard the same signal, and writes a checkpoint
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        raise KeyboardInterrupt("go on with the same command")
+    if status != 0:
+        raise InputError.at(path, f"training ended with status {status}; what it said is above")
