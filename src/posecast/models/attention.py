@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.attention import FeedForward
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from posecast.models.feed_forward import GatedFeedForward
 
 KeysValues = tuple[Tensor, Tensor]
 """Projected keys and values of one layer's reference tokens, each (batch, tokens, inner)."""
@@ -167,7 +168,7 @@ class TransformerBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.attn2 = CrossAttention(dim, context_dim, heads)
         self.norm3 = nn.LayerNorm(dim)
-        self.ff = FeedForward(dim, mult=ff_mult, activation_fn="geglu")
+        self.ff = GatedFeedForward(dim, ff_mult)
 
     def forward(
         self, x: Float[Tensor, "bf n d"], context: Context, level: int

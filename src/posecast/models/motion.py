@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from diffusers.models.attention import FeedForward
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from posecast.models.attention import attend
+from posecast.models.feed_forward import GatedFeedForward
 from posecast.models.position import frame_positions
 
 
@@ -70,7 +70,7 @@ class TemporalBlock(nn.Module):
             [TemporalAttention(dim, settings.heads) for _ in range(count)]
         )
         self.norms = nn.ModuleList([nn.LayerNorm(dim) for _ in range(count)])
-        self.ff = FeedForward(dim, mult=settings.ff_mult, activation_fn="geglu")
+        self.ff = GatedFeedForward(dim, settings.ff_mult)
         self.ff_norm = nn.LayerNorm(dim)
 
     def forward(
