@@ -29,6 +29,8 @@ class TrainingBatch:
     maps: dict[str, Float[Tensor, "batch frames channels height width"]]
     reference_maps: dict[str, Float[Tensor, "batch channels height width"]]
     character_mask: Float[Tensor, "batch frames 1 height width"]
+    warp: Float[Tensor, "batch frames 4 height width"] | None = None
+    """The reference carried to each pose (`ConditionMaps.warp`)."""
 
     def to(self, device: torch.device | str) -> TrainingBatch:
         """The same batch on a device."""
@@ -39,6 +41,7 @@ class TrainingBatch:
             maps={name: value.to(device) for name, value in self.maps.items()},
             reference_maps={name: value.to(device) for name, value in self.reference_maps.items()},
             character_mask=self.character_mask.to(device),
+            warp=None if self.warp is None else self.warp.to(device),
         )
 
 
@@ -52,6 +55,8 @@ class BatchSettings:
     """Dimensions of an identity code."""
     identity_drop: float = 0.1
     """How often the targets of a sample lose their identity map (the reference keeps its own)."""
+    warp: bool = False
+    """Whether to carry the reference to each pose."""
 
 
 def assemble(
@@ -84,6 +89,7 @@ def assemble(
         maps=target_maps,
         reference_maps=reference_maps,
         character_mask=torch.from_numpy(np.stack(masks)).float(),
+        warp=_stacked([maps.warp for maps in drawn if maps.warp is not None]),
     )
 
 
@@ -107,7 +113,12 @@ def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> 
         reference_ranks=sample.reference_ranks,
         codes=codes if wanted else None,
         settings=settings.conditions,
+        reference_image=sample.reference if settings.warp else None,
     )
+
+
+def _stacked(maps: list[np.ndarray]) -> Tensor | None:
+    return torch.from_numpy(np.stack(maps)) if maps else None
 
 
 def _map(maps: ConditionMaps, name: str) -> Float[Tensor, "frames channels height width"]:

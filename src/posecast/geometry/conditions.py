@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from posecast.geometry.depth_order import depth_order_map, paint_order
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import draw_poses
 from posecast.geometry.flow import flow_map
 from posecast.geometry.identity import identity_map
+from posecast.geometry.warping import ReferenceWarp
 from posecast.types import ConditionMaps
 
 
@@ -36,13 +37,15 @@ def condition_maps(
     reference_ranks: Int[np.ndarray, " characters"] | None = None,
     codes: Float[np.ndarray, "characters dims"] | None = None,
     settings: ConditionSettings | None = None,
+    reference_image: UInt8[np.ndarray, "height width 3"] | None = None,
 ) -> ConditionMaps:
     """Make the maps of a clip at `size` (height, width), float32.
 
     `keypoints` and `reference_keypoints` are pixels at `size`, with the same characters in the same
     order. `ranks` are 0 for the front, -1 for no rank; `reference_ranks` default to those of the
     first frame, which at inference came from the reference. Without `background_flow` (pixels a
-    frame at `size`) the background has zero momentum; without `codes` there are no identity maps.
+    frame at `size`) the background has zero momentum; without `codes` there are no identity maps,
+    without `reference_image` (at `size`) no warped reference.
 
     Raises ValueError where counts of characters or frames disagree.
     """
@@ -55,6 +58,10 @@ def condition_maps(
     flow = np.empty((frames, 3, *size), dtype=np.float32)
     depth_order = np.empty((frames, 1, *size), dtype=np.float32)
     masks = np.empty((frames, characters, *size), dtype=np.uint8)
+    warp, carried = None, None
+    if reference_image is not None:
+        warp = np.empty((frames, 4, *size), dtype=np.float32)
+        carried = ReferenceWarp(reference_image, reference_keypoints, reference_ranks)
     identity = None if codes is None else np.empty((frames, codes.shape[1], *size), np.float32)
     for i in range(frames):
         people = keypoints[:, i]
@@ -65,6 +72,8 @@ def condition_maps(
         depth_order_map(masks[i], ranks[i], settings.max_characters, out=depth_order[i])
         if codes is not None and identity is not None:
             identity_map(masks[i], ranks[i], codes, out=identity[i])
+        if carried is not None and warp is not None:
+            carried.to(people, ranks[i], out=warp[i])
     reference_pose = np.empty((3, *size), dtype=np.float32)
     drawn = draw_poses(reference_keypoints, size, paint_order(reference_ranks))
     _scale_to_unit(drawn, reference_pose)
@@ -80,6 +89,7 @@ def condition_maps(
         characters=masks,
         identity=identity,
         reference_identity=reference_identity,
+        warp=warp,
     )
 
 

@@ -17,12 +17,12 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from posecast.errors import InputError
 from posecast.models.attention import ReferenceFeatures
 from posecast.models.autoencoder import PatchAutoencoder
+from posecast.models.correspondence import KEYED_GUIDERS, correspondence_features
 from posecast.models.guider import Guiders
 from posecast.models.initialisation import copy_start, warm_start
 from posecast.models.motion import MotionSettings
-from posecast.models.position import place_positions
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
-from posecast.models.unet import DeepFeatures, UNet
+from posecast.models.unet import DeepFeatures, UNet, Warped
 
 Maps = Mapping[str, Float[Tensor, "b _ _ _ _"]]
 """Guider name to its maps (batch, frames, channels, H, W); one frame is broadcast over time."""
@@ -31,8 +31,6 @@ ReferenceMaps = Mapping[str, Float[Tensor, "b _ _ _"]]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-KEYED_GUIDERS = ("pose", "identity")
-"""The guiders whose features keyed reference attention compares."""
 
 
 class Animator(nn.Module):
@@ -46,7 +44,7 @@ class Animator(nn.Module):
         super().__init__()
         self.config = config
         self.unet = UNet(**config.unet, motion=config.motion)
-        self.reference_net = UNet(**{**config.unet, "keys": 0}, role="reference")
+        self.reference_net = UNet(**{**config.unet, "keys": 0, "warp": False}, role="reference")
         self.guiders = Guiders(config.guiders)
         self.vae: Any = None
         if config.vae is not None:
@@ -164,7 +162,7 @@ class Animator(nn.Module):
         if keyed and self.keyed:
             features = self.guiders(keyed)
             guidance = _total(features)
-            correspondence = self._correspondence(features)
+            correspondence = correspondence_features(features)
         tokens = self.reference_net.reference_tokens(
             latents, appearance, None if guidance is None else guidance[:, 0]
         )
@@ -194,7 +192,20 @@ class Animator(nn.Module):
         keyed = {name: maps[name] for name in KEYED_GUIDERS if name in maps}
         if not self.keyed or not keyed:
             return None
-        return self._correspondence(self.guiders(keyed))
+        return correspondence_features(self.guiders(keyed))
+
+    @property
+    def warps(self) -> bool:
+        """Whether this model takes in a warped reference."""
+        return bool(self.unet.config.warp)
+
+    def warped(self, maps: Float[Tensor, "b f 4 H W"]) -> Warped:
+        """Warped references (`ConditionMaps.warp`) as latents, and how much of a cell is known."""
+        rgb, known = maps.flatten(0, 1).split([3, 1], dim=1)
+        latents = self.encode(rgb)
+        quarters = F.adaptive_avg_pool2d(known, (2 * latents.shape[2], 2 * latents.shape[3]))
+        warped = torch.cat([latents, F.pixel_unshuffle(quarters, 2)], dim=1)
+        return warped.unflatten(0, maps.shape[:2])
 
     def denoise(
         self,
@@ -205,12 +216,13 @@ class Animator(nn.Module):
         reference: ReferenceFeatures | None = None,
         guidance: Tensor | None = None,
         correspondence: Tensor | None = None,
+        warped: Warped | None = None,
     ) -> Float[Tensor, "b f c h w"]:
         """The prediction, of the kind `scheduler.config.prediction_type` says.
 
-        `reference=None` is the unconditional half, with zeros for `appearance`.
+        `reference=None` is the unconditional half, with zeros for `appearance` and no `warped`.
         """
-        return self.unet(noisy, timestep, appearance, reference, guidance, correspondence)
+        return self.unet(noisy, timestep, appearance, reference, guidance, correspondence, warped)
 
     def denoise_reusing(
         self,
@@ -222,9 +234,10 @@ class Animator(nn.Module):
         reference: ReferenceFeatures | None = None,
         guidance: Tensor | None = None,
         correspondence: Tensor | None = None,
+        warped: Warped | None = None,
     ) -> tuple[Float[Tensor, "b f c h w"], DeepFeatures]:
         """As `denoise`, from a neighbouring step's deep features (None: made anew), with them."""
-        inputs = (noisy, timestep, appearance, reference, guidance, correspondence)
+        inputs = (noisy, timestep, appearance, reference, guidance, correspondence, warped)
         return self.unet(*inputs, deep=deep, return_deep=True)
 
     def forward(
@@ -236,21 +249,25 @@ class Animator(nn.Module):
         maps: Maps,
         reference_maps: ReferenceMaps | None = None,
         drop_reference: Bool[Tensor, " b"] | None = None,
+        warped: Warped | None = None,
     ) -> Float[Tensor, "b f c h w"]:
         """One training prediction, through every network that trains (the call DDP wraps).
 
-        Where `drop_reference` is True a sample is the unconditional half's: no reference tokens and
-        zeros for appearance, the guiders as always.
+        Where `drop_reference` is True a sample is the unconditional half's: no reference tokens, no
+        warped reference and zeros for appearance, the guiders as always.
         """
         appearance = self.embed(appearance_images)
         reference = self.reference_features(reference_latents, appearance, reference_maps)
         if drop_reference is not None and bool(drop_reference.any()):
             appearance = appearance * (~drop_reference)[:, None, None]
             reference = reference.without(drop_reference)
+            if warped is not None:
+                warped = warped * (~drop_reference)[:, None, None, None, None]
         features = self.guiders(maps)
         keyed = {name: features[name] for name in KEYED_GUIDERS if name in features}
-        correspondence = self._correspondence(keyed) if self.keyed and keyed else None
-        return self.unet(noisy, timestep, appearance, reference, _total(features), correspondence)
+        correspondence = correspondence_features(keyed) if self.keyed and keyed else None
+        guidance = _total(features)
+        return self.unet(noisy, timestep, appearance, reference, guidance, correspondence, warped)
 
     def _check_part(self, part: str) -> None:
         if getattr(self, part) is None:
@@ -258,20 +275,6 @@ class Animator(nn.Module):
                 f"this model has no {part}: convert the weights again with a folder {part}/ "
                 "among them"
             )
-
-    def _correspondence(self, features: Mapping[str, Tensor]) -> Tensor:
-        """[LayerNorm(pose), LayerNorm(identity), LayerNorm(place)], (batch, frames, 3d, h, w).
-
-        Normed one by one, or the louder feature drowns the other; one that is missing is zero.
-        """
-        like = next(iter(features.values()))
-        dim, height, width = like.shape[2:]
-        place = place_positions(height, width, dim, like.device).to(like.dtype)
-        parts = [
-            _channel_norm(features[name]) if name in features else torch.zeros_like(like)
-            for name in KEYED_GUIDERS
-        ]
-        return torch.cat([*parts, _channel_norm(place[None, None]).expand_as(like)], dim=2)
 
     def _encode(self, images: Tensor) -> Tensor:
         encoded: Any = self.vae.encode(images)
@@ -283,7 +286,9 @@ class Animator(nn.Module):
 
 
 def channels_last(module: nn.Module) -> None:
-    """Lay convolution weights out channels last: tokens are views then, and convolutions faster."""
+    """Lay convolution weights out channels last: tokens are views then, and convolutions faster.
+
+    """
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -293,8 +298,3 @@ def _total(features: Mapping[str, Tensor]) -> Tensor | None:
     for feature in features.values():
         total = feature if total is None else total + feature
     return total
-
-
-def _channel_norm(x: Float[Tensor, "b f d h w"]) -> Float[Tensor, "b f d h w"]:
-    """LayerNorm over channels without weights: U has them."""
-    return F.layer_norm(x.movedim(2, -1), (x.shape[2],)).movedim(-1, 2)

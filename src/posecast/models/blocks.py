@@ -199,3 +199,33 @@ class UpBlock(_Block):
         for j in which:
             x = self._layer(j, torch.cat([x, skips.pop()], dim=1), context)
         return x
+
+
+def down_blocks(
+    settings: BlockSettings, widths: Sequence[int], attention: Sequence[bool], layers: int
+) -> nn.ModuleList:
+    """The way down: each level from the width of the one before."""
+    last = len(widths) - 1
+    return nn.ModuleList(
+        [
+            DownBlock(settings, widths[max(i - 1, 0)], w, layers, i, attention[i], halve=i < last)
+            for i, w in enumerate(widths)
+        ]
+    )
+
+
+def up_blocks(
+    settings: BlockSettings, widths: Sequence[int], attention: Sequence[bool], layers: int
+) -> nn.ModuleList:
+    """From the lowest level up; each layer takes one skip, its level's own, the last the halved."""
+    blocks, width_in = nn.ModuleList(), widths[-1]
+    for i, level in enumerate(reversed(range(len(widths)))):
+        skips = [widths[level]] * layers + [widths[max(level - 1, 0)]]
+        path, enlarge = f"up_blocks.{i}", level > 0
+        blocks.append(
+            UpBlock(
+                settings, width_in, widths[level], skips, level, path, attention[level], enlarge
+            )
+        )
+        width_in = widths[level]
+    return blocks

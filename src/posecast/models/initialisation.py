@@ -19,6 +19,8 @@ IDENTITY_STD, IDENTITY_SCALE = 2.0, 0.2
 """Heads that begin by pose and identity: U's deviation (times 1/sqrt(inputs)), Wq's factor."""
 POSITION_STD, POSITION_SCALE = 2.0, 0.4
 """The same of the heads that begin by position."""
+CORRECTION_GAIN = 0.1
+"""What the network adds at the start to a warped reference, which is nearly right by itself."""
 ATTENTION_GAIN = 0.5
 """What attention adds to the stream at the start: a transformer's output projection."""
 
@@ -32,9 +34,12 @@ def warm_start(unet: UNet) -> None:
     alone: mixed over 3x3 places, the channels of a latent could not be told apart any more in a
     network this narrow.
     """
-    for convolution in (unet.conv_in, unet.conv_out):
+    for convolution in (unet.conv_in, unet.warp_in, unet.conv_out):
         if convolution is not None:
             _start_at_centre(convolution)
+    if unet.warp_out is not None and unet.conv_out is not None:
+        nn.init.eye_(unet.warp_out.weight[:, :, 0, 0])
+        unet.conv_out.weight.mul_(CORRECTION_GAIN)
     for module in unet.modules():
         if isinstance(module, ResnetBlock2D):
             _zero(module.conv2)

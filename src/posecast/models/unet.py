@@ -19,13 +19,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from posecast.models.attention import Context, ReferenceFeatures, TransformerBlock
-from posecast.models.blocks import BlockSettings, DownBlock, MiddleBlock, UpBlock
+from posecast.models.blocks import (
+    BlockSettings,
+    DownBlock,
+    MiddleBlock,
+    UpBlock,
+    down_blocks,
+    up_blocks,
+)
 from posecast.models.motion import MotionSettings
 from posecast.models.position import BASE_GRID, place_positions
 
 Correspondence = Float[Tensor, "b f keys h w"]
 Prediction = Float[Tensor, "b f c h w"]
 DeepFeatures = Float[Tensor, "bf deep h w"]
+Warped = Float[Tensor, "b f _ h w"]
+"""Latents of a warped reference and `KNOWN_CHANNELS`."""
+
+KNOWN_CHANNELS = 4
+"""Of a warped reference: how much of each quarter of a latent's cell is known."""
 
 SHALLOW_LAYERS = 1
 """Of the last block: computed in every step, even where deep features are reused."""
@@ -37,7 +49,8 @@ class UNet(ModelMixin, ConfigMixin):
     Settings: `widths` and `attention` a level each; heads by number (`num_heads`, what SD1.5's
     `attention_head_dim: 8` means, for all levels or a level each) or by `head_dim`; `motion` None
     (images) or the values of `MotionSettings`; `keys` the width of keyed attention's features (0:
-    off); `position_amplitude` of a trainable sine-cosine map after `conv_in` (0: none). The role
+    off); `warp` takes in a warped reference and adds it to the prediction (of the clean sample);
+    `position_amplitude` of a trainable sine-cosine map after `conv_in` (0: none). The role
     `reference` has no output layers: it never computes an image. `flip_sin_to_cos` and `freq_shift`
     shape the time embedding, `mid_block_scale` divides the middle residual blocks' output.
     """
@@ -63,6 +76,7 @@ class UNet(ModelMixin, ConfigMixin):
         freq_shift: float = 0,
         motion: Mapping[str, Any] | None = None,
         keys: int = 0,
+        warp: bool = False,
         position_amplitude: float = 0.0,
         role: Literal["denoiser", "reference"] = "denoiser",
     ) -> None:
@@ -82,12 +96,17 @@ class UNet(ModelMixin, ConfigMixin):
             motion=None if motion is None else MotionSettings(**motion),
         )
         self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
+        self.warp_in: nn.Conv2d | None = None
+        self.warp_out: nn.Conv2d | None = None
+        if warp and role == "denoiser":
+            self.warp_in = nn.Conv2d(in_channels + KNOWN_CHANNELS, widths[0], 3, padding=1)
+            self.warp_out = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         self.position = _position_map(widths[0], position_amplitude)
         self.time_proj = Timesteps(widths[0], flip_sin_to_cos, freq_shift)
         self.time_embedding = TimestepEmbedding(widths[0], time_dim)
-        self.down_blocks = _down_blocks(settings, widths, attention, layers_per_block)
+        self.down_blocks = down_blocks(settings, widths, attention, layers_per_block)
         self.mid_block = MiddleBlock(settings, widths[-1], len(widths) - 1, mid_block_scale)
-        self.up_blocks = _up_blocks(settings, widths, attention, layers_per_block)
+        self.up_blocks = up_blocks(settings, widths, attention, layers_per_block)
         self.conv_norm_out: nn.GroupNorm | None = None
         self.conv_out: nn.Conv2d | None = None
         if role == "denoiser":
@@ -103,12 +122,14 @@ class UNet(ModelMixin, ConfigMixin):
         reference: ReferenceFeatures | None = None,
         guidance: Float[Tensor, "b f d h w"] | None = None,
         correspondence: Correspondence | None = None,
+        warped: Warped | None = None,
         deep: DeepFeatures | None = None,
         return_deep: bool = False,
     ) -> Prediction | tuple[Prediction, DeepFeatures]:
         """The denoiser's prediction. `timestep`: one number (0..999), (b,) or (b, f) of them.
 
         `reference=None` is the unconditional half: each layer attends to its own tokens alone.
+        `warped` is zero where a sample shall not see it.
         `return_deep` also returns what entered the last `SHALLOW_LAYERS` layers. Given as `deep`
         at a neighbouring step (same frames, same half), those layers alone are computed: nearly
         the same prediction for a fraction of the work (arXiv 2312.00858).
@@ -125,8 +146,13 @@ class UNet(ModelMixin, ConfigMixin):
                 dropped=reference.dropped,
                 correspondence=self._pyramid(correspondence, reference.dropped),
             )
+        if self.warp_in is not None and warped is not None:
+            carried = self.warp_in(warped.flatten(0, 1)).unflatten(0, noisy.shape[:2])
+            guidance = carried if guidance is None else guidance + carried
         x, deep = self._blocks(noisy, guidance, context, deep)
         x = self.conv_out(F.silu(self.conv_norm_out(x)))
+        if self.warp_out is not None and warped is not None:
+            x = x + self.warp_out(warped[:, :, :-KNOWN_CHANNELS].flatten(0, 1))
         prediction = x.unflatten(0, noisy.shape[:2])
         return (prediction, deep) if return_deep else prediction
 
@@ -252,32 +278,3 @@ def _resized(position: Float[Tensor, "d H W"], size: torch.Size) -> Float[Tensor
     if position.shape[1:] == size:
         return position[None]
     return F.interpolate(position[None], size=size, mode="bilinear", align_corners=False)
-
-
-def _down_blocks(
-    settings: BlockSettings, widths: Sequence[int], attention: Sequence[bool], layers: int
-) -> nn.ModuleList:
-    last = len(widths) - 1
-    return nn.ModuleList(
-        [
-            DownBlock(settings, widths[max(i - 1, 0)], w, layers, i, attention[i], halve=i < last)
-            for i, w in enumerate(widths)
-        ]
-    )
-
-
-def _up_blocks(
-    settings: BlockSettings, widths: Sequence[int], attention: Sequence[bool], layers: int
-) -> nn.ModuleList:
-    """From the lowest level up; each layer takes one skip, its level's own, the last the halved."""
-    blocks, width_in = nn.ModuleList(), widths[-1]
-    for i, level in enumerate(reversed(range(len(widths)))):
-        skips = [widths[level]] * layers + [widths[max(level - 1, 0)]]
-        path, enlarge = f"up_blocks.{i}", level > 0
-        blocks.append(
-            UpBlock(
-                settings, width_in, widths[level], skips, level, path, attention[level], enlarge
-            )
-        )
-        width_in = widths[level]
-    return blocks

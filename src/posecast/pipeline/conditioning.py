@@ -30,16 +30,16 @@ HOST_BYTES = 2 * 2**30
 
 @dataclass(frozen=True)
 class WindowConditions:
-    """What the guiders say about windows of consecutive frames."""
+    """What the guiders say about windows of consecutive frames, and the warped reference."""
 
     guidance: Float[Tensor, "b f d h w"] | None
     correspondence: Float[Tensor, "b f keys h w"] | None
+    warped: Float[Tensor, "b f _ h w"] | None = None
 
     @property
     def nbytes(self) -> int:
-        """Memory of both."""
-        tensors = (self.guidance, self.correspondence)
-        return sum(t.numel() * t.element_size() for t in tensors if t is not None)
+        """Memory of all."""
+        return sum(t.numel() * t.element_size() for t in self._tensors() if t is not None)
 
     def to(self, device: torch.device | str) -> WindowConditions:
         """The same on a device."""
@@ -50,16 +50,18 @@ class WindowConditions:
         return self._each(lambda t: t[:, start:stop])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> WindowConditions:
-        tensors = (self.guidance, self.correspondence)
-        return WindowConditions(*(None if t is None else change(t) for t in tensors))
+        return WindowConditions(*(None if t is None else change(t) for t in self._tensors()))
+
+    def _tensors(self) -> tuple[Tensor | None, ...]:
+        return self.guidance, self.correspondence, self.warped
 
 
 def joined(parts: Sequence[WindowConditions], dim: int) -> WindowConditions:
     """Several as one: along the windows (0) or the frames (1)."""
     if len(parts) == 1:
         return parts[0]
-    both = zip(*((part.guidance, part.correspondence) for part in parts), strict=True)
-    return WindowConditions(*(None if t[0] is None else torch.cat(t, dim) for t in both))
+    each = zip(*(part._tensors() for part in parts), strict=True)
+    return WindowConditions(*(torch.cat(t, dim) if t[0] is not None else None for t in each))
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Conditioning:
     animator: Animator
     plan: AnimationPlan
     off: frozenset[str]
-    """Guiders left out (and `reference`, the ReferenceNet)."""
+    """What is left out of `SWITCHES`."""
     codes: Float[np.ndarray, "characters dims"] | None
     """Identity codes, where the model has that guider."""
     device: torch.device
@@ -125,8 +127,11 @@ class Conditioning:
             return self._kept[number].to(self.device)
         start = number * BLOCK
         stop = min(start + BLOCK, self.plan.num_frames)
-        maps = self._tensors(self.plan.maps(start, stop, self.canvas, self.codes))
-        block = WindowConditions(self.animator.guidance(maps), self.animator.correspondence(maps))
+        drawn = self.plan.maps(start, stop, self.canvas, self.codes, warp=self._warps)
+        maps = self._tensors(drawn)
+        block = WindowConditions(
+            self.animator.guidance(maps), self.animator.correspondence(maps), self._warped(drawn)
+        )
         if self.kept_bytes + block.nbytes <= self.host_bytes:
             self._kept[number] = block.to("cpu")
             self.kept_bytes += block.nbytes
@@ -147,6 +152,18 @@ class Conditioning:
         awake(self.animator.unet)
         # The denoiser reads keys and values alone: the tokens' memory is free again.
         return replace(self.animator.prepare_reference(features), tokens={})
+
+    @property
+    def _warps(self) -> bool:
+        return self.animator.warps and not self.off & {"warp", "reference"}
+
+    def _warped(self, maps: ConditionMaps) -> Float[Tensor, "1 f _ h w"] | None:
+        if maps.warp is None:
+            return None
+        awake(self.animator.vae)
+        warped = self.animator.warped(self._to_device(maps.warp[None]))
+        awake(self.animator.unet)
+        return warped
 
     def _tensors(self, maps: ConditionMaps) -> dict[str, Tensor]:
         named = {

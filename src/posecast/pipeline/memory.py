@@ -13,6 +13,7 @@ from itertools import product
 
 from posecast.errors import InputError
 from posecast.models.presets import AnimatorConfig
+from posecast.models.unet import KNOWN_CHANNELS
 from posecast.pipeline.conditioning import BLOCK, LATENT_STRIDE
 from posecast.pipeline.plan import Size
 
@@ -105,6 +106,7 @@ def predict_needs(
     ff_mult = config.unet.get("ff_mult", 4)
     attention: Sequence[bool] = config.unet.get("attention", (True, True, True, False))
     keyed = config.unet.get("keys", 0)
+    warped = config.unet["in_channels"] + KNOWN_CHANNELS if config.unet.get("warp") else 0
     guiders = list(config.guiders.values())
     areas = [1 / 4**level for level in range(len(widths))]
     skips = widths[0] + sum(
@@ -118,7 +120,7 @@ def predict_needs(
         if reads
     )
     peak = skips + widths[0] * (4 * ff_mult + _TOKEN_WIDTHS) + 1.25 * keyed
-    conditions = (widths[0] + keyed) * (1 + BLOCK / window)
+    conditions = (widths[0] + keyed + warped) * (1 + BLOCK / window)
     first = [g.get("widths", (16,))[0] / g.get("strides", (1,))[0] ** 2 for g in guiders]
     channels = sum(g["in_channels"] for g in guiders)
     guiding = BLOCK * pixels * (_GUIDER_TENSORS * max(first, default=0) + channels)

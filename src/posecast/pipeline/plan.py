@@ -72,19 +72,24 @@ class AnimationPlan:
         canvas: Size | None = None,
         codes: np.ndarray | None = None,
         settings: ConditionSettings | None = None,
+        warp: bool = False,
     ) -> ConditionMaps:
         """The condition maps of frames `start` to `stop`, background at rest.
 
-        `canvas` (height, width), at least `size`, adds room at the right and the bottom.
+        `canvas` (height, width), at least `size`, adds room at the right and the bottom. With
+        `warp`, the picture is carried to each pose.
         """
+        height, width = canvas or self.size
+        margin = ((0, height - self.size[0]), (0, width - self.size[1]), (0, 0))
         return condition_maps(
             self.keypoints[:, start:stop],
             self.reference_keypoints,
             self.ranks[start:stop],
-            canvas or self.size,
+            (height, width),
             reference_ranks=self.ranks[0] if self.reference_ranks is None else self.reference_ranks,
             codes=codes,
             settings=settings,
+            reference_image=np.pad(self.picture, margin, mode="edge") if warp else None,
         )
 
 

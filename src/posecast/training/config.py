@@ -131,6 +131,8 @@ class ObjectiveSettings:
     reference_drop: float = 0.1
     """How often a sample sees no reference, for classifier-free guidance."""
     identity_drop: float = 0.1
+    warp_drop: float = 0.0
+    """How often a sample has its reference, but not warped."""
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,7 @@ class DiffusionTask:
         )
         timesteps = self._timesteps(clean, generator)
         dropped = _draw(len(clean), settings.reference_drop, generator)
+        warped = self._warped(batch, _draw(len(clean), settings.warp_drop, generator))
         # From here a row is what has a timestep of its own: a sample of clips, a frame of images.
         shape, rows = clean.shape, timesteps.numel()
         clean, noise = (x.reshape(rows, -1, *shape[2:]) for x in (clean, noise))
@@ -101,6 +102,7 @@ class DiffusionTask:
             batch.maps,
             batch.reference_maps,
             dropped,
+            warped,
         ).reshape(clean.shape)
         kind = self.schedule.prediction_type
         region = latent_weights(
@@ -130,6 +132,7 @@ class DiffusionTask:
         )
         guidance = animator.guidance(batch.maps)
         correspondence = animator.correspondence(batch.maps)
+        warped = self._warped(batch, None)
 
         def denoise(noisy: Tensor, timestep: int, windows: Sequence[range]) -> Tensor:
             return animator.denoise(
@@ -139,6 +142,7 @@ class DiffusionTask:
                 reference=reference,
                 guidance=guidance,
                 correspondence=correspondence,
+                warped=warped,
             )
 
         metrics: dict[str, float] = {}
@@ -159,6 +163,13 @@ class DiffusionTask:
         frames = self.animator.encode(batch.frames.flatten(0, 1))
         latents = frames.unflatten(0, batch.frames.shape[:2])
         return latents, self.animator.encode(batch.reference)
+
+    def _warped(self, batch: TrainingBatch, dropped: Tensor | None) -> Tensor | None:
+        """Warped references as latents, zero for the samples that shall do without."""
+        if batch.warp is None:
+            return None
+        warped = self.animator.warped(batch.warp)
+        return warped if dropped is None else warped * (~dropped)[:, None, None, None, None]
 
     def _measured(self, latents: Tensor) -> Tensor:
         """Latents on axes whose squared differences are the loss: partly pixels', partly latents'.
@@ -222,6 +233,7 @@ def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings
         conditions=config.data.conditions,
         guiders=tuple(name for name in guiders if name not in config.without),
         identity_drop=config.objective.identity_drop,
+        warp=animator.warps,
     )
     if "identity" in guiders:
         settings = replace(settings, code_size=guiders["identity"]["in_channels"])

@@ -97,7 +97,7 @@ def forecast(config: TrainingConfig) -> Forecast:
     stripped = replace(
         config,
         data=DataSettings(stage=StageSettings(size=size)),
-        objective=replace(config.objective, reference_drop=0.0),
+        objective=replace(config.objective, reference_drop=0.0, warp_drop=0.0),
     )
     task = DiffusionTask(stripped, Process(torch.device("cpu")), animator)
     live, flops = LiveBytes(), FlopCounterMode(display=False)
@@ -163,6 +163,7 @@ def _batch(config: TrainingConfig, animator: Animator, size: tuple[int, int]) ->
             if name in ("pose", "identity")
         },
         character_mask=make(samples, frames, 1, *size),
+        warp=make(samples, frames, 4, *size) if animator.warps else None,
     )
 
 

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from posecast.geometry.conditions import condition_maps
+from posecast.geometry.dilation import dilation_maps
+from posecast.geometry.warping import ReferenceWarp
+
+SIZE = (96, 128)
+RED, BLUE = (220, 30, 30), (30, 30, 220)
+
+
+@pytest.fixture(scope="module")
+def textured():
+    """A picture in which every pixel has its own colour, smoothly."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    return np.stack([2 * y, 2 * x, y + x], axis=-1).astype(np.uint8)
+
+
+def painted(people, colours, background=(90, 160, 90)):
+    """Flat figures in the shape of their dilation maps, later ones in front."""
+    picture = np.empty((*SIZE, 3), np.uint8)
+    picture[...] = background
+    for mask, colour in zip(dilation_maps(people, SIZE), colours, strict=True):
+        picture[mask != 0] = colour
+    return picture
+
+
+def shown(warped, x, y):
+    return (warped[:3, y, x] * 255).round().astype(int).tolist()
+
+
+def test_the_same_pose_gives_the_same_picture(standing, textured):
+    person = standing(96)[None]
+    warped = ReferenceWarp(textured, person, np.array([0])).to(person, np.array([0]))
+    known = warped[3] == 1
+    # What is near a limb and near nothing else is only guessed: neither body nor background.
+    assert known.mean() > 0.97
+    body = dilation_maps(person, SIZE, 0.04)[0] != 0
+    assert known[body].all()
+    np.testing.assert_allclose(warped[:3, known].T * 255, textured[known], atol=0.51)
+
+
+def test_who_walks_away_takes_their_pixels_along(standing, textured):
+    person = standing(96)[None]
+    moved = person.copy()
+    moved[..., 0] += 40
+    warped = ReferenceWarp(textured, person, np.array([0])).to(moved, np.array([0]))
+    body = np.argwhere(dilation_maps(moved, SIZE, 0.03)[0])
+    assert (warped[3][tuple(body.T)] == 1).all()
+    for y, x in body[::7]:
+        assert shown(warped, x, y) == pytest.approx(textured[y, x - 40].tolist(), abs=1.01)
+    # Where they stood nothing is known, and what is far from everybody has not moved.
+    left = dilation_maps(person, SIZE, 0.03)[0] * (1 - dilation_maps(moved, SIZE, 0.12)[0])
+    assert left.any()
+    assert not warped[3][left != 0].any()
+    assert shown(warped, 3, 90) == textured[90, 3].tolist()
+
+
+def test_holes_take_the_colours_around_them(standing):
+    person = standing(96)[None]
+    away = person.copy()
+    away[..., 0] += 60
+    picture = painted(person, [RED], background=(90, 160, 90))
+    warped = ReferenceWarp(picture, person, np.array([0])).to(away, np.array([0]))
+    hole = (dilation_maps(person, SIZE, 0.03)[0] != 0) & (warped[3] == 0)
+    assert hole.sum() > 200
+    colours = warped[:3, hole].T * 255
+    assert np.abs(colours - [90, 160, 90]).max() < 40
+
+
+@pytest.mark.parametrize(("ranks", "front"), [([0, 1], RED), ([1, 0], BLUE)])
+def test_the_order_asked_for_decides_who_is_seen(standing, ranks, front):
+    people = np.stack([standing(96, left=-25), standing(96, left=45)])
+    picture = painted(people, [RED, BLUE])
+    together = np.stack([standing(96, left=10)] * 2)
+    warped = ReferenceWarp(picture, people, np.array([0, 1])).to(together, np.array(ranks))
+    assert shown(warped, 60, 35) == list(front)
+
+
+def test_what_another_hides_in_the_reference_is_not_known(standing):
+    people = np.stack([standing(96)] * 2)
+    picture = painted(people, [RED, BLUE])
+    apart = np.stack([standing(96, left=-25), standing(96, left=45)])
+    warped = ReferenceWarp(picture, people, np.array([1, 0])).to(apart, np.array([0, 1]))
+    for person, colour in zip(apart, (None, BLUE), strict=True):
+        x, y = person[[2, 5, 8, 11], :2].mean(axis=0).astype(int)
+        assert warped[3, y, x] == (colour is not None)
+        if colour is not None:
+            assert shown(warped, x, y) == list(colour)
+
+
+def test_a_bent_arm_keeps_the_colours_of_its_halves(standing):
+    person = standing(96)[None]
+    picture = painted(person, [RED])
+    middle = person[0, [3, 4], :2].mean(axis=0).astype(int)
+    picture[middle[1] - 3 : middle[1] + 4, middle[0] - 3 : middle[0] + 4] = BLUE
+    raised = person.copy()
+    raised[0, 4, :2] = person[0, 3, :2] - (person[0, 4, :2] - person[0, 3, :2])
+    warped = ReferenceWarp(picture, person, np.array([0])).to(raised, np.array([0]))
+    x, y = raised[0, [3, 4], :2].mean(axis=0).astype(int)
+    assert shown(warped, x, y) == list(BLUE)
+
+
+def test_turned_round_left_and_right_change_sides(standing):
+    person = standing(96)[None]
+    picture = painted(person, [RED])
+    shoulder = person[0, 2, :2].astype(int)
+    picture[shoulder[1] + 4 : shoulder[1] + 10, shoulder[0] : shoulder[0] + 4] = BLUE
+    turned = person.copy()
+    turned[..., 0] = 2 * person[0, 1, 0] - person[..., 0]
+    warped = ReferenceWarp(picture, person, np.array([0])).to(turned, np.array([0]))
+    x, y = turned[0, 2, :2].astype(int)
+    assert shown(warped, x - 2, y + 7) == list(BLUE)
+    assert shown(warped, shoulder[0] + 2, y + 7) == list(RED)
+
+
+def test_a_figure_cut_at_the_waist_still_has_a_trunk(standing, textured):
+    person = standing(96)[None]
+    person[0, 8:14] = 0
+    warp = ReferenceWarp(textured, person, np.array([0]))
+    x, y = person[0, 1, :2].astype(int) + [0, 8]
+    moved = person + np.float32([30, 0, 0]) * (person[..., 2:] > 0)
+    assert warp.to(moved, np.array([0]))[3, y, x + 30] == 1
+
+
+def test_nobody_there_leaves_the_background(standing, textured):
+    person = standing(96)[None]
+    warp = ReferenceWarp(textured, person, np.array([0]))
+    gone = warp.to(np.zeros_like(person), np.array([-1]))
+    assert not gone[3][dilation_maps(person, SIZE)[0] != 0].any()
+    nobody = ReferenceWarp(textured, np.zeros_like(person), np.array([-1]))
+    plain = nobody.to(np.zeros_like(person), np.array([-1]))
+    assert plain[3].all()
+    np.testing.assert_allclose(plain[:3].transpose(1, 2, 0) * 255, textured, atol=0.51)
+    # Somebody whom the reference does not show has no pixels.
+    assert not nobody.to(person, np.array([0]))[3][dilation_maps(person, SIZE, 0.04)[0] != 0].any()
+
+
+def test_condition_maps_carry_the_reference_frame_by_frame(standing, textured):
+    track = np.stack([standing(96, left=4 * f) for f in range(3)])[None]
+    ranks = np.zeros((3, 1), int)
+    maps = condition_maps(track, track[:, 0], ranks, SIZE, reference_image=textured)
+    assert maps.warp is not None
+    warp = ReferenceWarp(textured, track[:, 0], ranks[0])
+    for frame in range(3):
+        np.testing.assert_array_equal(maps.warp[frame], warp.to(track[:, frame], ranks[frame]))
+    assert condition_maps(track, track[:, 0], ranks, SIZE).warp is None
