@@ -21,10 +21,19 @@ from posecast.geometry.skeleton_strokes import (
     disc_pixels,
     extent,
     find_strokes,
+    hand_dots,
+    hand_root,
 )
 
 _MAX_DISCS = 12  # of one hue: hands have many dots of one
 _NO_DISC = 1.5  # cost of a joint without a disc
+_HAND = 0.3  # cost of a wrist at its hand's first dot
+FOREARMS = {
+    child: (limb, parent)
+    for limb, (parent, child) in enumerate(LIMBS)
+    if child in (RIGHT_WRIST, LEFT_WRIST)
+}
+"""Of each wrist the limb that ends there, and the elbow."""
 _FAR = 4.0  # most that one end of a limb costs
 
 # Which hue draws which limb in other conventions, in OpenPose-18 joints (18: the mid hip).
@@ -92,7 +101,7 @@ def read_skeleton(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[np.nd
     if not limbs:
         return joints
     disc = disc_pixels(discs)
-    candidates = _candidates(limbs, discs, disc)
+    candidates = _candidates(limbs, discs, disc, hand_dots(picture))
     unit = 0.02 * extent(limbs) + 0.5 * np.sqrt(disc)
     fits = [
         _fit(limbs[i], candidates[a][:, :2], candidates[b][:, :2], disc, unit)
@@ -115,12 +124,15 @@ def read_skeleton(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[np.nd
 
 
 def _candidates(
-    limbs: dict[int, Limb], discs: list[list[tuple[np.ndarray, int]]], disc: float
+    limbs: dict[int, Limb],
+    discs: list[list[tuple[np.ndarray, int]]],
+    disc: float,
+    dots: np.ndarray,
 ) -> list[np.ndarray]:
     """Of each joint the places it may be at, rows of x, y, cost: discs, and ends of its limbs.
 
     The last row is none at all (NaN). `disc` is the pixels of a whole disc: one of another size,
-    half covered or something else of the colour, costs up to 1.
+    half covered or something else of the colour, costs up to 1. `dots` are the pixels of hands'.
     """
     candidates = []
     for joint in range(18):
@@ -129,9 +141,14 @@ def _candidates(
             for centre, area in discs[joint][:_MAX_DISCS]
         ]
         # Hands are drawn over wrists, with lines of any hue: there a disc is no better witness.
-        no_disc = _NO_DISC / 2 if joint in (RIGHT_WRIST, LEFT_WRIST) else _NO_DISC
+        no_disc = _NO_DISC / 2 if joint in FOREARMS else _NO_DISC
         for limb in (limbs[i] for i, pair in enumerate(LIMBS) if joint in pair and i in limbs):
             places += [(*tip, no_disc) for tip in limb.tips]
+        if joint in FOREARMS:
+            forearm, elbow = FOREARMS[joint]
+            for centre, _ in discs[elbow][:1]:
+                root = hand_root(centre, limbs.get(forearm), dots, np.sqrt(disc / np.pi))
+                places += [] if root is None else [(*root, _HAND)]
         candidates.append(np.array([*places, (np.nan, np.nan, _FAR)]))
     return candidates
 

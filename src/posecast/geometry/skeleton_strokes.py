@@ -18,12 +18,14 @@ _MIN_LIMB = 6  # pixels
 _MIN_PROFILE = 8  # places along a limb that its width is known at
 _COVERED = 0.5  # most of a limb that may be hidden at an end, as a share of what is seen
 _MIN_DISC = 3
+_HIDDEN = 4.0  # radii of a disc that a forearm may be long of which nothing is seen
 
 
 @dataclass(frozen=True)
 class Limb:
     """A limb's visible part."""
 
+    centre: np.ndarray
     ends: np.ndarray
     tips: np.ndarray
     """Where its ends would be if nothing lay over them."""
@@ -96,7 +98,7 @@ def _limb(pieces: list[np.ndarray], corner: np.ndarray) -> Limb | None:
     seen, whole = _ends(along)
     slender = max(0.0, 1.0 - across / max(float(along.std()), 1e-9))
     ends, tips = (centre + np.outer(pair, axis) + corner for pair in (seen, whole))
-    return Limb(ends, tips, len(points), slender, others)
+    return Limb(centre + corner, ends, tips, len(points), slender, others)
 
 
 def _ends(along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,6 +138,38 @@ def _axis(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     centre = points.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov((points - centre).T) + 1e-9 * np.eye(2))
     return centre, vectors[:, 1], float(np.sqrt(max(values[0], 0.0)))
+
+
+def hand_dots(picture: np.ndarray) -> np.ndarray:
+    """The pixels (n, 2) of x, y in the full blue of a hand's dots (and of one knee's disc)."""
+    blue = cv2.inRange(picture, (0, 0, _BRIGHT), (_BRIGHT // 3, _BRIGHT // 3, 255))
+    rows, columns = np.nonzero(blue)
+    return np.stack([columns, rows], axis=1).astype(float)
+
+
+def hand_root(
+    elbow: np.ndarray, forearm: Limb | None, dots: np.ndarray, radius: float
+) -> np.ndarray | None:
+    """The centre of a hand's first dot, which lies on the wrist and covers its disc, if any.
+
+    It is the first that the line from the elbow meets beyond the middle of what is seen of the
+    forearm: a short piece of that has no direction of its own. Where nothing is seen of it, it is
+    the dot nearest to the elbow.
+    """
+    if not len(dots):
+        return None
+    steps = dots - elbow
+    far = np.linalg.norm(steps, axis=1)
+    if forearm is None:
+        nearest = int(far.argmin())
+        if far[nearest] > _HIDDEN * radius:
+            return None
+        return np.asarray(elbow + steps[nearest] * (1 + radius / max(far[nearest], 1e-9)))
+    reach = max(float(np.linalg.norm(forearm.centre - elbow)), 1e-9)
+    axis = (forearm.centre - elbow) / reach
+    along, aside = steps @ axis, np.abs(steps @ np.array([-axis[1], axis[0]]))
+    near = along[(aside <= 0.7 * radius) & (along > reach) & (along < 3 * reach + 2 * radius)]
+    return np.asarray(elbow + (near.min() + radius) * axis) if len(near) else None
 
 
 def disc_pixels(discs: list[list[tuple[np.ndarray, int]]]) -> float:
