@@ -21,6 +21,9 @@ POSITION_STD, POSITION_SCALE = 2.0, 0.4
 """The same of the heads that begin by position."""
 CORRECTION_GAIN = 0.1
 """What the network adds at the start to a warped reference, which is nearly right by itself."""
+OWN_SHARE = 0.45
+"""Of a trained network's own picture when a warped reference comes in beside it; nearly the best
+mixture of the two before any training, measured on held-out samples from 0.25 to 1."""
 ATTENTION_GAIN = 0.5
 """What attention adds to the stream at the start: a transformer's output projection."""
 
@@ -47,6 +50,19 @@ def warm_start(unet: UNet) -> None:
             _start_transformer(module)
         elif isinstance(module, ReferenceAttention):
             _start_attention(module)
+
+
+@torch.no_grad()
+def mix_in_warp(unet: UNet) -> None:
+    """Give a network that learnt without it a warped reference: first a mean of both pictures."""
+    assert unet.warp_in is not None
+    assert unet.warp_out is not None
+    assert unet.conv_out is not None
+    _zero(unet.warp_in)
+    nn.init.eye_(unet.warp_out.weight[:, :, 0, 0])
+    unet.warp_out.weight.mul_(1 - OWN_SHARE)
+    for parameter in unet.conv_out.parameters():
+        parameter.mul_(OWN_SHARE)
 
 
 @torch.no_grad()

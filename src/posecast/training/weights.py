@@ -9,9 +9,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from posecast.errors import InputError
+from posecast.models.initialisation import mix_in_warp
 from posecast.models.public_names import from_animateanyone
+from posecast.models.unet import UNet
 
 MOTION = "motion_modules."
+WARP = "warp_"
+"""What a folder may lack of a U-Net: modules that a later stage brings."""
 IDLE_PARTS = ("conv_norm_out.", "conv_out.")
 """What a ReferenceNet leaves out of a whole U-Net."""
 # diffusers' names of a motion module's layers, and the original's, which are ours.
@@ -26,8 +30,9 @@ _ADAPTER_LAYER = re.compile(r"(?<=\.transformer_blocks\.\d\.)(attn1|attn2|norm1|
 
 
 def load_part(module: nn.Module, folder: Path, left_out: tuple[str, ...] = ()) -> None:
-    """Load a folder's safetensors into a module; only motion modules may be lacking there.
+    """Load a folder's safetensors into a module; only what later stages bring may be lacking there.
 
+    That is motion modules, and what takes in a warped reference (`mix_in_warp`).
     Submodules named in `left_out` (guiders trained without) are passed over. A ReferenceNet takes
     what it has of a whole U-Net.
 
@@ -39,9 +44,11 @@ def load_part(module: nn.Module, folder: Path, left_out: tuple[str, ...] = ()) -
     kept = {name: v for name, v in found.items() if name in own or not name.startswith(IDLE_PARTS)}
     _check_fit(folder, kept, own)
     for name in own:
-        if name not in kept and MOTION not in name:
+        if name not in kept and MOTION not in name and not name.startswith(WARP):
             raise InputError.at(folder, "lacks this weight", name)
     module.load_state_dict(kept, strict=False)
+    if isinstance(module, UNet) and module.warp_in is not None and f"{WARP}in.weight" not in kept:
+        mix_in_warp(module)
 
 
 def load_motion(module: nn.Module, folder: Path) -> None:
