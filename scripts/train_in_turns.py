@@ -1,0 +1,139 @@
+"""Train on a machine that is lent for minutes: go on from small files, leave small files.
+
+    python scripts/train_in_turns.py configs/embedded-gpu/images.yaml parts/images --minutes 8
+
+A turn puts the parts in the folder together to a checkpoint, trains for so many minutes (or to the
+end), and writes the newest checkpoint and what a run leaves beside it back in parts of less than
+16 MB. The next turn may be on another machine: all that it needs is the config and the folder.
+Every checkpoint within a turn (`checkpoint.every_minutes`) goes to parts at once, so that a turn
+that is cut off loses no more than what came after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from posecast.errors import InputError
+from posecast.media.atomic import whole_folder
+from posecast.training.checkpoints import checkpoints, read_progress
+from posecast.training.config import TrainingConfig, read_config, write_config
+
+PART_BYTES = 15 * 2**20
+LIST = "parts.json"
+KEPT = ("log.jsonl", "config.yaml", "validation", "model")
+"""What goes along beside the newest checkpoint, where it is there."""
+LOOK_SECONDS = 2.0
+
+
+def main() -> None:
+    """Take one turn."""
+    arguments = _arguments()
+    config = read_config(arguments.config)
+    packed = unpack(arguments.parts, config.output) if (arguments.parts / LIST).is_file() else 0
+    if (config.output / "model").is_dir():
+        print(f"finished: {config.output / 'model'}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "turn.yaml"
+        write_config(for_minutes(config, arguments.minutes), path)
+        training = subprocess.Popen(command(path, arguments.processes))
+        while training.poll() is None:
+            time.sleep(LOOK_SECONDS)
+            packed = pack_newest(config.output, arguments.parts, packed)
+    # Out of time, a run leaves a model too: it is finished at its last step alone.
+    newest = checkpoints(config.output)[-1:]
+    done = [read_progress(checkpoint).step for checkpoint in newest]
+    if done != [config.steps]:
+        shutil.rmtree(config.output / "model", ignore_errors=True)
+    if newest:
+        pack(config.output, newest[0], arguments.parts)
+    print(f"{done[0] if done else 0} of {config.steps} steps done, parts in {arguments.parts}")
+    sys.exit(training.returncode)
+
+
+def for_minutes(config: TrainingConfig, minutes: float) -> TrainingConfig:
+    """The run for so many minutes more; `max_minutes` counts those of all turns."""
+    before = sum(read_progress(folder).seconds for folder in checkpoints(config.output)[-1:])
+    most = before / 60 + minutes
+    own = config.max_minutes
+    return replace(config, max_minutes=most if own is None else min(own, most))
+
+
+def command(path: Path, processes: int) -> list[str]:
+    """One training stage, going on where its output is."""
+    launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+    start = [sys.executable, "-m", *(launcher if processes > 1 else [])]
+    return [*start, "posecast", "train", str(path), "--resume"]
+
+
+def pack_newest(output: Path, parts: Path, packed: int) -> int:
+    """Pack the newest checkpoint if it is newer than step `packed`; the step that is packed now."""
+    newest = checkpoints(output)[-1:]
+    step = read_progress(newest[0]).step if newest else 0
+    if step > packed:
+        try:
+            pack(output, newest[0], parts)
+        except FileNotFoundError:  # a newer one has just taken its place
+            return packed
+        return step
+    return packed
+
+
+def pack(output: Path, checkpoint: Path, parts: Path) -> None:
+    """Write a checkpoint, and what of `KEPT` is there, to `parts`, whole or not at all."""
+    parts.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile() as file, whole_folder(parts) as draft:
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for path in (checkpoint, *(output / name for name in KEPT)):
+                if path.exists():
+                    archive.add(path, path.relative_to(output))
+        file.seek(0)
+        sums = {}
+        while content := file.read(PART_BYTES):
+            name = f"part-{len(sums):03d}"
+            (draft / name).write_bytes(content)
+            sums[name] = hashlib.sha256(content).hexdigest()
+        (draft / LIST).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
+
+
+def unpack(parts: Path, output: Path) -> int:
+    """Put the parts together in a run's output and return the step they are of.
+
+    Raises `InputError`: a part is missing or not what was written.
+    """
+    sums = json.loads((parts / LIST).read_text(encoding="utf-8"))
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile() as file:
+        for name, expected in sums.items():
+            path = parts / Path(name).name
+            content = path.read_bytes() if path.is_file() else b""
+            if hashlib.sha256(content).hexdigest() != expected:
+                raise InputError.at(path, "is missing or was changed on its way")
+            file.write(content)
+        file.seek(0)
+        with tarfile.open(fileobj=file) as archive:
+            archive.extractall(output, filter="data")
+    return read_progress(checkpoints(output)[-1]).step
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("config", type=Path, help="a training config")
+    parser.add_argument("parts", type=Path, help="folder of the parts")
+    parser.add_argument("--minutes", type=float, required=True, help="how long this turn trains")
+    parser.add_argument("--processes", type=int, default=1, help="one a GPU")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
