@@ -31,3 +31,12 @@ def test_whoever_has_no_rank_is_behind():
     codes = identity_codes(np.random.default_rng(0), 2)
     unranked = identity_map(masks, np.array([-1, 0]), codes)
     np.testing.assert_array_equal(unranked[:, 0].T, codes[[0, 1, 1]])
+
+
+def test_without_order_contested_pixels_hold_the_mean_whatever_the_ranks():
+    masks = np.array([[[1, 1, 0, 0]], [[0, 1, 1, 0]]], np.uint8)
+    codes = identity_codes(np.random.default_rng(0), 2)
+    expected = [codes[0], codes.mean(axis=0), codes[1], np.zeros(8)]
+    for ranks in ([0, 1], [1, 0], [-1, 0]):
+        mean = identity_map(masks, np.array(ranks), codes, overlaps="mean")
+        np.testing.assert_allclose(mean[:, 0].T, expected, rtol=1e-6)

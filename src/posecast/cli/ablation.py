@@ -7,6 +7,7 @@ command is its own resume.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from posecast.cli.ablation_results import SCORES, check_bench, score, write_tables
+from posecast.cli.ablation_results import SCORES, TAKEN, check_bench, score, write_tables
 from posecast.cli.options import PATH
 from posecast.errors import InputError
 
@@ -86,6 +87,8 @@ def _check(plan: Ablation) -> None:
     from posecast.training.config import changed_keys
 
     for name, variant in plan.variants.items():
+        if name in TAKEN:
+            raise InputError(f"variants.{name}: that name is taken; choose another")
         if variant.paper is not None and variant.paper not in paper_methods():
             known = ", ".join(paper_methods())
             raise InputError(f"variants.{name}.paper: expected one of {known}")
@@ -133,11 +136,15 @@ def _run_stage(path: Path, processes: int) -> None:
         environment |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     command += ["posecast", "train", str(path), "--resume"]
     training = subprocess.Popen(command, env=environment)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = training.wait()
     except KeyboardInterrupt:
-        training.wait()  # it has heard the same signal, and writes a checkpoint
+        training.send_signal(signal.SIGINT)  # it writes a checkpoint; to hear it twice is no harm
+        training.wait()
         status = INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if status == INTERRUPTED:
         raise KeyboardInterrupt("go on with the same command")
     if status != 0:

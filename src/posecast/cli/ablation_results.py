@@ -16,11 +16,14 @@ from posecast.errors import InputError
 if TYPE_CHECKING:
     from posecast.evaluation.ablation import ClipRecord, Frames
     from posecast.evaluation.ablation_report import Entry
+    from posecast.evaluation.scores import Target
     from posecast.evaluation.stage_bench import BenchClip
     from posecast.training.ablation import Ablation
 
 SCORES, PICTURES = "scores.json", "pictures"
 YARDSTICKS = "yardsticks"
+TAKEN = (YARDSTICKS, "reference", "autoencoder", "truth")
+"""Names that no variant may have."""
 SHEET_CLIPS = 8
 """Of each kind of reference, so many clips are kept as pictures."""
 
@@ -50,17 +53,18 @@ def score(plan: Ablation, name: str, seed: int) -> None:
         request = clip.request()
         return model(request.order_held() if held else request)
 
-    _write_scores(plan, plan.folder(name, seed), generate, _bench(plan, name))
-    if not (plan.output / YARDSTICKS / "reference" / SCORES).is_file():
+    methods: dict[str, Callable[[BenchClip], Frames]] = {name: generate}
+    folders = {name: plan.folder(name, seed)}
+    if not (plan.output / YARDSTICKS / "truth" / SCORES).is_file():
         autoencoder = contestants(pipe, model).autoencoder
         assert autoencoder is not None
-        yardsticks: dict[str, Callable[[BenchClip], Frames]] = {
+        methods |= {
             "reference": lambda clip: np.repeat(clip.reference.frames[:1], bench.frames, axis=0),
             "autoencoder": lambda clip: autoencoder(clip.truth.frames),
             "truth": lambda clip: clip.truth.frames,
         }
-        for yardstick, frames in yardsticks.items():
-            _write_scores(plan, plan.output / YARDSTICKS / yardstick, frames, asdict(bench))
+        folders |= {other: plan.output / YARDSTICKS / other for other in methods if other != name}
+    _write_scores(plan, methods, folders, _bench(plan, name))
 
 
 def _bench(plan: Ablation, name: str) -> dict[str, Any]:
@@ -72,25 +76,30 @@ def _bench(plan: Ablation, name: str) -> dict[str, Any]:
 
 def _write_scores(
     plan: Ablation,
-    folder: Path,
-    generate: Callable[[BenchClip], Frames],
+    methods: dict[str, Callable[[BenchClip], Frames]],
+    folders: dict[str, Path],
     bench: dict[str, Any],
 ) -> None:
     from posecast.evaluation.ablation import score_clips, tile
     from posecast.evaluation.json_values import json_values
     from posecast.media.images import write_image
 
-    (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    for folder in folders.values():
+        (folder / PICTURES).mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
 
-    def keep(kind: str, clip: BenchClip, frames: Frames) -> None:
+    def keep(name: str, kind: str, clip: BenchClip, target: Target, frames: Frames) -> None:
         if clip.index < SHEET_CLIPS:
-            write_image(tile(clip, frames), folder / PICTURES / _picture(kind, clip.index))
+            path = folders[name] / PICTURES / _picture(kind, clip.index)
+            write_image(tile(target, frames), path)
 
-    records = score_clips(_clips(plan), generate, keep)
-    runs = {kind: [asdict(record) for record in clips] for kind, clips in records.items()}
-    content = {"bench": bench, "seconds": time.monotonic() - began, "clips": runs}
-    _write_json(folder / SCORES, json_values(content))
+    for name, runs in score_clips(_clips(plan), methods, keep).items():
+        content = {
+            "bench": bench,
+            "seconds": time.monotonic() - began,
+            "clips": {kind: [asdict(clip) for clip in clips] for kind, clips in runs.items()},
+        }
+        _write_json(folders[name] / SCORES, json_values(content))
 
 
 def _picture(kind: str, clip: int | str) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from posecast.data.samples import Sample
 from posecast.geometry.conditions import ConditionSettings, condition_maps
-from posecast.geometry.identity import identity_codes
+from posecast.geometry.identity import Overlaps, identity_codes
 from posecast.types import ConditionMaps
 
 
@@ -29,6 +29,9 @@ class TrainingBatch:
     maps: dict[str, Float[Tensor, "batch frames channels height width"]]
     reference_maps: dict[str, Float[Tensor, "batch channels height width"]]
     character_mask: Float[Tensor, "batch frames 1 height width"]
+    """1 inside of a character's dilation map."""
+    overlap_mask: Float[Tensor, "batch frames 1 height width"]
+    """1 inside of two or more."""
     warp: Float[Tensor, "batch frames 4 height width"] | None = None
     """The reference carried to each pose (`ConditionMaps.warp`)."""
 
@@ -41,6 +44,7 @@ class TrainingBatch:
             maps={name: value.to(device) for name, value in self.maps.items()},
             reference_maps={name: value.to(device) for name, value in self.reference_maps.items()},
             character_mask=self.character_mask.to(device),
+            overlap_mask=self.overlap_mask.to(device),
             warp=None if self.warp is None else self.warp.to(device),
         )
 
@@ -57,6 +61,8 @@ class BatchSettings:
     """How often the targets of a sample lose their identity map (the reference keeps its own)."""
     warp: bool = False
     """Whether to carry the reference to each pose."""
+    code_overlaps: Overlaps = "front"
+    """Whose code holds where characters overlap."""
 
 
 def assemble(
@@ -69,7 +75,7 @@ def assemble(
     """
     settings = settings or BatchSettings()
     drawn = [_draw(sample, rng, settings) for sample in samples]
-    masks = [maps.characters.any(axis=1, keepdims=True) for maps in drawn]
+    covered = np.stack([maps.characters.sum(axis=1, keepdims=True) for maps in drawn])
     target_maps: dict[str, Tensor] = {}
     for name in settings.guiders:
         target_maps[name] = torch.stack([_map(maps, name) for maps in drawn])
@@ -88,7 +94,8 @@ def assemble(
         frames=images_to_tensor(np.stack([sample.frames for sample in samples])),
         maps=target_maps,
         reference_maps=reference_maps,
-        character_mask=torch.from_numpy(np.stack(masks)).float(),
+        character_mask=torch.from_numpy(covered >= 1).float(),
+        overlap_mask=torch.from_numpy(covered >= 2).float(),
         warp=_stacked([maps.warp for maps in drawn if maps.warp is not None]),
     )
 
@@ -114,6 +121,7 @@ def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> 
         codes=codes if wanted else None,
         settings=settings.conditions,
         reference_image=sample.reference if settings.warp else None,
+        code_overlaps=settings.code_overlaps,
     )
 
 

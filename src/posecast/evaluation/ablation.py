@@ -65,21 +65,25 @@ SUBSETS: dict[str, Callable[[ClipRecord], bool]] = {
 
 def score_clips(
     clips: Iterable[BenchClip],
-    generate: Callable[[BenchClip], Frames],
-    on_clip: Callable[[str, BenchClip, Frames], object] | None = None,
-) -> dict[str, list[ClipRecord]]:
-    """Generate and score every clip from each kind of reference in `REFERENCES`.
+    methods: Mapping[str, Callable[[BenchClip], Frames]],
+    on_clip: Callable[[str, str, BenchClip, Target, Frames], object] | None = None,
+) -> dict[str, dict[str, list[ClipRecord]]]:
+    """Generate and score every clip by each method, from each kind of reference in `REFERENCES`.
 
-    ``on_clip`` gets the kind and the clip with what was generated.
+    ``on_clip`` gets method, kind, clip and target with what was generated.
     """
-    records: dict[str, list[ClipRecord]] = {kind: [] for kind in REFERENCES}
+    records: dict[str, dict[str, list[ClipRecord]]] = {
+        name: {kind: [] for kind in REFERENCES} for name in methods
+    }
     for clip in clips:
         target = clip.target()
         for kind, asked in REFERENCES.items():
-            frames = generate(asked(clip))
-            records[kind].append(record_of(clip, target, frames))
-            if on_clip is not None:
-                on_clip(kind, clip, frames)
+            request = asked(clip)
+            for name, generate in methods.items():
+                frames = generate(request)
+                records[name][kind].append(record_of(clip, target, frames))
+                if on_clip is not None:
+                    on_clip(name, kind, clip, target, frames)
     return records
 
 
@@ -159,20 +163,16 @@ def _by_clip(
     )
 
 
-def tile(clip: BenchClip, generated: Frames) -> UInt8[np.ndarray, "tile_height width 3"]:
+def tile(target: Target, generated: Frames) -> UInt8[np.ndarray, "tile_height width 3"]:
     """What to look at: the frame in which most pixels are contested, and where pixels change.
 
-    The lower half is the mean change from frame to frame, eight times enlarged, as grey.
+    The lower half is the mean change from frame to frame, eight times enlarged, as grey. Of a clip
+    in which nothing is contested, the last frame.
     """
-    frame = shown_frame(clip)
+    contested = target.contested_region.sum(axis=(1, 2))
+    frame = int(contested.argmax()) if contested.any() else len(contested) - 1
     change = np.clip(8.0 * change_map(generated), 0, 255).astype(np.uint8)
     return np.concatenate([generated[frame], cv2.cvtColor(change, cv2.COLOR_GRAY2RGB)], axis=0)
-
-
-def shown_frame(clip: BenchClip) -> int:
-    """The frame in which most pixels are contested; the last where none is."""
-    contested = clip.target().contested_region.sum(axis=(1, 2))
-    return int(contested.argmax()) if contested.any() else len(contested) - 1
 
 
 def _one(value: float) -> FrameTotals:

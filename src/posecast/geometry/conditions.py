@@ -11,7 +11,7 @@ from posecast.geometry.depth_order import depth_order_map, paint_order
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import draw_poses
 from posecast.geometry.flow import flow_map
-from posecast.geometry.identity import identity_map
+from posecast.geometry.identity import Overlaps, identity_map
 from posecast.geometry.warping import ReferenceWarp
 from posecast.types import ConditionMaps
 
@@ -38,6 +38,7 @@ def condition_maps(
     codes: Float[np.ndarray, "characters dims"] | None = None,
     settings: ConditionSettings | None = None,
     reference_image: UInt8[np.ndarray, "height width 3"] | None = None,
+    code_overlaps: Overlaps = "front",
 ) -> ConditionMaps:
     """Make the maps of a clip at `size` (height, width), float32.
 
@@ -71,7 +72,7 @@ def condition_maps(
         flow_map(_union(masks[i]), motion, settings.flow_scale, out=flow[i])
         depth_order_map(masks[i], ranks[i], settings.max_characters, out=depth_order[i])
         if codes is not None and identity is not None:
-            identity_map(masks[i], ranks[i], codes, out=identity[i])
+            identity_map(masks[i], ranks[i], codes, identity[i], code_overlaps)
         if carried is not None and warp is not None:
             carried.to(people, ranks[i], out=warp[i])
     reference_pose = np.empty((3, *size), dtype=np.float32)
@@ -80,7 +81,9 @@ def condition_maps(
     reference_identity = None
     if codes is not None:
         reference_masks = dilation_maps(reference_keypoints, size, settings.radius_fraction)
-        reference_identity = identity_map(reference_masks, reference_ranks, codes)
+        reference_identity = identity_map(
+            reference_masks, reference_ranks, codes, overlaps=code_overlaps
+        )
     return ConditionMaps(
         pose=pose,
         reference_pose=reference_pose,

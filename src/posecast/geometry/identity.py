@@ -6,11 +6,16 @@ in the target tell attention who is who, whatever the number of characters.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
 from posecast.geometry.depth_order import paint_order, painted_characters
+
+Overlaps = Literal["front", "mean"]
+"""Whose code holds where characters overlap: the front one's, or the mean of all, without order."""
 
 CODE_NORM = 0.7
 """Length of a code, as a multiple of the square root of its dimensions."""
@@ -30,21 +35,27 @@ def identity_map(
     ranks: Int[np.ndarray, " characters"],
     codes: Float[np.ndarray, "characters dims"],
     out: Float32[np.ndarray, "dims height width"] | None = None,
+    overlaps: Overlaps = "front",
 ) -> Float32[np.ndarray, "dims height width"]:
     """Paint each character's dilation map (0/1) with its code, far to near; background 0.
 
     Unlike in the depth order map, a character without a rank (-1) is painted, behind all others.
-    The map is written into `out` where it is given.
+    With `overlaps="mean"` contested pixels hold the mean of the codes and ranks say nothing: who is
+    in front is the depth order map's alone. The map is written into `out` where it is given.
     """
     if not len(ranks) == len(codes) == len(dilation):
         raise ValueError(
             f"{len(dilation)} dilation maps, {len(ranks)} ranks and {len(codes)} codes"
         )
+    if out is None:
+        out = np.empty((codes.shape[1], *dilation.shape[1:]), dtype=np.float32)
+    if overlaps == "mean":
+        covered = np.maximum(dilation.sum(axis=0, dtype=np.float32), 1)
+        out[:] = np.tensordot(codes.T, dilation.astype(np.float32), axes=1) / covered
+        return out
     painted = painted_characters(dilation, paint_order(ranks))
     table = np.zeros((codes.shape[1], 256), dtype=np.float32)
     table[:, 1 : len(codes) + 1] = codes.T
-    if out is None:
-        out = np.empty((len(table), *painted.shape), dtype=np.float32)
     for channel, levels in zip(out, table, strict=True):
         cv2.LUT(painted, levels, dst=channel)
     return out

@@ -118,6 +118,7 @@ def write_folder(
             "size": list(animator.config.size),
             "window": animator.config.window,
             "shared_noise": animator.config.shared_noise,
+            "code_overlaps": animator.config.code_overlaps,
         }
         for name in (*PARTS, "scheduler"):
             part = getattr(animator, name)
@@ -215,6 +216,11 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         raise InputError.at(
             folder / INDEX, f"found {shared_noise!r}; expected 0..1", "shared_noise"
         )
+    overlaps = index.get("code_overlaps", "front")
+    if overlaps not in ("front", "mean"):
+        raise InputError.at(
+            folder / INDEX, f"found {overlaps!r}; expected 'front' or 'mean'", "code_overlaps"
+        )
     return AnimatorConfig(
         unet=unet,
         guiders=configs["guiders"].get("settings", {}),
@@ -226,6 +232,7 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         size=(size[0], size[1]),
         window=window,
         shared_noise=float(shared_noise),
+        code_overlaps=overlaps,
     )
 
 

@@ -37,6 +37,8 @@ class AnimatorConfig:
     """Frames a window at inference, at most the motion modules' `max_frames`."""
     shared_noise: float = 0.0
     """Share of the starting noise's variance that all frames have in common at inference."""
+    code_overlaps: Literal["front", "mean"] = "front"
+    """Whose identity code holds where characters overlap (`geometry.identity`)."""
 
 
 SCHEDULER: Settings = {

@@ -127,7 +127,7 @@ class Conditioning:
             return self._kept[number].to(self.device)
         start = number * BLOCK
         stop = min(start + BLOCK, self.plan.num_frames)
-        drawn = self.plan.maps(start, stop, self.canvas, self.codes, warp=self._warps)
+        drawn = self._maps(start, stop, warp=self._warps)
         maps = self._tensors(drawn)
         block = WindowConditions(
             self.animator.guidance(maps), self.animator.correspondence(maps), self._warped(drawn)
@@ -137,10 +137,16 @@ class Conditioning:
             self.kept_bytes += block.nbytes
         return block
 
+    def _maps(self, start: int, stop: int, warp: bool = False) -> ConditionMaps:
+        overlaps = self.animator.config.code_overlaps
+        return self.plan.maps(
+            start, stop, self.canvas, self.codes, warp=warp, code_overlaps=overlaps
+        )
+
     def _reference(self, latents: Float[Tensor, "1 c h w"]) -> ReferenceFeatures:
         maps = None
         if self.animator.keyed:
-            own = self.plan.maps(0, 1, self.canvas, self.codes)
+            own = self._maps(0, 1)
             named = {"pose": own.reference_pose, "identity": own.reference_identity}
             maps = {
                 name: self._to_device(values[None])

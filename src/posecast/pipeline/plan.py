@@ -14,6 +14,7 @@ from posecast.geometry.assignment import assign, left_to_right, parse_assignment
 from posecast.geometry.conditions import ConditionSettings, condition_maps
 from posecast.geometry.depth_order import nearest_by_feet
 from posecast.geometry.framing import Framing
+from posecast.geometry.identity import Overlaps
 from posecast.geometry.retargeting import retarget as retarget_tracks
 from posecast.geometry.skeleton import present
 from posecast.pipeline.cast import CastSheet, Character, OrderChange, parse_order, ranks_of
@@ -73,6 +74,7 @@ class AnimationPlan:
         codes: np.ndarray | None = None,
         settings: ConditionSettings | None = None,
         warp: bool = False,
+        code_overlaps: Overlaps = "front",
     ) -> ConditionMaps:
         """The condition maps of frames `start` to `stop`, background at rest.
 
@@ -90,6 +92,7 @@ class AnimationPlan:
             codes=codes,
             settings=settings,
             reference_image=np.pad(self.picture, margin, mode="edge") if warp else None,
+            code_overlaps=code_overlaps,
         )
 
 

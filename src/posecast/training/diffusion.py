@@ -105,9 +105,7 @@ class DiffusionTask:
             warped,
         ).reshape(clean.shape)
         kind = self.schedule.prediction_type
-        region = latent_weights(
-            batch.character_mask, (shape[-2], shape[-1]), settings.character_weight
-        )
+        region = _region_weights(batch, (shape[-2], shape[-1]), settings)
         target = prediction_target(clean, noise, alpha, kind)
         if settings.pixel_share:
             prediction, target = (self._measured(x) for x in (prediction, target))
@@ -214,6 +212,17 @@ def latent_weights(
     return 1 + (character_weight - 1) * share
 
 
+def _region_weights(
+    batch: TrainingBatch, size: tuple[int, int], settings: ObjectiveSettings
+) -> Float[Tensor, "b f 1 h w"]:
+    inside = settings.character_weight
+    weights = latent_weights(batch.character_mask, size, inside)
+    if settings.overlap_weight is None:
+        return weights
+    more = settings.overlap_weight - inside
+    return weights + latent_weights(batch.overlap_mask, size, 1 + more) - 1
+
+
 def _draw(batch: int, rate: float, generator: torch.Generator) -> Bool[Tensor, " b"] | None:
     if rate == 0:
         return None
@@ -236,7 +245,11 @@ def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings
         warp=animator.warps,
     )
     if "identity" in guiders:
-        settings = replace(settings, code_size=guiders["identity"]["in_channels"])
+        settings = replace(
+            settings,
+            code_size=guiders["identity"]["in_channels"],
+            code_overlaps=animator.config.code_overlaps,
+        )
     return settings
 
 
