@@ -247,6 +247,9 @@ def test_pictures_for_people(scene: dict[str, Path]) -> None:
     # Six panels of 192 pixels.
     assert frames[0].shape[1] == 6 * (192 + 4)
     assert not np.array_equal(frames[0], frames[5])
+    warped = next(preview_frames(plan, map_chunks(plan, warp=True)))
+    assert warped.shape[1] == 7 * (192 + 4)
+    np.testing.assert_array_equal(warped[:, : frames[0].shape[1]], frames[0])
 
 
 def test_retargeting_puts_the_drivers_where_their_characters_are(scene: dict[str, Path]) -> None:

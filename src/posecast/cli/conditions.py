@@ -59,7 +59,7 @@ def conditions(
     note(plan.notes)
     write_maps(map_chunks(plan), plan.num_frames, out)
     if preview is not None:
-        write_video(preview_frames(plan, map_chunks(plan)), preview, plan.fps)
+        write_video(preview_frames(plan, map_chunks(plan, warp=True)), preview, plan.fps)
     click.echo(
         f"{out}: maps of {plan.num_frames} frames, {plan.num_characters} characters, "
         f"{size[0]}x{size[1]}" + (f"; preview in {preview}" if preview else "")
