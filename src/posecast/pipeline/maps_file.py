@@ -31,9 +31,7 @@ def check_maps_place(out: str | Path) -> Path:
     return path
 
 
-def map_chunks(
-    plan: AnimationPlan, chunk: int = 32, warp: bool = False
-) -> Iterator[ConditionMaps]:
+def map_chunks(plan: AnimationPlan, chunk: int = 32, warp: bool = False) -> Iterator[ConditionMaps]:
     """The maps of a clip, some frames at a time; with `warp` the warped reference too."""
     for start in range(0, plan.num_frames, chunk):
         yield plan.maps(start, min(start + chunk, plan.num_frames), warp=warp)
