@@ -200,7 +200,7 @@ def test_overlaps_can_weigh_more_and_codes_go_without_order(images_run: Training
     def loss(batch: TrainingBatch, **settings: object) -> float:
         made = task(**settings)
         made.module.load_state_dict(weights)
-        return float(made.loss(made.module, batch, generator.manual_seed(0)).total)
+        return made.loss(made.module, batch, generator.manual_seed(0)).total.detach().item()
 
     weights = task().module.state_dict()
     plain = {"character_weight": 3.0, "reference_drop": 0.0}
