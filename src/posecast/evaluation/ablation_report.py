@@ -177,7 +177,7 @@ def _paper_rows() -> dict[str, dict[str, float]]:
 
 def contact_sheet(
     columns: Mapping[str, Sequence[UInt8[np.ndarray, "height width 3"]]],
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
     """Pictures of one size: a column a title, a row a clip."""
     stacks = []
     for title, tiles in columns.items():
