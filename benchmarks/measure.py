@@ -23,6 +23,8 @@ class Measurement:
     seconds: float
     peak_gib: float | None
     """Of the device where it has its own memory, else of the process; None where unknown."""
+    result: Any = None
+    """Of the first run."""
 
     def figures(self, peak_tflops: float) -> dict[str, float | None]:
         speed = self.tflop / self.seconds
@@ -38,7 +40,7 @@ class Measurement:
 def measure(work: Callable[[], Any], device: torch.device, rounds: int) -> Measurement:
     """A first run counts and warms up; then the best of `rounds`, without the counter."""
     with count_flops() as counter:
-        work()
+        result = work()
     best = float("inf")
     _reset_peak(device)
     for _ in range(rounds):
@@ -47,7 +49,7 @@ def measure(work: Callable[[], Any], device: torch.device, rounds: int) -> Measu
         work()
         _wait(device)
         best = min(best, time.perf_counter() - start)
-    return Measurement(counter.get_total_flops() / 1e12, best, _peak(device))
+    return Measurement(counter.get_total_flops() / 1e12, best, _peak(device), result)
 
 
 def count_flops() -> FlopCounterMode:

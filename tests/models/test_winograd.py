@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.measure import count_flops
+from posecast.models.animator import Animator
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.winograd import WinogradConv2d, allow_winograd, best_side, winograd
 
@@ -122,6 +123,14 @@ def test_only_convolutions_of_this_form_are_changed_and_no_name_is() -> None:
     allow_winograd(module)
     assert [isinstance(x, WinogradConv2d) for x in module] == [False] * len(others) + [True]
     assert list(module.state_dict()) == names
+
+
+def test_all_networks_of_a_model_may_choose_it() -> None:
+    animator = Animator.from_preset("tiny")
+    block = animator.unet.up_blocks[0]
+    layers = [animator.unet.conv_in, block.resnets[0].conv1, block.upsamplers[0].conv]
+    layers += [animator.reference_net.conv_in, animator.vae.decoder[0]]
+    assert all(isinstance(layer, WinogradConv2d) for layer in layers)
 
 
 def test_a_network_computes_the_same() -> None:

@@ -23,6 +23,7 @@ from posecast.models.initialisation import copy_start, warm_start
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
 from posecast.models.unet import DeepFeatures, UNet, Warped
+from posecast.models.winograd import allow_winograd
 
 Maps = Mapping[str, Float[Tensor, "b _ _ _ _"]]
 """Guider name to its maps (batch, frames, channels, H, W); one frame is broadcast over time."""
@@ -288,8 +289,10 @@ class Animator(nn.Module):
 def channels_last(module: nn.Module) -> None:
     """Lay convolution weights out channels last: tokens are views then, and convolutions faster.
 
+    Those of 3x3 may also take Winograd's way then.
     """
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    allow_winograd(module)
 
 
 def _total(features: Mapping[str, Tensor]) -> Tensor | None:

@@ -17,7 +17,7 @@ class GatedFeedForward(FeedForward):
     def __init__(self, dim: int, mult: int) -> None:
         super().__init__(dim, mult=mult, activation_fn="geglu")
 
-    def forward(self, x: Float[Tensor, "... n d"]) -> Float[Tensor, "... n d"]:  # type: ignore[override]
+    def forward(self, x: Float[Tensor, "... n d"]) -> Float[Tensor, "... n d"]:
         """The result, token by token. At inference on a CPU so many tokens go at once as fit.
 
         Its inner tensors have eight times the tokens' size and more: they would go out to memory,

@@ -73,22 +73,19 @@ def winograd(
 
     On the CPU, in float32, without gradients; the result lies channels last.
     """
-    maps, a = transforms(side), side + 2
+    maps, images = transforms(side), x.permute(0, 2, 3, 1)
     (n, channels, height, width), out_channels = x.shape, len(weight)
     rows, columns = -(-height // side), -(-width // side)
     weights = weight.permute(0, 2, 3, 1).reshape(out_channels, 9, channels)
-    right, below = columns * side - width, rows * side - height
-    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1 + right, 1, 1 + below))
-    tiles = padded.unfold(1, a, side).unfold(2, a, side).permute(4, 5, 0, 1, 2, 3)
     results = x.new_empty(n, rows, side, columns, side, out_channels)
     by_tile = results.permute(2, 4, 0, 1, 3, 5)
     at_once = max(1, TILES_AT_ONCE // (n * columns))
     for row in range(0, rows, at_once):
-        block = slice(row, min(row + at_once, rows))
-        data = _transformed_data(tiles[:, :, :, block], maps)
+        block = range(row, min(row + at_once, rows))
+        data = _transformed_data(_tiles(images, side, block, columns), maps)
         for channel in range(0, out_channels, CHANNELS_AT_ONCE):
             part = slice(channel, channel + CHANNELS_AT_ONCE)
-            target = by_tile[:, :, :, block, :, part]
+            target = by_tile[:, :, :, block.start : block.stop, :, part]
             values = torch.bmm(data, _transformed_weights(weights[part], maps))
             found = (maps.result @ values.flatten(1)).view(target.shape)
             if bias is None:
@@ -97,6 +94,17 @@ def winograd(
                 torch.add(found, bias[part], out=target)
     whole = results.view(n, rows * side, columns * side, out_channels)
     return whole[:, :height, :width].permute(0, 3, 1, 2)
+
+
+def _tiles(
+    images: Float[Tensor, "n h w c"], side: int, rows: range, columns: int
+) -> Float[Tensor, "a a n rows columns c"]:
+    """Overlapping tiles of side a = `side` + 2 of some rows of tiles, a view of a padded copy."""
+    (_, height, width, _), a = images.shape, side + 2
+    top, bottom = rows.start * side - 1, rows.stop * side + 1
+    around = (1, columns * side + 1 - width, max(-top, 0), max(bottom - height, 0))
+    padded = F.pad(images[:, max(top, 0) : bottom], (0, 0, *around))
+    return padded.unfold(1, a, side).unfold(2, a, side).permute(4, 5, 0, 1, 2, 3)
 
 
 def _transformed_data(
@@ -153,8 +161,8 @@ class WinogradConv2d(nn.Conv2d):
 
 def allow_winograd(module: nn.Module) -> None:
     """Make a `WinogradConv2d` of each convolution in `module` that can be one; parameters stay."""
-    form = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}
-    form |= {"groups": 1, "padding_mode": "zeros"}
+    form: dict[str, object] = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1, 1)}
+    form |= {"dilation": (1, 1), "groups": 1, "padding_mode": "zeros"}
     for layer in module.modules():
         # By its class alone: whoever else holds the layer keeps it.
         if type(layer) is nn.Conv2d and all(getattr(layer, k) == v for k, v in form.items()):
