@@ -23,7 +23,7 @@ from posecast.models.initialisation import copy_start, warm_start
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
 from posecast.models.unet import DeepFeatures, UNet, Warped
-from posecast.models.winograd import allow_winograd
+from posecast.models.winograd import channels_last
 
 Maps = Mapping[str, Float[Tensor, "b _ _ _ _"]]
 """Guider name to its maps (batch, frames, channels, H, W); one frame is broadcast over time."""
@@ -284,15 +284,6 @@ class Animator(nn.Module):
     def _decode(self, latents: Tensor) -> Tensor:
         decoded: Any = self.vae.decode(latents)
         return decoded if isinstance(decoded, Tensor) else decoded.sample
-
-
-def channels_last(module: nn.Module) -> None:
-    """Lay convolution weights out channels last: tokens are views then, and convolutions faster.
-
-    Those of 3x3 may also take Winograd's way then.
-    """
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    allow_winograd(module)
 
 
 def _total(features: Mapping[str, Tensor]) -> Tensor | None:

@@ -23,12 +23,13 @@ from torch import Tensor, nn
 
 from posecast.errors import InputError
 from posecast.media.atomic import whole_folder
-from posecast.models.animator import Animator, channels_last
+from posecast.models.animator import Animator
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
 from posecast.models.hub import fetch_model, is_hub_id
 from posecast.models.presets import AnimatorConfig
 from posecast.models.unet import UNet
+from posecast.models.winograd import channels_last
 
 FORMAT = "posecast/model/1"
 INDEX = "model_index.json"

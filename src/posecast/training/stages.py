@@ -6,11 +6,12 @@ import dataclasses
 from typing import Any
 
 from posecast.errors import InputError
-from posecast.models.animator import Animator, channels_last
+from posecast.models.animator import Animator
 from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
 from posecast.models.presets import PRESETS, AnimatorConfig
+from posecast.models.winograd import channels_last
 from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import ModelSettings, TrainingConfig
 from posecast.training.diffusion import DiffusionTask
