@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from posecast.data.samples import Sample
+from posecast.data.samples import Encodings, Sample
 from posecast.geometry.conditions import ConditionSettings, condition_maps
 from posecast.geometry.identity import Overlaps, identity_codes
 from posecast.types import ConditionMaps
@@ -24,8 +24,9 @@ class TrainingBatch:
     `reference_maps` the reference's own ``pose`` and ``identity``, for keyed reference attention.
     """
 
-    reference: Float[Tensor, "batch 3 height width"]
-    frames: Float[Tensor, "batch frames 3 height width"]
+    reference: Float[Tensor, "batch 3 height width"] | None
+    frames: Float[Tensor, "batch frames 3 height width"] | None
+    """Pictures are left out where what follows from them, below, was stored."""
     maps: dict[str, Float[Tensor, "batch frames channels height width"]]
     reference_maps: dict[str, Float[Tensor, "batch channels height width"]]
     character_mask: Float[Tensor, "batch frames 1 height width"]
@@ -34,18 +35,22 @@ class TrainingBatch:
     """1 inside of two or more."""
     warp: Float[Tensor, "batch frames 4 height width"] | None = None
     """The reference carried to each pose (`ConditionMaps.warp`)."""
+    latents: Float[Tensor, "batch frames c h w"] | None = None
+    reference_latents: Float[Tensor, "batch c h w"] | None = None
+    appearance: Float[Tensor, "batch 1 dim"] | None = None
+    """The references' embeddings."""
 
     def to(self, device: torch.device | str) -> TrainingBatch:
         """The same batch on a device."""
+        names = ("reference", "frames", "warp", "latents", "reference_latents", "appearance")
+        there = {name: value for name in names if (value := getattr(self, name)) is not None}
         return replace(
             self,
-            reference=self.reference.to(device),
-            frames=self.frames.to(device),
+            **{name: value.to(device) for name, value in there.items()},
             maps={name: value.to(device) for name, value in self.maps.items()},
             reference_maps={name: value.to(device) for name, value in self.reference_maps.items()},
             character_mask=self.character_mask.to(device),
             overlap_mask=self.overlap_mask.to(device),
-            warp=None if self.warp is None else self.warp.to(device),
         )
 
 
@@ -90,13 +95,14 @@ def assemble(
         identities = [m.reference_identity for m in drawn if m.reference_identity is not None]
         reference_maps["identity"] = torch.from_numpy(np.stack(identities))
     return TrainingBatch(
-        reference=images_to_tensor(np.stack([sample.reference for sample in samples])),
-        frames=images_to_tensor(np.stack([sample.frames for sample in samples])),
+        reference=_pictures([sample.reference for sample in samples]),
+        frames=_pictures([sample.frames for sample in samples]),
         maps=target_maps,
         reference_maps=reference_maps,
         character_mask=torch.from_numpy(covered >= 1).float(),
         overlap_mask=torch.from_numpy(covered >= 2).float(),
         warp=_stacked([maps.warp for maps in drawn if maps.warp is not None]),
+        **_encodings([sample.encodings for sample in samples if sample.encodings is not None]),
     )
 
 
@@ -106,7 +112,6 @@ def images_to_tensor(images: UInt8[np.ndarray, "*batch h w 3"]) -> Float[Tensor,
 
 
 def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> ConditionMaps:
-    height, width = sample.frames.shape[1:3]
     characters = len(sample.reference_keypoints)
     # Drawn even when no guider asks for them, so that `without` changes no other random number.
     codes = identity_codes(rng, characters, settings.code_size)
@@ -115,7 +120,7 @@ def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> 
         sample.keypoints,
         sample.reference_keypoints,
         sample.ranks,
-        (height, width),
+        sample.size,
         background_flow=sample.background_flow,
         reference_ranks=sample.reference_ranks,
         codes=codes if wanted else None,
@@ -123,6 +128,23 @@ def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> 
         reference_image=sample.reference if settings.warp else None,
         code_overlaps=settings.code_overlaps,
     )
+
+
+def _pictures(images: Sequence[np.ndarray | None]) -> Tensor | None:
+    there = [image for image in images if image is not None]
+    return images_to_tensor(np.stack(there)) if there else None
+
+
+def _encodings(found: Sequence[Encodings]) -> dict[str, Tensor]:
+    """What of a batch was made before, by the names of its fields."""
+    arrays = {
+        "latents": [one.latents for one in found],
+        "reference_latents": [one.reference_latents for one in found],
+        "appearance": [one.embedding[None] for one in found if one.embedding is not None],
+    }
+    return {
+        name: torch.from_numpy(np.stack(parts)).float() for name, parts in arrays.items() if parts
+    }
 
 
 def _stacked(maps: list[np.ndarray]) -> Tensor | None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
 
-from posecast.data.read import read_arrays, read_flow, read_frames
-from posecast.data.samples import Sample
+from posecast.data.read import (
+    read_arrays,
+    read_embeddings,
+    read_flow,
+    read_frames,
+    read_latents,
+)
+from posecast.data.samples import Encodings, Sample
 from posecast.data.stage_source import Kind
 from posecast.data.store import Record
 from posecast.data.table import read_index
@@ -22,13 +28,26 @@ from posecast.geometry.skeleton import present
 
 
 @dataclass(frozen=True)
+class Stored:
+    """What to read in place of pictures. All clips must have it, for the samples' size."""
+
+    latents: bool = False
+    """For the targets and the reference."""
+    embeddings: bool = False
+    """For the reference; with `latents` only."""
+    reference: bool = True
+    """Whether the reference's picture is needed all the same."""
+
+
+@dataclass(frozen=True)
 class DatasetSource:
     """Samples at one size: resized to cover it, centre-cropped (section 5).
 
     The reference comes from another clip of the same group `misaligned` often, where there is one,
     else from the clip of the targets, `margin` frames from each of them where the clip has such a
     frame (else as far as it goes). Among these it is one that shows the most of the characters that
-    the targets show; characters that neither shows are left out.
+    the targets show; characters that neither shows are left out. What is `stored` stands for
+    pictures, which are not decoded then.
     """
 
     dataset: str | Path
@@ -38,6 +57,7 @@ class DatasetSource:
     misaligned: float = 0.7
     margin: int = 1
     seed: int = 0
+    stored: Stored = field(default_factory=Stored)
 
     def __post_init__(self) -> None:
         if not self._long_enough:
@@ -91,13 +111,14 @@ class DatasetSource:
             flow = np.stack([flow_of_cells(field, framing) for field in cells])
         picture, frames = self._pictures(reference, time, target, times)
         return Sample(
-            reference=reference_framing.image(picture),
+            reference=None if picture is None else reference_framing.image(picture),
             reference_keypoints=reference_framing.keypoints(reference_arrays.keypoints[kept, time]),
             reference_ranks=reference_arrays.ranks[time, kept],
-            frames=np.stack([framing.image(frame) for frame in frames]),
+            frames=None if frames is None else np.stack([framing.image(f) for f in frames]),
             keypoints=framing.keypoints(arrays.keypoints[kept][:, times]),
             ranks=arrays.ranks[times][:, kept],
             background_flow=flow,
+            encodings=self._encodings(reference, time, target, times),
         )
 
     def _times(self, record: Record, rng: np.random.Generator) -> list[int]:
@@ -108,13 +129,31 @@ class DatasetSource:
 
     def _pictures(
         self, reference: Record, time: int, target: Record, times: list[int]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """The reference and the targets; a video that holds both is opened once."""
+        if self.stored.latents:
+            wanted = self.stored.reference
+            return read_frames(self.dataset, reference, [time])[0] if wanted else None, None
         if reference is target:
             frames = read_frames(self.dataset, target, [time, *times])
             return frames[0], frames[1:]
         picture = read_frames(self.dataset, reference, [time])[0]
         return picture, read_frames(self.dataset, target, times)
+
+    def _encodings(
+        self, reference: Record, time: int, target: Record, times: list[int]
+    ) -> Encodings | None:
+        if not self.stored.latents:
+            return None
+        embedding = None
+        if self.stored.embeddings:
+            embedding = read_embeddings(self.dataset, reference, [time])[0]
+        return Encodings(
+            self.size,
+            read_latents(self.dataset, target, times),
+            read_latents(self.dataset, reference, [time])[0],
+            embedding,
+        )
 
 
 def _seen(keypoints: np.ndarray) -> Bool[np.ndarray, "characters frames"]:

@@ -246,7 +246,7 @@ class Animator(nn.Module):
         noisy: Float[Tensor, "b f c h w"],
         timestep: int | float | Tensor,
         reference_latents: Float[Tensor, "b c h w"],
-        appearance_images: Float[Tensor, "b 3 H W"],
+        appearance: Float[Tensor, "b 3 H W"] | Float[Tensor, "b t dim"],
         maps: Maps,
         reference_maps: ReferenceMaps | None = None,
         drop_reference: Bool[Tensor, " b"] | None = None,
@@ -254,10 +254,11 @@ class Animator(nn.Module):
     ) -> Float[Tensor, "b f c h w"]:
         """One training prediction, through every network that trains (the call DDP wraps).
 
-        Where `drop_reference` is True a sample is the unconditional half's: no reference tokens, no
+        `appearance`: the references' pictures, or what `embed` made of them before. Where
+        `drop_reference` is True a sample is the unconditional half's: no reference tokens, no
         warped reference and zeros for appearance, the guiders as always.
         """
-        appearance = self.embed(appearance_images)
+        appearance = self.embed(appearance) if appearance.ndim == 4 else appearance
         reference = self.reference_features(reference_latents, appearance, reference_maps)
         if drop_reference is not None and bool(drop_reference.any()):
             appearance = appearance * (~drop_reference)[:, None, None]

@@ -37,10 +37,11 @@ def all_images(samples: Sequence[Sample], rng: np.random.Generator) -> ImageBatc
     """Every image of the samples, mirrored half the time (a mirrored stage is a stage)."""
     images, masks = [], []
     for sample in samples:
-        size = sample.reference.shape[:2]
+        assert sample.reference is not None  # nothing stands for the pictures here
+        assert sample.frames is not None
         images += [sample.reference, *sample.frames]
         people = [sample.reference_keypoints, *sample.keypoints.swapaxes(0, 1)]
-        masks += [dilation_maps(p, (size[0], size[1])).any(axis=0, keepdims=True) for p in people]
+        masks += [dilation_maps(p, sample.size).any(axis=0, keepdims=True) for p in people]
     batch = ImageBatch(
         images_to_tensor(np.stack(images)), torch.from_numpy(np.stack(masks)).float()
     )

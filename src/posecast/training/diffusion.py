@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from posecast.data.batches import BatchSettings, TrainingBatch, assemble
 from posecast.diffusion.objective import (
@@ -30,7 +31,7 @@ from posecast.models.autoencoder import PatchAutoencoder
 from posecast.training.config import ObjectiveSettings, TrainingConfig
 from posecast.training.lora import merged_lora
 from posecast.training.regions import region_psnr
-from posecast.training.sources import source_of
+from posecast.training.sources import source_of, stored_encodings
 from posecast.training.task import Batches, Loss, Process, Validation, seed_for
 
 SHOWN_SAMPLES, SHOWN_FRAMES = 4, 3
@@ -51,8 +52,12 @@ class DiffusionTask:
         self.schedule = NoiseSchedule.of(animator.scheduler)
         self._axes: Tensor | None = None
         make = partial(assemble, settings=_batch_settings(config, animator))
+        stored, notes = stored_encodings(config, animator)
+        if process.rank == 0:
+            for line in notes:
+                tqdm.write(line)
         self.batches: Batches[TrainingBatch] = Batches(
-            source_of(config, seed_for(config.seed, "training")),
+            source_of(config, seed_for(config.seed, "training"), stored),
             make,
             config.batch.references,
             seed_for(config.seed, "batches"),
@@ -98,7 +103,7 @@ class DiffusionTask:
             noisy.reshape(shape),
             timesteps,
             reference_latents,
-            batch.reference,
+            batch.reference if batch.appearance is None else batch.appearance,
             batch.maps,
             batch.reference_maps,
             dropped,
@@ -121,6 +126,7 @@ class DiffusionTask:
         """Samples at 1 and at `sampling_steps` steps, without guidance, from the same noise."""
         batch = self._held_out.to(self.device)
         generator = torch.Generator(self.device).manual_seed(seed_for(self.config.seed, "noise"))
+        assert batch.reference is not None  # nothing stored is read for validation
         clean, reference_latents = self._encode(batch)
         noise = sample_noise(clean, shared=1.0, generator=generator)
         animator = self.animator
@@ -158,6 +164,11 @@ class DiffusionTask:
             self.animator.save_pretrained(folder)
 
     def _encode(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
+        """Latents of the frames and of the reference, unless they are there already."""
+        if batch.latents is not None and batch.reference_latents is not None:
+            return batch.latents, batch.reference_latents
+        assert batch.frames is not None
+        assert batch.reference is not None
         frames = self.animator.encode(batch.frames.flatten(0, 1))
         latents = frames.unflatten(0, batch.frames.shape[:2])
         return latents, self.animator.encode(batch.reference)
@@ -255,6 +266,7 @@ def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings
 
 def _scores(images: Tensor, batch: TrainingBatch, name: str) -> dict[str, float]:
     people = batch.character_mask
+    assert batch.frames is not None
     return {
         f"character_psnr_{name}": region_psnr(images, batch.frames, people),
         f"background_psnr_{name}": region_psnr(images, batch.frames, 1 - people),
@@ -263,6 +275,8 @@ def _scores(images: Tensor, batch: TrainingBatch, name: str) -> dict[str, float]
 
 def _contact_sheet(batch: TrainingBatch, results: Sequence[Tensor]) -> np.ndarray:
     """A row a sample: the reference; then a frame at a time poses, truth, and each result."""
+    assert batch.frames is not None
+    assert batch.reference is not None
     shown = min(SHOWN_SAMPLES, len(batch.frames))
     frames = min(SHOWN_FRAMES, batch.frames.shape[1])
     poses = batch.maps.get("pose", torch.zeros_like(batch.frames))

@@ -1,14 +1,17 @@
-"""The source of samples that a run's config names."""
+"""The source of samples that a run's config names, and what is stored in place of its pictures."""
 
 from __future__ import annotations
 
-from posecast.data.dataset_source import DatasetSource
+from posecast.data.dataset_source import DatasetSource, Stored
 from posecast.data.samples import Source
 from posecast.data.stage_source import Kind, StageSource
+from posecast.data.table import read_index
+from posecast.models.animator import Animator
+from posecast.models.fingerprint import made_by
 from posecast.training.config import TrainingConfig
 
 
-def source_of(config: TrainingConfig, seed: int) -> Source:
+def source_of(config: TrainingConfig, seed: int, stored: Stored | None = None) -> Source:
     """Samples from the stage or from a dataset, as `config.data` says.
 
     Raises `InputError` where the dataset is none, or its clips are too short.
@@ -21,4 +24,46 @@ def source_of(config: TrainingConfig, seed: int) -> Source:
         )
     assert data.dataset is not None  # DataSettings holds one of the two
     assert data.size is not None
-    return DatasetSource(data.dataset, data.size, frames, kind, data.misaligned, data.margin, seed)
+    margin, stored = data.margin, stored or Stored()
+    return DatasetSource(
+        data.dataset, data.size, frames, kind, data.misaligned, margin, seed, stored
+    )
+
+
+def stored_encodings(config: TrainingConfig, animator: Animator) -> tuple[Stored, list[str]]:
+    """What of a dataset's latents and embeddings this run's own frozen networks have made.
+
+    All clips must have them, of the same weights and the training's size. Lines say what is there
+    and not used, and why.
+    """
+    data = config.data
+    if data.dataset is None or data.size is None:
+        return Stored(), []
+    records = read_index(data.dataset)
+    shape = f"{data.size[0]}x{data.size[1]}"
+    notes: list[str] = []
+    fits: dict[str, bool] = {}
+    for name, part in (("latents", animator.vae), ("embeddings", animator.image_encoder)):
+        found = [getattr(record, name) for record in records]
+        fits[name] = False
+        if not any(found):
+            continue
+        if name == "embeddings" and "image_encoder" not in config.frozen:
+            notes.append(f"{data.dataset}: its embeddings are not used: the image encoder trains")
+            continue
+        wanted = made_by(part, data.size)
+        others = sum(one != wanted for one in found)
+        fits[name] = not others
+        if others:
+            notes.append(
+                f"{data.dataset}: its {name} are not used: {others} of {len(found)} clips have "
+                f"none of these weights at {shape} (posecast prepare --resume --latents MODEL "
+                f"--size {shape} makes them)"
+            )
+    if not fits["latents"]:
+        return Stored(), notes
+    kinds = "latents and embeddings" if fits["embeddings"] else "latents"
+    notes.append(f"{data.dataset}: its stored {kinds} stand for pictures")
+    # Pictures of references are what a trained image encoder, and a warp, look at.
+    needed = not fits["embeddings"] or animator.warps
+    return Stored(True, fits["embeddings"], needed), notes
