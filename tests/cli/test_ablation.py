@@ -58,7 +58,7 @@ def config(tmp_path: Path) -> Path:
         },
     }
     path = tmp_path / "ablation.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 
 
@@ -137,15 +137,15 @@ def test_a_stopped_training_goes_on_at_its_checkpoint(config, trained, monkeypat
 def test_settings_that_fit_no_variant_are_named(config, capsys) -> None:
     content = yaml.safe_load(config.read_text())
     content["variants"]["full"]["paper"] = "Theirs"
-    config.write_text(yaml.safe_dump(content))
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
     assert cli.run(["benchmark", "ablation", str(config)]) == 2
     assert "variants.full.paper: expected one of w/o All Conditions" in capsys.readouterr().err
     content["variants"]["full"] = {"title": "Full", "settings": {"wihtout": ["flow"]}}
-    config.write_text(yaml.safe_dump(content))
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
     assert cli.run(["benchmark", "ablation", str(config)]) == 2
     assert "wihtout" in capsys.readouterr().err
     content["variants"]["full"] = {"title": "Full", "versus": "nobody"}
-    config.write_text(yaml.safe_dump(content))
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
     with pytest.raises(InputError, match="no other variant is called 'nobody'"):
         read_ablation(config)
 
