@@ -10,6 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 OWN, PAPER, INK, GRID = "#2f6db3", "#e39a3b", "#222222", "#dddddd"
+OWN_MARK = "#0c2c52"
+"""Of dashed lines that cross bars of our own colour."""
 _SIZE, _SCALE = (760, 340), 2
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 44, 56
 _WIDEST = 90
@@ -40,6 +42,8 @@ def bar_chart(
     pen = _Pen(ImageDraw.Draw(image))
     width, height = _SIZE[0] - _LEFT - _RIGHT, _SIZE[1] - _TOP - _BOTTOM
     top = _round_up(max((max(s.values, default=0) for s in series), default=0) or 1)
+    if all(isinstance(value, int) for one in series for value in one.values):
+        top = 4 * np.ceil(top / 4)  # things are counted in whole numbers, at each quarter too
     for k in range(5):
         y = _TOP + height * (1 - k / 4)
         pen.line((_LEFT, y), (_LEFT + width, y), GRID)
@@ -52,13 +56,15 @@ def bar_chart(
             y = _TOP + height * (1 - one.values[k] / top)
             pen.box((x, y), (x + bar - 1, _TOP + height), one.colour)
         pen.text((_LEFT + step * (k + 0.5), _TOP + height + 6), label, "ma", 11)
-    row = 0
-    for place, text, colour in marks:
+    for place, _, colour in marks:
         x = _LEFT + step * place
         for y in range(_TOP, _TOP + height, 8):
             pen.line((x, y), (x, y + 4), colour)
-        pen.text((x + 4, _TOP + 4 + 14 * row), text, "la", 11, colour)
-        row += bool(text)
+    named = [mark for mark in marks if mark[1]]
+    for row, (place, text, colour) in enumerate(named):
+        x, y = _LEFT + step * place + 4, _TOP + 4 + 14 * row
+        pen.box((x - 2, y - 1), (x + pen.width(text, 11) + 2, y + 13), "white")
+        pen.text((x, y), text, "la", 11, colour)
     pen.text((_LEFT, 10), title, "la", 15)
     pen.text((_LEFT + width / 2, _SIZE[1] - 10), axis, "mb", 12)
     x = _SIZE[0] - _RIGHT

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from posecast.data.charts import OWN, PAPER, Series, bar_chart
+from posecast.data.charts import OWN, OWN_MARK, PAPER, Series, bar_chart
 from posecast.data.read import read_arrays, read_frames
 from posecast.data.report import report
 from posecast.data.store import Record
@@ -70,7 +70,7 @@ def _charts(content: dict[str, Any]) -> dict[str, np.ndarray]:
     labels = [f"{a:g}" if b is not None else f"{a:g}+" for a, b in pairwise(edges)]
     charts = {
         "background_flow": bar_chart(
-            "Background flow mean of a video",
+            "Videos by their background flow mean",
             labels,
             [Series("videos", counts, OWN)],
             "pixels a frame, from this value on",
@@ -80,7 +80,7 @@ def _charts(content: dict[str, Any]) -> dict[str, np.ndarray]:
     names = {"one": "one", "two": "two", "three_or_more": "three or more"}
     shares = content["characters"]["shares"]
     charts["characters"] = bar_chart(
-        "Characters of a video",
+        "Videos by their number of characters",
         list(names.values()),
         [
             Series("this dataset", [shares[name] or 0 for name in names], OWN),
@@ -94,13 +94,13 @@ def _charts(content: dict[str, Any]) -> dict[str, np.ndarray]:
     marks = [
         (q / step, text if k == 0 else "", colour)
         for text, colour, quartiles in (
-            ("quartiles", OWN, occlusion["quartiles"] or ()),
+            ("quartiles", OWN_MARK, occlusion["quartiles"] or ()),
             ("the paper's", PAPER, paper["body_occlusion_rate"]["quartiles"]),
         )
         for k, q in enumerate(quartiles)
     ]
     charts["body_occlusion"] = bar_chart(
-        "Body occlusion rate of the videos of several characters",
+        "Videos of several characters by their body occlusion rate",
         [f"{edge:.2f}" for edge in edges[:-1]],
         [Series("videos", counts, OWN)],
         "mean intersection over union of the dilation maps, from this value on",
@@ -136,22 +136,24 @@ def _page(
         f"<p>Below 1 pixel a frame, which is imperceptible: <b>{_percent(flow['share_below_1'])}"
         f"</b> of {flow['videos']} videos (the paper: {below:.0%}). Quartiles: "
         f"{_numbers(flow['quartiles'])}.</p>",
-        _picture(charts["background_flow"]),
+        _picture(charts["background_flow"], "Videos by their background flow mean"),
         _examples(dataset, records, "background_flow_mean", "{:.2f} pixels a frame"),
         "<h2>Characters</h2>",
         _characters(content),
-        _picture(charts["characters"]),
+        _picture(charts["characters"], "Videos by their number of characters"),
         "<h2>Body occlusion</h2>"
         f"<p>Quartiles of {occlusion['videos']} videos of several characters: "
         f"{_numbers(occlusion['quartiles'])} (the paper: "
         f"{_numbers(paper['body_occlusion_rate']['quartiles'])}). In the examples, white is one "
         "character's dilation map, red where two or more meet.</p>",
-        _picture(charts["body_occlusion"]),
+        _picture(
+            charts["body_occlusion"], "Videos of several characters by their body occlusion rate"
+        ),
         _examples(dataset, records, "body_occlusion_rate", "{:.2f}"),
         "<h2>Sources</h2>",
         _source_table("This dataset", content["sources"]),
         _source_table("The paper's (table 5)", paper["sources"]),
-        _picture(charts["sources"]),
+        _picture(charts["sources"], "Frames by source"),
     ]
     title = f"Dataset {escape(dataset.name)}"
     return (
@@ -193,9 +195,8 @@ def _examples(dataset: Path, records: Sequence[Record], key: str, write: str) ->
         record = known[place]
         picture = _example(dataset, record, masked=key == "body_occlusion_rate")
         caption = f"{write.format(getattr(record, key))}<br>{escape(record.video)}"
-        figures.append(
-            f"<figure>{_picture(picture, 'JPEG')}<figcaption>{caption}</figcaption></figure>"
-        )
+        shown = _picture(picture, f"A frame of {record.video}", "JPEG")
+        figures.append(f"<figure>{shown}<figcaption>{caption}</figcaption></figure>")
     return "".join(figures)
 
 
@@ -217,12 +218,12 @@ def _example(dataset: Path, record: Record, masked: bool) -> UInt8[np.ndarray, "
     return cv2.resize(frame, (width, _EXAMPLE_HEIGHT), interpolation=cv2.INTER_AREA)
 
 
-def _picture(picture: UInt8[np.ndarray, "height width 3"], kind: str = "PNG") -> str:
+def _picture(picture: UInt8[np.ndarray, "height width 3"], text: str, kind: str = "PNG") -> str:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, kind, optimize=True)
     width = f' width="{picture.shape[1] // 2}"' if kind == "PNG" else ""
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="" src="data:image/{kind.lower()};base64,{data}"{width}>'
+    return f'<img alt="{escape(text)}" src="data:image/{kind.lower()};base64,{data}"{width}>'
 
 
 def _percent(share: float | None) -> str:
