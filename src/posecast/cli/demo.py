@@ -9,7 +9,7 @@ import click
 
 from posecast.cli.options import PATH
 
-STEPS = 10
+STEPS = 4
 """Enough for the embedded model; the paper's 50 take five times as long and look alike."""
 
 
