@@ -81,9 +81,10 @@ def sample_noise(
     noise = normal(*clean.shape)
     if shared:
         common = normal(batch, 1, channels, height, width)
-        noise = shared**0.5 * common + (1 - shared) ** 0.5 * noise
+        # In place: a long clip's noise is the largest thing there is.
+        noise.mul_((1 - shared) ** 0.5).add_(shared**0.5 * common)
     if offset:
-        noise = noise + offset * normal(batch, 1, channels, 1, 1)
+        noise.add_(offset * normal(batch, 1, channels, 1, 1))
     return noise
 
 

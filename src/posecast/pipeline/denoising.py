@@ -31,7 +31,7 @@ def start_noise(
 
     `shared` is the part of its variance that all frames have in common: 1 keeps still areas still.
     """
-    return sample_noise(torch.empty(shape), shared, generator=generator)
+    return sample_noise(torch.empty(()).expand(shape), shared, generator=generator)
 
 
 def denoise(
