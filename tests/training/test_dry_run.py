@@ -136,7 +136,9 @@ else:
 def test_the_embedded_models_forecast_is_near_what_is_measured(tmp_path: Path) -> None:
     script, config = tmp_path / "measure.py", Path("configs/embedded/images.yaml")
     script.write_text(MEASURE)
-    text = config.read_text().replace(", autoencoder: runs/embedded/autoencoder/model/vae", "")
+    line = "  autoencoder: runs/embedded/autoencoder/model/vae\n"
+    assert line in config.read_text()
+    text = config.read_text().replace(line, "")
     (tmp_path / "images.yaml").write_text(text)
 
     def figure(kind: str) -> int:
