@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from posecast.models.animator import Animator
+from posecast.models.presets import PRESETS
 
 
 @torch.no_grad()
@@ -41,6 +44,13 @@ def test_it_changes_the_result_only_where_it_is_given(animator, example) -> None
     animator.unet.warp_in.bias.zero_()
     torch.testing.assert_close(animator.denoise(example.noisy, 3, **args, warped=zero), plain)
     assert silent.shape == plain.shape
+
+
+def test_other_predictions_are_refused() -> None:
+    config = PRESETS["tiny"]()
+    scheduler = {**config.scheduler, "prediction_type": "v_prediction"}
+    with pytest.raises(ValueError, match=r"unet.warp needs scheduler.prediction_type: sample"):
+        Animator(replace(config, scheduler=scheduler))
 
 
 def test_off_has_no_parameters(plain: Animator) -> None:

@@ -13,35 +13,14 @@ from jaxtyping import Bool, Float, Float64, UInt8
 
 from posecast.evaluation.characters import DISTINGUISHABLE, Agreement
 from posecast.geometry.skeleton import (
-    LEFT_ANKLE,
-    LEFT_EAR,
-    LEFT_ELBOW,
-    LEFT_EYE,
-    LEFT_HIP,
-    LEFT_KNEE,
-    LEFT_SHOULDER,
-    LEFT_WRIST,
-    NOSE,
-    RIGHT_ANKLE,
-    RIGHT_EAR,
-    RIGHT_ELBOW,
-    RIGHT_EYE,
-    RIGHT_HIP,
-    RIGHT_KNEE,
-    RIGHT_SHOULDER,
-    RIGHT_WRIST,
+    HEAD,
+    LEG_AND_ARM_BONES,
+    TRUNK,
     present,
     skeleton_height,
 )
 
-_TRUNK = (RIGHT_SHOULDER, LEFT_SHOULDER, LEFT_HIP, RIGHT_HIP)
-_BONES = (
-    (RIGHT_HIP, RIGHT_KNEE), (RIGHT_KNEE, RIGHT_ANKLE), (LEFT_HIP, LEFT_KNEE),
-    (LEFT_KNEE, LEFT_ANKLE), (RIGHT_SHOULDER, RIGHT_ELBOW), (RIGHT_ELBOW, RIGHT_WRIST),
-    (LEFT_SHOULDER, LEFT_ELBOW), (LEFT_ELBOW, LEFT_WRIST),
-)  # fmt: skip
-_HEAD = (NOSE, RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR)
-NUM_LIMBS = len(_BONES) + 2
+NUM_LIMBS = len(LEG_AND_ARM_BONES) + 2
 """The trunk, four bones of the legs, four of the arms, the head."""
 
 STROKE = 0.02
@@ -70,13 +49,13 @@ def limb_map(
     points = [(round(float(x)), round(float(y))) for x, y in np.where(
         there[:, None], keypoints[:, :2], 0.0
     )]  # fmt: skip
-    if all(there[joint] for joint in _TRUNK):
-        hull = cv2.convexHull(np.array([points[joint] for joint in _TRUNK], np.int32))
+    if all(there[joint] for joint in TRUNK):
+        hull = cv2.convexHull(np.array([points[joint] for joint in TRUNK], np.int32))
         cv2.fillConvexPoly(limbs, hull, 1)
-    for index, (a, b) in enumerate(_BONES):
+    for index, (a, b) in enumerate(LEG_AND_ARM_BONES):
         if there[a] and there[b]:
             cv2.line(limbs, points[a], points[b], index + 2, thickness=max(1, round(2 * half)))
-    head = [keypoints[joint, :2] for joint in _HEAD if there[joint]]
+    head = [keypoints[joint, :2] for joint in HEAD if there[joint]]
     if head:
         x, y = np.mean(head, axis=0)
         cv2.circle(limbs, (round(float(x)), round(float(y))), round(half), NUM_LIMBS, -1)

@@ -80,10 +80,8 @@ def condition_maps(
     _scale_to_unit(drawn, reference_pose)
     reference_identity = None
     if codes is not None:
-        reference_masks = dilation_maps(reference_keypoints, size, settings.radius_fraction)
-        reference_identity = identity_map(
-            reference_masks, reference_ranks, codes, overlaps=code_overlaps
-        )
+        own = dilation_maps(reference_keypoints, size, settings.radius_fraction)
+        reference_identity = identity_map(own, reference_ranks, codes, overlaps=code_overlaps)
     return ConditionMaps(
         pose=pose,
         reference_pose=reference_pose,

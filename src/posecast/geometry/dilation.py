@@ -12,31 +12,22 @@ from posecast.geometry.skeleton import (
     FACE,
     FOOT_EDGES,
     HAND_EDGES,
-    LEFT_EAR,
-    LEFT_EYE,
+    HEAD,
     LEFT_HAND,
-    LEFT_HIP,
-    LEFT_SHOULDER,
     LEFT_WRIST,
     LIMBS,
     NECK,
-    NOSE,
-    RIGHT_EAR,
-    RIGHT_EYE,
     RIGHT_HAND,
-    RIGHT_HIP,
-    RIGHT_SHOULDER,
     RIGHT_WRIST,
+    TRUNK,
     present,
     skeleton_height,
 )
 
 MIN_RADIUS = 2.0
 _MAX_THICKNESS = 32767  # cv2's own limit
-_HEAD = (NOSE, RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR)
-_TRUNK = (RIGHT_SHOULDER, LEFT_SHOULDER, LEFT_HIP, RIGHT_HIP)
 # Limbs that are not inside the head disc.
-_STROKES = tuple((a, b) for a, b in LIMBS if not (a in _HEAD and b in _HEAD))
+_STROKES = tuple((a, b) for a, b in LIMBS if not (a in HEAD and b in HEAD))
 
 
 def _hand_strokes(hand: slice, wrist: int) -> tuple[tuple[int, int], ...]:
@@ -89,7 +80,7 @@ def _draw_character(
 ) -> None:
     whole = [(round(x), round(y)) for x, y in points]
     disc = min(round(radius), _MAX_THICKNESS // 2)
-    alone = set(_JOINED if len(points) > 18 else range(18)) - {*_HEAD}
+    alone = set(_JOINED if len(points) > 18 else range(18)) - {*HEAD}
     for a, b in _BODY_EDGES if len(points) == 18 else _WHOLE_EDGES:
         if there[a] and there[b]:
             # cv2 draws thickness 2r as the pixels within r of the line, ends included.
@@ -98,12 +89,12 @@ def _draw_character(
     for joint in alone:
         if there[joint]:
             cv2.circle(canvas, whole[joint], disc, 1, thickness=-1)
-    trunk = [whole[joint] for joint in _TRUNK if there[joint]]
+    trunk = [whole[joint] for joint in TRUNK if there[joint]]
     if len(trunk) < 3 and there[NECK]:
         trunk.append(whole[NECK])
     if len(trunk) > 2:
         cv2.fillConvexPoly(canvas, cv2.convexHull(np.array(trunk, dtype=np.int32)), 1)
-    head = [points[joint] for joint in _HEAD if there[joint]]
+    head = [points[joint] for joint in HEAD if there[joint]]
     if len(points) > 18:
         head += [p for p, seen in zip(points[FACE], there[FACE], strict=True) if seen]
     if head:

@@ -51,6 +51,16 @@ RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE = 8, 9, 10
 LEFT_HIP, LEFT_KNEE, LEFT_ANKLE = 11, 12, 13
 RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR = 14, 15, 16, 17
 
+HEAD = (NOSE, RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR)
+TRUNK = (RIGHT_SHOULDER, LEFT_SHOULDER, LEFT_HIP, RIGHT_HIP)
+"""The trunk's corners, in the order round it."""
+LEG_AND_ARM_BONES = (
+    (RIGHT_HIP, RIGHT_KNEE), (RIGHT_KNEE, RIGHT_ANKLE), (LEFT_HIP, LEFT_KNEE),
+    (LEFT_KNEE, LEFT_ANKLE), (RIGHT_SHOULDER, RIGHT_ELBOW), (RIGHT_ELBOW, RIGHT_WRIST),
+    (LEFT_SHOULDER, LEFT_ELBOW), (LEFT_ELBOW, LEFT_WRIST),
+)  # fmt: skip
+"""Thigh and shin, upper arm and forearm, the right side's first."""
+
 LIMBS: tuple[tuple[int, int], ...] = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10),
     (1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),

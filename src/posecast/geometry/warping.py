@@ -21,35 +21,19 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.dilation import MIN_RADIUS, dilation_maps
 from posecast.geometry.skeleton import (
-    LEFT_ANKLE,
-    LEFT_EAR,
-    LEFT_ELBOW,
-    LEFT_EYE,
+    HEAD,
     LEFT_HIP,
     LEFT_KNEE,
     LEFT_SHOULDER,
-    LEFT_WRIST,
+    LEG_AND_ARM_BONES,
     NECK,
-    NOSE,
-    RIGHT_ANKLE,
-    RIGHT_EAR,
-    RIGHT_ELBOW,
-    RIGHT_EYE,
     RIGHT_HIP,
     RIGHT_KNEE,
     RIGHT_SHOULDER,
-    RIGHT_WRIST,
     present,
     skeleton_height,
 )
 
-_HEAD = (NOSE, RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR)
-_BONES = (
-    (RIGHT_HIP, RIGHT_KNEE), (RIGHT_KNEE, RIGHT_ANKLE),
-    (LEFT_HIP, LEFT_KNEE), (LEFT_KNEE, LEFT_ANKLE),
-    (RIGHT_SHOULDER, RIGHT_ELBOW), (RIGHT_ELBOW, RIGHT_WRIST),
-    (LEFT_SHOULDER, LEFT_ELBOW), (LEFT_ELBOW, LEFT_WRIST),
-)  # fmt: skip
 _TRUNK_RADIUS, _HEAD_RADIUS = 0.09, 0.12
 _BONE_RADII = (0.085, 0.07, 0.085, 0.07, 0.06, 0.052, 0.06, 0.052)
 """How far a part reaches around its bone, by the height of the skeleton."""
@@ -219,7 +203,7 @@ def _parts(keypoints: np.ndarray, other: np.ndarray) -> list[_Part | None]:
     there = present(keypoints).tolist()
     points = keypoints[:18, :2].astype(np.float64)
     parts = [_trunk(keypoints, present(keypoints) & present(other), height)]
-    for (a, b), radius in zip(_BONES, _BONE_RADII, strict=True):
+    for (a, b), radius in zip(LEG_AND_ARM_BONES, _BONE_RADII, strict=True):
         level = _LEG_LEVEL if a in (RIGHT_HIP, RIGHT_KNEE, LEFT_HIP, LEFT_KNEE) else _ARM_LEVEL
         parts.append(
             _strip(points[a], points[b], _reach(radius, height), level)
@@ -266,7 +250,7 @@ def _trunk(keypoints: np.ndarray, both: np.ndarray, height: float) -> _Part | No
 
 def _head(points: np.ndarray, there: Sequence[bool], height: float) -> _Part | None:
     """A disc around the face's points, upright as the line from the neck."""
-    seen = [joint for joint in _HEAD if there[joint]]
+    seen = [joint for joint in HEAD if there[joint]]
     if not seen or not there[NECK]:
         return None
     centre = points[seen].mean(axis=0)

@@ -43,6 +43,8 @@ class Animator(nn.Module):
 
     def __init__(self, config: AnimatorConfig) -> None:
         super().__init__()
+        if config.unet.get("warp") and config.scheduler.get("prediction_type") != "sample":
+            raise ValueError("unet.warp needs scheduler.prediction_type: sample")
         self.config = config
         self.unet = UNet(**config.unet, motion=config.motion)
         self.reference_net = UNet(**{**config.unet, "keys": 0, "warp": False}, role="reference")

@@ -60,7 +60,10 @@ def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
     for name in config.without:
         if name not in shape.guiders:
             raise InputError(f"without: this model has no guider called {name}")
-    animator = Animator.from_preset(dataclasses.replace(shape, motion=motion))
+    try:
+        animator = Animator.from_preset(dataclasses.replace(shape, motion=motion))
+    except ValueError as error:
+        raise InputError(f"model: {error}") from None
     _leave_out(animator, config.without)
     if load:
         _load_weights(animator, config)
