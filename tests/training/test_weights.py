@@ -10,6 +10,7 @@ from diffusers import MotionAdapter
 from safetensors.torch import load_file, save_file
 
 from posecast.errors import InputError
+from posecast.models.guider import Guiders
 from posecast.models.initialisation import OWN_SHARE
 from posecast.models.unet import UNet
 from posecast.training.weights import load_motion, load_part
@@ -78,6 +79,20 @@ def test_diffusers_motion_adapter_fits(tmp_path: Path):
         ("ff.net.2.weight", "ff.net.2.weight"),
     ]:
         assert torch.equal(theirs[f"{block}.{a}"], ours[f"{block}.{b}"])
+
+
+def test_a_guider_that_the_others_learnt_without_starts_silent(tmp_path: Path):
+    settings = {"in_channels": 3, "widths": [4], "strides": [2], "out_channels": 8}
+    pair = {"pose": {**settings, "init": "kaiming"}, "flow": {**settings, "init": "kaiming"}}
+    learnt = Guiders({"pose": pair["pose"]})
+    learnt.save_pretrained(tmp_path)
+    both = Guiders(pair)
+    load_part(both, tmp_path)
+    maps = torch.rand(1, 2, 3, 8, 8)
+    features = both({"pose": maps, "flow": maps})
+    assert torch.equal(features["pose"], learnt({"pose": maps})["pose"])
+    assert not features["flow"].any()
+    assert both.get_submodule("flow").conv_in.weight.any()  # it can learn
 
 
 def test_what_does_not_fit_is_named(folder: Path, tmp_path: Path):
