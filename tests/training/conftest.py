@@ -31,9 +31,14 @@ def fresh_accelerate():
 @pytest.fixture
 def tiny_run(tmp_path: Path) -> TrainingConfig:
     """Six steps of the smallest autoencoder."""
+    return small_run(tmp_path)
+
+
+def small_run(folder: Path) -> TrainingConfig:
+    """Six steps of the smallest autoencoder, into a folder's `run`."""
     return TrainingConfig(
         stage="autoencoder",
-        output=tmp_path / "run",
+        output=folder / "run",
         steps=6,
         data=DataSettings(stage=StageSettings(size=(32, 32), frames=4, supersample=1)),
         model=ModelSettings(preset="tiny"),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from posecast.errors import InputError
 from posecast.media.atomic import whole_folder
 from posecast.training.ema import WeightAverage
+from posecast.training.sharding import divided_like, whole
 
 STATE_FILE = "training_state.safetensors"
 PROGRESS_FILE = "progress.json"
@@ -35,15 +36,21 @@ class Progress:
 def state_tensors(
     module: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
 ) -> dict[str, Tensor]:
-    """Everything that a resumed run needs beside the step: weights, their mean, the moments."""
+    """Everything that a resumed run needs beside the step: weights, their mean, the moments.
+
+    Where they are divided among processes, every process must ask.
+    """
     tensors: dict[str, Tensor] = {}
     for name, parameter in average.live.items():
-        tensors[f"weights/{name}"] = parameter.detach()
-        tensors[f"mean/{name}"] = average.mean[name]
+        tensors[f"weights/{name}"] = _kept(parameter.detach())
+        tensors[f"mean/{name}"] = _kept(average.mean[name])
         for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer.{key}/{name}"] = value
-    tensors |= {f"buffer/{name}": value for name, value in module.named_buffers()}
-    return {name: value.cpu().contiguous() for name, value in tensors.items()}
+            tensors[f"optimizer.{key}/{name}"] = _kept(value)
+    return tensors | {f"buffer/{name}": _kept(value) for name, value in module.named_buffers()}
+
+
+def _kept(value: Tensor) -> Tensor:
+    return whole(value).cpu().contiguous()
 
 
 def load_state(
@@ -66,7 +73,8 @@ def load_state(
                 f"is of another model: {name} is {tuple(saved.shape)}, expected "
                 f"{tuple(parameter.shape)}",
             )
-        parameter.data.copy_(saved)
+        with torch.no_grad():
+            parameter.copy_(divided_like(parameter, saved))
     average.load({name: tensors[f"mean/{name}"] for name in live})
     for name, buffer in module.named_buffers():
         buffer.copy_(tensors[f"buffer/{name}"])
@@ -83,7 +91,8 @@ def _placed_like(parameter: Tensor, value: Tensor) -> Tensor:
     """On the parameter's device and in its memory layout, which a fused optimiser relies on."""
     if value.shape != parameter.shape:
         return value.to(parameter.device)  # the number of steps
-    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+    placed = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False)
+    return placed.copy_(divided_like(parameter, value))
 
 
 def save_checkpoint(

@@ -186,6 +186,8 @@ class TrainingConfig:
     precision: Literal["no", "bf16"] = "no"
     gradient_checkpointing: bool = False
     """Compute the U-Nets' layers anew in backward instead of keeping what they made."""
+    shard: bool = False
+    """Divide weights, gradients, moments and running means among the processes (FSDP2)."""
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     max_minutes: float | None = None

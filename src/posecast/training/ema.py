@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from posecast.training.sharding import divided_like
+
 
 class WeightAverage:
     """An exponential mean of a module's trainable parameters, faster at the start.
@@ -44,4 +46,4 @@ class WeightAverage:
     def load(self, mean: dict[str, Tensor]) -> None:
         """Take over saved means."""
         for name, value in self.mean.items():
-            value.copy_(mean[name])
+            value.copy_(divided_like(value, mean[name]))

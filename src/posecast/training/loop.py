@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from posecast.training.ema import WeightAverage
 from posecast.training.logs import RunLog
 from posecast.training.meter import Clock, Meter
 from posecast.training.optimizer import make_optimizer
+from posecast.training.sharding import gather_into, sharded_copy, whole
 from posecast.training.stopping import Next, agreed, signals_as_event
 from posecast.training.task import Process, Task, seed_for
 
@@ -43,13 +44,20 @@ class Run:
     config: TrainingConfig
     accelerator: Accelerator
     task: Task
+    trained: nn.Module
+    """The task's module, or a copy of it that is divided among the processes."""
     module: nn.Module
-    """The task's module, wrapped for many processes."""
+    """The same, wrapped for many processes."""
     optimizer: torch.optim.Optimizer
     average: WeightAverage
     progress: Progress
     log: RunLog | None
     """In the main process only."""
+
+    @property
+    def divided(self) -> bool:
+        """Whether no process has all of what trains: they work together to read it."""
+        return self.trained is not self.task.module
 
 
 def train(
@@ -92,22 +100,24 @@ def train(
 
 
 def _prepare(config: TrainingConfig, accelerator: Accelerator, task: Task, resume: bool) -> Run:
-    task.module.to(accelerator.device)
-    trainable = [p for p in task.module.parameters() if p.requires_grad]
+    trained = task.module.to(accelerator.device)
+    if config.shard and accelerator.num_processes > 1:
+        trained = sharded_copy(task.module, accelerator.device, accelerator.num_processes)
+    trainable = [p for p in trained.parameters() if p.requires_grad]
     if not trainable:
         raise InputError("nothing is left to train: every part of the model is frozen")
     optimizer = make_optimizer(config.optimizer, trainable)
-    average = WeightAverage(task.module, config.ema)
+    average = WeightAverage(trained, config.ema)
     progress = Progress(step=0, seconds=0.0, processes=accelerator.num_processes)
     newest = checkpoints.checkpoints(config.output)[-1:] if resume else []
     for folder in newest:
-        progress = checkpoints.load_state(folder, task.module, optimizer, average)
+        progress = checkpoints.load_state(folder, trained, optimizer, average)
         if accelerator.is_main_process:
             _report_resume(folder, config, progress, accelerator.num_processes)
     accelerator.wait_for_everyone()
     log = RunLog(config.output, progress.step) if accelerator.is_main_process else None
-    module = accelerator.prepare_model(task.module)
-    return Run(config, accelerator, task, module, optimizer, average, progress, log)
+    module = trained if config.shard else accelerator.prepare_model(trained)
+    return Run(config, accelerator, task, trained, module, optimizer, average, progress, log)
 
 
 def _train(run: Run) -> Path:
@@ -119,7 +129,7 @@ def _train(run: Run) -> Path:
     batches = _load(run)
     clock = Clock(run.progress.seconds)
     bad_steps, after = 0, Next.STEP
-    run.task.set_training(True)
+    _set_training(run, True)
     bar = tqdm(
         total=config.steps, initial=run.progress.step, disable=log is None, unit="step",
         desc=config.stage, smoothing=0.05, mininterval=1.0,
@@ -163,7 +173,7 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
         torch.manual_seed(seed)  # for what draws without a generator: dropout
         generator = torch.Generator(run.accelerator.device).manual_seed(seed)
         last = part == accumulate - 1
-        with nullcontext() if last else run.accelerator.no_sync(run.module):
+        with nullcontext() if last or run.divided else run.accelerator.no_sync(run.module):
             with run.accelerator.autocast():
                 loss = run.task.loss(run.module, next(batches), generator)
             run.accelerator.backward(loss.total / accumulate)
@@ -172,7 +182,7 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
     figures = {"learning_rate": rate, **_mean_of_all(losses, run.accelerator)}
     live = list(run.average.live.values())
     norm = torch.nn.utils.clip_grad_norm_(live, config.optimizer.clip_norm, foreach=True)
-    figures["gradient_norm"] = float(norm)
+    figures["gradient_norm"] = float(whole(norm))
     # The gradients were averaged over the processes, so all of them skip a bad step or none.
     if math.isfinite(figures["gradient_norm"]):
         run.optimizer.step()
@@ -227,13 +237,32 @@ def _load(run: Run) -> Iterator[Any]:
     return (batch.to(device) for batch in loader)
 
 
+def _set_training(run: Run, training: bool) -> None:
+    run.task.set_training(training)
+    if run.divided:
+        run.trained.train(training)
+
+
+@contextmanager
+def _averaged(run: Run) -> Iterator[None]:
+    """The task's module has the averaged weights inside; all processes enter where divided."""
+    if run.divided:
+        gather_into(run.task.module, run.average.mean)
+        yield
+    else:
+        with run.average.swapped_in():
+            yield
+
+
 def _save(run: Run) -> None:
-    if not run.accelerator.is_main_process:
-        return
     config, task = run.config, run.task
+    if not run.accelerator.is_main_process and not run.divided:
+        return
     folder = checkpoints.checkpoint_folder(config.output, run.progress.step)
-    tensors = checkpoints.state_tensors(task.module, run.optimizer, run.average)
-    with run.average.swapped_in():
+    tensors = checkpoints.state_tensors(run.trained, run.optimizer, run.average)
+    with _averaged(run):
+        if not run.accelerator.is_main_process:
+            return
         checkpoints.save_checkpoint(
             folder,
             run.progress,
@@ -245,11 +274,13 @@ def _save(run: Run) -> None:
 
 
 def _validate(run: Run) -> None:
-    if run.log is None:
+    if run.log is None and not run.divided:
         return
     step = run.progress.step
     began = time.monotonic()
-    with run.average.swapped_in(), torch.no_grad():
+    with _averaged(run), torch.no_grad():
+        if run.log is None:
+            return
         run.task.set_training(False)
         result = run.task.validate()
         run.task.set_training(True)
@@ -270,10 +301,12 @@ def _finish(run: Run, after: Next) -> Path:
     if after is Next.INTERRUPTED:
         raise KeyboardInterrupt(f"step {step} is saved in {config.output}; go on with --resume")
     model = config.output / "model"
-    if run.accelerator.is_main_process:
-        with run.average.swapped_in(), whole_folder(model) as draft:
-            run.task.save(draft)
-        tqdm.write(f"trained model: {model}")
+    if run.accelerator.is_main_process or run.divided:
+        with _averaged(run):
+            if run.accelerator.is_main_process:
+                with whole_folder(model) as draft:
+                    run.task.save(draft)
+                tqdm.write(f"trained model: {model}")
     run.accelerator.wait_for_everyone()
     return model
 
