@@ -84,5 +84,6 @@ class ConditionMaps:
     characters: UInt8[np.ndarray, "frames characters height width"]
     identity: Float32[np.ndarray, "frames codes height width"] | None = None
     reference_identity: Float32[np.ndarray, "codes height width"] | None = None
-    warp: Float32[np.ndarray, "frames 4 height width"] | None = None
-    """The reference carried to each pose: RGB in 0..1, and 1 where it is known."""
+    warp: Float32[np.ndarray, "frames 20 height width"] | None = None
+    """The reference carried to each pose (`geometry.warping.WarpLayers`): RGB in 0..1, how far it
+    is known, and what helps to mend it."""

@@ -5,7 +5,7 @@ import pytest
 
 from posecast.geometry.conditions import condition_maps
 from posecast.geometry.dilation import dilation_maps
-from posecast.geometry.warping import ReferenceWarp
+from posecast.geometry.warping import GUESS, ReferenceWarp, WarpLayers
 
 SIZE = (96, 128)
 RED, BLUE = (220, 30, 30), (30, 30, 220)
@@ -103,6 +103,55 @@ def test_a_bent_arm_keeps_the_colours_of_its_halves(standing):
     assert shown(warped, x, y) == list(BLUE)
 
 
+def test_a_hidden_arm_is_guessed_from_the_other_one(standing):
+    people = np.stack([standing(96), standing(96)])
+    people[1, :, :2] *= 0  # somebody who only hides
+    people[1, :, 2] = 0
+    picture = painted(people[:1], [RED])
+    left_arm, right_arm = (6, 7), (3, 4)
+    x, y = people[0, list(right_arm), :2].mean(axis=0).astype(int)
+    picture[y - 3 : y + 4, x - 3 : x + 4] = BLUE
+    person = people[:1]
+    behind = person.copy()
+    behind[0, left_arm] = behind[0, right_arm]  # the left forearm lies behind the right one
+    behind[0, 5, 2] = 0  # and nobody can say where its upper arm is
+    behind[0, left_arm, 2] = 0
+    warped = ReferenceWarp(picture, behind, np.array([0])).to(person, np.array([0]))
+    x, y = person[0, list(left_arm), :2].mean(axis=0).astype(int)
+    assert warped[3, y, x] == GUESS
+    assert shown(warped, x, y) == list(BLUE)
+
+
+def test_what_nobody_has_seen_of_a_body_takes_its_own_colours(standing):
+    person = standing(96)[None]
+    picture = painted(person, [RED])
+    seen = person.copy()
+    seen[0, [9, 10, 12, 13], 2] = 0  # a picture that ends above the knees
+    warped = ReferenceWarp(picture, seen, np.array([0])).to(person, np.array([0]))
+    x, y = person[0, [9, 10], :2].mean(axis=0).astype(int)
+    assert warped[3, y, x] == 0
+    colour = shown(warped, x, y)
+    assert colour[0] > 180
+    assert colour[1] < 80
+
+
+def test_wide_parts_carry_hair_and_tell_it_from_what_is_beside_it(standing):
+    person = standing(96)[None]
+    picture = painted(person, [RED])
+    x, y = person[0, 0, :2].astype(int)
+    hair = y + 4, x + 11  # beyond the head's own reach, within that of wide parts
+    picture[hair[0] - 2 : hair[0] + 3, hair[1] - 2 : hair[1] + 3] = BLUE
+    layers = WarpLayers.of(picture, person, np.array([0]))
+    moved = person.copy()
+    moved[..., 0] += 30
+    out, plate = np.empty((4, *SIZE), np.float32), np.empty((3, *SIZE), np.float32)
+    layers.wide.to(moved, np.array([0]), out, plate)
+    there = (hair[0], hair[1] + 30)
+    assert out[3][there] == 1
+    assert (out[:3, there[0], there[1]] * 255).round().tolist() == list(BLUE)
+    assert plate[1][there] > 0.5  # the background beside the head is green
+
+
 def test_turned_round_left_and_right_change_sides(standing):
     person = standing(96)[None]
     picture = painted(person, [RED])
@@ -143,7 +192,12 @@ def test_condition_maps_carry_the_reference_frame_by_frame(standing, textured):
     ranks = np.zeros((3, 1), int)
     maps = condition_maps(track, track[:, 0], ranks, SIZE, reference_image=textured)
     assert maps.warp is not None
-    warp = ReferenceWarp(textured, track[:, 0], ranks[0])
+    layers = WarpLayers.of(textured, track[:, 0], ranks[0])
     for frame in range(3):
-        np.testing.assert_array_equal(maps.warp[frame], warp.to(track[:, frame], ranks[frame]))
+        warp = maps.warp[frame]
+        np.testing.assert_array_equal(warp[:4], layers.body.to(track[:, frame], ranks[frame]))
+        np.testing.assert_array_equal(warp[4:8], layers.wide.to(track[:, frame], ranks[frame]))
+        np.testing.assert_array_equal(warp[15:18], maps.pose[frame])
+        np.testing.assert_array_equal(warp[18:19], maps.depth_order[frame])
+        np.testing.assert_array_equal(warp[19], maps.characters[frame, 0])
     assert condition_maps(track, track[:, 0], ranks, SIZE).warp is None

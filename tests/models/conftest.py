@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from posecast.geometry.warping import WarpLayers
 from posecast.models.animator import Animator
 from posecast.models.presets import GUIDER_CHANNELS, LATENT_CHANNELS, PRESETS
 
@@ -35,7 +36,7 @@ class Example:
             "pose": rand(batch, 3, SIZE, SIZE),
             "identity": rand(batch, 8, SIZE, SIZE),
         }
-        self.warp = rand(batch, frames, 4, SIZE, SIZE)
+        self.warp = rand(batch, frames, WarpLayers.CHANNELS, SIZE, SIZE)
 
     def predict(self, animator: Animator, timestep: int | Tensor = 500, **changes) -> Tensor:
         """Through the public methods, as the pipeline does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,12 +58,18 @@ class PipelineModel:
             depth_order=_order_changes(request.ranks),
         )
 
-    def warped(self, request: Request) -> Frames:
-        """The reference carried to each pose, as the network gets it."""
-        plan = self.plan(request)
+    def warped(self, request: Request, mended: bool = False) -> Frames:
+        """The reference carried to each pose; `mended`, as the denoiser gets it."""
+        import torch
+
+        plan, animator = self.plan(request), self.pipe.animator
         maps = plan.maps(0, plan.num_frames, warp=True).warp
         assert maps is not None, "it was asked for"
-        return (maps[:, :3].transpose(0, 2, 3, 1) * 255).round().astype(np.uint8)
+        if not mended:
+            return (maps[:, :3].transpose(0, 2, 3, 1) * 255).round().astype(np.uint8)
+        layers = torch.from_numpy(maps[None]).to(self.pipe.device, self.pipe.dtype)
+        pictures = (animator.mended(layers)[0].float() * 255).round().to(torch.uint8)
+        return pictures.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _front_to_back(ranks: np.ndarray) -> tuple[int, ...]:
@@ -102,6 +109,7 @@ def contestants(pipe: AnimationPipeline, generate: PipelineModel) -> Contestants
         single_frames=replace(generate, pipe=stills),
         autoencoder=autoencoder,
         warped=generate.warped if pipe.animator.warps else None,
+        mended=partial(generate.warped, mended=True) if pipe.animator.mender else None,
     )
 
 

@@ -33,7 +33,7 @@ class TrainingBatch:
     """1 inside of a character's dilation map."""
     overlap_mask: Float[Tensor, "batch frames 1 height width"]
     """1 inside of two or more."""
-    warp: Float[Tensor, "batch frames 4 height width"] | None = None
+    warp: Float[Tensor, "batch frames 20 height width"] | None = None
     """The reference carried to each pose (`ConditionMaps.warp`)."""
     latents: Float[Tensor, "batch frames c h w"] | None = None
     reference_latents: Float[Tensor, "batch c h w"] | None = None

@@ -21,6 +21,7 @@ WITHOUT_REFERENCE_NET = "without ReferenceNet"
 INDEPENDENT = "independent frames"
 AUTOENCODER = "autoencoder ceiling"
 WARPED = "warped reference alone"
+MENDED = "warped reference, mended"
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
 Generate = Callable[[Request], Frames]
@@ -38,13 +39,17 @@ class Contestants:
     autoencoder: Callable[[Frames], Frames] | None = None
     """Encodes and decodes frames: what the model could reach at best."""
     warped: Generate | None = None
-    """What the model is given as a warped reference, without any network."""
+    """The picture carried to each pose, without any network."""
+    mended: Generate | None = None
+    """The same mended, as the denoiser gets it."""
 
     def runs(self) -> list[str]:
         """Names of the runs, in the order of the table."""
         names = [REFERENCE_HELD]
         if self.warped is not None:
             names.append(WARPED)
+        if self.mended is not None:
+            names.append(MENDED)
         if self.without_reference_net is not None:
             names.append(WITHOUT_REFERENCE_NET)
         names.append(MODEL)
@@ -145,6 +150,8 @@ def _generate(
         return np.repeat(clip.reference.frames[:1], len(target.frames), axis=0)
     if run == WARPED and contestants.warped is not None:
         return contestants.warped(request)
+    if run == MENDED and contestants.mended is not None:
+        return contestants.mended(request)
     if run == WITHOUT_REFERENCE_NET and contestants.without_reference_net is not None:
         return contestants.without_reference_net(request)
     if run == AUTOENCODER and contestants.autoencoder is not None:

@@ -12,7 +12,7 @@ from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import draw_poses
 from posecast.geometry.flow import flow_map
 from posecast.geometry.identity import Overlaps, identity_map
-from posecast.geometry.warping import ReferenceWarp
+from posecast.geometry.warping import WarpLayers
 from posecast.types import ConditionMaps
 
 
@@ -61,20 +61,21 @@ def condition_maps(
     masks = np.empty((frames, characters, *size), dtype=np.uint8)
     warp, carried = None, None
     if reference_image is not None:
-        warp = np.empty((frames, 4, *size), dtype=np.float32)
-        carried = ReferenceWarp(reference_image, reference_keypoints, reference_ranks)
+        warp = np.empty((frames, WarpLayers.CHANNELS, *size), dtype=np.float32)
+        carried = WarpLayers.of(reference_image, reference_keypoints, reference_ranks)
     identity = None if codes is None else np.empty((frames, codes.shape[1], *size), np.float32)
     for i in range(frames):
         people = keypoints[:, i]
         dilation_maps(people, size, settings.radius_fraction, out=masks[i])
         _scale_to_unit(draw_poses(people, size, paint_order(ranks[i])), pose[i])
         motion = None if background_flow is None else background_flow[i]
-        flow_map(_union(masks[i]), motion, settings.flow_scale, out=flow[i])
+        union = _union(masks[i])
+        flow_map(union, motion, settings.flow_scale, out=flow[i])
         depth_order_map(masks[i], ranks[i], settings.max_characters, out=depth_order[i])
         if codes is not None and identity is not None:
             identity_map(masks[i], ranks[i], codes, identity[i], code_overlaps)
         if carried is not None and warp is not None:
-            carried.to(people, ranks[i], out=warp[i])
+            carried.to(people, ranks[i], pose[i], depth_order[i], union, warp[i])
     reference_pose = np.empty((3, *size), dtype=np.float32)
     drawn = draw_poses(reference_keypoints, size, paint_order(reference_ranks))
     _scale_to_unit(drawn, reference_pose)

@@ -20,6 +20,7 @@ from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.correspondence import KEYED_GUIDERS, correspondence_features
 from posecast.models.guider import Guiders
 from posecast.models.initialisation import copy_start, warm_start
+from posecast.models.mender import Mender
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
 from posecast.models.unet import DeepFeatures, UNet, Warped
@@ -37,8 +38,9 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class Animator(nn.Module):
     """All networks of one model. No state passes between them but what methods return and take.
 
-    The VAE is frozen and always in evaluation mode; everything else trains as its `requires_grad`
-    says. `config` is what shaped it; `scheduler` holds the noise schedule and prediction type.
+    The VAE and the mender are frozen and always in evaluation mode; everything else trains as its
+    `requires_grad` says. `config` is what shaped it; `scheduler` holds the noise schedule and
+    prediction type.
     """
 
     def __init__(self, config: AnimatorConfig) -> None:
@@ -57,6 +59,9 @@ class Animator(nn.Module):
         if config.image_encoder is not None:
             shape = CLIPVisionConfig(**config.image_encoder)
             self.image_encoder = CLIPVisionModelWithProjection(shape)
+        self.mender: Mender | None = None
+        if config.mender is not None and config.unet.get("warp"):
+            self.mender = Mender(**config.mender).requires_grad_(False).eval()
         self.scheduler = DDIMScheduler(**config.scheduler)
         channels_last(self)
 
@@ -105,10 +110,11 @@ class Animator(nn.Module):
         self.config = replace(self.config, motion=motion)
 
     def train(self, mode: bool = True) -> Animator:
-        """As every module's, but the frozen VAE stays in evaluation mode."""
+        """As every module's, but the frozen VAE and mender stay in evaluation mode."""
         super().train(mode)
-        if self.vae is not None:
-            self.vae.eval()
+        for frozen in (self.vae, self.mender):
+            if frozen is not None:
+                frozen.eval()
         return self
 
     def embed(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 1 dim"]:
@@ -202,10 +208,21 @@ class Animator(nn.Module):
         """Whether this model takes in a warped reference."""
         return bool(self.unet.config.warp)
 
-    def warped(self, maps: Float[Tensor, "b f 4 H W"]) -> Warped:
-        """Warped references (`ConditionMaps.warp`) as latents, and how much of a cell is known."""
-        rgb, known = maps.flatten(0, 1).split([3, 1], dim=1)
-        latents = self.encode(rgb)
+    @torch.no_grad()
+    def mended(
+        self, maps: Float[Tensor, "b f 20 H W"], slice_size: int = 8
+    ) -> Float[Tensor, "b f 3 H W"]:
+        """Warped references (`ConditionMaps.warp`) as pictures in 0..1, mended if the model can."""
+        layers = maps.flatten(0, 1)
+        pictures = layers[:, :3]
+        if self.mender is not None:
+            pictures = torch.cat([self.mender(x) for x in layers.split(slice_size)]).clamp(0, 1)
+        return pictures.unflatten(0, maps.shape[:2])
+
+    def warped(self, maps: Float[Tensor, "b f 20 H W"]) -> Warped:
+        """Warped references, mended, as latents, and how much of a cell is known."""
+        known = maps.flatten(0, 1)[:, 3:4]
+        latents = self.encode(self.mended(maps).flatten(0, 1))
         quarters = F.adaptive_avg_pool2d(known, (2 * latents.shape[2], 2 * latents.shape[3]))
         warped = torch.cat([latents, F.pixel_unshuffle(quarters, 2)], dim=1)
         return warped.unflatten(0, maps.shape[:2])

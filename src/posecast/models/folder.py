@@ -1,8 +1,8 @@
 """Model folders in diffusers' layout: read with suspicion, written whole.
 
-`model_index.json`, `unet/`, `reference_net/`, `guiders/`, `vae/`, `image_encoder/`, `scheduler/`.
-Only JSON and safetensors are read, classes come from a fixed table, and nothing a file says is
-executed. What a file holds must be exactly what its config asks for.
+`model_index.json`, `unet/`, `reference_net/`, `guiders/`, `vae/`, `image_encoder/`, `mender/`
+(where a model has one), `scheduler/`. Only JSON and safetensors are read, classes come from a fixed
+table, and nothing a file says is executed. What a file holds must be exactly what its config asks for.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from posecast.models.animator import Animator
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
 from posecast.models.hub import fetch_model, is_hub_id
+from posecast.models.mender import Mender
 from posecast.models.presets import AnimatorConfig
 from posecast.models.unet import UNet
 from posecast.models.winograd import channels_last
@@ -34,13 +35,14 @@ from posecast.models.winograd import channels_last
 FORMAT = "posecast/model/1"
 INDEX = "model_index.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder")
+PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder", "mender")
 CLASSES: dict[str, tuple[str, ...]] = {
     "unet": ("UNet",),
     "reference_net": ("UNet",),
     "guiders": ("Guiders",),
     "vae": ("PatchAutoencoder", "AutoencoderKL"),
     "image_encoder": ("CLIPVisionModelWithProjection",),
+    "mender": ("Mender",),
     "scheduler": ("DDIMScheduler",),
 }
 LIBRARIES = {
@@ -50,7 +52,14 @@ LIBRARIES = {
 }
 OPTIONAL = ("vae", "image_encoder")
 """Parts that converted weights may lack; a model without them works on latents and embeddings."""
-_OWN: dict[str, Any] = {"UNet": UNet, "Guiders": Guiders, "PatchAutoencoder": PatchAutoencoder}
+EXTENSIONS = ("mender",)
+"""Parts that a model may do without; older folders do not speak of them."""
+_OWN: dict[str, Any] = {
+    "UNet": UNet,
+    "Guiders": Guiders,
+    "PatchAutoencoder": PatchAutoencoder,
+    "Mender": Mender,
+}
 _MAX_JSON = 16 * 1024**2
 
 
@@ -195,7 +204,8 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
     configs: dict[str, Any] = {}
     for name, allowed in CLASSES.items():
         kind = (index.get(name) or [None, None])[-1]
-        if name in OPTIONAL and index.get(name) == [None, None]:
+        unsaid = [None, None] if name in EXTENSIONS else None
+        if name in OPTIONAL + EXTENSIONS and index.get(name, unsaid) == [None, None]:
             configs[name] = None
             continue
         if kind not in allowed:
@@ -228,6 +238,7 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         vae=configs["vae"],
         image_encoder=configs["image_encoder"],
         scheduler=configs["scheduler"],
+        mender=configs["mender"],
         vae_class=index["vae"][-1] or "AutoencoderKL",
         motion=motion,
         size=(size[0], size[1]),

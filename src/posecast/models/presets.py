@@ -30,6 +30,8 @@ class AnimatorConfig:
     scheduler: Settings
     vae_class: Literal["PatchAutoencoder", "AutoencoderKL"] = "PatchAutoencoder"
     motion: Settings | None = field(default_factory=dict)
+    mender: Settings | None = None
+    """Of what mends the warped reference, where `unet` has `warp`."""
     start: Literal["zero", "warm"] = "zero"
     size: tuple[int, int] = (128, 128)
     """The model's own (height, width), in landscape or square."""
@@ -82,6 +84,7 @@ def _embedded(
         vae={"latent_channels": LATENT_CHANNELS},
         image_encoder={"hidden_act": "quick_gelu", "num_channels": 3, **encoder},
         scheduler={**SCHEDULER, "prediction_type": "sample"},
+        mender={},
         start="warm",
         shared_noise=1.0,
     )
@@ -146,6 +149,7 @@ def tiny() -> AnimatorConfig:
         config,
         motion={"heads": 2, "groups": 4, "attention_blocks": 1, "ff_mult": 1},
         vae=vae,
+        mender={"widths": [8, 8], "norm_groups": 4},
         size=(64, 64),
         window=4,
     )

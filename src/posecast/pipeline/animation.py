@@ -53,7 +53,7 @@ class AnimationPipeline(DiffusionPipeline):
     """
 
     model_cpu_offload_seq = "image_encoder->vae->reference_net->unet"
-    _exclude_from_cpu_offload = ["guiders"]  # noqa: RUF012  (10 MB, needed at every window)
+    _exclude_from_cpu_offload = ["guiders", "mender"]  # noqa: RUF012  (10 MB, used by every window)
 
     def __init__(self, animator: Animator) -> None:
         self.animator = animator.eval().requires_grad_(False)
@@ -62,7 +62,7 @@ class AnimationPipeline(DiffusionPipeline):
     @property
     def components(self) -> dict[str, Any]:
         """The animator's parts by name."""
-        names = ("image_encoder", "vae", "reference_net", "guiders", "unet", "scheduler")
+        names = ("image_encoder", "vae", "reference_net", "guiders", "mender", "unet", "scheduler")
         return {name: getattr(self.animator, name) for name in names}
 
     @property

@@ -189,7 +189,7 @@ def _peak(needs: MemoryNeeds, windows: int, frames: int, offload: bool, tiled: b
     weights = needs.weights
     if not offload:
         return sum(weights.values()) + max(work for _, work in phases)
-    resident = weights["guiders"]
+    resident = weights["guiders"] + weights["mender"]
     return resident + max(max(weights[name] for name in names) + work for names, work in phases)
 
 

@@ -25,7 +25,7 @@ from posecast.pipeline.memory import (
 )
 from posecast.pipeline.plan import Size
 
-NETWORKS = ("image_encoder", "vae", "reference_net", "guiders", "unet")
+NETWORKS = ("image_encoder", "vae", "reference_net", "guiders", "mender", "unet")
 
 
 def free_bytes(device: torch.device) -> int:

@@ -22,7 +22,8 @@ class ModelSettings:
     """Which model a run starts from, the most specific first.
 
     `init`: a model folder whose weights are taken (parts that it lacks are new). `autoencoder`: a
-    trained autoencoder's folder, put in place of the preset's. `parts`: a folder for each part,
+    trained autoencoder's folder, put in place of the preset's; `mender`: the same of what mends
+    warped references. `parts`: a folder for each part,
     diffusers layout (`unet: sd15/unet`, ...), as the paper's stages start from public weights.
     """
 
@@ -31,6 +32,7 @@ class ModelSettings:
     """Settings of the preset's config to replace, nested as it is."""
     init: Path | None = None
     autoencoder: Path | None = None
+    mender: Path | None = None
     parts: dict[str, Path] = field(default_factory=dict)
 
 
@@ -169,7 +171,7 @@ class ValidationSettings:
 class TrainingConfig:
     """One run. Paths are relative to the folder the command is called in."""
 
-    stage: Literal["autoencoder", "images", "clips"]
+    stage: Literal["autoencoder", "mender", "images", "clips"]
     output: Path
     steps: int
     data: DataSettings
@@ -187,7 +189,8 @@ class TrainingConfig:
     gradient_checkpointing: bool = False
     """Compute the U-Nets' layers anew in backward instead of keeping what they made."""
     shard: bool = False
-    """Divide weights, gradients, moments and running means among the processes (FSDP2)."""
+    """Divide among the processes what belongs to training: gradients, moments, running means, and
+    weights between steps (FSDP2). In one process it changes nothing."""
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     max_minutes: float | None = None
@@ -202,6 +205,8 @@ class TrainingConfig:
                 )
         if self.steps < 1 or self.batch.references < 1 or self.batch.frames < 1:
             raise ValueError("steps, batch.references and batch.frames must be at least 1")
+        if self.shard and self.optimizer.kind != "adamw":
+            raise ValueError("shard: 8-bit moments cannot be divided; take optimizer.kind: adamw")
 
 
 def read_config(path: str | Path) -> TrainingConfig:

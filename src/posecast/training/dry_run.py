@@ -20,11 +20,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from posecast.data.batches import TrainingBatch
 from posecast.errors import InputError
+from posecast.geometry.warping import WarpLayers
 from posecast.models.animator import Animator
 from posecast.models.presets import GUIDER_CHANNELS
 from posecast.stage import StageSettings
 from posecast.training.config import DataSettings, TrainingConfig
 from posecast.training.diffusion import DiffusionTask
+from posecast.training.sharding import trained_parts
 from posecast.training.stages import build_animator
 from posecast.training.task import Process
 
@@ -33,21 +35,26 @@ from posecast.training.task import Process
 class Forecast:
     """One step of one process. Counts of parameters, floating-point operations, bytes."""
 
+    processes: int
+    """Of how many it is one."""
     parameters: int
     trainable: int
     flops: int
     weights: int
+    """Where they are divided: this process's part, and the largest of the model's gathered."""
     optimizer: int
     """Adam's two moments of every trainable parameter."""
     average: int
     """The running mean of the trainable weights."""
+    gradients: int
+    """Those that stay: between accumulated batches, for the exchange of processes; 0: none do."""
     step: int
-    """The most that a step holds beside these: batch, activations and gradients."""
+    """The most that a step holds beside these: batch, activations, gradients that do not stay."""
 
     @property
     def memory(self) -> int:
         """The peak, without what the libraries and the device's own context take."""
-        return self.weights + self.optimizer + self.average + self.step
+        return self.weights + self.optimizer + self.average + self.gradients + self.step
 
 
 class LiveBytes(TorchDispatchMode):
@@ -82,8 +89,8 @@ class LiveBytes(TorchDispatchMode):
         self.now -= size
 
 
-def forecast(config: TrainingConfig) -> Forecast:
-    """Take one step of a run without storage and count.
+def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
+    """Take one step of a run without storage and count, for one of so many processes.
 
     Raises `InputError`: a config whose model does not fit, or the autoencoder's stage.
     """
@@ -100,10 +107,14 @@ def forecast(config: TrainingConfig) -> Forecast:
         objective=replace(config.objective, reference_drop=0.0, warp_drop=0.0),
     )
     task = DiffusionTask(stripped, Process(torch.device("cpu")), animator)
+    divided = config.shard and processes > 1
+    stay = config.batch.accumulate > 1 or processes > 1
     live, flops = LiveBytes(), FlopCounterMode(display=False)
     with FakeTensorMode(allow_non_fake_inputs=True):
         _without_storage(animator)
         animator.train()
+        if stay:
+            _drop_gradients(animator, whole_parts=divided)
         for counter in (live, flops):  # one at a time: the second holds on to what layers make
             animator.zero_grad()
             with counter:
@@ -112,15 +123,42 @@ def forecast(config: TrainingConfig) -> Forecast:
                     loss = task.loss(animator, batch, torch.Generator().manual_seed(0))
                 loss.total.backward()
     trainable = [p for p in animator.parameters() if p.requires_grad]
+    share = processes if divided else 1
     return Forecast(
+        processes=processes,
         parameters=sum(p.numel() for p in animator.parameters()),
         trainable=sum(p.numel() for p in trainable),
         flops=config.batch.accumulate * flops.get_total_flops(),
-        weights=_bytes(list(animator.parameters()) + list(animator.buffers())),
-        optimizer=_moments(trainable, config.optimizer.kind),
-        average=_bytes(trainable),
+        weights=_weights(animator, share),
+        optimizer=_moments(trainable, config.optimizer.kind) // share,
+        average=_bytes(trainable) // share,
+        gradients=_bytes(trainable) // share if stay else 0,
         step=live.peak,
     )
+
+
+def _weights(animator: Animator, share: int) -> int:
+    """All of them; divided among `share` processes, the largest part is whole during a step."""
+    everything = _bytes(list(animator.parameters()) + list(animator.buffers()))
+    if share == 1:
+        return everything
+    parts = [_bytes(list(part.parameters())) for part in trained_parts(animator).values()]
+    return everything - sum(parts) + sum(parts) // share + max(parts)
+
+
+def _drop_gradients(animator: Animator, whole_parts: bool) -> None:
+    """What stays is counted apart: drop a gradient as it comes, or with the last of its part's."""
+    for part in trained_parts(animator).values():
+        trained = [p for p in part.parameters() if p.requires_grad]
+        for group in [trained] if whole_parts else [[p] for p in trained]:
+
+            def drop(_: Tensor, group: list[nn.Parameter] = group) -> None:
+                if all(p.grad is not None for p in group):
+                    for p in group:
+                        p.grad = None
+
+            for parameter in group:
+                parameter.register_post_accumulate_grad_hook(drop)
 
 
 def _moments(trainable: list[nn.Parameter], kind: str) -> int:
@@ -164,7 +202,7 @@ def _batch(config: TrainingConfig, animator: Animator, size: tuple[int, int]) ->
         },
         character_mask=make(samples, frames, 1, *size),
         overlap_mask=make(samples, frames, 1, *size),
-        warp=make(samples, frames, 4, *size) if animator.warps else None,
+        warp=make(samples, frames, WarpLayers.CHANNELS, *size) if animator.warps else None,
     )
 
 

@@ -10,12 +10,14 @@ from posecast.models.animator import Animator
 from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
+from posecast.models.mender import Mender
 from posecast.models.presets import PRESETS, AnimatorConfig
 from posecast.models.winograd import channels_last
 from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import ModelSettings, TrainingConfig
 from posecast.training.diffusion import DiffusionTask
 from posecast.training.lora import add_lora
+from posecast.training.mender import MenderTask
 from posecast.training.reader import merged
 from posecast.training.task import Process, Task
 from posecast.training.weights import load_motion, load_part
@@ -30,6 +32,8 @@ def make_task(config: TrainingConfig, process: Process) -> Task:
     """
     if config.stage == "autoencoder":
         return _autoencoder(config, process)
+    if config.stage == "mender":
+        return _mender(config, process)
     return DiffusionTask(config, process, build_animator(config))
 
 
@@ -47,6 +51,17 @@ def _autoencoder(config: TrainingConfig, process: Process) -> Task:
     if config.model.autoencoder is None:
         task.warm_start(autoencoder)
     return task
+
+
+def _mender(config: TrainingConfig, process: Process) -> Task:
+    settings = model_config(config.model).mender
+    if settings is None:
+        raise InputError(f"preset {config.model.preset}: it has no mender")
+    mender = Mender(**settings)
+    if config.model.mender is not None:
+        load_part(mender, config.model.mender)
+    channels_last(mender)
+    return MenderTask(config, process, mender)
 
 
 def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
@@ -101,6 +116,11 @@ def _load_weights(animator: Animator, config: TrainingConfig) -> None:
             load_motion(animator.unet, folder)
         else:
             load_part(getattr(animator, name), folder)
+    if animator.mender is not None:
+        own = None if settings.init is None else settings.init / "mender"
+        mender = settings.mender or own
+        if mender is not None:
+            load_part(animator.mender, mender)
     if settings.autoencoder is not None:
         load_part(animator.vae, settings.autoencoder)
 

@@ -1,0 +1,96 @@
+"""Training of the mender: squared and absolute error of the pictures it makes of warped ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from posecast.data.batches import BatchSettings, TrainingBatch, assemble
+from posecast.models.mender import Mender
+from posecast.training.config import TrainingConfig
+from posecast.training.regions import region_psnr
+from posecast.training.sources import source_of
+from posecast.training.task import Batches, Loss, Process, Validation, seed_for
+
+_ROUGH = 0.01
+"""Errors below this count as squares, larger ones by their size (Charbonnier's penalty)."""
+_SQUARES, _SIZES = 4.0, 0.5
+"""What squared errors (PSNR is made of them) and sizes of errors (sharper pictures) weigh."""
+SHOWN_SAMPLES = 4
+
+
+class MenderTask:
+    """A `Task`: from the reference's pixels, carried to a pose, to the frame of that pose."""
+
+    def __init__(self, config: TrainingConfig, process: Process, mender: Mender) -> None:
+        self.config = config
+        self.device = process.device
+        self.module: nn.Module = mender
+        settings = BatchSettings(conditions=config.data.conditions, guiders=(), warp=True)
+        self.batches: Batches[TrainingBatch] = Batches(
+            source_of(config, seed_for(config.seed, "training")),
+            partial(assemble, settings=settings),
+            config.batch.references,
+            seed_for(config.seed, "batches"),
+            process.rank,
+            process.world,
+        )
+        held_out = replace(
+            self.batches,
+            source=source_of(config, seed_for(config.seed, "held-out")),
+            references=config.validation.samples,
+            rank=0,
+            world=1,
+        )
+        self._held_out = held_out[0]
+
+    def set_training(self, training: bool) -> None:
+        """All of it trains."""
+        self.module.train(training)
+
+    def loss(self, module: nn.Module, batch: TrainingBatch, generator: torch.Generator) -> Loss:
+        """Squared and absolute errors of all pixels, weighted inside the characters."""
+        layers, frames, people = _pictures(batch)
+        squares = (module(layers) - frames).square()
+        errors = _SQUARES * squares + _SIZES * (squares + _ROUGH**2).sqrt()
+        weight = 1 + (self.config.objective.character_weight - 1) * people
+        total = (errors * weight).mean() / weight.mean()
+        with torch.no_grad():
+            psnr = -10 * torch.log10(squares.mean())
+        return Loss(total, {"psnr": psnr})
+
+    def validate(self) -> Validation:
+        """PSNR on held-out samples, mended and as carried; a row each of truth, carried, mended."""
+        layers, frames, people = _pictures(self._held_out.to(self.device))
+        mended, carried = self.module(layers).clamp(0, 1), layers[:, :3]
+        metrics = {
+            f"{region}_psnr{name}": region_psnr(images, frames, mask)
+            for name, images in (("", mended), ("_carried", carried))
+            for region, mask in (("character", people), ("background", 1 - people))
+        }
+        shown = slice(0, None, max(1, len(frames) // SHOWN_SAMPLES))
+        rows = [torch.cat(list(images[shown]), dim=-1) for images in (frames, carried, mended)]
+        picture = (torch.cat(rows, dim=-2) * 255).round().byte()
+        return Validation(metrics, picture.permute(1, 2, 0).cpu().numpy())
+
+    def save(self, folder: Path) -> None:
+        """Write ``mender/`` of a model folder."""
+        self.module.save_pretrained(folder / "mender")  # type: ignore[operator]
+
+
+def _pictures(
+    batch: TrainingBatch,
+) -> tuple[
+    Float[Tensor, "n 20 height width"],
+    Float[Tensor, "n 3 height width"],
+    Float[Tensor, "n 1 height width"],
+]:
+    """Layers, truth and where characters are, of every target."""
+    assert batch.warp is not None  # it was asked for
+    assert batch.frames is not None
+    return batch.warp.flatten(0, 1), batch.frames.flatten(0, 1), batch.character_mask.flatten(0, 1)

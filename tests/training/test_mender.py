@@ -1,0 +1,85 @@
+"""The stage that trains the mender, and the stages after it that use what it made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from posecast.errors import InputError
+from posecast.models.animator import Animator
+from posecast.models.mender import Mender
+from posecast.training.config import (
+    BatchShape,
+    ModelSettings,
+    OptimizerSettings,
+    TrainingConfig,
+    ValidationSettings,
+)
+from posecast.training.loop import train
+from posecast.training.stages import build_animator, make_task
+from posecast.training.task import Process
+
+
+def mender_run(tiny_run: TrainingConfig) -> TrainingConfig:
+    return replace(
+        tiny_run,
+        stage="mender",
+        steps=2,
+        batch=BatchShape(references=2, frames=2),
+        optimizer=OptimizerSettings(learning_rate=3e-3, warmup_steps=1),
+        ema=0.5,
+        validation=ValidationSettings(every_steps=100, samples=2),
+    )
+
+
+def test_it_learns_to_mend(tiny_run: TrainingConfig) -> None:
+    task = make_task(mender_run(tiny_run), Process(torch.device("cpu")))
+    with torch.no_grad():
+        before = task.validate().metrics
+    assert before["character_psnr"] == pytest.approx(before["character_psnr_carried"])
+    batch, generator = task.batches[0], torch.Generator()
+    optimizer = torch.optim.Adam(task.module.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(50):
+        loss = task.loss(task.module, batch, generator).total
+        losses.append(float(loss.detach()))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_next_stage_starts_from_what_it_made(tiny_run: TrainingConfig) -> None:
+    mender = train(mender_run(tiny_run), make_task) / "mender"
+    model = ModelSettings("tiny", mender=mender)
+    animator = build_animator(replace(tiny_run, stage="images", frozen=("vae",), model=model))
+    made = Mender.from_pretrained(mender)
+    assert made.conv_out.weight.any()
+    for name, value in animator.mender.state_dict().items():
+        assert torch.equal(value, made.state_dict()[name])
+
+
+def test_models_that_start_from_one_another_hand_it_on(tiny_run: TrainingConfig, tmp_path: Path):
+    config = replace(tiny_run, stage="images", frozen=("vae",))
+    first = build_animator(config)
+    first.mender.conv_out.bias.data += 0.25
+    first.save_pretrained(tmp_path / "model")
+    second = build_animator(replace(config, model=ModelSettings("tiny", init=tmp_path / "model")))
+    assert torch.equal(second.mender.conv_out.bias, first.mender.conv_out.bias)
+    # One that learnt with a bare warped reference has none to hand on.
+    Animator(replace(first.config, mender=None)).save_pretrained(tmp_path / "bare")
+    bare = ModelSettings("tiny", init=tmp_path / "bare")
+    with pytest.raises(InputError, match="mender: holds no safetensors"):
+        build_animator(replace(config, model=bare))
+    given = replace(bare, mender=tmp_path / "model/mender")
+    third = build_animator(replace(config, model=given))
+    assert torch.equal(third.mender.conv_out.bias, first.mender.conv_out.bias)
+
+
+def test_presets_without_one_say_so(tiny_run: TrainingConfig) -> None:
+    config = replace(mender_run(tiny_run), model=ModelSettings("sd15"))
+    with pytest.raises(InputError, match="preset sd15: it has no mender"):
+        make_task(config, Process(torch.device("cpu")))
