@@ -36,29 +36,55 @@ LOOK_SECONDS = 2.0
 
 
 def main() -> None:
-    """Take one turn."""
+    """Take one turn, as the command line says."""
     arguments = _arguments()
-    config = read_config(arguments.config)
-    packed = unpack(arguments.parts, config.output) if (arguments.parts / LIST).is_file() else 0
-    if (config.output / "model").is_dir():
+    try:
+        config = read_config(arguments.config)
+        status = take_turn(config, arguments.parts, arguments.minutes, arguments.processes)
+    except InputError as error:
+        print(f"train_in_turns.py: error: {error}", file=sys.stderr)
+        status = 2
+    sys.exit(status)
+
+
+def take_turn(
+    config: TrainingConfig,
+    parts: Path,
+    minutes: float,
+    processes: int = 1,
+    part_bytes: int = PART_BYTES,
+) -> int:
+    """Go on from the parts, train, leave parts; the exit status of the training.
+
+    Raises `InputError`: a part is missing or damaged. Nothing is trained then.
+    """
+    packed = unpack(parts, config.output) if parts.exists() else 0
+    if is_finished(config):
         print(f"finished: {config.output / 'model'}")
-        return
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "turn.yaml"
-        write_config(for_minutes(config, arguments.minutes), path)
-        training = subprocess.Popen(command(path, arguments.processes))
+        write_config(for_minutes(config, minutes), path)
+        training = subprocess.Popen(command(path, processes))
         while training.poll() is None:
             time.sleep(LOOK_SECONDS)
-            packed = pack_newest(config.output, arguments.parts, packed)
-    # Out of time, a run leaves a model too: it is finished at its last step alone.
-    newest = checkpoints(config.output)[-1:]
-    done = [read_progress(checkpoint).step for checkpoint in newest]
-    if done != [config.steps]:
+            packed = pack_newest(config.output, parts, packed, part_bytes)
+    if not is_finished(config):  # out of time, a run leaves a model too
         shutil.rmtree(config.output / "model", ignore_errors=True)
+    newest = checkpoints(config.output)[-1:]
     if newest:
-        pack(config.output, newest[0], arguments.parts)
-    print(f"{done[0] if done else 0} of {config.steps} steps done, parts in {arguments.parts}")
-    sys.exit(training.returncode)
+        pack(config.output, newest[0], parts, part_bytes)
+    done = read_progress(newest[0]).step if newest else 0
+    print(f"{done} of {config.steps} steps done, parts in {parts}")
+    return training.returncode
+
+
+def is_finished(config: TrainingConfig) -> bool:
+    """Whether a run's model is that of its last step."""
+    newest = checkpoints(config.output)[-1:]
+    return (config.output / "model").is_dir() and [
+        read_progress(folder).step for folder in newest
+    ] == [config.steps]
 
 
 def for_minutes(config: TrainingConfig, minutes: float) -> TrainingConfig:
@@ -76,20 +102,20 @@ def command(path: Path, processes: int) -> list[str]:
     return [*start, "posecast", "train", str(path), "--resume"]
 
 
-def pack_newest(output: Path, parts: Path, packed: int) -> int:
+def pack_newest(output: Path, parts: Path, packed: int, part_bytes: int) -> int:
     """Pack the newest checkpoint if it is newer than step `packed`; the step that is packed now."""
     newest = checkpoints(output)[-1:]
     step = read_progress(newest[0]).step if newest else 0
     if step > packed:
         try:
-            pack(output, newest[0], parts)
+            pack(output, newest[0], parts, part_bytes)
         except FileNotFoundError:  # a newer one has just taken its place
             return packed
         return step
     return packed
 
 
-def pack(output: Path, checkpoint: Path, parts: Path) -> None:
+def pack(output: Path, checkpoint: Path, parts: Path, part_bytes: int = PART_BYTES) -> None:
     """Write a checkpoint, and what of `KEPT` is there, to `parts`, whole or not at all."""
     parts.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile() as file, whole_folder(parts) as draft:
@@ -99,7 +125,7 @@ def pack(output: Path, checkpoint: Path, parts: Path) -> None:
                     archive.add(path, path.relative_to(output))
         file.seek(0)
         sums = {}
-        while content := file.read(PART_BYTES):
+        while content := file.read(part_bytes):
             name = f"part-{len(sums):03d}"
             (draft / name).write_bytes(content)
             sums[name] = hashlib.sha256(content).hexdigest()
@@ -109,9 +135,12 @@ def pack(output: Path, checkpoint: Path, parts: Path) -> None:
 def unpack(parts: Path, output: Path) -> int:
     """Put the parts together in a run's output and return the step they are of.
 
-    Raises `InputError`: a part is missing or not what was written.
+    Raises `InputError`: a part, or their list, is missing or not what was written.
     """
-    sums = json.loads((parts / LIST).read_text(encoding="utf-8"))
+    try:
+        sums: dict[str, str] = dict(json.loads((parts / LIST).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise InputError.at(parts / LIST, "is no list of parts: missing, or damaged") from None
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile() as file:
         for name, expected in sums.items():
