@@ -11,13 +11,20 @@ import click
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--resume", is_flag=True, help="Go on from the newest whole checkpoint.")
 @click.option("--dry-run", is_flag=True, help="Say what the run would take, and do nothing.")
-def train(config: Path, resume: bool, dry_run: bool) -> None:
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="With --dry-run: say it of one of so many processes.",
+)
+def train(config: Path, resume: bool, dry_run: bool, processes: int | None) -> None:
     """Run one training stage as CONFIG.yaml describes it.
 
     For several processes: torchrun --nproc-per-node 2 -m posecast train CONFIG.yaml
     """
     from posecast.training.config import read_config
 
+    if processes is not None and not dry_run:
+        raise click.UsageError("--processes belongs to --dry-run; torchrun starts processes.")
     settings = read_config(config)
     if dry_run:
         import psutil
@@ -26,7 +33,7 @@ def train(config: Path, resume: bool, dry_run: bool) -> None:
         from posecast.training.forecast_text import describe
 
         held = psutil.Process().memory_info().rss  # by Python and the libraries, all loaded now
-        click.echo(describe(forecast(settings), settings, held))
+        click.echo(describe(forecast(settings, processes or 1), settings, held))
         return
     from posecast.training.loop import train as run
     from posecast.training.stages import make_task

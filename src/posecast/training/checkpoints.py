@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,23 +34,36 @@ class Progress:
 
 
 def state_tensors(
-    module: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
+    keep: bool = True,
 ) -> dict[str, Tensor]:
     """Everything that a resumed run needs beside the step: weights, their mean, the moments.
 
-    Where they are divided among processes, every process must ask.
+    Where they are divided among processes, every process must ask; without `keep` it gives its part
+    to the others and gets nothing.
     """
     tensors: dict[str, Tensor] = {}
+    for name, value in _state(module, optimizer, average):
+        gathered = whole(value)
+        if keep:
+            tensors[name] = gathered.cpu().contiguous()
+    return tensors
+
+
+def _state(
+    module: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
+) -> Iterator[tuple[str, Tensor]]:
     for name, parameter in average.live.items():
-        tensors[f"weights/{name}"] = _kept(parameter.detach())
-        tensors[f"mean/{name}"] = _kept(average.mean[name])
+        yield f"weights/{name}", parameter.detach()
+        yield f"mean/{name}", average.mean[name]
         for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer.{key}/{name}"] = _kept(value)
-    return tensors | {f"buffer/{name}": _kept(value) for name, value in module.named_buffers()}
-
-
-def _kept(value: Tensor) -> Tensor:
-    return whole(value).cpu().contiguous()
+            # bitsandbytes counts steps in a plain integer, torch in a float's tensor.
+            kept = torch.tensor(value) if isinstance(value, int) else value
+            yield f"optimizer.{key}/{name}", kept
+    for name, buffer in module.named_buffers():
+        yield f"buffer/{name}", buffer
 
 
 def load_state(
@@ -87,8 +100,10 @@ def load_state(
     return read_progress(folder)
 
 
-def _placed_like(parameter: Tensor, value: Tensor) -> Tensor:
+def _placed_like(parameter: Tensor, value: Tensor) -> Tensor | int:
     """On the parameter's device and in its memory layout, which a fused optimiser relies on."""
+    if value.ndim == 0 and value.dtype == torch.int64:
+        return int(value)
     if value.shape != parameter.shape:
         return value.to(parameter.device)  # the number of steps
     placed = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False)

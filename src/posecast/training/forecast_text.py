@@ -40,14 +40,15 @@ def describe(forecast: Forecast, config: TrainingConfig, baseline: int) -> str:
         ("weights", forecast.weights),
         (f"optimizer ({config.optimizer.kind})", forecast.optimizer),
         ("averaged weights", forecast.average),
-        ("batch, activations, gradients", forecast.step),
+        *([("gradients", forecast.gradients)] if forecast.gradients else []),
+        (f"batch, activations{'' if forecast.gradients else ', gradients'}", forecast.step),
         ("together", forecast.memory),
     ]
     lines = [
         f"{config.stage}: {forecast.parameters / 1e6:.1f}M parameters, "
         f"{forecast.trainable / 1e6:.1f}M of them trained",
         f"a step of one process: {forecast.flops / 1e12:.3g} TFLOP",
-        "memory of one process:",
+        _heading(forecast, config),
         *(f"  {name:<30} {size / GIB:8.2f} GiB" for name, size in rows),
         f"on a CPU, with what Python and the libraries hold: "
         f"{(forecast.memory + baseline) / GIB:.2f} GiB",
@@ -59,6 +60,14 @@ def describe(forecast: Forecast, config: TrainingConfig, baseline: int) -> str:
     if not any(_fits(forecast, device) for device in ACCELERATORS):
         lines += [f"to save memory: {', '.join(_savings(config))}"]
     return "\n".join(lines)
+
+
+def _heading(forecast: Forecast, config: TrainingConfig) -> str:
+    if forecast.processes > 1:
+        divided = ", which divide what trains" if config.shard else ""
+        return f"memory of one of {forecast.processes} processes{divided}:"
+    alone = " (shard divides nothing in one: say --processes N)" if config.shard else ""
+    return f"memory of one process{alone}:"
 
 
 def _fits(forecast: Forecast, device: Accelerator) -> bool:
@@ -82,4 +91,6 @@ def _savings(config: TrainingConfig) -> list[str]:
         options.append("optimizer.kind: adamw8bit")
     if config.batch.references > 1:
         options.append("fewer batch.references with more batch.accumulate")
+    if not config.shard:
+        options.append("shard: true in several processes (--processes N)")
     return [*options, "a smaller data.size, lora, or more parts under frozen"]

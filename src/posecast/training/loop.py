@@ -6,15 +6,15 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
-from torch import nn
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -22,42 +22,16 @@ from posecast.errors import InputError
 from posecast.media.atomic import whole_folder
 from posecast.media.images import write_image
 from posecast.training import checkpoints
-from posecast.training.checkpoints import Progress
-from posecast.training.config import TrainingConfig, changed_keys, write_config
-from posecast.training.ema import WeightAverage
-from posecast.training.logs import RunLog
+from posecast.training.config import TrainingConfig, write_config
 from posecast.training.meter import Clock, Meter
-from posecast.training.optimizer import make_optimizer
-from posecast.training.sharding import gather_into, sharded_copy, whole
+from posecast.training.run import Run, averaged, describe, prepare, set_training
+from posecast.training.sharding import whole
 from posecast.training.stopping import Next, agreed, signals_as_event
 from posecast.training.task import Process, Task, seed_for
 
 LOG_EVERY = 10
 MAX_BAD_STEPS = 10
 """Steps in a row without a finite gradient after which a run gives up."""
-
-
-@dataclass
-class Run:
-    """The moving parts of a run, in one process."""
-
-    config: TrainingConfig
-    accelerator: Accelerator
-    task: Task
-    trained: nn.Module
-    """The task's module, or a copy of it that is divided among the processes."""
-    module: nn.Module
-    """The same, wrapped for many processes."""
-    optimizer: torch.optim.Optimizer
-    average: WeightAverage
-    progress: Progress
-    log: RunLog | None
-    """In the main process only."""
-
-    @property
-    def divided(self) -> bool:
-        """Whether no process has all of what trains: they work together to read it."""
-        return self.trained is not self.task.module
 
 
 def train(
@@ -81,7 +55,11 @@ def train(
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision=config.precision,
-        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(gradient_as_bucket_view=True),
+            # All others wait while the main process validates and saves.
+            InitProcessGroupKwargs(timeout=timedelta(hours=2)),
+        ],
     )
     # A 1x1 convolution's weight has two layouts that are the same memory; DDP warns of the names.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
@@ -89,7 +67,7 @@ def train(
     torch.manual_seed(seed_for(config.seed, "weights"))
     process = Process(accelerator.device, accelerator.process_index, accelerator.num_processes)
     try:
-        run = _prepare(config, accelerator, make_task(config, process), resume)
+        run = prepare(config, accelerator, make_task(config, process), resume)
         try:
             return _train(run)
         finally:
@@ -99,37 +77,16 @@ def train(
         accelerator.end_training()
 
 
-def _prepare(config: TrainingConfig, accelerator: Accelerator, task: Task, resume: bool) -> Run:
-    trained = task.module.to(accelerator.device)
-    if config.shard and accelerator.num_processes > 1:
-        trained = sharded_copy(task.module, accelerator.device, accelerator.num_processes)
-    trainable = [p for p in trained.parameters() if p.requires_grad]
-    if not trainable:
-        raise InputError("nothing is left to train: every part of the model is frozen")
-    optimizer = make_optimizer(config.optimizer, trainable)
-    average = WeightAverage(trained, config.ema)
-    progress = Progress(step=0, seconds=0.0, processes=accelerator.num_processes)
-    newest = checkpoints.checkpoints(config.output)[-1:] if resume else []
-    for folder in newest:
-        progress = checkpoints.load_state(folder, trained, optimizer, average)
-        if accelerator.is_main_process:
-            _report_resume(folder, config, progress, accelerator.num_processes)
-    accelerator.wait_for_everyone()
-    log = RunLog(config.output, progress.step) if accelerator.is_main_process else None
-    module = trained if config.shard else accelerator.prepare_model(trained)
-    return Run(config, accelerator, task, trained, module, optimizer, average, progress, log)
-
-
 def _train(run: Run) -> Path:
     config, log = run.config, run.log
     if log is not None:
         write_config(config, config.output / "config.yaml")
-        tqdm.write(_describe(run))
+        tqdm.write(describe(run))
     meter = Meter(config.batch.references * config.batch.accumulate * run.progress.processes)
     batches = _load(run)
     clock = Clock(run.progress.seconds)
     bad_steps, after = 0, Next.STEP
-    _set_training(run, True)
+    set_training(run, True)
     bar = tqdm(
         total=config.steps, initial=run.progress.step, disable=log is None, unit="step",
         desc=config.stage, smoothing=0.05, mininterval=1.0,
@@ -237,37 +194,19 @@ def _load(run: Run) -> Iterator[Any]:
     return (batch.to(device) for batch in loader)
 
 
-def _set_training(run: Run, training: bool) -> None:
-    run.task.set_training(training)
-    if run.divided:
-        run.trained.train(training)
-
-
-@contextmanager
-def _averaged(run: Run) -> Iterator[None]:
-    """The task's module has the averaged weights inside; all processes enter where divided."""
-    if run.divided:
-        gather_into(run.task.module, run.average.mean)
-        yield
-    else:
-        with run.average.swapped_in():
-            yield
-
-
 def _save(run: Run) -> None:
-    config, task = run.config, run.task
-    if not run.accelerator.is_main_process and not run.divided:
+    config, is_main = run.config, run.accelerator.is_main_process
+    if not is_main and not run.divided:
         return
-    folder = checkpoints.checkpoint_folder(config.output, run.progress.step)
-    tensors = checkpoints.state_tensors(run.trained, run.optimizer, run.average)
-    with _averaged(run):
-        if not run.accelerator.is_main_process:
+    tensors = checkpoints.state_tensors(run.trained, run.optimizer, run.average, keep=is_main)
+    with averaged(run):
+        if not is_main:
             return
         checkpoints.save_checkpoint(
-            folder,
+            checkpoints.checkpoint_folder(config.output, run.progress.step),
             run.progress,
             tensors,
-            task.save,
+            run.task.save,
             lambda path: write_config(config, path),
         )
     checkpoints.remove_old(config.output, config.checkpoint.keep)
@@ -278,7 +217,7 @@ def _validate(run: Run) -> None:
         return
     step = run.progress.step
     began = time.monotonic()
-    with _averaged(run), torch.no_grad():
+    with averaged(run), torch.no_grad():
         if run.log is None:
             return
         run.task.set_training(False)
@@ -302,32 +241,10 @@ def _finish(run: Run, after: Next) -> Path:
         raise KeyboardInterrupt(f"step {step} is saved in {config.output}; go on with --resume")
     model = config.output / "model"
     if run.accelerator.is_main_process or run.divided:
-        with _averaged(run):
+        with averaged(run):
             if run.accelerator.is_main_process:
                 with whole_folder(model) as draft:
                     run.task.save(draft)
                 tqdm.write(f"trained model: {model}")
     run.accelerator.wait_for_everyone()
     return model
-
-
-def _describe(run: Run) -> str:
-    trained = sum(p.numel() for p in run.average.live.values())
-    assert run.log is not None
-    board = "" if run.log.has_tensorboard else " (TensorBoard's too with posecast[train])"
-    return (
-        f"{run.config.stage}: {trained / 1e6:.2f}M parameters to train, "
-        f"{run.progress.processes} process(es), curves in {run.log.path}{board}"
-    )
-
-
-def _report_resume(
-    folder: Path, config: TrainingConfig, progress: Progress, processes: int
-) -> None:
-    tqdm.write(f"going on from {folder}")
-    if processes != progress.processes:
-        tqdm.write(
-            f"{progress.processes} process(es) before, {processes} now: other samples follow"
-        )
-    for key in changed_keys(folder / "config.yaml", config):
-        tqdm.write(f"{key} differs from the checkpoint's")
