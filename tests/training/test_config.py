@@ -59,6 +59,7 @@ def test_defaults_and_nesting(read):
         ("without: [depth]\n", "no guider is called 'depth'; expected some of pose, flow"),
         ("optimizer: {betas: [0.9]}\n", "run.yaml: optimizer.betas: expected 2 entries, got 1"),
         ("max_minutes: []\n", "run.yaml: max_minutes: expected a number, got a list"),
+        ("shard: true\noptimizer: {kind: adamw8bit}\n", "shard: 8-bit moments cannot be divided"),
     ],
 )
 def test_mistakes_are_named(read, text: str, message: str):
@@ -74,10 +75,11 @@ def test_mistakes_are_named(read, text: str, message: str):
         ("[1, 2]", "expected a mapping of settings, got a list"),
         ("a: [1", "run.yaml: line 1: not readable as YAML"),
         ("stage: images\n", "missing output, steps, data"),
-        (GOOD.replace("images", "video"), "stage: expected one of autoencoder, images, clips"),
+        (GOOD.replace("images", "video"), "stage: expected one of autoencoder, mender, images"),
         (GOOD.replace("{stage: {size: [64, 64]}}", "{}"), "data: expected either stage or dataset"),
         (GOOD.replace("{size: [64, 64]}", "{size: [4, 64]}"), "data.stage: a stage frame is at"),
         (GOOD.replace("steps: 10", "steps: 0"), "must be at least 1"),
+        (GOOD.replace("images", "mender") + "shard: true", "the stage mender is too small for it"),
     ],
 )
 def test_other_contents_are_refused(read, text: str, message: str):

@@ -205,6 +205,8 @@ class TrainingConfig:
                 )
         if self.steps < 1 or self.batch.references < 1 or self.batch.frames < 1:
             raise ValueError("steps, batch.references and batch.frames must be at least 1")
+        if self.shard and self.stage not in ("images", "clips"):
+            raise ValueError(f"shard: the network of the stage {self.stage} is too small for it")
         if self.shard and self.optimizer.kind != "adamw":
             raise ValueError("shard: 8-bit moments cannot be divided; take optimizer.kind: adamw")
 
