@@ -20,7 +20,7 @@ from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.correspondence import KEYED_GUIDERS, correspondence_features
 from posecast.models.guider import Guiders
 from posecast.models.initialisation import copy_start, warm_start
-from posecast.models.mender import Mender
+from posecast.models.mender import AT_ONCE, Mender
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
 from posecast.models.unet import DeepFeatures, UNet, Warped
@@ -209,14 +209,12 @@ class Animator(nn.Module):
         return bool(self.unet.config.warp)
 
     @torch.no_grad()
-    def mended(
-        self, maps: Float[Tensor, "b f 20 H W"], slice_size: int = 8
-    ) -> Float[Tensor, "b f 3 H W"]:
+    def mended(self, maps: Float[Tensor, "b f 20 H W"]) -> Float[Tensor, "b f 3 H W"]:
         """Warped references (`ConditionMaps.warp`) as pictures in 0..1, mended if the model can."""
         layers = maps.flatten(0, 1)
         pictures = layers[:, :3]
         if self.mender is not None:
-            pictures = torch.cat([self.mender(x) for x in layers.split(slice_size)]).clamp(0, 1)
+            pictures = torch.cat([self.mender(x) for x in layers.split(AT_ONCE)]).clamp(0, 1)
         return pictures.unflatten(0, maps.shape[:2])
 
     def warped(self, maps: Float[Tensor, "b f 20 H W"]) -> Warped:

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from posecast.geometry.warping import WarpLayers
 
+AT_ONCE = 4
+"""Pictures that are mended at once where there are many."""
 _FOLD = 2
 """Side of the squares of pixels that are channels at the first level."""
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from posecast.errors import InputError
+from posecast.geometry.warping import WarpLayers
+from posecast.models.mender import AT_ONCE
 from posecast.models.presets import AnimatorConfig
 from posecast.models.unet import KNOWN_CHANNELS
 from posecast.pipeline.conditioning import BLOCK, LATENT_STRIDE
@@ -35,6 +37,8 @@ _PIXEL_NUMBERS = {"AutoencoderKL": 768.0, "PatchAutoencoder": 15.4}
 """A pixel that is decoded; encoding takes less."""
 _GUIDER_TENSORS = 4.0
 """Of a guider's first width."""
+_MENDER_TENSORS = 4.0
+"""Of the mender's first width, at a quarter of the picture's pixels."""
 _TILE_PIXELS = 512 * 512
 """diffusers' tile of a Stable Diffusion VAE."""
 
@@ -124,6 +128,9 @@ def predict_needs(
     first = [g.get("widths", (16,))[0] / g.get("strides", (1,))[0] ** 2 for g in guiders]
     channels = sum(g["in_channels"] for g in guiders)
     guiding = BLOCK * pixels * (_GUIDER_TENSORS * max(first, default=0) + channels)
+    if warped and config.mender is not None:
+        mended = config.mender.get("widths", (32,))[0] / 4 * _MENDER_TENSORS * AT_ONCE
+        guiding = max(guiding, pixels * (mended + BLOCK * WarpLayers.CHANNELS))
     frame = pixels * _PIXEL_NUMBERS[config.vae_class]
     # The decoded tiles (they overlap by a quarter) wait until all are put together.
     tile = min(frame, _TILE_PIXELS * _PIXEL_NUMBERS[config.vae_class] + 3 * 3 * pixels)

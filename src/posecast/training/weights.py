@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -34,17 +33,18 @@ _ADAPTER_LAYER = re.compile(r"(?<=\.transformer_blocks\.\d\.)(attn1|attn2|norm1|
 def load_part(module: nn.Module, folder: Path, left_out: tuple[str, ...] = ()) -> None:
     """Load a folder's safetensors into a module; only what later stages bring may be lacking there.
 
-    That is motion modules, what takes in a warped reference (`mix_in_warp`), and whole guiders,
-    which start silent beside others that have learnt. Submodules named in `left_out` (guiders
-    trained without) are passed over. A ReferenceNet takes what it has of a whole U-Net.
+    That is motion modules, what takes in a warped reference (`mix_in_warp`), and whole guiders.
+    Submodules named in `left_out` (guiders trained without) are passed over. A ReferenceNet takes
+    what it has of a whole U-Net.
 
     Raises `InputError`: no weights there, or a name or a shape that does not fit.
     """
     found = _read(folder)
     found = {name: value for name, value in found.items() if name.split(".")[0] not in left_out}
-    if isinstance(module, Guiders):
-        found |= _silent(module, {name.split(".")[0] for name in found})
     own = module.state_dict()
+    if isinstance(module, Guiders):
+        learnt = {name.split(".")[0] for name in found}
+        found |= {name: value for name, value in own.items() if name.split(".")[0] not in learnt}
     kept = {name: v for name, v in found.items() if name in own or not name.startswith(IDLE_PARTS)}
     _check_fit(folder, kept, own)
     for name in own:
@@ -75,12 +75,6 @@ def motion_name(name: str) -> str:
     if MOTION not in name:
         return name
     return _ADAPTER_LAYER.sub(lambda match: _ADAPTER_NAMES[match[0]], name)
-
-
-def _silent(guiders: Guiders, learnt: set[str]) -> dict[str, Tensor]:
-    """The weights of guiders that are not among the `learnt`, so that they say nothing yet."""
-    fresh = {k: v for k, v in guiders.state_dict().items() if k.split(".")[0] not in learnt}
-    return {k: torch.zeros_like(v) if ".conv_out." in k else v for k, v in fresh.items()}
 
 
 def _read(folder: Path) -> dict[str, Tensor]:
