@@ -2,7 +2,8 @@
 
 `model_index.json`, `unet/`, `reference_net/`, `guiders/`, `vae/`, `image_encoder/`, `mender/`
 (where a model has one), `scheduler/`. Only JSON and safetensors are read, classes come from a fixed
-table, and nothing a file says is executed. What a file holds must be exactly what its config asks for.
+table, and nothing a file says is executed. What a file holds must be exactly what its config asks
+for.
 """
 
 from __future__ import annotations
