@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from posecast.cli.train import train
@@ -22,8 +23,9 @@ from posecast.training.config import (
     TrainingConfig,
     write_config,
 )
-from posecast.training.dry_run import LiveBytes, forecast
-from posecast.training.stages import make_task
+from posecast.training.dry_run import LiveBytes, drop_gradients, forecast
+from posecast.training.sharding import trained_parts
+from posecast.training.stages import build_animator, make_task
 from posecast.training.task import Process
 
 
@@ -63,12 +65,60 @@ def test_a_forecast_is_what_a_step_takes(run: TrainingConfig) -> None:
     assert expected.average == 4 * expected.trainable
     assert expected.optimizer == 8 * expected.trainable
     batch = task.batches[0]
-    with FlopCounterMode(display=False) as flops, LiveBytes() as live:
+    with FlopCounterMode(display=False) as flops, LiveBytes(parameters) as live:
         for tensor in (batch.reference, batch.frames, batch.character_mask, *batch.maps.values()):
             live.add(tensor)
         task.loss(task.module, batch, torch.Generator().manual_seed(0)).total.backward()
     assert expected.flops == flops.get_total_flops()
     assert expected.step == pytest.approx(live.peak, rel=0.02)
+
+
+def test_gradients_that_stay_are_counted_beside_the_step(run: TrainingConfig) -> None:
+    expected = forecast(replace(run, batch=replace(run.batch, accumulate=2)))
+    assert expected.gradients == 4 * expected.trainable
+    task = make_task(run, Process(torch.device("cpu")))
+    task.set_training(True)
+
+    def step() -> None:
+        batch = task.batches[0]
+        for tensor in (batch.reference, batch.frames, batch.character_mask, *batch.maps.values()):
+            live.add(tensor)
+        task.loss(task.module, batch, torch.Generator().manual_seed(0)).total.backward()
+
+    with LiveBytes(task.module.parameters()) as live:
+        step()
+        kept = live.now
+        step()
+    assert kept >= expected.gradients
+    assert expected.gradients + expected.step == pytest.approx(live.peak, rel=0.05)
+
+
+def test_gradients_go_one_by_one_or_with_the_last_of_their_part() -> None:
+    size = 4 * 64 * 64
+    peaks = []
+    for whole_parts in (None, True, False):
+        parts = [nn.Sequential(*(nn.Linear(64, 64, bias=False) for _ in range(3))) for _ in "ab"]
+        module = nn.Sequential(*parts)
+        if whole_parts is not None:
+            drop_gradients(module, whole_parts)
+        with LiveBytes(module.parameters()) as live:
+            module(torch.zeros(1, 64)).sum().backward()
+        peaks.append(live.peak // size)
+        assert (module[0][0].weight.grad is None) == (whole_parts is not None)
+    assert peaks == [6, 3, 1]
+
+
+def test_processes_divide_what_trains(run: TrainingConfig) -> None:
+    together, divided = forecast(run, 4), forecast(replace(run, shard=True), 4)
+    assert together.gradients == 4 * together.trainable
+    assert divided.gradients == divided.average == divided.trainable
+    assert divided.optimizer == 2 * divided.trainable
+    assert divided.flops == together.flops
+    animator = build_animator(run, load=False)
+    parts = [sum(4 * p.numel() for p in m.parameters()) for m in trained_parts(animator).values()]
+    assert divided.weights == together.weights - sum(parts) + sum(parts) // 4 + max(parts)
+    assert divided.memory < together.memory
+    assert forecast(replace(run, shard=True)) == forecast(run)
 
 
 @pytest.mark.slow
@@ -100,6 +150,22 @@ def test_the_verb_needs_neither_data_nor_weights(run: TrainingConfig, tmp_path: 
     assert result.exit_code == 0, result.output
     assert "of them trained" in result.output
     assert "24 GB (RTX 4090)" in result.output
+    assert not run.output.exists()
+
+
+def test_the_verb_counts_one_of_many_processes(run: TrainingConfig, tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    write_config(replace(run, shard=True), path)
+    result = CliRunner().invoke(train, [str(path), "--dry-run", "--processes", "4"])
+    assert result.exit_code == 0, result.output
+    assert "memory of one of 4 processes, which divide what trains:" in result.output
+    result = CliRunner().invoke(train, [str(path), "--dry-run"])
+    assert (
+        "memory of one process (shard divides nothing in one: say --processes N)" in result.output
+    )
+    result = CliRunner().invoke(train, [str(path), "--processes", "4"])
+    assert result.exit_code == 2
+    assert "--processes belongs to --dry-run" in result.output
     assert not run.output.exists()
 
 

@@ -7,7 +7,7 @@ storage, so a forecast of the full-size model needs neither its weights nor its 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,13 +58,18 @@ class Forecast:
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of the tensors made inside it: those alive now, and the most at once."""
+    """Counts the bytes of the tensors made inside it: those alive now, and the most at once.
 
-    def __init__(self) -> None:
+    A view of one of `known` (a weight transposed) is no new tensor.
+    """
+
+    def __init__(self, known: Iterable[Tensor] = ()) -> None:
         super().__init__()
         self.now = 0
         self.peak = 0
         self._seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+        for tensor in known:
+            self._seen.add(tensor.untyped_storage())
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator; whatever storage its results bring is alive until nothing holds it."""
@@ -92,10 +97,10 @@ class LiveBytes(TorchDispatchMode):
 def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
     """Take one step of a run without storage and count, for one of so many processes.
 
-    Raises `InputError`: a config whose model does not fit, or the autoencoder's stage.
+    Raises `InputError`: a config whose model does not fit, or a stage of a small network.
     """
-    if config.stage == "autoencoder":
-        raise InputError("a dry run forecasts the stages images and clips, not autoencoder")
+    if config.stage not in ("images", "clips"):
+        raise InputError(f"a dry run forecasts the stages images and clips, not {config.stage}")
     with torch.device("meta"):
         animator = build_animator(config, load=False)
     size = _size(config)
@@ -109,12 +114,13 @@ def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
     task = DiffusionTask(stripped, Process(torch.device("cpu")), animator)
     divided = config.shard and processes > 1
     stay = config.batch.accumulate > 1 or processes > 1
-    live, flops = LiveBytes(), FlopCounterMode(display=False)
     with FakeTensorMode(allow_non_fake_inputs=True):
         _without_storage(animator)
+        live = LiveBytes([*animator.parameters(), *animator.buffers()])
+        flops = FlopCounterMode(display=False)
         animator.train()
         if stay:
-            _drop_gradients(animator, whole_parts=divided)
+            drop_gradients(animator, whole_parts=divided)
         for counter in (live, flops):  # one at a time: the second holds on to what layers make
             animator.zero_grad()
             with counter:
@@ -146,9 +152,9 @@ def _weights(animator: Animator, share: int) -> int:
     return everything - sum(parts) + sum(parts) // share + max(parts)
 
 
-def _drop_gradients(animator: Animator, whole_parts: bool) -> None:
+def drop_gradients(module: nn.Module, whole_parts: bool) -> None:
     """What stays is counted apart: drop a gradient as it comes, or with the last of its part's."""
-    for part in trained_parts(animator).values():
+    for part in trained_parts(module).values():
         trained = [p for p in part.parameters() if p.requires_grad]
         for group in [trained] if whole_parts else [[p] for p in trained]:
 
