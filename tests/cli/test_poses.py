@@ -38,19 +38,37 @@ def test_poses_of_a_video(
     assert not capsys.readouterr().out
 
 
-def test_cuts_are_named(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The people before a white wall, then before a window."""
+@pytest.fixture(scope="module")
+def two_shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two people before a white wall, then two who walk on as they did before a window."""
     rng = np.random.default_rng(0)
-    frames = [painted(SIZE, people_at(i)) for i in range(8)]
+    frames = [painted(SIZE, people_at(i)) for i in range(16)]
     blinds = np.kron(rng.integers(60, 200, (18, 25)), np.ones((16, 16))).astype(np.uint8)
-    people = [(np.abs(f.astype(int) - f[0, 0]) > 8).any(axis=2) for f in frames]
-    cut = [
-        np.where(p[..., None], f, blinds[..., None]) for p, f in zip(people, frames, strict=True)
-    ]
-    write_video(frames + cut, tmp_path / "two.mp4", 12)
-    line = ["poses", str(tmp_path / "two.mp4"), "-o", str(tmp_path / "two.json")]
-    assert run([*line, "--weights", str(weights), "--device", "cpu"]) == 0
-    assert "two.mp4: 2 shots (cuts at frame 8)" in capsys.readouterr().err
+    for frame in frames[8:]:
+        wall = (np.abs(frame.astype(int) - frame[0, 0]) <= 8).all(axis=2)
+        frame[wall] = blinds[wall][:, None]
+    path = tmp_path_factory.mktemp("shots") / "two.mp4"
+    write_video(frames, path, 12)
+    return path
+
+
+def test_tracks_end_at_cuts_unless_told_to_go_on(
+    two_shots: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "two.json"
+    line = ["poses", str(two_shots), "-o", str(out), "--weights", str(weights), "--device", "cpu"]
+    # Nothing is filled or averaged from shot to shot.
+    assert run([*line, "--fill-gaps", "1", "--smooth", "0.1"]) == 0
+    said = capsys.readouterr()
+    assert "two.mp4: 2 shots (cuts at frame 8); tracks end at a cut" in said.err
+    assert "tracks: 0 in 8, 1 in 8, 2 in 8, 3 in 8" in said.out
+    seen = read_poses(out).keypoints.any(axis=(2, 3))
+    assert seen[:2, :8].all()
+    assert seen[2:, 8:].all()
+    assert run([*line, "--across-cuts"]) == 0
+    said = capsys.readouterr()
+    assert "(cuts at frame 8); who is who across a cut is a guess" in said.err
+    assert "tracks: 0 in 16, 1 in 16" in said.out
 
 
 def test_nothing_is_left_where_poses_fail(

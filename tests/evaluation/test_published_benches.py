@@ -233,6 +233,31 @@ def test_poses_are_estimated_where_none_are_given_and_kept(clips):
     assert (again.already, list(again.characters), asked) == (["one"], ["two"], [3, 3, 3])
 
 
+def test_tracks_end_at_a_cut_and_the_line_says_so(tmp_path):
+    (tmp_path / "real").mkdir()
+    shots = np.random.default_rng(0).integers(0, 256, (2, 12, 16, 3)).astype(np.uint8)
+    frames = shots.repeat(4, axis=0).repeat(4, axis=1).repeat(4, axis=2)
+    write_video(frames, tmp_path / "real" / "one", FPS)
+    lines = []
+
+    def note(name: str, line: str) -> None:
+        lines.append(f"{name}: {line}")
+
+    def estimate(frames: np.ndarray) -> list[np.ndarray]:
+        whole = np.zeros((1, 134, 3), np.float32)
+        whole[:, :18] = people(1, (0,)).keypoints[:, 0]
+        return [whole] * len(frames)
+
+    find = estimated(estimate, lambda frames: None, note)
+    prepare_bench(BenchFolder(tmp_path), find, on_clip=note)
+    assert lines == [
+        "one: cuts at frame 4: tracks end there",
+        "one: 8 frames, 1 characters; 1 more are not in the first frame: left out",
+    ]
+    seen = read_poses(tmp_path / "poses" / "one.json").keypoints[0].any(axis=(1, 2))
+    assert seen.tolist() == [True] * 4 + [False] * 4
+
+
 def test_clips_that_cannot_be_prepared_are_listed(clips):
     write_poses(people(2, (0,)), clips.root / "given" / "one.json")
     write_poses(people(3, (1,)), clips.root / "given" / "two.json")

@@ -62,6 +62,23 @@ def test_a_newcomer_far_away_is_a_track_of_its_own(standing):
     assert len(track_people(near, 18)) == 1
 
 
+def test_tracks_end_at_cuts(standing):
+    """However near they stand, whether they are in sight or hidden just then."""
+    left, right, nobody = standing(100), standing(100, left=150), np.zeros((18, 3), np.float32)
+    both, hidden = np.stack([left, right]), np.stack([nobody, right])
+    frames = [both, both, hidden, hidden, hidden[::-1], both[::-1], hidden * 0]
+    together = [[0, 1], [0, 1], [-1, 1], [-1, 1], [1, -1], [1, 0], [-1, -1]]
+    assert [names.tolist() for names in track_ids(frames)] == together
+    ids = [names.tolist() for names in track_ids(frames, cuts=[3, 6])]
+    assert ids == [[0, 1], [0, 1], [-1, 1], [-1, 2], [2, -1], [2, 3], [-1, -1]]
+    frames += [right[None], both]
+    assert track_ids(frames, cuts=[3, 6, 7])[-1].tolist() == [5, 4]
+    boxes = [np.zeros((len(frame), 4), np.float32) for frame in frames]
+    assert track_ids(frames, boxes=boxes, cuts=[7])[-1].tolist() == [3, 2]
+    assert len(track_people(frames, 18, cuts=[7])) == 4
+    assert track_ids([], cuts=[]) == []
+
+
 def test_nobody_and_too_many(standing):
     nobody = np.zeros((1, 18, 3), np.float32)
     assert track_people([nobody, nobody], 18).shape == (0, 2, 18, 3)

@@ -20,6 +20,11 @@ _SHOWN = 8
 @click.option("--device", help="cpu, cuda, cuda:1, mps (default: the best there is).")
 @click.option("--max-frames", type=click.IntRange(1), help="Take the first frames only.")
 @steadying_options
+@click.option(
+    "--across-cuts",
+    is_flag=True,
+    help="Let tracks go on across cuts by place: a guess (default: they end there).",
+)
 @click.option("--preview", type=PATH, help="The skeletons on the frames: .mp4, .gif or a folder.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def poses(
@@ -30,6 +35,7 @@ def poses(
     max_frames: int | None,
     smooth: float,
     fill_gaps: float,
+    across_cuts: bool,
     preview: Path | None,
     quiet: bool,
 ) -> None:
@@ -62,9 +68,11 @@ def poses(
         desc="poses", total=total, unit="frame", disable=True if quiet else None, dynamic_ncols=True
     ) as bar:
         cuts: list[int] = []
-        sequence = estimate_poses(source, estimator, max_frames, bar.update, cuts.extend)
+        sequence = estimate_poses(
+            source, estimator, max_frames, bar.update, cuts.extend, across_cuts
+        )
     if cuts:
-        note([_about_cuts(source, cuts)], quiet)
+        note([_about_cuts(source, cuts, across_cuts)], quiet)
     sequence = steadied(sequence, smooth, fill_gaps)
     write_poses(sequence, out)
     if preview is not None:
@@ -76,9 +84,10 @@ def poses(
         click.echo(f"{out}: {sequence.num_frames} frames; tracks: {tracks}")
 
 
-def _about_cuts(source: Path, cuts: list[int]) -> str:
+def _about_cuts(source: Path, cuts: list[int], across_cuts: bool) -> str:
     shown = ", ".join(map(str, cuts[:_SHOWN])) + (", ..." if len(cuts) > _SHOWN else "")
+    what = "who is who across a cut is a guess" if across_cuts else "tracks end at a cut"
     return (
-        f"{source}: {len(cuts) + 1} shots (cuts at frame {shown}); who is who across a cut is a "
-        "guess: better give each shot as a video of its own"
+        f"{source}: {len(cuts) + 1} shots (cuts at frame {shown}); {what}: better give each shot "
+        "as a video of its own"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -44,31 +44,18 @@ def estimate_poses(
     max_frames: int | None = None,
     on_frames: OnFrames | None = None,
     on_cuts: OnCuts | None = None,
+    across_cuts: bool = False,
 ) -> PoseSequence:
     """The people of a picture or a video; see `track_frames`.
 
-    Tracks go on across cuts, right or wrong: `on_cuts` is told of the first frame of each shot but
-    the first, where there are several.
-
     Raises:
-        InputError: it cannot be read, its frames differ in size, or nobody is in any of them.
+        InputError: it cannot be read, its frames differ in size, nobody is in any of them, or they
+            make too many tracks.
     """
     fps = None if is_picture(path) else read_info(path).fps
-    small: list[Frame] = []
     with closing(iter_frames(path)) as frames:
-        seen = _kept_small(islice(frames, max_frames), small)
-        sequence = track_frames(seen, estimate, str(path), fps, on_frames)
-    cuts = shot_boundaries(small)
-    if cuts and on_cuts is not None:
-        on_cuts(cuts)
-    return sequence
-
-
-def _kept_small(frames: Iterable[Frame], small: list[Frame]) -> Iterator[Frame]:
-    """The frames as they come; what shot boundaries are looked for in is added to `small`."""
-    for frame in frames:
-        small.append(thumbnail(frame))
-        yield frame
+        first = islice(frames, max_frames)
+        return track_frames(first, estimate, str(path), fps, on_frames, on_cuts, across_cuts)
 
 
 def track_frames(
@@ -77,17 +64,24 @@ def track_frames(
     name: str,
     fps: float | None = None,
     on_frames: OnFrames | None = None,
+    on_cuts: OnCuts | None = None,
+    across_cuts: bool = False,
 ) -> PoseSequence:
     """The people of the frames as tracks, in pixels of the frames.
 
-    Tracks come in the order in which they appear, those of one frame from left to right. `name` is
-    what errors call the frames. `on_frames` is called with the number of frames that were done
-    since it was called last.
+    Tracks come in the order in which they appear, those of one frame from left to right. They end
+    at cuts, and whoever is there afterwards is a new track, since a place in another shot says
+    nothing about who stands there; with `across_cuts` they go on by place alone, right or wrong.
+    `name` is what errors call the frames. `on_frames` is called with the number of frames that were
+    done since it was called last, `on_cuts` with the first frame of each shot but the first, where
+    there are several.
 
     Raises:
-        InputError: the frames differ in size, or nobody is in any of them.
+        InputError: the frames differ in size, nobody is in any of them, or they make too many
+            tracks.
     """
     people: list[np.ndarray] = []
+    small: list[Frame] = []
     height, width = 0, 0
     iterator = iter(frames)
     while batch := list(islice(iterator, _AT_ONCE)):
@@ -102,16 +96,24 @@ def track_frames(
                     f"frame {index}",
                 )
         people += estimate(np.stack(batch))
+        small += [thumbnail(frame) for frame in batch]
         if on_frames is not None:
             on_frames(len(batch))
     if not any(present(found).any() for found in people):
         where = "the picture" if len(people) == 1 else f"any of {len(people)} frames"
         raise InputError(f"{name}: the pose estimator finds nobody in {where}")
+    cuts = shot_boundaries(small)
+    if cuts and on_cuts is not None:
+        on_cuts(cuts)
     ordered = [found[list(left_to_right(found))] for found in people]
+    ends = [] if across_cuts else cuts
     try:
-        tracks = track_people(ordered, _JOINTS, fps, max_tracks=MAX_TRACK_FRAMES // len(ordered))
+        tracks = track_people(
+            ordered, _JOINTS, fps, max_tracks=MAX_TRACK_FRAMES // len(ordered), cuts=ends
+        )
     except ValueError as error:
-        raise InputError.at(name, str(error)) from None
+        shots = f" in {len(cuts) + 1} shots; give fewer at once" if cuts else ""
+        raise InputError.at(name, f"{error}{shots}") from None
     return PoseSequence(tracks, width, height, fps, "wholebody134")
 
 

@@ -83,12 +83,19 @@ def prepare_bench(
     return done
 
 
-def estimated(estimate: PoseEstimator, on_frames: Callable[[int], object]) -> PosesOf:
-    """Poses found in the frames by an estimator."""
+def estimated(
+    estimate: PoseEstimator,
+    on_frames: Callable[[int], object],
+    on_clip: OnClip = lambda name, line: None,
+) -> PosesOf:
+    """Poses found in the frames by an estimator; `on_clip` is told of cuts, where tracks end."""
 
     def poses_of(name: str, real: Path) -> PoseSequence:
+        def tell(cuts: list[int]) -> None:
+            on_clip(name, f"cuts at frame {', '.join(map(str, cuts))}: tracks end there")
+
         with closing(iterate_frames(real)) as frames:
-            return track_frames(frames, estimate, str(real), None, on_frames)
+            return track_frames(frames, estimate, str(real), None, on_frames, tell)
 
     return poses_of
 

@@ -106,7 +106,10 @@ def _check_choice(chosen: Mapping[int, int], tracks: int, characters: int) -> tu
 def _remedy(tracks: int, characters: int) -> str:
     if tracks > characters:
         example = ",".join(f"{index}:{index}" for index in range(characters)) or "0:0"
-        return f"choose the tracks to use with --assign TRACK:CHARACTER,... (such as {example})"
+        return (
+            f"choose the tracks to use with --assign TRACK:CHARACTER,... (such as {example}); in a "
+            "plain video each cut starts new ones"
+        )
     return (
         "give a pose sequence with a track for each, or a reference pose file that holds only the "
         "characters to animate, and choose who follows whom with --assign TRACK:CHARACTER,..."

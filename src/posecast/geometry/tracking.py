@@ -4,13 +4,15 @@ Frame by frame, each track predicts where its joints will be (the pose it had, c
 body's own velocity), and people go to tracks all at once at the least total cost: the distance of
 the joints both show, trunk before limbs, and the difference in size. Someone hidden is expected on
 the path they were on for `MEMORY` seconds. Two people who look alike, stop behind each other and
-come back out are beyond keypoints: only pictures could tell.
+come back out are beyond keypoints: only pictures could tell. So are cuts: where somebody stands
+after one says nothing about who it is, so all tracks end there (`cuts`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
@@ -105,13 +107,14 @@ def track_people(
     fps: float | None = None,
     boxes: Sequence[Float[np.ndarray, "_ 4"]] | None = None,
     max_tracks: int = 1000,
+    cuts: Sequence[int] = (),
 ) -> Float32[np.ndarray, "tracks frames joints 3"]:
     """Tracks in the order of first appearance; where a track's person is missing, zeros.
 
     People of one frame keep their order. A person without any present joint is left out. For
-    `fps` and `boxes` see `track_ids`. Raises ValueError for more than `max_tracks` tracks.
+    `fps`, `boxes` and `cuts` see `track_ids`. Raises ValueError for more than `max_tracks` tracks.
     """
-    ids = track_ids(frames, fps, boxes)
+    ids = track_ids(frames, fps, boxes, cuts)
     count = max((int(names.max()) + 1 for names in ids if len(names)), default=0)
     if count > max_tracks:
         raise ValueError(f"people come and go in more than {max_tracks} tracks")
@@ -125,6 +128,7 @@ def track_ids(
     frames: Sequence[Float[np.ndarray, "_ joints 3"]],
     fps: float | None = None,
     boxes: Sequence[Float[np.ndarray, "_ 4"]] | None = None,
+    cuts: Sequence[int] = (),
 ) -> list[Int64[np.ndarray, " _"]]:
     """For each frame the track of each of its people, from 0; -1 for one without a present joint.
 
@@ -133,15 +137,28 @@ def track_ids(
         fps: frames a second (default 25): memory and motion are timed in seconds.
         boxes: a detector's ``x0, y0, x1, y1`` of the same people, which count as two more joints:
             they help where few joints are seen.
+        cuts: the first frame of each shot but the first, rising: no track goes on across one.
     """
     fps = fps or DEFAULT_FPS
     measured = [_measure(f, None if boxes is None else boxes[i]) for i, f in enumerate(frames)]
+    ids: list[Int64[np.ndarray, " _"]] = []
+    known = 0
+    for start, end in pairwise([0, *cuts, len(measured)]):
+        shot = _shot_ids(measured[start:end], known, fps)
+        known = max([known, *(int(names.max(initial=-1)) + 1 for names in shot)])
+        ids += shot
+    return ids
+
+
+def _shot_ids(measured: Sequence[_People], first: int, fps: float) -> list[Int64[np.ndarray, " _"]]:
+    """The tracks of one shot's people, numbered from `first`; -1 for nobody's."""
     pieces = _pieces(measured, fps)
     follows = _joined(pieces, measured, fps)
-    ids = [np.full(len(frame), -1, dtype=np.int64) for frame in frames]
+    ids = [np.full(len(points), -1, dtype=np.int64) for points, _, _ in measured]
     track_of: list[int] = []
     for piece, before in zip(pieces, follows, strict=True):  # in the order of their first frames
-        track_of.append(max(track_of, default=-1) + 1 if before is None else track_of[before])
+        new = max(track_of, default=first - 1) + 1
+        track_of.append(new if before is None else track_of[before])
         for frame, person in piece.people:
             ids[frame][person] = track_of[-1]
     return ids
