@@ -98,17 +98,24 @@ def draw_poses(
     return canvas
 
 
+def limb_outline(
+    start: Sequence[float], end: Sequence[float], half_width: int, step: int = 1
+) -> np.ndarray:
+    """The corners (n, 2) of the ellipse that is drawn for a limb between two joints (x, y)."""
+    (x1, y1), (x2, y2) = start, end
+    # Truncations, not roundings, as in DWPose.
+    centre = (int((x1 + x2) / 2), int((y1 + y2) / 2))
+    axes = (int(math.hypot(x1 - x2, y1 - y2) / 2), half_width)
+    angle = int(math.degrees(math.atan2(y1 - y2, x1 - x2)))
+    return np.asarray(cv2.ellipse2Poly(centre, axes, angle, 0, 360, step))
+
+
 def _draw_body(
     canvas: np.ndarray, points: list[list[float]], there: list[bool], strokes: Strokes
 ) -> None:
     for (a, b), colour in zip(LIMBS, _BLENDED, strict=True):
         if there[a] and there[b]:
-            (x1, y1), (x2, y2) = points[a], points[b]
-            # Truncations, not roundings, as in DWPose.
-            centre = (int((x1 + x2) / 2), int((y1 + y2) / 2))
-            axes = (int(math.hypot(x1 - x2, y1 - y2) / 2), strokes.limb)
-            angle = int(math.degrees(math.atan2(y1 - y2, x1 - x2)))
-            ellipse = cv2.ellipse2Poly(centre, axes, angle, 0, 360, strokes.step)
+            ellipse = limb_outline(points[a], points[b], strokes.limb, strokes.step)
             cv2.fillConvexPoly(canvas, ellipse, colour)
     for (x, y), seen, colour in zip(points, there, JOINT_COLOURS, strict=False):
         if seen:

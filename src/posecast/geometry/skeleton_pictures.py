@@ -24,6 +24,7 @@ from posecast.geometry.skeleton_strokes import (
     hand_dots,
     hand_root,
 )
+from posecast.geometry.skeleton_wrists import limb_half_width, wrist_under_hand
 
 _MAX_DISCS = 12  # of one hue: hands have many dots of one
 _NO_DISC = 1.5  # cost of a joint without a disc
@@ -101,7 +102,8 @@ def read_skeleton(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[np.nd
     if not limbs:
         return joints
     disc = disc_pixels(discs)
-    candidates = _candidates(limbs, discs, disc, hand_dots(picture))
+    dots = hand_dots(picture)
+    candidates = _candidates(limbs, discs, disc, dots)
     unit = 0.02 * extent(limbs) + 0.5 * np.sqrt(disc)
     fits = [
         _fit(limbs[i], candidates[a][:, :2], candidates[b][:, :2], disc, unit)
@@ -120,7 +122,31 @@ def read_skeleton(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[np.nd
         x, y, _ = candidates[joint][place]
         if np.isfinite(x) and min(own) < _FAR:
             joints[joint] = (x, y, 1.0 if place < min(_MAX_DISCS, len(discs[joint])) else 0.8)
+    _look_under_hands(picture, joints, limbs, dots, disc)
     return joints
+
+
+def _look_under_hands(
+    picture: np.ndarray, joints: np.ndarray, limbs: dict[int, Limb], dots: np.ndarray, disc: float
+) -> None:
+    """Move the wrists whose discs are not seen to where they fit the picture best."""
+    hidden = [
+        wrist
+        for wrist, (_, elbow) in FOREARMS.items()
+        if 0 < joints[wrist, 2] < 1 and joints[elbow, 2] > 0
+    ]
+    if not hidden or not len(dots):
+        return
+    places, certain = joints[:, :2].astype(float), joints[:, 2] == 1
+    sure = [i for i, (a, b) in enumerate(LIMBS) if i in limbs and certain[a] and certain[b]]
+    radius = max(1, round(np.sqrt(disc / np.pi)))
+    strokes = limb_half_width(picture, places, sure, radius), radius
+    for wrist in hidden:
+        limb, elbow = FOREARMS[wrist]
+        forearm = limb, limbs.get(limb)
+        joints[wrist, :2] = wrist_under_hand(
+            picture, places[elbow], places[wrist], forearm, dots, strokes
+        )
 
 
 def _candidates(

@@ -11,7 +11,8 @@ HUES = 18
 """Hues of the drawing: 20 degrees apart, the same for joint i and limb i."""
 LIT = 60
 """The least value (of 255) of what is drawn."""
-_BRIGHT = 200  # between limbs (153 of 255) and discs (255)
+BRIGHT = 200
+"""Between limbs (153 of 255) and discs (255)."""
 _COLOURFUL = 110  # least saturation
 _RING = 2  # pixels around a disc that compression dims to a limb's brightness
 _MIN_LIMB = 6  # pixels
@@ -42,7 +43,7 @@ def find_strokes(picture: np.ndarray) -> tuple[dict[int, Limb], list[list[tuple[
     lit = cv2.inRange(saturation, _COLOURFUL, 255) & cv2.inRange(value, LIT, 255)
     rows, columns = np.nonzero(lit)
     steps = np.rint(hue[rows, columns] / (180 / HUES)).astype(int) % HUES
-    bright = value[rows, columns] >= _BRIGHT
+    bright = value[rows, columns] >= BRIGHT
     limbs: dict[int, Limb] = {}
     discs: list[list[tuple[np.ndarray, int]]] = [[] for _ in range(HUES)]
     for index in range(HUES):
@@ -142,7 +143,7 @@ def _axis(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
 
 def hand_dots(picture: np.ndarray) -> np.ndarray:
     """The pixels (n, 2) of x, y in the full blue of a hand's dots (and of one knee's disc)."""
-    blue = cv2.inRange(picture, (0, 0, _BRIGHT), (_BRIGHT // 3, _BRIGHT // 3, 255))
+    blue = cv2.inRange(picture, (0, 0, BRIGHT), (BRIGHT // 3, BRIGHT // 3, 255))
     rows, columns = np.nonzero(blue)
     return np.stack([columns, rows], axis=1).astype(float)
 
