@@ -95,9 +95,10 @@ def load_drivers(
     single = isinstance(poses, (str, Path, PoseSequence))
     sources: Sequence[Poses] = [poses] if single else poses  # type: ignore[list-item,assignment]
     height, width = size or (None, None)
-    sequences, notes = [], []
+    sequences: list[PoseSequence] = []
+    notes: list[str] = []
     for source in sources:
-        sequence = _read(source, width, height, body, normalised_size, max_frames)
+        sequence = _read(source, width, height, body, normalised_size, max_frames, notes)
         if not present(sequence.keypoints).any():
             raise InputError(f"{_name(source, 'poses')}: nobody is seen in any frame")
         sequences.append(sequence)
@@ -158,14 +159,26 @@ def _read(
     body: str | None = None,
     normalised_size: tuple[int, int] | None = None,
     max_frames: int | None = None,
+    notes: list[str] | None = None,
 ) -> PoseSequence:
-    """Poses as they come, read from a file, or estimated where that is a plain picture or video."""
+    """Poses as they come, read from a file, or estimated where that is a plain picture or video.
+
+    Where that has cuts, a line about them is added to `notes`.
+    """
+
+    def tell(cuts: list[int]) -> None:
+        if notes is not None:
+            notes.append(
+                f"{poses}: {len(cuts) + 1} shots (the first cut at frame {cuts[0]}); tracks end "
+                "at a cut: better give each shot as a video of its own"
+            )
+
     if isinstance(poses, PoseSequence):
         return poses
     try:
         return read_poses(poses, width, height, body, normalised_size)
     except PlainFootage:
-        return estimate_poses(poses, _estimator(str(poses), "--poses"), max_frames)
+        return estimate_poses(poses, _estimator(str(poses), "--poses"), max_frames, None, tell)
 
 
 def _estimator(name: str, option: str) -> PoseEstimator:
