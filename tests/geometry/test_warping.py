@@ -103,6 +103,15 @@ def test_a_bent_arm_keeps_the_colours_of_its_halves(standing):
     assert shown(warped, x, y) == list(BLUE)
 
 
+@pytest.mark.parametrize("left", [-150, -60, 60, 150])
+def test_who_leaves_the_picture_takes_the_rest_along(standing, textured, left):
+    person = standing(96)[None]
+    away = standing(96, left=left)[None]
+    warped = ReferenceWarp(textured, person, np.array([0])).to(away, np.array([0]))
+    inside = dilation_maps(away, SIZE, 0.03)[0] != 0
+    assert (warped[3][inside] == 1).all()
+
+
 def test_a_hidden_arm_is_guessed_from_the_other_one(standing):
     people = np.stack([standing(96), standing(96)])
     people[1, :, :2] *= 0  # somebody who only hides

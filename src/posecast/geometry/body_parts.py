@@ -54,7 +54,10 @@ class BodyPart:
         (x, y), (ax, ay) = self.origin, self.axis
         reach = self.radius + self.half_width
         xs, ys = sorted((x, x + ax * self.length)), sorted((y, y + ay * self.length))
-        top, left = max(0, int(ys[0] - reach)), max(0, int(xs[0] - reach))
+        top, left = (
+            min(side, max(0, int(low - reach)))
+            for side, low in zip(size, (ys[0], xs[0]), strict=True)
+        )
         bottom, right = min(size[0], int(ys[1] + reach) + 2), min(size[1], int(xs[1] + reach) + 2)
         return slice(top, max(top, bottom)), slice(left, max(left, right))
 

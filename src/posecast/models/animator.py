@@ -18,9 +18,9 @@ from posecast.errors import InputError
 from posecast.models.attention import ReferenceFeatures
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.correspondence import KEYED_GUIDERS, correspondence_features
-from posecast.models.guider import Guiders
+from posecast.models.guider import Guiders, total_of
 from posecast.models.initialisation import copy_start, warm_start
-from posecast.models.mender import AT_ONCE, Mender
+from posecast.models.mender import Mender, mended
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
 from posecast.models.unet import DeepFeatures, UNet, Warped
@@ -170,7 +170,7 @@ class Animator(nn.Module):
         keyed = {name: maps[name][:, None] for name in KEYED_GUIDERS if maps and name in maps}
         if keyed and self.keyed:
             features = self.guiders(keyed)
-            guidance = _total(features)
+            guidance = total_of(features)
             correspondence = correspondence_features(features)
         tokens = self.reference_net.reference_tokens(
             latents, appearance, None if guidance is None else guidance[:, 0]
@@ -183,7 +183,7 @@ class Animator(nn.Module):
 
     def guidance(self, maps: Maps) -> Float[Tensor, "b f d h w"] | None:
         """Eq. 10: the sum of the guiders' features; None without maps."""
-        return _total(self.guiders(maps))
+        return total_of(self.guiders(maps))
 
     @property
     def max_window(self) -> int | None:
@@ -211,11 +211,7 @@ class Animator(nn.Module):
     @torch.no_grad()
     def mended(self, maps: Float[Tensor, "b f 20 H W"]) -> Float[Tensor, "b f 3 H W"]:
         """Warped references (`ConditionMaps.warp`) as pictures in 0..1, mended if the model can."""
-        layers = maps.flatten(0, 1)
-        pictures = layers[:, :3]
-        if self.mender is not None:
-            pictures = torch.cat([self.mender(x) for x in layers.split(AT_ONCE)]).clamp(0, 1)
-        return pictures.unflatten(0, maps.shape[:2])
+        return mended(self.mender, maps)
 
     def warped(self, maps: Float[Tensor, "b f 20 H W"]) -> Warped:
         """Warped references, mended, as latents, and how much of a cell is known."""
@@ -285,7 +281,7 @@ class Animator(nn.Module):
         features = self.guiders(maps)
         keyed = {name: features[name] for name in KEYED_GUIDERS if name in features}
         correspondence = correspondence_features(keyed) if self.keyed and keyed else None
-        guidance = _total(features)
+        guidance = total_of(features)
         return self.unet(noisy, timestep, appearance, reference, guidance, correspondence, warped)
 
     def _check_part(self, part: str) -> None:
@@ -302,11 +298,3 @@ class Animator(nn.Module):
     def _decode(self, latents: Tensor) -> Tensor:
         decoded: Any = self.vae.decode(latents)
         return decoded if isinstance(decoded, Tensor) else decoded.sample
-
-
-def _total(features: Mapping[str, Tensor]) -> Tensor | None:
-    """The sum over guiders; one frame's features count for all frames."""
-    total: Tensor | None = None
-    for feature in features.values():
-        total = feature if total is None else total + feature
-    return total

@@ -26,6 +26,7 @@ from posecast.errors import InputError
 from posecast.media.atomic import whole_folder
 from posecast.models.animator import Animator
 from posecast.models.autoencoder import PatchAutoencoder
+from posecast.models.config_file import read_json
 from posecast.models.guider import Guiders
 from posecast.models.hub import fetch_model, is_hub_id
 from posecast.models.mender import Mender
@@ -61,7 +62,6 @@ _OWN: dict[str, Any] = {
     "PatchAutoencoder": PatchAutoencoder,
     "Mender": Mender,
 }
-_MAX_JSON = 16 * 1024**2
 
 
 def load_animator(
@@ -276,21 +276,6 @@ def _check_reference_config(folder: Path, animator: Animator) -> None:
         expected = animator.reference_net.config[key]
         if json.loads(json.dumps(expected)) != value:
             raise InputError.at(path, f"found {value!r}; expected {expected!r} as unet/ has", key)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. InputError: not there, too large for a config, or no object."""
-    if not path.is_file():
-        raise InputError.at(path, "is missing")
-    if path.stat().st_size > _MAX_JSON:
-        raise InputError.at(path, f"is larger than {_MAX_JSON} bytes: no config")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError.at(path, f"is no readable JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise InputError.at(path, f"holds a {type(content).__name__}; expected an object")
-    return content
 
 
 def _tensors(weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:

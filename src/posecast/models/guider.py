@@ -84,3 +84,11 @@ class Guiders(ModelMixin, ConfigMixin):
             for name in self.names
             if name in maps
         }
+
+
+def total_of(features: Mapping[str, Tensor]) -> Tensor | None:
+    """The sum over guiders; one frame's features count for all frames."""
+    total: Tensor | None = None
+    for feature in features.values():
+        total = feature if total is None else total + feature
+    return total

@@ -73,7 +73,8 @@ def fetch_model(repo: str, endpoint: str | None = None) -> Path:
 
     with _failures(repo):
         index = Path(hf_hub_download(repo, "model_index.json", endpoint=endpoint))
-    from posecast.models.folder import FORMAT, read_json  # which imports this file
+    from posecast.models.config_file import read_json
+    from posecast.models.folder import FORMAT  # which imports this file
 
     found = read_json(index).get("format")
     if found != FORMAT:

@@ -84,3 +84,11 @@ class _Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         return x + self.conv2(F.silu(self.conv1(F.silu(self.norm(x)))))
+
+
+def mended(mender: Mender | None, maps: Float[Tensor, "b f 20 H W"]) -> Float[Tensor, "b f 3 H W"]:
+    """Warped references (`ConditionMaps.warp`) as pictures in 0..1; as they are without a mender."""
+    if mender is None:
+        return maps[:, :, :3]
+    parts = [mender(layers) for layers in maps.flatten(0, 1).split(AT_ONCE)]
+    return torch.cat(parts).clamp(0, 1).unflatten(0, maps.shape[:2])

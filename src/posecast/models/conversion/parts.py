@@ -14,8 +14,9 @@ from transformers import CLIPVisionConfig
 
 from posecast.errors import InputError
 from posecast.models.animator import Animator
+from posecast.models.config_file import read_json
 from posecast.models.conversion.files import check_fit, find_weights, read_tensors
-from posecast.models.folder import read_json, read_settings, write_folder
+from posecast.models.folder import read_settings, write_folder
 from posecast.models.guider import Guiders
 from posecast.models.position import frame_positions
 from posecast.models.presets import AnimatorConfig

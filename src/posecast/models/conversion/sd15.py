@@ -9,6 +9,7 @@ import torch
 
 from posecast.errors import InputError
 from posecast.models.animator import Animator
+from posecast.models.config_file import read_json
 from posecast.models.conversion.configs import unet_settings
 from posecast.models.conversion.fields import Section
 from posecast.models.conversion.files import check_fit, find_weights, read_tensors
@@ -22,7 +23,7 @@ from posecast.models.conversion.parts import (
     with_encoders,
     write_model,
 )
-from posecast.models.folder import check_free, read_json
+from posecast.models.folder import check_free
 from posecast.models.presets import AnimatorConfig, sd15
 from posecast.models.public_names import MOTION, from_animateanyone
 
