@@ -87,7 +87,7 @@ class _Block(nn.Module):
 
 
 def mended(mender: Mender | None, maps: Float[Tensor, "b f 20 H W"]) -> Float[Tensor, "b f 3 H W"]:
-    """Warped references (`ConditionMaps.warp`) as pictures in 0..1; as they are without a mender."""
+    """`ConditionMaps.warp` as pictures in 0..1; as it is without a mender."""
     if mender is None:
         return maps[:, :, :3]
     parts = [mender(layers) for layers in maps.flatten(0, 1).split(AT_ONCE)]
