@@ -5,6 +5,7 @@ import pytest
 
 from posecast.geometry.conditions import condition_maps
 from posecast.geometry.dilation import dilation_maps
+from posecast.geometry.silhouettes import People
 from posecast.geometry.warping import GUESS, ReferenceWarp, WarpLayers
 
 SIZE = (96, 128)
@@ -37,7 +38,7 @@ def test_the_same_pose_gives_the_same_picture(standing, textured):
     known = warped[3] == 1
     # What is near a limb and near nothing else is only guessed: neither body nor background.
     assert known.mean() > 0.97
-    body = dilation_maps(person, SIZE, 0.04)[0] != 0
+    body = dilation_maps(person, SIZE, 0.03)[0] != 0
     assert known[body].all()
     np.testing.assert_allclose(warped[:3, known].T * 255, textured[known], atol=0.51)
 
@@ -150,11 +151,13 @@ def test_wide_parts_carry_hair_and_tell_it_from_what_is_beside_it(standing):
     x, y = person[0, 0, :2].astype(int)
     hair = y + 4, x + 11  # beyond the head's own reach, within that of wide parts
     picture[hair[0] - 2 : hair[0] + 3, hair[1] - 2 : hair[1] + 3] = BLUE
-    layers = WarpLayers.of(picture, person, np.array([0]))
+    people = People(dilation_maps(person, SIZE)[0] != 0, (0.0,))
+    people.mask[hair[0] - 2 : hair[0] + 3, hair[1] - 2 : hair[1] + 3] = True
+    wide = ReferenceWarp(picture, person, np.array([0]), people, wide=True)
     moved = person.copy()
     moved[..., 0] += 30
     out, plate = np.empty((4, *SIZE), np.float32), np.empty((3, *SIZE), np.float32)
-    layers.wide.to(moved, np.array([0]), out, plate)
+    wide.to(moved, np.array([0]), out, plate)
     there = (hair[0], hair[1] + 30)
     assert out[3][there] == 1
     assert (out[:3, there[0], there[1]] * 255).round().tolist() == list(BLUE)
@@ -193,7 +196,8 @@ def test_nobody_there_leaves_the_background(standing, textured):
     assert plain[3].all()
     np.testing.assert_allclose(plain[:3].transpose(1, 2, 0) * 255, textured, atol=0.51)
     # Somebody whom the reference does not show has no pixels.
-    assert not nobody.to(person, np.array([0]))[3][dilation_maps(person, SIZE, 0.04)[0] != 0].any()
+    body = dilation_maps(person, SIZE, 0.03)[0] != 0
+    assert not nobody.to(person, np.array([0]))[3][body].any()
 
 
 def test_condition_maps_carry_the_reference_frame_by_frame(standing, textured):
@@ -204,9 +208,48 @@ def test_condition_maps_carry_the_reference_frame_by_frame(standing, textured):
     layers = WarpLayers.of(textured, track[:, 0], ranks[0])
     for frame in range(3):
         warp = maps.warp[frame]
-        np.testing.assert_array_equal(warp[:4], layers.body.to(track[:, frame], ranks[frame]))
+        body = np.empty(SIZE, np.float32)
+        people = layers.body.to(track[:, frame], ranks[frame], body_out=body)
+        np.testing.assert_array_equal(warp[:4], people)
         np.testing.assert_array_equal(warp[4:8], layers.wide.to(track[:, frame], ranks[frame]))
         np.testing.assert_array_equal(warp[15:18], maps.pose[frame])
         np.testing.assert_array_equal(warp[18:19], maps.depth_order[frame])
-        np.testing.assert_array_equal(warp[19], maps.characters[frame, 0])
+        np.testing.assert_array_equal(warp[19], body)
     assert condition_maps(track, track[:, 0], ranks, SIZE).warp is None
+
+
+def test_silhouettes_leave_what_is_beside_a_body_where_it_is(standing):
+    person = standing(96)[None]
+    picture = painted(person, [RED])
+    picture[:, ::2][picture[:, ::2, 1] == 160] = (
+        250,
+        240,
+        90,
+    )  # stripes that would be seen to move
+    layers = WarpLayers.of(picture, person, np.array([0]))
+    moved = person.copy()
+    moved[..., 0] += 41  # an odd number: stripes that came along would not fit
+    warped = layers.body.to(moved, np.array([0]))
+    there = dilation_maps(moved, SIZE)[0] != 0
+    around = dilation_maps(moved, SIZE, 0.12)[0].astype(bool) & ~there
+    away = dilation_maps(person, SIZE, 0.14)[0] == 0
+    colours = (warped[:3] * 255).round().transpose(1, 2, 0)
+    assert (np.abs(colours[there] - RED).max(axis=1) < 30).mean() > 0.95
+    assert (np.abs(colours - picture)[around & away].max(axis=1) < 30).mean() > 0.95
+
+
+@pytest.mark.parametrize("skirt", [0.3, 0.0])
+def test_a_skirt_stays_in_one_piece_when_legs_part(standing, skirt):
+    person = standing(96)[None]
+    picture = painted(person, [RED])
+    hips, knees = (person[0, pair, :2].mean(axis=0) for pair in ([8, 11], [9, 12]))
+    top, bottom = int(hips[1]) - 2, int(knees[1])
+    picture[top:bottom, 36:61] = BLUE
+    mask = np.any(picture != (90, 160, 90), axis=-1)
+    warp = ReferenceWarp(picture, person, np.array([0]), People(mask, (skirt,)))
+    astride = person.copy()
+    astride[0, [9, 10], 0] -= 10
+    astride[0, [12, 13], 0] += 10
+    warped = warp.to(astride, np.array([0]))
+    x, y = int(hips[0]), int(knees[1]) - 5
+    assert (shown(warped, x, y) == list(BLUE)) == bool(skirt)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from posecast.geometry.dilation import MIN_RADIUS
+from posecast.geometry.head_pose import HeadPose, head_poses
 from posecast.geometry.skeleton import (
-    HEAD,
     LEFT_HIP,
     LEFT_KNEE,
     LEFT_SHOULDER,
@@ -23,36 +23,43 @@ from posecast.geometry.skeleton import (
     skeleton_height,
 )
 
-MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9)
+MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9, 10, 11)
 """The part on the other side of the body, by index."""
-_TRUNK_RADIUS, _HEAD_RADIUS = 0.09, 0.12
+LAP = 11
+THIGHS, LEGS = (1, 3), (1, 2, 3, 4)
+_TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.4, 0.05, 0.05
 _BONE_RADII = (0.085, 0.07, 0.085, 0.07, 0.06, 0.052, 0.06, 0.052)
-"""How far a part reaches around its bone, by the height of the skeleton."""
+"""How far a part reaches around its bone, by the height of the skeleton; the head by its radius."""
 _TRUNK_LEVEL, _LEG_LEVEL, _ARM_LEVEL, _HEAD_LEVEL = 0.3, 0.0, -0.3, -0.2
+_NECK_LEVEL, _LAP_LEVEL = 0.6, 0.2
 """Added to distances where parts compete: arms lie over the head, the head over all else."""
-_MIN_HALF_TRUNK = 0.06
-"""Half the width, by the height, of a trunk seen from the side."""
+_SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
+"""Half a trunk's width above and below, by the height; its depth by its width; cloth beside it."""
+THIGH, _FLARE = 0.27, 0.25
+"""A thigh's length by the height; how much wider a skirt is there than at the hips."""
 
 
 @dataclass(frozen=True)
 class BodyPart:
-    """A rectangle of `length` along `axis` from `origin` and twice `half_width`, and around it.
+    """A trapezoid of `length` along `axis` from `origin`, and what is around it.
 
-    `turned`: seen from behind, its left is at the right.
+    `half_widths`: half its width at its start and at its end. `turned`: seen from behind, its left
+    is at the right. A head has no length, `half_widths` of its radius and a `yaw`.
     """
 
     origin: tuple[float, float]
     axis: tuple[float, float]
     length: float
-    half_width: float
+    half_widths: tuple[float, float]
     radius: float
     level: float
     turned: bool = False
+    yaw: float | None = None
 
     def box(self, size: tuple[int, int]) -> tuple[slice, slice]:
         """Rows and columns of a picture that the part can reach."""
         (x, y), (ax, ay) = self.origin, self.axis
-        reach = self.radius + self.half_width
+        reach = self.radius + max(self.half_widths)
         xs, ys = sorted((x, x + ax * self.length)), sorted((y, y + ay * self.length))
         top, left = (
             min(side, max(0, int(low - reach)))
@@ -68,12 +75,27 @@ class BodyPart:
         dx = np.arange(box[1].start, box[1].stop, dtype=np.float32) - np.float32(x)
         return dx * np.float32(ax) + dy * np.float32(ay), dy * np.float32(ax) - dx * np.float32(ay)
 
+    def _half(self, along: np.ndarray) -> np.ndarray | np.float32:
+        """Half the width at places along the part, of those past its ends at the ends."""
+        start, end = self.half_widths
+        if start == end:
+            return np.float32(start)
+        share = np.clip(along, 0, self.length) * np.float32(1 / max(self.length, 1e-6))
+        return np.float32(start) + share * np.float32(end - start)
+
+    def inside(self, along: np.ndarray, across: np.ndarray) -> np.ndarray:
+        """Whether places are in the trapezoid itself."""
+        return (along > 0) & (along < self.length) & (np.abs(across) < self._half(along))
+
     def distance(self, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-        """How far out of the rectangle, 1 at the part's reach, plus its level; infinite beyond."""
+        """How far out of the trapezoid, 1 at the part's reach, plus its level; infinite beyond."""
         half = np.float32(self.length / 2)
         past = np.maximum(np.abs(along - half) - half, 0)
-        beside = np.maximum(np.abs(across) - np.float32(self.half_width), 0)
-        square = (past * past + beside * beside) / np.float32(self.radius**2)
+        if self.yaw is not None:
+            square = (along * along + across * across) / np.float32(self.radius**2)
+        else:
+            beside = np.maximum(np.abs(across) - self._half(along), 0)
+            square = (past * past + beside * beside) / np.float32(self.radius**2)
         return np.where(square < 1, np.sqrt(square) + np.float32(self.level), np.float32(np.inf))
 
     def moved_to(
@@ -81,11 +103,18 @@ class BodyPart:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The x and y that have the same coordinates in `other`, stretched as it is."""
         grow = np.float32(other.radius / self.radius)
-        inside = np.clip(along, 0, self.length)
-        along = inside * np.float32(other.length / max(self.length, 1e-6)) + (along - inside) * grow
-        inside = np.clip(across, -self.half_width, self.half_width)
-        stretch = np.float32(other.half_width / max(self.half_width, 1e-6))
-        across = inside * stretch + (across - inside) * grow
+        if self.yaw is not None and other.yaw is not None:
+            across = self._rotated(along, across, other.yaw - self.yaw) * grow
+            along = along * grow
+        else:
+            inside = np.clip(along, 0, self.length)
+            beyond = (along - inside) * grow
+            along = inside * np.float32(other.length / max(self.length, 1e-6))
+            half = self._half(inside)
+            middle = np.clip(across, -half, half)
+            stretch = other._half(along) / np.maximum(half, np.float32(1e-6))
+            across = middle * stretch + (across - middle) * grow
+            along = along + beyond
         if self.turned != other.turned:
             across = -across
         (x, y), (ax, ay) = other.origin, other.axis
@@ -94,19 +123,38 @@ class BodyPart:
             along * np.float32(ay) + across * np.float32(ax) + np.float32(y),
         )
 
+    def _rotated(self, along: np.ndarray, across: np.ndarray, yaw: float) -> np.ndarray:
+        """Across, after a ball of the head's size has turned; what is around it stays."""
+        radius = self.half_widths[0]
+        slice_ = np.sqrt(
+            np.maximum(np.float32(radius**2) - along * along, np.float32(0.01 * radius**2))
+        )
+        # Across points to the image's left where the axis points down.
+        place = np.clip(-across / slice_, -1, 1)
+        angle = np.clip(
+            np.arcsin(place) + np.float32(math.remainder(yaw, 2 * math.pi)),
+            -math.pi / 2,
+            math.pi / 2,
+        )
+        return np.where(np.abs(across) < slice_, -np.sin(angle) * slice_, across)
+
 
 def body_parts(
-    keypoints: np.ndarray, other: np.ndarray, reach: float = 1.0
+    keypoints: np.ndarray, other: np.ndarray, reach: float = 1.0, skirt: float = 0.3
 ) -> list[BodyPart | None]:
-    """Trunk, bones and head of somebody (joints, 3); None where a joint is missing.
+    """Trunk, bones, head, neck and lap of somebody (joints, 3); None where a joint is missing.
 
     The trunk is laid out by what both this and the `other` pose of the same person show. Parts
     reach `reach` times as far around their bones as a body in tight clothes does.
     """
-    height = max(skeleton_height(keypoints), 1.0)
+    heights = [max(skeleton_height(pose), 1.0) for pose in (keypoints, other)]
+    height = heights[0]
     there = present(keypoints).tolist()
     points = keypoints[:18, :2].astype(np.float64)
-    parts = [_trunk(keypoints, present(keypoints) & present(other), height)]
+    parts: list[BodyPart | None] = []
+    both = present(keypoints) & present(other)
+    trunk = _trunk(keypoints, both, height, _shoulders((keypoints, other), heights))
+    parts.append(trunk)
     for (a, b), radius in zip(LEG_AND_ARM_BONES, _BONE_RADII, strict=True):
         level = _LEG_LEVEL if a in (RIGHT_HIP, RIGHT_KNEE, LEFT_HIP, LEFT_KNEE) else _ARM_LEVEL
         parts.append(
@@ -114,7 +162,10 @@ def body_parts(
             if there[a] and there[b]
             else None
         )
-    parts.append(_head(points, there, height))
+    head = head_poses(np.stack([keypoints[:18], other[:18]]), np.array(heights))[0]
+    parts.append(_head(head))
+    parts.append(_neck(points, head, height))
+    parts.append(_lap(points, there, trunk, height, skirt))
     return [part and replace(part, radius=part.radius * reach) for part in parts]
 
 
@@ -126,20 +177,34 @@ def _strip(start: np.ndarray, stop: np.ndarray, radius: float, level: float) -> 
     x, y = start.tolist()
     dx, dy = (stop - start).tolist()
     length = max(math.hypot(dx, dy), 1e-3)
-    return BodyPart((x, y), (dx / length, dy / length), length, 0.0, radius, level)
+    return BodyPart((x, y), (dx / length, dy / length), length, (0.0, 0.0), radius, level)
 
 
-def _trunk(keypoints: np.ndarray, both: np.ndarray, height: float) -> BodyPart | None:
+def _shoulders(poses: Sequence[np.ndarray], heights: Sequence[float]) -> float:
+    """Half the width of a person's shoulders, by the height: the widest that is seen."""
+    widths = [_SHOULDERS]
+    for pose, height in zip(poses, heights, strict=True):
+        if present(pose)[[RIGHT_SHOULDER, LEFT_SHOULDER]].all():
+            widths.append(
+                float(np.hypot(*(pose[LEFT_SHOULDER, :2] - pose[RIGHT_SHOULDER, :2]))) / 2 / height
+            )
+    return max(widths)
+
+
+def _trunk(
+    keypoints: np.ndarray, both: np.ndarray, height: float, shoulders: float
+) -> BodyPart | None:
     """From the middle of the shoulders to that of the hips, or as far down as shoulders tell."""
     if not present(keypoints)[[RIGHT_SHOULDER, LEFT_SHOULDER]].all():
         return None
     points = keypoints[:18, :2].astype(np.float64)
     right, left = points[RIGHT_SHOULDER], points[LEFT_SHOULDER]
     top = (right + left) / 2
-    if both[[RIGHT_HIP, LEFT_HIP]].all():
+    hips = bool(both[[RIGHT_HIP, LEFT_HIP]].all())
+    if hips:
         right_hip, left_hip = points[RIGHT_HIP], points[LEFT_HIP]
         strip = _strip(top, (right_hip + left_hip) / 2, _reach(_TRUNK_RADIUS, height), _TRUNK_LEVEL)
-        sides = (left - right + left_hip - right_hip) / 2
+        sides = left_hip - right_hip
     else:
         # Nobody's hips to be seen: straight down from the shoulders, one and a half widths.
         sides = left - right
@@ -147,16 +212,49 @@ def _trunk(keypoints: np.ndarray, both: np.ndarray, height: float) -> BodyPart |
         down = down if down[1] >= 0 else -down
         strip = _strip(top, top + down, _reach(_TRUNK_RADIUS, height), _TRUNK_LEVEL)
     ax, ay = strip.axis
-    width = float(sides[1] * ax - sides[0] * ay) / 2
-    half = max(abs(width), _MIN_HALF_TRUNK * height)
-    return replace(strip, half_width=half, turned=width < 0)
+    widths = [float(pair[1] * ax - pair[0] * ay) / 2 for pair in (left - right, sides)]
+    # Seen from the side, a trunk shows its depth.
+    whole = shoulders * height
+    shown = min(abs(widths[0]), whole)
+    upper = math.hypot(shown, _DEPTH * math.sqrt(whole**2 - shown**2))
+    turn = upper / whole
+    return replace(
+        strip,
+        half_widths=(upper + _MARGIN * height, _HIPS * height * (0.6 + 0.4 * turn)),
+        turned=widths[0] + widths[1] < 0,
+    )
 
 
-def _head(points: np.ndarray, there: Sequence[bool], height: float) -> BodyPart | None:
-    """A disc around the face's points, upright as the line from the neck."""
-    seen = [joint for joint in HEAD if there[joint]]
-    if not seen or not there[NECK]:
+def _head(pose: HeadPose | None) -> BodyPart | None:
+    if pose is None:
         return None
-    centre = points[seen].mean(axis=0)
-    upright = _strip(centre, 2 * centre - points[NECK], _reach(_HEAD_RADIUS, height), _HEAD_LEVEL)
-    return replace(upright, length=0.0)
+    size = pose.radius
+    return BodyPart(
+        pose.centre, pose.axis, 0.0, (size, size), size * _HEAD_RADIUS, _HEAD_LEVEL, yaw=pose.yaw
+    )
+
+
+def _neck(points: np.ndarray, head: HeadPose | None, height: float) -> BodyPart | None:
+    if head is None:
+        return None
+    centre = np.array(head.centre)
+    return _strip(points[NECK], centre, _reach(_NECK_RADIUS, height), _NECK_LEVEL)
+
+
+def _lap(
+    points: np.ndarray, there: Sequence[bool], trunk: BodyPart | None, height: float, skirt: float
+) -> BodyPart | None:
+    """From the hips toward the knees, as wide as a skirt."""
+    if trunk is None or not all(
+        there[joint] for joint in (RIGHT_HIP, LEFT_HIP, RIGHT_KNEE, LEFT_KNEE)
+    ):
+        return None
+    hips = (points[RIGHT_HIP] + points[LEFT_HIP]) / 2
+    knees = (points[RIGHT_KNEE] + points[LEFT_KNEE]) / 2
+    strip = _strip(hips, knees, _reach(_LAP_RADIUS, height), _LAP_LEVEL)
+    ax, ay = strip.axis
+    sides = points[LEFT_KNEE] - points[RIGHT_KNEE]
+    spread = abs(float(sides[1] * ax - sides[0] * ay)) / 2
+    top, share = trunk.half_widths[1], skirt / THIGH
+    bottom = top * (1 + _FLARE * share) + spread * min(share, 1.0)
+    return replace(strip, length=skirt * height, half_widths=(top, bottom))

@@ -75,7 +75,7 @@ def condition_maps(
         if codes is not None and identity is not None:
             identity_map(masks[i], ranks[i], codes, identity[i], code_overlaps)
         if carried is not None and warp is not None:
-            carried.to(people, ranks[i], pose[i], depth_order[i], union, warp[i])
+            carried.to(people, ranks[i], pose[i], depth_order[i], warp[i])
     reference_pose = np.empty((3, *size), dtype=np.float32)
     drawn = draw_poses(reference_keypoints, size, paint_order(reference_ranks))
     _scale_to_unit(drawn, reference_pose)

@@ -1,11 +1,11 @@
 """The reference's own pixels, carried to where a pose asks for them (our extension).
 
-A character is cut into ten parts (`body_parts`): trunk, head, and the two bones of each arm and
-leg. Each has coordinates along and across it, in the reference and in the target; a pixel of the
-target shows what the reference has at the same coordinates of the same part. It is what a paper
-puppet does, and what Balakrishnan et al. do before their network (arXiv 1804.07739): rough at the
-joints, blind to what the reference hides, but true to patterns, which no network of a few megabytes
-redraws from memory. docs/method.md, "Condition maps" 7.
+A character is cut into parts (`body_parts`): trunk, neck, head, and the two bones of each arm and
+leg, or a lap in place of the thighs. Each has coordinates along and across it, in the reference and
+in the target; a pixel of the target shows what the reference has at the same coordinates of the
+same part. It is what a paper puppet does, and what Balakrishnan et al. do before their network
+(arXiv 1804.07739): rough at the joints, blind to what the reference hides, but true to patterns,
+which no network of a few megabytes redraws from memory. docs/method.md, "Condition maps" 7.
 """
 
 from __future__ import annotations
@@ -16,17 +16,25 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
-from posecast.geometry.body_parts import MIRROR, BodyPart, body_parts
+from posecast.geometry.body_parts import LAP, MIRROR, THIGHS, BodyPart, body_parts
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.dilation import dilation_maps
+from posecast.geometry.silhouettes import People, people_of
 
 GUESS = 0.5
 """How far a pixel counts as known whose mirror image alone is to be seen."""
 WIDE = 1.8
 """How much further than a body the wide parts reach: as far as long hair and skirts do."""
+_CUT_REACH = 1.2
+"""The same where silhouettes tell what is body."""
+_CORE = 0.8
+"""What is hidden is guessed up to here, by the reach of a body in tight clothes."""
+_LAP = 0.3
+"""How long everybody's skirt is taken to be in the wide one, by the height."""
 _TOLERANCE = 0.25
 """A source counts as the part's own up to this much nearer to another part of the character."""
 _LEAST_WEIGHT = 1e-3
+_SEEN, _HIDDEN, _EMPTY = 1.0, 0.0, -1.0
 
 
 @dataclass(frozen=True)
@@ -45,15 +53,19 @@ class _Carried:
 class ReferenceWarp:
     """A reference picture (RGB bytes) ready to be carried to any pose of its characters.
 
-    `ranks` are the reference's own: who hides whom there. Parts reach `reach` times as far as a
-    body. What no part and no dilation map covers is background; behind them it is guessed.
+    `ranks` are the reference's own: who hides whom there. With `people` their silhouettes alone are
+    carried, and skirts in one piece; `wide`, all that lies in reach of long hair and of a skirt,
+    whoever wears one; without `people` all in reach of a body in tight clothes. What no part and no
+    dilation map covers, or silhouettes leave, is background; behind them it is guessed.
     """
 
     picture: UInt8[np.ndarray, "height width 3"]
     keypoints: Float[np.ndarray, "characters joints 3"]
     ranks: Int[np.ndarray, " characters"]
-    reach: float = 1.0
-    background: Bool[np.ndarray, "height width"] = field(init=False, repr=False)
+    people: People | None = None
+    wide: bool = False
+    background: Float32[np.ndarray, "height width"] = field(init=False, repr=False)
+    """1: surely, `GUESS`: by the silhouettes alone, 0: somebody is before it."""
     plate: UInt8[np.ndarray, "height width 3"] = field(init=False, repr=False)
     """The picture without its characters."""
     _owner: Int[np.ndarray, "height width"] = field(init=False, repr=False)
@@ -62,19 +74,26 @@ class ReferenceWarp:
     def __post_init__(self) -> None:
         size = (self.picture.shape[0], self.picture.shape[1])
         owner, nearest = np.full(size, -1), np.full(size, np.inf, np.float32)
+        reached = np.zeros(size, bool)
         for character in paint_order(self.ranks):
             own = np.full(size, np.inf, np.float32)
             joints = self.keypoints[character]
-            for part in body_parts(joints, joints, self.reach):
+            for part in self._parts(character, joints, joints):
                 if part is not None:
                     box = part.box(size)
                     distance = part.distance(*part.coordinates(box))
                     np.minimum(own[box], distance, out=own[box])
             there = np.isfinite(own)
+            reached |= there
+            if self._silhouettes is not None:
+                there &= self._silhouettes
             owner[there], nearest[there] = character, own[there]
-        people = dilation_maps(self.keypoints, size)
-        background = ~people.any(axis=0) & (owner < 0)
-        plate = _filled(_unit(self.picture), background.astype(np.float32))
+        away = ~dilation_maps(self.keypoints, size).any(axis=0) & ~reached
+        background = away.astype(np.float32)
+        if self.people is not None:
+            around = cv2.dilate(self.people.mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+            background[(around == 0) & ~away] = GUESS
+        plate = _filled(_unit(self.picture), (background > 0).astype(np.float32))
         made = {
             "background": background,
             "plate": np.rint(plate * 255).astype(np.uint8),
@@ -84,12 +103,38 @@ class ReferenceWarp:
         for name, value in made.items():
             object.__setattr__(self, name, value)
 
+    @property
+    def _reach(self) -> float:
+        """How far parts reach around their bones, by the reach of a body in tight clothes."""
+        if self.wide:
+            return WIDE
+        return _CUT_REACH if self.people else 1.0
+
+    @property
+    def _silhouettes(self) -> Bool[np.ndarray, "height width"] | None:
+        """What alone is carried."""
+        return self.people.mask if self.people and not self.wide else None
+
+    def _parts(self, character: int, pose: np.ndarray, other: np.ndarray) -> list[BodyPart | None]:
+        """A character's parts: a lap in place of thighs for who wears a skirt."""
+        skirt = 0.0
+        if self.people:
+            skirt = _LAP if self.wide else self.people.skirts[character]
+        parts = body_parts(pose, other, self._reach, skirt)
+        if skirt and parts[LAP] is not None:
+            for thigh in THIGHS:
+                parts[thigh] = None
+        else:
+            parts[LAP] = None
+        return parts
+
     def to(
         self,
         keypoints: Float[np.ndarray, "characters joints 3"],
         ranks: Int[np.ndarray, " characters"],
         out: Float32[np.ndarray, "4 height width"] | None = None,
         plate_out: Float32[np.ndarray, "3 height width"] | None = None,
+        body_out: Float32[np.ndarray, "height width"] | None = None,
     ) -> Float32[np.ndarray, "4 height width"]:
         """Red, green and blue (0..1) of the warped picture, and how far it is known.
 
@@ -107,11 +152,15 @@ class ReferenceWarp:
         for _, planes in layers:
             planes[:] = _unit(self.plate).transpose(2, 0, 1)
         out[3] = self.background
+        if body_out is not None:
+            body_out[:] = 0
         for character in paint_order(ranks):
             carried = self._carry(character, keypoints[character])
             if carried is None:
                 continue
             out[3, carried.rows, carried.columns][carried.body] = carried.known[carried.body]
+            if body_out is not None:
+                body_out[carried.rows, carried.columns][carried.body] = 1
             for picture, planes in layers:
                 _paint(picture, carried, planes)
         return out
@@ -120,10 +169,8 @@ class ReferenceWarp:
         """None where nothing of a character is in the picture."""
         size = (self.picture.shape[0], self.picture.shape[1])
         source = self.keypoints[character]
-        parts, origins = (
-            body_parts(target, source, self.reach),
-            body_parts(source, target, self.reach),
-        )
+        parts = self._parts(character, target, source)
+        origins = self._parts(character, source, target)
         boxes = [part.box(size) for part in parts if part is not None]
         if not boxes:
             return None
@@ -145,20 +192,40 @@ class ReferenceWarp:
             if not mine.any():
                 continue
             place = (along[mine], across[mine], distance[mine])
-            found = self._source(character, part, origins[index], *place)
-            missing = found[2] == 0
-            if missing.any():
-                along, across, distance = (values[missing] for values in place)
-                guess = self._source(
-                    character, part, origins[MIRROR[index]], along, -across, distance
-                )
-                for own, other in zip(found, guess, strict=True):
-                    own[missing] = other
-                found[2][missing] *= np.float32(GUESS)
-            nearest[box][mine] = place[2]
-            x[box][mine], y[box][mine], known[box][mine] = found
+            found = self._found(character, part, (origins[index], origins[MIRROR[index]]), place)
+            body = found[2] != _EMPTY
+            mine[mine] = body
+            nearest[box][mine] = place[2][body]
+            x[box][mine], y[box][mine], known[box][mine] = (values[body] for values in found)
         body = np.isfinite(nearest)
         return _Carried(slice(top, bottom), slice(left, right), body, x, y, known)
+
+    def _found(
+        self,
+        character: int,
+        part: BodyPart,
+        origins: tuple[BodyPart | None, BodyPart | None],
+        place: tuple[np.ndarray, np.ndarray, np.ndarray],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """x, y and how far known, of what a part shows, or where it is hidden its mirror image.
+
+        `place`: along, across, distance of pixels. `_EMPTY` also what is hidden altogether and too
+        far out to be guessed.
+        """
+        own, mirrored = origins
+        found = self._source(character, part, own, *place)
+        missing = found[2] == _HIDDEN
+        if not missing.any():
+            return found
+        along, across, distance = (values[missing] for values in place)
+        guess = self._source(character, part, mirrored, along, -across, distance)
+        for values, others in zip(found, guess, strict=True):
+            values[missing] = others
+        found[2][missing & (found[2] == _SEEN)] = GUESS
+        if self._silhouettes is not None:
+            out = (place[2] - np.float32(part.level)) * np.float32(self._reach)
+            found[2][(found[2] == _HIDDEN) & (out > _CORE)] = _EMPTY
+        return found
 
     def _source(
         self,
@@ -169,17 +236,24 @@ class ReferenceWarp:
         across: np.ndarray,
         distance: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """x and y of where pixels of a part come from, and 1 where they are to be seen there."""
+        """x and y of where pixels of a part come from, and `_SEEN` where they are to be seen there.
+
+        `_HIDDEN` behind something else, `_EMPTY` where there is nobody.
+        """
         if origin is None:
-            return np.zeros_like(along), np.zeros_like(along), np.zeros_like(along)
+            nowhere = np.zeros_like(along)
+            return nowhere, nowhere.copy(), np.full_like(along, _HIDDEN)
         height, width = self.background.shape
         x, y = part.moved_to(origin, along, across)
         column, row = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
-        seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
         place = (row.clip(0, height - 1), column.clip(0, width - 1))
-        seen &= self._owner[place] == character
+        seen = inside & (self._owner[place] == character)
         seen &= distance <= self._nearest[place] + np.float32(_TOLERANCE)
-        return x, y, seen.astype(np.float32)
+        known = np.where(seen, np.float32(_SEEN), np.float32(_HIDDEN))
+        if self._silhouettes is not None:
+            known[inside & ~self._silhouettes[place]] = _EMPTY
+        return x, y, known
 
 
 @dataclass(frozen=True)
@@ -190,9 +264,10 @@ class WarpLayers:
     wide: ReferenceWarp
 
     CHANNELS = 20
-    """0-2 warped picture, 3 how far it is known; 4-7 the same with wide parts, which bring hair and
-    skirts and what is beside them; 8-10 what the background would be there, carried alike; 11-13
-    the background, 14 where it is known; 15-17 skeletons, 18 depth order, 19 dilation maps' union.
+    """0-2 warped silhouettes, 3 how far they are known; 4-7 the same with wide parts, which bring
+    hair and skirts and what is beside them; 8-10 what the background would be there, carried alike;
+    11-13 the background, 14 how far it is known; 15-17 skeletons, 18 depth order, 19 where the
+    silhouettes are.
     """
 
     @classmethod
@@ -203,8 +278,10 @@ class WarpLayers:
         ranks: Int[np.ndarray, " characters"],
     ) -> WarpLayers:
         """Of a reference picture, as `ReferenceWarp` takes it."""
+        people = people_of(picture, keypoints)
         return cls(
-            ReferenceWarp(picture, keypoints, ranks), ReferenceWarp(picture, keypoints, ranks, WIDE)
+            ReferenceWarp(picture, keypoints, ranks, people),
+            ReferenceWarp(picture, keypoints, ranks, people, wide=True),
         )
 
     def to(
@@ -213,15 +290,14 @@ class WarpLayers:
         ranks: Int[np.ndarray, " characters"],
         skeletons: Float32[np.ndarray, "3 height width"],
         depth_order: Float32[np.ndarray, "1 height width"],
-        union: UInt8[np.ndarray, "height width"],
         out: Float32[np.ndarray, "20 height width"],
     ) -> None:
         """Write the layers of one pose into `out`; the other condition maps are that pose's."""
-        self.body.to(keypoints, ranks, out[:4])
+        self.body.to(keypoints, ranks, out[:4], body_out=out[19])
         self.wide.to(keypoints, ranks, out[4:8], out[8:11])
         out[11:14] = _unit(self.wide.plate).transpose(2, 0, 1)
         out[14] = self.wide.background
-        out[15:18], out[18:19], out[19] = skeletons, depth_order, union
+        out[15:18], out[18:19] = skeletons, depth_order
 
 
 def _unit(picture: UInt8[np.ndarray, "*size 3"]) -> Float32[np.ndarray, "*size 3"]:
