@@ -11,11 +11,13 @@ import numpy as np
 from posecast.geometry.dilation import MIN_RADIUS
 from posecast.geometry.head_pose import HeadPose, head_poses
 from posecast.geometry.skeleton import (
+    LEFT_ELBOW,
     LEFT_HIP,
     LEFT_KNEE,
     LEFT_SHOULDER,
     LEG_AND_ARM_BONES,
     NECK,
+    RIGHT_ELBOW,
     RIGHT_HIP,
     RIGHT_KNEE,
     RIGHT_SHOULDER,
@@ -27,7 +29,7 @@ MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9, 10, 11)
 """The part on the other side of the body, by index."""
 LAP = 11
 THIGHS, LEGS = (1, 3), (1, 2, 3, 4)
-_TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.4, 0.05, 0.05
+_TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.6, 0.05, 0.05
 _BONE_RADII = (0.085, 0.07, 0.085, 0.07, 0.06, 0.052, 0.06, 0.052)
 """How far a part reaches around its bone, by the height of the skeleton; the head by its radius."""
 _TRUNK_LEVEL, _LEG_LEVEL, _ARM_LEVEL, _HEAD_LEVEL = 0.3, 0.0, -0.3, -0.2
@@ -35,6 +37,8 @@ _NECK_LEVEL, _LAP_LEVEL = 0.6, 0.2
 """Added to distances where parts compete: arms lie over the head, the head over all else."""
 _SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
 """Half a trunk's width above and below, by the height; its depth by its width; cloth beside it."""
+_BEYOND = 0.04
+"""How far feet and hands go on beyond ankles and wrists before they end as limbs do."""
 THIGH, _FLARE = 0.27, 0.25
 """A thigh's length by the height; how much wider a skirt is there than at the hips."""
 
@@ -157,11 +161,13 @@ def body_parts(
     parts.append(trunk)
     for (a, b), radius in zip(LEG_AND_ARM_BONES, _BONE_RADII, strict=True):
         level = _LEG_LEVEL if a in (RIGHT_HIP, RIGHT_KNEE, LEFT_HIP, LEFT_KNEE) else _ARM_LEVEL
-        parts.append(
-            _strip(points[a], points[b], _reach(radius, height), level)
-            if there[a] and there[b]
-            else None
-        )
+        if not (there[a] and there[b]):
+            parts.append(None)
+            continue
+        strip = _strip(points[a], points[b], _reach(radius, height), level)
+        if a in (RIGHT_KNEE, LEFT_KNEE, RIGHT_ELBOW, LEFT_ELBOW):
+            strip = replace(strip, length=strip.length + _BEYOND * height)
+        parts.append(strip)
     head = head_poses(np.stack([keypoints[:18], other[:18]]), np.array(heights))[0]
     parts.append(_head(head))
     parts.append(_neck(points, head, height))
