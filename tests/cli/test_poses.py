@@ -116,3 +116,23 @@ def test_plain_footage_drives_a_plain_picture(
     maps = np.load(out)
     assert maps["characters"].shape == (FRAMES, 2, 72, 100)
     assert all(maps["characters"][i].any(axis=(1, 2)).all() for i in range(FRAMES))
+
+
+def test_who_animates_with_footage_is_told_of_its_cuts(
+    two_shots: Path,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    picture = tmp_path / "pair.png"
+    write_image(painted(SIZE, people_at(0)), picture)
+    monkeypatch.setattr(
+        "posecast.pipeline.inputs.pose_estimator", lambda: pose_estimator(weights, "cpu")
+    )
+    line = ["conditions", "--reference", str(picture), "--poses", str(two_shots)]
+    line += ["--size", "72x100", "-o", str(tmp_path / "maps.npz")]
+    assert run(line) == 2  # the second shot's people are tracks of their own
+    assert "each cut starts new ones" in capsys.readouterr().err
+    assert run([*line, "--assign", "0:0,1:1"]) == 0
+    assert "two.mp4: 2 shots (cuts at frame 8); tracks end at a cut" in capsys.readouterr().err

@@ -203,9 +203,9 @@ def test_nobody_there_leaves_the_background(standing, textured):
 def test_condition_maps_carry_the_reference_frame_by_frame(standing, textured):
     track = np.stack([standing(96, left=4 * f) for f in range(3)])[None]
     ranks = np.zeros((3, 1), int)
-    maps = condition_maps(track, track[:, 0], ranks, SIZE, reference_image=textured)
-    assert maps.warp is not None
     layers = WarpLayers.of(textured, track[:, 0], ranks[0])
+    maps = condition_maps(track, track[:, 0], ranks, SIZE, carried=layers)
+    assert maps.warp is not None
     for frame in range(3):
         warp = maps.warp[frame]
         body = np.empty(SIZE, np.float32)

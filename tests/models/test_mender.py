@@ -11,7 +11,7 @@ import torch
 
 from posecast.errors import InputError
 from posecast.models.animator import Animator
-from posecast.models.mender import Mender
+from posecast.models.mender import Mender, mended
 from posecast.models.presets import PRESETS
 
 
@@ -37,6 +37,59 @@ def test_the_denoiser_sees_the_mended_picture(fresh, example) -> None:
     expected = fresh.encode((example.warp[1, :, :3] + 0.1).clamp(0, 1))
     torch.testing.assert_close(mended[1, :, :-4], expected)
     torch.testing.assert_close(mended[:, :, -4:], carried[:, :, -4:])  # what is known stays known
+
+
+@torch.no_grad()
+def test_what_it_corrects_of_the_ground_is_the_same_in_all_frames() -> None:
+    maps = torch.zeros(1, 4, 20, 16, 16)
+    maps[:, 1, 19, :8] = 1  # somebody in the upper half of one frame
+    flicker = torch.rand(1, 4, 1, 16, 16) * 0.02
+    maps[:, :, 4:5] = 0.3 + flicker
+    maps[0, 2, 4, 12, 5] = 0.9  # hair, where the warp has nobody
+
+    class Copies(Mender):
+        def forward(self, layers):
+            return layers[:, :3] + layers[:, 4:5]
+
+    result = mended(Copies(), maps)
+    assert result[0, 2, :, 12, 5].tolist() == pytest.approx([0.9] * 3)  # stays
+    torch.testing.assert_close(result[0, 1, 0, :8], maps[0, 1, 4, :8])  # no ground: stays
+    still = torch.ones(16, 16, dtype=torch.bool)
+    still[12, 5] = False
+    for frame in (0, 2, 3):
+        seen = [f for f in range(4) if f != 1]
+        torch.testing.assert_close(result[0, frame, 0, :8], maps[0, seen, 4, :8].mean(dim=0))
+        below, mean = result[0, frame, 0, 8:], maps[0, :, 4, 8:].mean(dim=0)
+        torch.testing.assert_close(below[still[8:]], mean[still[8:]])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"widths": [30, 60]}, "norm_groups"),
+        ({"norm_groups": 7}, "norm_groups"),
+        ({"widths": []}, "widths"),
+        ({"widths": "wide"}, "configs make no model"),
+    ],
+)
+def test_a_folder_with_another_mender_is_refused_in_one_line(fresh, tmp_path, change, said) -> None:
+    fresh.save_pretrained(tmp_path)
+    config = tmp_path / "mender/config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
+    with pytest.raises(InputError, match=said) as error:
+        Animator.from_pretrained(tmp_path)
+    assert str(tmp_path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_mender_whose_weights_are_none_is_refused_in_one_line(fresh, tmp_path) -> None:
+    fresh.save_pretrained(tmp_path)
+    (weights,) = (tmp_path / "mender").glob("*.safetensors")
+    weights.write_bytes(b"not weights at all")
+    with pytest.raises(InputError) as error:
+        Animator.from_pretrained(tmp_path)
+    assert str(weights.parent) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_it_does_not_train_with_the_denoiser(fresh) -> None:

@@ -33,7 +33,7 @@ def conditions(
     """
     from posecast.media.video import write_video
     from posecast.media.video_formats import output_format
-    from posecast.pipeline.maps_file import check_maps_place, map_chunks, write_maps
+    from posecast.pipeline.maps_file import PREVIEW_CHUNK, check_maps_place, map_chunks, write_maps
     from posecast.pipeline.pictures import preview_frames
     from posecast.pipeline.plan import plan_animation
 
@@ -59,7 +59,9 @@ def conditions(
     note(plan.notes)
     write_maps(map_chunks(plan), plan.num_frames, out)
     if preview is not None:
-        write_video(preview_frames(plan, map_chunks(plan, warp=True)), preview, plan.fps)
+        write_video(
+            preview_frames(plan, map_chunks(plan, PREVIEW_CHUNK, warp=True)), preview, plan.fps
+        )
     click.echo(
         f"{out}: maps of {plan.num_frames} frames, {plan.num_characters} characters, "
         f"{size[0]}x{size[1]}" + (f"; preview in {preview}" if preview else "")

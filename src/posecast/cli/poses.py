@@ -10,8 +10,6 @@ import click
 from posecast.cli.options import PATH, existing, note, steadying_options
 from posecast.errors import InputError
 
-_SHOWN = 8
-
 
 @click.command()
 @click.argument("source", metavar="VIDEO_OR_IMAGE", type=PATH)
@@ -45,7 +43,7 @@ def poses(
     """
     from tqdm import tqdm
 
-    from posecast.estimators.footage import estimate_poses, is_picture, iter_frames
+    from posecast.estimators.footage import about_cuts, estimate_poses, is_picture, iter_frames
     from posecast.estimators.pose import pose_estimator
     from posecast.media.atomic import check_place
     from posecast.media.poses import write_poses
@@ -72,7 +70,7 @@ def poses(
             source, estimator, max_frames, bar.update, cuts.extend, across_cuts
         )
     if cuts:
-        note([_about_cuts(source, cuts, across_cuts)], quiet)
+        note([about_cuts(source, cuts, across_cuts)], quiet)
     sequence = steadied(sequence, smooth, fill_gaps)
     write_poses(sequence, out)
     if preview is not None:
@@ -82,12 +80,3 @@ def poses(
         seen = (sequence.keypoints.any(axis=(2, 3))).sum(axis=1)
         tracks = ", ".join(f"{i} in {n}" for i, n in enumerate(seen))
         click.echo(f"{out}: {sequence.num_frames} frames; tracks: {tracks}")
-
-
-def _about_cuts(source: Path, cuts: list[int], across_cuts: bool) -> str:
-    shown = ", ".join(map(str, cuts[:_SHOWN])) + (", ..." if len(cuts) > _SHOWN else "")
-    what = "who is who across a cut is a guess" if across_cuts else "tracks end at a cut"
-    return (
-        f"{source}: {len(cuts) + 1} shots (cuts at frame {shown}); {what}: better give each shot "
-        "as a video of its own"
-    )

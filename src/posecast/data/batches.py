@@ -13,6 +13,7 @@ from torch import Tensor
 from posecast.data.samples import Encodings, Sample
 from posecast.geometry.conditions import ConditionSettings, condition_maps
 from posecast.geometry.identity import Overlaps, identity_codes
+from posecast.geometry.warping import WarpLayers
 from posecast.types import ConditionMaps
 
 
@@ -116,6 +117,12 @@ def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> 
     # Drawn even when no guider asks for them, so that `without` changes no other random number.
     codes = identity_codes(rng, characters, settings.code_size)
     wanted = "identity" in settings.guiders
+    carried = None
+    if settings.warp:
+        assert sample.reference is not None, "who carries pictures asks for them"
+        carried = WarpLayers.of(
+            sample.reference, sample.reference_keypoints, sample.reference_ranks
+        )
     return condition_maps(
         sample.keypoints,
         sample.reference_keypoints,
@@ -125,7 +132,7 @@ def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> 
         reference_ranks=sample.reference_ranks,
         codes=codes if wanted else None,
         settings=settings.conditions,
-        reference_image=sample.reference if settings.warp else None,
+        carried=carried,
         code_overlaps=settings.code_overlaps,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from posecast.media.video import iterate_video, read_info
 from posecast.types import PoseSequence
 
 _AT_ONCE = 8
+_SHOWN = 8  # cuts that a line names
 _JOINTS = 134
 
 Frame = UInt8[np.ndarray, "height width 3"]
@@ -56,6 +57,16 @@ def estimate_poses(
     with closing(iter_frames(path)) as frames:
         first = islice(frames, max_frames)
         return track_frames(first, estimate, str(path), fps, on_frames, on_cuts, across_cuts)
+
+
+def about_cuts(name: str | Path, cuts: Sequence[int], across_cuts: bool = False) -> str:
+    """A line for who gave footage of several shots; `cuts` are the frames that begin another."""
+    shown = ", ".join(map(str, cuts[:_SHOWN])) + (", ..." if len(cuts) > _SHOWN else "")
+    what = "who is who across a cut is a guess" if across_cuts else "tracks end at a cut"
+    return (
+        f"{name}: {len(cuts) + 1} shots (cuts at frame {shown}); {what}: better give each shot "
+        "as a video of its own"
+    )
 
 
 def track_frames(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 
 from posecast.geometry.depth_order import depth_order_map, paint_order
 from posecast.geometry.dilation import dilation_maps
@@ -37,7 +37,7 @@ def condition_maps(
     reference_ranks: Int[np.ndarray, " characters"] | None = None,
     codes: Float[np.ndarray, "characters dims"] | None = None,
     settings: ConditionSettings | None = None,
-    reference_image: UInt8[np.ndarray, "height width 3"] | None = None,
+    carried: WarpLayers | None = None,
     code_overlaps: Overlaps = "front",
 ) -> ConditionMaps:
     """Make the maps of a clip at `size` (height, width), float32.
@@ -46,7 +46,7 @@ def condition_maps(
     order. `ranks` are 0 for the front, -1 for no rank; `reference_ranks` default to those of the
     first frame, which at inference came from the reference. Without `background_flow` (pixels a
     frame at `size`) the background has zero momentum; without `codes` there are no identity maps,
-    without `reference_image` (at `size`) no warped reference.
+    without `carried` (the reference's own, at `size`) no warped reference.
 
     Raises ValueError where counts of characters or frames disagree.
     """
@@ -59,10 +59,9 @@ def condition_maps(
     flow = np.empty((frames, 3, *size), dtype=np.float32)
     depth_order = np.empty((frames, 1, *size), dtype=np.float32)
     masks = np.empty((frames, characters, *size), dtype=np.uint8)
-    warp, carried = None, None
-    if reference_image is not None:
+    warp = None
+    if carried is not None:
         warp = np.empty((frames, WarpLayers.CHANNELS, *size), dtype=np.float32)
-        carried = WarpLayers.of(reference_image, reference_keypoints, reference_ranks)
     identity = None if codes is None else np.empty((frames, codes.shape[1], *size), np.float32)
     for i in range(frames):
         people = keypoints[:, i]
@@ -84,14 +83,7 @@ def condition_maps(
         own = dilation_maps(reference_keypoints, size, settings.radius_fraction)
         reference_identity = identity_map(own, reference_ranks, codes, overlaps=code_overlaps)
     return ConditionMaps(
-        pose=pose,
-        reference_pose=reference_pose,
-        flow=flow,
-        depth_order=depth_order,
-        characters=masks,
-        identity=identity,
-        reference_identity=reference_identity,
-        warp=warp,
+        pose, reference_pose, flow, depth_order, masks, identity, reference_identity, warp
     )
 
 

@@ -19,7 +19,7 @@ _MIN_LIMB = 6  # pixels
 _MIN_PROFILE = 8  # places along a limb that its width is known at
 _COVERED = 0.5  # most of a limb that may be hidden at an end, as a share of what is seen
 _MIN_DISC = 3
-_HIDDEN = 4.0  # radii of a disc that a forearm may be long of which nothing is seen
+MAX_HIDDEN = 4.0  # radii of a disc that a forearm may be long of which nothing is seen
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def hand_root(
     far = np.linalg.norm(steps, axis=1)
     if forearm is None:
         nearest = int(far.argmin())
-        if far[nearest] > _HIDDEN * radius:
+        if far[nearest] > MAX_HIDDEN * radius:
             return None
         return np.asarray(elbow + steps[nearest] * (1 + radius / max(far[nearest], 1e-9)))
     reach = max(float(np.linalg.norm(forearm.centre - elbow)), 1e-9)

@@ -14,9 +14,8 @@ from jaxtyping import Float64, UInt8
 
 from posecast.geometry.drawing import limb_outline
 from posecast.geometry.skeleton import LIMBS
-from posecast.geometry.skeleton_strokes import BRIGHT, HUES, LIT, Limb
+from posecast.geometry.skeleton_strokes import BRIGHT, HUES, LIT, MAX_HIDDEN, Limb
 
-_HIDDEN = 4.0  # radii of a disc that a forearm may be long of which nothing is seen
 _BEYOND = 3.0  # lengths of what is seen of a forearm that it may be long
 _LEEWAY = 4.0  # pixels left unexplained that say little
 _ROOT_WEIGHT = 4.0  # cost of a wrist a disc's radius from where its hand begins
@@ -99,7 +98,7 @@ def wrist_under_hand(
     half_width, radius = strokes
     limb, seen = forearm
     wrist = LIMBS[limb][1]
-    reach = _HIDDEN * radius
+    reach = MAX_HIDDEN * radius
     if seen is not None:
         reach = max(reach, _BEYOND * float(np.linalg.norm(seen.ends - elbow, axis=1).max()))
     dots = dots[np.linalg.norm(dots - elbow, axis=1) < reach]

@@ -263,7 +263,7 @@ class WarpLayers:
     body: ReferenceWarp
     wide: ReferenceWarp
 
-    CHANNELS = 20
+    CHANNELS, BODY = 20, 19
     """0-2 warped silhouettes, 3 how far they are known; 4-7 the same with wide parts, which bring
     hair and skirts and what is beside them; 8-10 what the background would be there, carried alike;
     11-13 the background, 14 how far it is known; 15-17 skeletons, 18 depth order, 19 where the
@@ -293,7 +293,7 @@ class WarpLayers:
         out: Float32[np.ndarray, "20 height width"],
     ) -> None:
         """Write the layers of one pose into `out`; the other condition maps are that pose's."""
-        self.body.to(keypoints, ranks, out[:4], body_out=out[19])
+        self.body.to(keypoints, ranks, out[:4], body_out=out[self.BODY])
         self.wide.to(keypoints, ranks, out[4:8], out[8:11])
         out[11:14] = _unit(self.wide.plate).transpose(2, 0, 1)
         out[14] = self.wide.background

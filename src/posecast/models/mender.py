@@ -14,13 +14,15 @@ import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from posecast.geometry.warping import WarpLayers
 
 AT_ONCE = 4
 """Pictures that are mended at once where there are many."""
+_FLICKER = 0.05
+"""Corrections of the ground that differ by less, of 0..1, are the same correction."""
 _FOLD = 2
 """Side of the squares of pixels that are channels at the first level."""
 
@@ -31,13 +33,16 @@ class Mender(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
-        in_channels: int = WarpLayers.CHANNELS,
         widths: Sequence[int] = (32, 64, 128, 160),
         norm_groups: int = 8,
     ) -> None:
         super().__init__()
+        if not widths or any(width % norm_groups for width in widths):
+            raise ValueError(
+                f"a mender's widths are multiples of its norm_groups, {norm_groups}; found {widths}"
+            )
         pairs = list(pairwise(widths))
-        self.conv_in = nn.Conv2d(in_channels * _FOLD**2, widths[0], 3, padding=1)
+        self.conv_in = nn.Conv2d(WarpLayers.CHANNELS * _FOLD**2, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList([_Block(width, norm_groups) for width, _ in pairs])
         self.downsamplers = nn.ModuleList(
             [nn.Conv2d(width, below, 3, stride=2, padding=1) for width, below in pairs]
@@ -87,8 +92,32 @@ class _Block(nn.Module):
 
 
 def mended(mender: Mender | None, maps: Float[Tensor, "b f 20 H W"]) -> Float[Tensor, "b f 3 H W"]:
-    """`ConditionMaps.warp` as pictures in 0..1; as it is without a mender."""
+    """`ConditionMaps.warp` as pictures in 0..1; as it is without a mender.
+
+    The mender sees one frame at a time; what it corrects of the ground is made the same in all
+    frames of a window.
+    """
+    carried = maps[:, :, :3]
     if mender is None:
-        return maps[:, :, :3]
+        return carried
     parts = [mender(layers) for layers in maps.flatten(0, 1).split(AT_ONCE)]
-    return torch.cat(parts).clamp(0, 1).unflatten(0, maps.shape[:2])
+    corrections = torch.cat(parts).unflatten(0, maps.shape[:2]) - carried
+    ground = maps[:, :, WarpLayers.BODY : WarpLayers.BODY + 1] == 0
+    return (carried + _steadied(corrections, ground)).clamp(0, 1)
+
+
+def _steadied(
+    corrections: Float[Tensor, "b f 3 H W"], ground: Bool[Tensor, "b f 1 H W"]
+) -> Float[Tensor, "b f 3 H W"]:
+    """Corrections of the ground take their mean over the frames, unless they are far from it.
+
+    Those are no flicker: the mender has seen hair or a skirt where the warp has nobody.
+    """
+
+    def mean(frames: Bool[Tensor, "b f 1 H W"]) -> Float[Tensor, "b 1 3 H W"]:
+        total = (corrections * frames).sum(dim=1, keepdim=True)
+        return total / frames.sum(dim=1, keepdim=True).clamp(min=1)
+
+    apart = (corrections - mean(ground)).abs().amax(dim=2, keepdim=True)
+    flicker = ground & (apart < _FLICKER)
+    return torch.where(flicker, mean(flicker), corrections)

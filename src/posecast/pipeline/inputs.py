@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from posecast.errors import InputError
-from posecast.estimators.footage import estimate_poses, track_frames
+from posecast.estimators.footage import about_cuts, estimate_poses, track_frames
 from posecast.estimators.pose import PoseEstimator, pose_estimator
 from posecast.geometry import smoothing
 from posecast.geometry.skeleton import present
@@ -168,10 +168,7 @@ def _read(
 
     def tell(cuts: list[int]) -> None:
         if notes is not None:
-            notes.append(
-                f"{poses}: {len(cuts) + 1} shots (the first cut at frame {cuts[0]}); tracks end "
-                "at a cut: better give each shot as a video of its own"
-            )
+            notes.append(about_cuts(str(poses), cuts))
 
     if isinstance(poses, PoseSequence):
         return poses

@@ -16,6 +16,8 @@ from posecast.media.atomic import check_place, whole_file
 from posecast.pipeline.plan import AnimationPlan
 from posecast.types import ConditionMaps
 
+PREVIEW_CHUNK = 8
+"""Frames at a time of which the warped reference is wanted too: that is three times the rest."""
 _PER_FRAME = ("pose", "flow", "depth_order", "characters")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from posecast.geometry.framing import Framing
 from posecast.geometry.identity import Overlaps
 from posecast.geometry.retargeting import retarget as retarget_tracks
 from posecast.geometry.skeleton import present
+from posecast.geometry.warping import WarpLayers
 from posecast.pipeline.cast import CastSheet, Character, OrderChange, parse_order, ranks_of
 from posecast.pipeline.cast_reading import keypoints_file, read_cast
 from posecast.pipeline.inputs import (
@@ -55,6 +56,9 @@ class AnimationPlan:
     """What a user should know: cut lengths, characters outside of the frame."""
     reference_ranks: Int64[np.ndarray, " characters"] | None = None
     """The order in the picture itself, where its pose file says; it stays whatever is asked for."""
+    _carriers: dict[Size, WarpLayers] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def num_frames(self) -> int:
@@ -81,19 +85,31 @@ class AnimationPlan:
         `canvas` (height, width), at least `size`, adds room at the right and the bottom. With
         `warp`, the picture is carried to each pose.
         """
-        height, width = canvas or self.size
-        margin = ((0, height - self.size[0]), (0, width - self.size[1]), (0, 0))
+        canvas = canvas or self.size
         return condition_maps(
             self.keypoints[:, start:stop],
             self.reference_keypoints,
             self.ranks[start:stop],
-            (height, width),
-            reference_ranks=self.ranks[0] if self.reference_ranks is None else self.reference_ranks,
+            canvas,
+            reference_ranks=self._ranks_in_picture,
             codes=codes,
             settings=settings,
-            reference_image=np.pad(self.picture, margin, mode="edge") if warp else None,
+            carried=self._carried(canvas) if warp else None,
             code_overlaps=code_overlaps,
         )
+
+    @property
+    def _ranks_in_picture(self) -> Int64[np.ndarray, " characters"]:
+        return self.ranks[0] if self.reference_ranks is None else self.reference_ranks
+
+    def _carried(self, canvas: Size) -> WarpLayers:
+        """The picture ready to be carried to poses, made once for a canvas."""
+        if canvas not in self._carriers:
+            margin = ((0, canvas[0] - self.size[0]), (0, canvas[1] - self.size[1]), (0, 0))
+            picture = np.pad(self.picture, margin, mode="edge")
+            layers = WarpLayers.of(picture, self.reference_keypoints, self._ranks_in_picture)
+            self._carriers[canvas] = layers
+        return self._carriers[canvas]
 
 
 def plan_animation(

@@ -17,8 +17,8 @@ from posecast.geometry.dilation import dilation_maps
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.training.config import TrainingConfig
 from posecast.training.regions import region_psnr
-from posecast.training.sources import source_of
-from posecast.training.task import Batches, Loss, Process, Validation, seed_for
+from posecast.training.sources import batches_of, held_out_batch
+from posecast.training.task import Loss, Process, Validation, seed_for
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,8 @@ class AutoencoderTask:
         self.config = config
         self.device = process.device
         self.module: nn.Module = autoencoder
-        self.batches = Batches(
-            source_of(config, seed_for(config.seed, "training")),
-            all_images,
-            config.batch.references,
-            seed_for(config.seed, "batches"),
-            process.rank,
-            process.world,
-        )
-        held_out = replace(
-            self.batches,
-            source=source_of(config, seed_for(config.seed, "held-out")),
-            references=config.validation.samples,
-            rank=0,
-            world=1,
-        )
-        self._held_out = held_out[0]
+        self.batches = batches_of(config, process, all_images)
+        self._held_out = held_out_batch(config, self.batches)
 
     def warm_start(self, autoencoder: PatchAutoencoder) -> None:
         """Start at the principal components of a first batch, the same on every process."""

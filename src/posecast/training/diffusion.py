@@ -31,8 +31,8 @@ from posecast.models.autoencoder import PatchAutoencoder
 from posecast.training.config import ObjectiveSettings, TrainingConfig
 from posecast.training.lora import merged_lora
 from posecast.training.regions import region_psnr
-from posecast.training.sources import source_of, stored_encodings
-from posecast.training.task import Batches, Loss, Process, Validation, seed_for
+from posecast.training.sources import batches_of, held_out_batch, stored_encodings
+from posecast.training.task import Loss, Process, Validation, seed_for
 
 SHOWN_SAMPLES, SHOWN_FRAMES = 4, 3
 
@@ -56,29 +56,14 @@ class DiffusionTask:
         if process.rank == 0:
             for line in notes:
                 tqdm.write(line)
-        self.batches: Batches[TrainingBatch] = Batches(
-            source_of(config, seed_for(config.seed, "training"), stored),
-            make,
-            config.batch.references,
-            seed_for(config.seed, "batches"),
-            process.rank,
-            process.world,
-        )
+        self.batches = batches_of(config, process, make, stored)
 
     @cached_property
     def _held_out(self) -> TrainingBatch:
         """The samples of every validation: of other seeds than training's, no identity dropped."""
-        config = self.config
-        settings = _batch_settings(config, self.animator)
-        held_out = replace(
-            self.batches,
-            source=source_of(config, seed_for(config.seed, "held-out")),
-            make=partial(assemble, settings=replace(settings, identity_drop=0.0)),
-            references=config.validation.samples,
-            rank=0,
-            world=1,
-        )
-        return held_out[0]
+        settings = replace(_batch_settings(self.config, self.animator), identity_drop=0.0)
+        batches = replace(self.batches, make=partial(assemble, settings=settings))
+        return held_out_batch(self.config, batches)
 
     def set_training(self, training: bool) -> None:
         """The animator keeps its frozen VAE in evaluation mode by itself."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from posecast.data.batches import BatchSettings, TrainingBatch, assemble
 from posecast.models.mender import Mender
 from posecast.training.config import TrainingConfig
 from posecast.training.regions import region_psnr
-from posecast.training.sources import source_of
-from posecast.training.task import Batches, Loss, Process, Validation, seed_for
+from posecast.training.sources import batches_of, held_out_batch
+from posecast.training.task import Loss, Process, Validation
 
 _ROUGH = 0.01
 """Errors below this count as squares, larger ones by their size (Charbonnier's penalty)."""
@@ -32,22 +31,8 @@ class MenderTask:
         self.device = process.device
         self.module: nn.Module = mender
         settings = BatchSettings(conditions=config.data.conditions, guiders=(), warp=True)
-        self.batches: Batches[TrainingBatch] = Batches(
-            source_of(config, seed_for(config.seed, "training")),
-            partial(assemble, settings=settings),
-            config.batch.references,
-            seed_for(config.seed, "batches"),
-            process.rank,
-            process.world,
-        )
-        held_out = replace(
-            self.batches,
-            source=source_of(config, seed_for(config.seed, "held-out")),
-            references=config.validation.samples,
-            rank=0,
-            world=1,
-        )
-        self._held_out = held_out[0]
+        self.batches = batches_of(config, process, partial(assemble, settings=settings))
+        self._held_out = held_out_batch(config, self.batches)
 
     def set_training(self, training: bool) -> None:
         """All of it trains."""

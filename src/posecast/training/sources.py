@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
 from posecast.data.dataset_source import DatasetSource, Stored
-from posecast.data.samples import Source
+from posecast.data.samples import Sample, Source
 from posecast.data.stage_source import Kind, StageSource
 from posecast.data.table import read_index
 from posecast.models.animator import Animator
 from posecast.models.fingerprint import made_by
 from posecast.training.config import TrainingConfig
+from posecast.training.task import Batches, Process, seed_for
+
+B = TypeVar("B")
 
 
 def source_of(config: TrainingConfig, seed: int, stored: Stored | None = None) -> Source:
@@ -28,6 +37,34 @@ def source_of(config: TrainingConfig, seed: int, stored: Stored | None = None) -
     return DatasetSource(
         data.dataset, data.size, frames, kind, data.misaligned, margin, seed, stored
     )
+
+
+def batches_of(
+    config: TrainingConfig,
+    process: Process,
+    make: Callable[[Sequence[Sample], np.random.Generator], B],
+    stored: Stored | None = None,
+) -> Batches[B]:
+    """The batches that one process of a run trains on."""
+    return Batches(
+        source_of(config, seed_for(config.seed, "training"), stored),
+        make,
+        config.batch.references,
+        seed_for(config.seed, "batches"),
+        process.rank,
+        process.world,
+    )
+
+
+def held_out_batch(config: TrainingConfig, batches: Batches[B]) -> B:
+    """What every validation looks at: one batch of other seeds, the same in all processes."""
+    return replace(
+        batches,
+        source=source_of(config, seed_for(config.seed, "held-out")),
+        references=config.validation.samples,
+        rank=0,
+        world=1,
+    )[0]
 
 
 def stored_encodings(config: TrainingConfig, animator: Animator) -> tuple[Stored, list[str]]:
