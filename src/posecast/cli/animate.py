@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 @click.option(
     "--steps",
     type=click.IntRange(1, 1000),
-    help="Denoising steps (default: 50; with --fast: 16).",
+    help="Denoising steps (default: the model's own, mostly 50; with --fast at most 16).",
 )
 @click.option(
-    "--guidance", type=click.FloatRange(0), help="Strength of the reference (default: 1.5; 1: off)."
+    "--guidance",
+    type=click.FloatRange(0),
+    help="Strength of the reference (default: the model's own, mostly 1.5; 1: off).",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--window", type=click.IntRange(1), help="Frames the model sees at once.")
@@ -79,7 +81,6 @@ def animate(
 
     from posecast.cli.launch import chosen_device, joined, launched_rank
     from posecast.diffusion.shortcuts import chosen
-    from posecast.pipeline.animation import NUM_STEPS
 
     quiet = quiet or launched_rank() > 0
     device = chosen_device(options["device"])
@@ -104,7 +105,7 @@ def animate(
     fitted = pipe.fit(plan, options["memory"], options["window"], options["stride"], device)
     if device.type != "cpu" or fitted.needed > fitted.free:
         note([f"memory of {device}: {fitted}"], quiet)
-    _, steps = chosen(options["fast"], options["steps"], NUM_STEPS)
+    _, steps = chosen(options["fast"], options["steps"], pipe.animator.config.num_steps)
     with joined() as processes, progress_bar(quiet, steps) as on_progress:
         frames = pipe.frames(
             plan,

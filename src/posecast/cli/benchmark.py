@@ -68,6 +68,8 @@ def stage(
     begin = time.monotonic()
     settings = _settings(model, options)
     pipe = load_pipeline(model, options["device"], options["dtype"])
+    if settings["guidance"] is None:
+        settings["guidance"] = pipe.animator.config.guidance_scale
     window = pipe.animator.config.window
     generate = PipelineModel(
         pipe, settings["steps"], settings["guidance"], settings["without"], window, _stride(window)
@@ -139,19 +141,18 @@ def _borders(frames: int, window: int) -> list[int]:
 
 def _settings(model: str, options: dict[str, Any]) -> dict[str, Any]:
     from posecast.evaluation.stage_bench import FULL_CLIPS, QUICK_CLIPS
-    from posecast.pipeline.animation import GUIDANCE_SCALE, switched_off
+    from posecast.pipeline.animation import switched_off
 
     quick = options["quick"]
     long_frames = options["long_frames"]
     if long_frames is None:
         long_frames = 0 if quick else LONG_FRAMES
-    guidance = options["guidance"]
     return {
         "model": model,
         "bench": options["bench"],
         "clips": options["clips"] or (QUICK_CLIPS if quick else FULL_CLIPS),
         "steps": options["steps"],
-        "guidance": GUIDANCE_SCALE if guidance is None else guidance,
+        "guidance": options["guidance"],
         "without": tuple(sorted(switched_off(_names(options["without"])))),
         "long_frames": long_frames,
     }

@@ -9,9 +9,6 @@ import click
 
 from posecast.cli.options import PATH
 
-STEPS, GUIDANCE = 2, 1.0
-"""What suits the model in the package best (docs/embedded-model.md)."""
-
 
 @click.command()
 @click.option(
@@ -22,10 +19,12 @@ STEPS, GUIDANCE = 2, 1.0
     show_default=True,
     help="Video to write: .mp4, .gif, or a folder of PNGs.",
 )
-@click.option("--steps", type=click.IntRange(1, 1000), default=STEPS, show_default=True)
+@click.option(
+    "--steps", type=click.IntRange(1, 1000), help="Denoising steps (default: the model's own)."
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes.")
-def demo(out: Path, steps: int, seed: int, quiet: bool) -> None:
+def demo(out: Path, steps: int | None, seed: int, quiet: bool) -> None:
     """Animate the bundled example: two puppets of one picture dance past each other.
 
     The embedded model knows puppets, not people; docs/using.md shows how to animate your own.
@@ -50,7 +49,6 @@ def demo(out: Path, steps: int, seed: int, quiet: bool) -> None:
         frames = pipe.frames(
             plan,
             num_steps=steps,
-            guidance_scale=GUIDANCE,
             generator=torch.Generator().manual_seed(seed),
             on_progress=on_progress,
         )

@@ -32,8 +32,6 @@ class TrainingBatch:
     reference_maps: dict[str, Float[Tensor, "batch channels height width"]]
     character_mask: Float[Tensor, "batch frames 1 height width"]
     """1 inside of a character's dilation map."""
-    overlap_mask: Float[Tensor, "batch frames 1 height width"]
-    """1 inside of two or more."""
     warp: Float[Tensor, "batch frames 20 height width"] | None = None
     """The reference carried to each pose (`ConditionMaps.warp`)."""
     latents: Float[Tensor, "batch frames c h w"] | None = None
@@ -51,7 +49,6 @@ class TrainingBatch:
             maps={name: value.to(device) for name, value in self.maps.items()},
             reference_maps={name: value.to(device) for name, value in self.reference_maps.items()},
             character_mask=self.character_mask.to(device),
-            overlap_mask=self.overlap_mask.to(device),
         )
 
 
@@ -81,7 +78,7 @@ def assemble(
     """
     settings = settings or BatchSettings()
     drawn = [_draw(sample, rng, settings) for sample in samples]
-    covered = np.stack([maps.characters.sum(axis=1, keepdims=True) for maps in drawn])
+    covered = np.stack([maps.characters.any(axis=1, keepdims=True) for maps in drawn])
     target_maps: dict[str, Tensor] = {}
     for name in settings.guiders:
         target_maps[name] = torch.stack([_map(maps, name) for maps in drawn])
@@ -100,8 +97,7 @@ def assemble(
         frames=_pictures([sample.frames for sample in samples]),
         maps=target_maps,
         reference_maps=reference_maps,
-        character_mask=torch.from_numpy(covered >= 1).float(),
-        overlap_mask=torch.from_numpy(covered >= 2).float(),
+        character_mask=torch.from_numpy(covered).float(),
         warp=_stacked([maps.warp for maps in drawn if maps.warp is not None]),
         **_encodings([sample.encodings for sample in samples if sample.encodings is not None]),
     )

@@ -94,5 +94,5 @@ def chosen(fast: bool | Shortcuts, steps: int | None, usual_steps: int) -> tuple
     """What `fast` means: all shortcuts, none, or those given; and the steps where none are."""
     if isinstance(fast, Shortcuts):
         return fast, usual_steps if steps is None else steps
-    default = FAST_STEPS if fast else usual_steps
+    default = min(FAST_STEPS, usual_steps) if fast else usual_steps
     return FAST if fast else NO_SHORTCUTS, default if steps is None else steps

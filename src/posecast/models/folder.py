@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -129,6 +130,8 @@ def write_folder(
             "size": list(animator.config.size),
             "window": animator.config.window,
             "shared_noise": animator.config.shared_noise,
+            "num_steps": animator.config.num_steps,
+            "guidance_scale": animator.config.guidance_scale,
             "code_overlaps": animator.config.code_overlaps,
         }
         for name in (*PARTS, "scheduler"):
@@ -228,6 +231,17 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         raise InputError.at(
             folder / INDEX, f"found {shared_noise!r}; expected 0..1", "shared_noise"
         )
+    steps, guidance = index.get("num_steps", 50), index.get("guidance_scale", 1.5)
+    if not isinstance(steps, int) or not _is_count(steps):
+        raise InputError.at(folder / INDEX, f"found {steps!r}; expected a number", "num_steps")
+    if (
+        isinstance(guidance, bool)
+        or not isinstance(guidance, (int, float))
+        or not 0 <= guidance < math.inf
+    ):
+        raise InputError.at(
+            folder / INDEX, f"found {guidance!r}; expected 0 or more", "guidance_scale"
+        )
     overlaps = index.get("code_overlaps", "front")
     if overlaps not in ("front", "mean"):
         raise InputError.at(
@@ -245,6 +259,8 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         size=(size[0], size[1]),
         window=window,
         shared_noise=float(shared_noise),
+        num_steps=steps,
+        guidance_scale=float(guidance),
         code_overlaps=overlaps,
     )
 

@@ -39,6 +39,9 @@ class AnimatorConfig:
     """Frames a window at inference, at most the motion modules' `max_frames`."""
     shared_noise: float = 0.0
     """Share of the starting noise's variance that all frames have in common at inference."""
+    num_steps: int = 50
+    guidance_scale: float = 1.5
+    """How a picture is made where nobody says otherwise; 1: without guidance."""
     code_overlaps: Literal["front", "mean"] = "front"
     """Whose identity code holds where characters overlap (`geometry.identity`)."""
 
@@ -115,7 +118,12 @@ def embedded() -> AnimatorConfig:
             "projection_dim": 64,
         },
     )
-    return replace(config, motion={"heads": 4, "groups": 16, "attention_blocks": 1, "ff_mult": 1})
+    return replace(
+        config,
+        num_steps=2,
+        guidance_scale=1.0,
+        motion={"heads": 4, "groups": 16, "attention_blocks": 1, "ff_mult": 1},
+    )
 
 
 def tiny() -> AnimatorConfig:

@@ -32,7 +32,6 @@ from posecast.pipeline.switches import switched_off
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
-NUM_STEPS, GUIDANCE_SCALE = 50, 1.5
 """The paper's (section 5)."""
 
 
@@ -162,7 +161,7 @@ class AnimationPipeline(DiffusionPipeline):
         poses: Poses | Sequence[Poses],
         cast: str | Path | CastSheet | None = None,
         num_steps: int | None = None,
-        guidance_scale: float = GUIDANCE_SCALE,
+        guidance_scale: float | None = None,
         generator: torch.Generator | None = None,
         on_step: OnStep | None = None,
         *,
@@ -184,12 +183,13 @@ class AnimationPipeline(DiffusionPipeline):
         """Animate `reference` (path, PIL image or uint8 array) by `poses` (paths or sequences).
 
         `reference_poses` hold the picture's characters. `without` leaves out guiders or the
-        ReferenceNet (see `SWITCHES`). `generator` makes the result repeatable. `on_step(step,
-        total, latents)` is called after every step, latents (1, frames, c, h, w); `on_preview(step,
-        total, pictures)` with small pictures of some frames. `memory` is as in `fit`. With
-        `distributed` the processes of `torch.distributed` share the windows: call this in each of
-        them, with generators of the same seed; the result is the same in all. `fast` (True, or
-        some `Shortcuts`) gives up a little quality for speed.
+        ReferenceNet (see `SWITCHES`). `num_steps` and `guidance_scale` are the model's own where
+        they are not given: 50 and 1.5 in a full-size one. `generator` makes the result repeatable.
+        `on_step(step, total, latents)` is called after every step, latents (1, frames, c, h, w);
+        `on_preview(step, total, pictures)` with small pictures of some frames. `memory` is as in
+        `fit`. With `distributed` the processes of `torch.distributed` share the windows: call this
+        in each of them, with generators of the same seed; the result is the same in all. `fast`
+        (True, or some `Shortcuts`) gives up a little quality for speed.
 
         Raises:
             InputError: something cannot be read or does not fit together.
@@ -237,8 +237,9 @@ class AnimationPipeline(DiffusionPipeline):
             InputError: a window or stride that cannot be, an unknown name in `without`, or memory
                 that does not suffice (it says what would fit).
         """
-        shortcuts, steps = chosen(fast, num_steps, NUM_STEPS)
-        scale = GUIDANCE_SCALE if guidance_scale is None else guidance_scale
+        config = self.animator.config
+        shortcuts, steps = chosen(fast, num_steps, config.num_steps)
+        scale = config.guidance_scale if guidance_scale is None else guidance_scale
         if steps < 1 or not np.isfinite(scale) or scale < 0:
             raise InputError(f"{steps} steps, guidance {scale:g}: expected 1 or more, 0 or more")
         window, stride = self._windows(window, stride)

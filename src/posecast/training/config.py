@@ -123,8 +123,6 @@ class ObjectiveSettings:
     """t = 1000 u^power with u uniform: below 1 it leans to high noise; 1 is uniform."""
     character_weight: float = 3.0
     """Weight of the loss inside the characters' dilation maps (1 outside)."""
-    overlap_weight: float | None = None
-    """Its weight where two or more overlap; None: as inside of one."""
     pixel_share: float = 0.0
     """Share of the loss measured in pixels, through a PatchAutoencoder's linear decoder; the rest
     is measured in latents, where all channels count alike."""

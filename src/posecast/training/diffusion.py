@@ -95,7 +95,9 @@ class DiffusionTask:
             warped,
         ).reshape(clean.shape)
         kind = self.schedule.prediction_type
-        region = _region_weights(batch, (shape[-2], shape[-1]), settings)
+        region = latent_weights(
+            batch.character_mask, (shape[-2], shape[-1]), settings.character_weight
+        )
         target = prediction_target(clean, noise, alpha, kind)
         if settings.pixel_share:
             prediction, target = (self._measured(x) for x in (prediction, target))
@@ -206,17 +208,6 @@ def latent_weights(
     """1 outside the characters, `character_weight` inside, in between where a cell is shared."""
     share = F.adaptive_avg_pool2d(mask.flatten(0, 1), size).unflatten(0, mask.shape[:2])
     return 1 + (character_weight - 1) * share
-
-
-def _region_weights(
-    batch: TrainingBatch, size: tuple[int, int], settings: ObjectiveSettings
-) -> Float[Tensor, "b f 1 h w"]:
-    inside = settings.character_weight
-    weights = latent_weights(batch.character_mask, size, inside)
-    if settings.overlap_weight is None:
-        return weights
-    more = settings.overlap_weight - inside
-    return weights + latent_weights(batch.overlap_mask, size, 1 + more) - 1
 
 
 def _draw(batch: int, rate: float, generator: torch.Generator) -> Bool[Tensor, " b"] | None:

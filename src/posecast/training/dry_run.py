@@ -207,7 +207,6 @@ def _batch(config: TrainingConfig, animator: Animator, size: tuple[int, int]) ->
             if name in ("pose", "identity")
         },
         character_mask=make(samples, frames, 1, *size),
-        overlap_mask=make(samples, frames, 1, *size),
         warp=make(samples, frames, WarpLayers.CHANNELS, *size) if animator.warps else None,
     )
 
