@@ -92,6 +92,7 @@ def test_a_pool_gives_the_same_bytes(raw: Path, dataset: Path, tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # of its own settings
 def test_a_cluster_gives_the_same_bytes(raw: Path, dataset: Path, tmp_path: Path):
     ray = pytest.importorskip("ray", reason="needs Ray: pip install 'posecast[cluster]'")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)

@@ -43,18 +43,23 @@ def on_cluster(
         except (ConnectionError, ValueError) as error:
             raise InputError(f"--cluster {address}: {error}") from None
     try:
-
-        def work(row: dict[str, Any]) -> dict[str, Any]:
-            from posecast.preparation.run import single_threaded
-
-            single_threaded()
-            return asdict(prepare_video(sources[int(row["id"])], dataset, settings))
-
         # A block a video, so that each is a task of its own.
-        rows = ray.data.range(len(sources), override_num_blocks=len(sources)).map(work)
+        rows = ray.data.range(len(sources), override_num_blocks=len(sources)).map(
+            _prepared, fn_args=(sources, dataset, settings)
+        )
         for row in rows.iter_rows():
             advance(row["frames"])
             yield Outcome(**row)
     finally:
         if started:
             ray.shutdown()
+
+
+def _prepared(
+    row: dict[str, Any], sources: Sequence[VideoSource], dataset: Path, settings: PrepareSettings
+) -> dict[str, Any]:
+    """A worker's share: one video. (Of a module, so that Ray sends its name and no closure.)"""
+    from posecast.preparation.run import single_threaded
+
+    single_threaded()
+    return asdict(prepare_video(sources[int(row["id"])], dataset, settings))
