@@ -21,7 +21,7 @@ from posecast.geometry.framing import default_size
 from posecast.models import Animator
 from posecast.pipeline.cast import CastSheet, OrderChange
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
-from posecast.pipeline.decoding import decoded
+from posecast.pipeline.decoding import Detail, decoded
 from posecast.pipeline.denoising import OnProgress, denoise, start_noise
 from posecast.pipeline.inputs import Picture, Poses, load_picture
 from posecast.pipeline.memory import MemoryPlan
@@ -268,11 +268,20 @@ class AnimationPipeline(DiffusionPipeline):
                 on_preview=on_preview,
                 on_progress=on_progress,
             )[0]
+            place = (self._execution_device, self.dtype)
+            detail = None
+            if self.animator.mender is not None and conditioning.warps:
+                detail = Detail(self.animator, plan, conditioning.canvas, *place)
             del conditioning  # out of the way of decoding
             self.maybe_free_model_hooks()
-            place = (self._execution_device, self.dtype)
             yield from decoded(
-                self.animator, latents, plan.size, *place, fitted.frames_at_once, on_progress
+                self.animator,
+                latents,
+                plan.size,
+                *place,
+                fitted.frames_at_once,
+                on_progress,
+                detail,
             )
             self.maybe_free_model_hooks()
 

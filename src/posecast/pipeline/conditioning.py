@@ -127,7 +127,7 @@ class Conditioning:
             return self._kept[number].to(self.device)
         start = number * BLOCK
         stop = min(start + BLOCK, self.plan.num_frames)
-        drawn = self._maps(start, stop, warp=self._warps)
+        drawn = self._maps(start, stop, warp=self.warps)
         maps = self._tensors(drawn)
         block = WindowConditions(
             self.animator.guidance(maps), self.animator.correspondence(maps), self._warped(drawn)
@@ -160,7 +160,8 @@ class Conditioning:
         return replace(self.animator.prepare_reference(features), tokens={})
 
     @property
-    def _warps(self) -> bool:
+    def warps(self) -> bool:
+        """Whether the reference is carried to each pose."""
         return self.animator.warps and not self.off & {"warp", "reference"}
 
     def _warped(self, maps: ConditionMaps) -> Float[Tensor, "1 f _ h w"] | None:
