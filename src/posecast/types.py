@@ -85,5 +85,5 @@ class ConditionMaps:
     identity: Float32[np.ndarray, "frames codes height width"] | None = None
     reference_identity: Float32[np.ndarray, "codes height width"] | None = None
     warp: Float32[np.ndarray, "frames 20 height width"] | None = None
-    """The reference carried to each pose (`geometry.warping.WarpLayers`): RGB in 0..1, how far it
-    is known, and what helps to mend it."""
+    """The reference carried to each pose (`geometry.warp_layers`): RGB in 0..1, how far it is
+    known, and what helps to mend it."""

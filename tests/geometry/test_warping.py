@@ -6,7 +6,8 @@ import pytest
 from posecast.geometry.conditions import condition_maps
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.silhouettes import People
-from posecast.geometry.warping import GUESS, ReferenceWarp, WarpLayers
+from posecast.geometry.warp_layers import WarpLayers
+from posecast.geometry.warping import GUESS, ReferenceWarp
 
 SIZE = (96, 128)
 RED, BLUE = (220, 30, 30), (30, 30, 220)

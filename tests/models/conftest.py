@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from posecast.geometry.warping import WarpLayers
+from posecast.geometry.warp_layers import WarpLayers
 from posecast.models.animator import Animator
 from posecast.models.presets import GUIDER_CHANNELS, LATENT_CHANNELS, PRESETS
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from posecast.data.samples import Encodings, Sample
 from posecast.geometry.conditions import ConditionSettings, condition_maps
 from posecast.geometry.identity import Overlaps, identity_codes
-from posecast.geometry.warping import WarpLayers
+from posecast.geometry.warp_layers import WarpLayers
 from posecast.types import ConditionMaps
 
 

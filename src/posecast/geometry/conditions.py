@@ -12,7 +12,7 @@ from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import draw_poses
 from posecast.geometry.flow import flow_map
 from posecast.geometry.identity import Overlaps, identity_map
-from posecast.geometry.warping import WarpLayers
+from posecast.geometry.warp_layers import WarpLayers
 from posecast.types import ConditionMaps
 
 

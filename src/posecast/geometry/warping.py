@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from posecast.geometry.body_parts import LAP, MIRROR, THIGHS, BodyPart, body_parts
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.dilation import dilation_maps
-from posecast.geometry.silhouettes import People, people_of
+from posecast.geometry.silhouettes import People
 
 GUESS = 0.5
 """How far a pixel counts as known whose mirror image alone is to be seen."""
@@ -93,7 +93,7 @@ class ReferenceWarp:
         if self.people is not None:
             around = cv2.dilate(self.people.mask.astype(np.uint8), np.ones((3, 3), np.uint8))
             background[(around == 0) & ~away] = GUESS
-        plate = _filled(_unit(self.picture), (background > 0).astype(np.float32))
+        plate = _filled(unit_colours(self.picture), (background > 0).astype(np.float32))
         made = {
             "background": background,
             "plate": np.rint(plate * 255).astype(np.uint8),
@@ -150,7 +150,7 @@ class ReferenceWarp:
         if plate_out is not None:
             layers.append((self.plate, plate_out))
         for _, planes in layers:
-            planes[:] = _unit(self.plate).transpose(2, 0, 1)
+            planes[:] = unit_colours(self.plate).transpose(2, 0, 1)
         out[3] = self.background
         if body_out is not None:
             body_out[:] = 0
@@ -256,51 +256,8 @@ class ReferenceWarp:
         return x, y, known
 
 
-@dataclass(frozen=True)
-class WarpLayers:
-    """All that a network can use to mend a warped reference (`models.mender`), pose by pose."""
-
-    body: ReferenceWarp
-    wide: ReferenceWarp
-
-    CHANNELS, BODY = 20, 19
-    """0-2 warped silhouettes, 3 how far they are known; 4-7 the same with wide parts, which bring
-    hair and skirts and what is beside them; 8-10 what the background would be there, carried alike;
-    11-13 the background, 14 how far it is known; 15-17 skeletons, 18 depth order, 19 where the
-    silhouettes are.
-    """
-
-    @classmethod
-    def of(
-        cls,
-        picture: UInt8[np.ndarray, "height width 3"],
-        keypoints: Float[np.ndarray, "characters joints 3"],
-        ranks: Int[np.ndarray, " characters"],
-    ) -> WarpLayers:
-        """Of a reference picture, as `ReferenceWarp` takes it."""
-        people = people_of(picture, keypoints)
-        return cls(
-            ReferenceWarp(picture, keypoints, ranks, people),
-            ReferenceWarp(picture, keypoints, ranks, people, wide=True),
-        )
-
-    def to(
-        self,
-        keypoints: Float[np.ndarray, "characters joints 3"],
-        ranks: Int[np.ndarray, " characters"],
-        skeletons: Float32[np.ndarray, "3 height width"],
-        depth_order: Float32[np.ndarray, "1 height width"],
-        out: Float32[np.ndarray, "20 height width"],
-    ) -> None:
-        """Write the layers of one pose into `out`; the other condition maps are that pose's."""
-        self.body.to(keypoints, ranks, out[:4], body_out=out[self.BODY])
-        self.wide.to(keypoints, ranks, out[4:8], out[8:11])
-        out[11:14] = _unit(self.wide.plate).transpose(2, 0, 1)
-        out[14] = self.wide.background
-        out[15:18], out[18:19] = skeletons, depth_order
-
-
-def _unit(picture: UInt8[np.ndarray, "*size 3"]) -> Float32[np.ndarray, "*size 3"]:
+def unit_colours(picture: UInt8[np.ndarray, "*size 3"]) -> Float32[np.ndarray, "*size 3"]:
+    """Bytes as 0..1."""
     return picture.astype(np.float32) / np.float32(255)
 
 
@@ -316,7 +273,7 @@ def _paint(
     shown = carried.known > 0
     if not shown.any():
         return
-    colours = _unit(
+    colours = unit_colours(
         cv2.remap(picture, carried.x, carried.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     )
     if not shown[carried.body].all():

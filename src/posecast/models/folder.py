@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -63,6 +62,7 @@ _OWN: dict[str, Any] = {
     "PatchAutoencoder": PatchAutoencoder,
     "Mender": Mender,
 }
+_SAID = ("window", "shared_noise", "num_steps", "guidance_scale", "code_overlaps")
 
 
 def load_animator(
@@ -128,11 +128,7 @@ def write_folder(
             "_class_name": "Animator",
             "format": FORMAT,
             "size": list(animator.config.size),
-            "window": animator.config.window,
-            "shared_noise": animator.config.shared_noise,
-            "num_steps": animator.config.num_steps,
-            "guidance_scale": animator.config.guidance_scale,
-            "code_overlaps": animator.config.code_overlaps,
+            **{name: getattr(animator.config, name) for name in _SAID},
         }
         for name in (*PARTS, "scheduler"):
             part = getattr(animator, name)
@@ -226,22 +222,6 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         raise InputError.at(folder / INDEX, f"found {size!r}; expected [height, width]", "size")
     if not isinstance(window, int) or not _is_count(window):
         raise InputError.at(folder / INDEX, f"found {window!r}; expected a number", "window")
-    shared_noise = index.get("shared_noise", 0.0)
-    if not isinstance(shared_noise, (int, float)) or not 0 <= shared_noise <= 1:
-        raise InputError.at(
-            folder / INDEX, f"found {shared_noise!r}; expected 0..1", "shared_noise"
-        )
-    steps, guidance = index.get("num_steps", 50), index.get("guidance_scale", 1.5)
-    if not isinstance(steps, int) or not _is_count(steps):
-        raise InputError.at(folder / INDEX, f"found {steps!r}; expected a number", "num_steps")
-    if (
-        isinstance(guidance, bool)
-        or not isinstance(guidance, (int, float))
-        or not 0 <= guidance < math.inf
-    ):
-        raise InputError.at(
-            folder / INDEX, f"found {guidance!r}; expected 0 or more", "guidance_scale"
-        )
     overlaps = index.get("code_overlaps", "front")
     if overlaps not in ("front", "mean"):
         raise InputError.at(
@@ -258,11 +238,20 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         motion=motion,
         size=(size[0], size[1]),
         window=window,
-        shared_noise=float(shared_noise),
-        num_steps=steps,
-        guidance_scale=float(guidance),
+        shared_noise=_number(folder, index, "shared_noise", 0.0, 0, 1),
+        num_steps=int(_number(folder, index, "num_steps", 50, 1, 1000)),
+        guidance_scale=_number(folder, index, "guidance_scale", 1.5, 0, 100),
         code_overlaps=overlaps,
     )
+
+
+def _number(
+    folder: Path, index: Mapping[str, Any], name: str, default: float, low: float, high: float
+) -> float:
+    value = index.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise InputError.at(folder / INDEX, f"found {value!r}; expected {low:g}..{high:g}", name)
+    return float(value)
 
 
 def read_settings(path: Path, kind: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Mends a warped reference: outlines, hair and skirts, hidden sides, ground where somebody stood.
 
-A small U-Net of convolutions on pixels, from the layers of `geometry.warping.WarpLayers` to one
+A small U-Net of convolutions on pixels, from the layers of `geometry.warp_layers.WarpLayers` to one
 picture, which it gives as a correction of the warped one. Trained by regression before the
 diffusion networks, as the autoencoder is (our extension; docs/design/networks.md).
 """
@@ -17,7 +17,7 @@ from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from posecast.geometry.warping import WarpLayers
+from posecast.geometry.warp_layers import WarpLayers
 
 AT_ONCE = 4
 """Pictures that are mended at once where there are many."""

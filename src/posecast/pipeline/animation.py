@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from posecast.geometry.framing import default_size
 from posecast.models import Animator
 from posecast.pipeline.cast import CastSheet, OrderChange
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
-from posecast.pipeline.decoding import Detail, decoded
+from posecast.pipeline.decoding import AnimationResult, decoded, detail_of
 from posecast.pipeline.denoising import OnProgress, denoise, start_noise
 from posecast.pipeline.inputs import Picture, Poses, load_picture
 from posecast.pipeline.memory import MemoryPlan
@@ -33,15 +32,6 @@ from posecast.pipeline.switches import switched_off
 Frame = UInt8[np.ndarray, "height width 3"]
 
 """The paper's (section 5)."""
-
-
-@dataclass(frozen=True)
-class AnimationResult:
-    """A finished clip, and what it was made from."""
-
-    frames: UInt8[np.ndarray, "frames height width 3"]
-    fps: float
-    plan: AnimationPlan
 
 
 class AnimationPipeline(DiffusionPipeline):
@@ -269,9 +259,7 @@ class AnimationPipeline(DiffusionPipeline):
                 on_progress=on_progress,
             )[0]
             place = (self._execution_device, self.dtype)
-            detail = None
-            if self.animator.mender is not None and conditioning.warps:
-                detail = Detail(self.animator, plan, conditioning.canvas, *place)
+            detail = detail_of(conditioning)
             del conditioning  # out of the way of decoding
             self.maybe_free_model_hooks()
             yield from decoded(

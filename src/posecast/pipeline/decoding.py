@@ -11,13 +11,22 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from posecast.models import Animator
-from posecast.pipeline.conditioning import BLOCK
+from posecast.pipeline.conditioning import BLOCK, Conditioning
 from posecast.pipeline.denoising import OnProgress
 from posecast.pipeline.offload import awake
 from posecast.pipeline.plan import AnimationPlan, Size
 
 DETAIL_SHARE = 0.5
 """How much of what the autoencoder loses of a mended reference is given back to its frame."""
+
+
+@dataclass(frozen=True)
+class AnimationResult:
+    """A finished clip, and what it was made from."""
+
+    frames: UInt8[np.ndarray, "frames height width 3"]
+    fps: float
+    plan: AnimationPlan
 
 
 @dataclass
@@ -53,6 +62,15 @@ class Detail:
         mended = self.animator.mended(layers)[0]
         kept = self.animator.decode(self.animator.encode(mended)).clamp(0, 1)
         return (mended - kept) * DETAIL_SHARE
+
+
+def detail_of(conditioning: Conditioning) -> Detail | None:
+    """Of the clip of some conditions; None where no mended reference is in its frames."""
+    animator = conditioning.animator
+    if animator.mender is None or not conditioning.warps:
+        return None
+    place = (conditioning.device, conditioning.dtype)
+    return Detail(animator, conditioning.plan, conditioning.canvas, *place)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from posecast.errors import InputError
-from posecast.geometry.warping import WarpLayers
+from posecast.geometry.warp_layers import WarpLayers
 from posecast.models.mender import AT_ONCE
 from posecast.models.presets import AnimatorConfig
 from posecast.models.unet import KNOWN_CHANNELS

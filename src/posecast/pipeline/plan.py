@@ -17,7 +17,7 @@ from posecast.geometry.framing import Framing
 from posecast.geometry.identity import Overlaps
 from posecast.geometry.retargeting import retarget as retarget_tracks
 from posecast.geometry.skeleton import present
-from posecast.geometry.warping import WarpLayers
+from posecast.geometry.warp_layers import WarpLayers
 from posecast.pipeline.cast import CastSheet, Character, OrderChange, parse_order, ranks_of
 from posecast.pipeline.cast_reading import keypoints_file, read_cast
 from posecast.pipeline.inputs import (
@@ -56,9 +56,7 @@ class AnimationPlan:
     """What a user should know: cut lengths, characters outside of the frame."""
     reference_ranks: Int64[np.ndarray, " characters"] | None = None
     """The order in the picture itself, where its pose file says; it stays whatever is asked for."""
-    _carriers: dict[Size, WarpLayers] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _carriers: dict[Size, WarpLayers] = field(default_factory=dict, init=False, compare=False)
 
     @property
     def num_frames(self) -> int:

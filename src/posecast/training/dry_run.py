@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from posecast.data.batches import TrainingBatch
 from posecast.errors import InputError
-from posecast.geometry.warping import WarpLayers
+from posecast.geometry.warp_layers import WarpLayers
 from posecast.models.animator import Animator
 from posecast.models.presets import GUIDER_CHANNELS
 from posecast.stage import StageSettings
