@@ -141,6 +141,21 @@ def test_unknown_classes_and_settings(folder) -> None:
     assert "unet/config.json: auto_map: unknown setting" in refusal(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("num_steps", 2.5, "a whole number, 1..1000"),
+        ("num_steps", 0, "a whole number, 1..1000"),
+        ("guidance_scale", "strong", "0..100"),
+        ("guidance_scale", True, "0..100"),
+        ("shared_noise", float("nan"), "0..1"),
+    ],
+)
+def test_numbers_of_an_index_are_within_their_range(folder, name, value, expected) -> None:
+    change(folder / "model_index.json", **{name: value})
+    assert f"model_index.json: {name}: found {value!r}; expected {expected}" in refusal(folder)
+
+
 def test_nonsense_settings(folder) -> None:
     change(folder / "unet" / "config.json", norm_groups=7)
     assert str(folder) in refusal(folder)

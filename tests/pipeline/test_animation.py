@@ -9,9 +9,10 @@ import torch
 from posecast import AnimationPipeline
 from posecast.errors import InputError
 from posecast.models.presets import LATENT_CHANNELS
-from posecast.pipeline.animation import AnimationResult, switched_off
+from posecast.pipeline.animation import switched_off
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
 from posecast.pipeline.denoising import start_noise
+from posecast.pipeline.result import AnimationResult
 from posecast.types import PoseSequence
 from tests.pipeline.conftest import dancers, tiny_animator
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from posecast.geometry.warp_layers import WarpLayers
 from posecast.models import Animator
 from posecast.pipeline.animation import AnimationPipeline
-from posecast.pipeline.decoding import DETAIL_SHARE, Detail, decoded
+from posecast.pipeline.conditioning import BLOCK
+from posecast.pipeline.decoding import DETAIL_SHARE, STEADY_SHARE, Retouch, decoded
 
 CPU = torch.device("cpu")
 
@@ -28,19 +30,53 @@ def test_frames_get_back_half_of_what_is_lost_of_their_reference(
 ) -> None:
     pipe = AnimationPipeline(carried)
     plan = pipe.plan(scene["picture"], scene["dance"], reference_poses=scene["people"])
-    detail = Detail(carried, plan, plan.size, CPU, torch.float32)
     maps = plan.maps(0, plan.num_frames, warp=True).warp
+    assert maps is not None
     mended = carried.mended(torch.from_numpy(maps[None]))[0]
     latents = carried.encode(mended)
-    lost = mended - carried.decode(latents).clamp(0, 1)
-    torch.testing.assert_close(detail.of(1, 3), lost[1:3] * DETAIL_SHARE, atol=1e-5, rtol=0)
+    kept = carried.decode(latents).clamp(0, 1)
+    retouch = Retouch(carried, plan, plan.size, CPU, torch.float32)
+    body = torch.from_numpy(maps[:, WarpLayers.BODY, None] > 0).expand_as(mended)
+    expected = (kept + (mended - kept) * DETAIL_SHARE).clamp(0, 1)
+    finished = retouch.finished(kept[:3], 0)
+    torch.testing.assert_close(finished[body[:3]], expected[:3][body[:3]], atol=1e-5, rtol=0)
+
+    def frames(at_once: int) -> np.ndarray:
+        fresh = Retouch(carried, plan, plan.size, CPU, torch.float32)
+        made = decoded(carried, latents, plan.size, CPU, torch.float32, at_once, None, fresh)
+        return np.stack(list(made))
+
     # However many are made at once, the frames are the same.
-    ways = [
-        np.stack(list(decoded(carried, latents, plan.size, CPU, torch.float32, n, None, detail)))
-        for n in (1, 3, 100)
-    ]
-    for frames in ways[1:]:
-        assert np.abs(frames.astype(int) - ways[0]).max() <= 1
+    ways = [frames(n) for n in (1, 3, 100)]
+    for other in ways[1:]:
+        assert np.abs(other.astype(int) - ways[0]).max() <= 1
     plain = np.stack(list(decoded(carried, latents, plan.size, CPU, torch.float32, 4)))
     truth = (mended.permute(0, 2, 3, 1) * 255).numpy()
     assert np.abs(ways[0] - truth).mean() < 0.75 * np.abs(plain - truth).mean()
+
+
+@torch.no_grad()
+def test_the_ground_keeps_still_until_something_is_there(
+    carried: Animator, scene: dict[str, Path]
+) -> None:
+    pipe = AnimationPipeline(carried)
+    plan = pipe.plan(scene["picture"], scene["dance"], reference_poses=scene["people"])
+    maps = plan.maps(0, plan.num_frames, warp=True).warp
+    assert maps is not None
+    ground = torch.from_numpy(maps[:, WarpLayers.BODY] == 0).all(dim=0)
+    assert ground.any()
+    assert not ground.all()
+    frames = torch.full((plan.num_frames, 3, *plan.size), 0.5)
+    frames += 0.02 * (torch.arange(plan.num_frames) % 2)[:, None, None, None]  # it flickers
+    y, x = ground.nonzero()[0].tolist()
+    frames[3:, :, y, x] = 0.7  # somebody's hair, say
+    retouch = Retouch(carried, plan, plan.size, CPU, torch.float32)
+    detail = torch.cat([retouch._block(n).detail for n in range(-(-plan.num_frames // BLOCK))])
+    finished = retouch.finished(frames - detail, 0)
+    change = finished.diff(dim=0).abs()
+    still = ground.clone()
+    still[y, x] = False
+    assert change[:, :, still].max() <= 0.02 * STEADY_SHARE + 1e-5
+    body = torch.from_numpy(maps[:, WarpLayers.BODY] > 0).all(dim=0)
+    torch.testing.assert_close(finished[..., body], frames[..., body], atol=1e-5, rtol=0)
+    assert finished[3:, :, y, x].min() > 0.69

@@ -27,18 +27,23 @@ from posecast.geometry.skeleton import (
 
 MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9, 10, 11)
 """The part on the other side of the body, by index."""
-LAP = 11
+HEAD_PART, LAP = 9, 11
 THIGHS, LEGS = (1, 3), (1, 2, 3, 4)
 _TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.6, 0.05, 0.05
 _BONE_RADII = (0.085, 0.07, 0.085, 0.07, 0.06, 0.052, 0.06, 0.052)
 """How far a part reaches around its bone, by the height of the skeleton; the head by its radius."""
-_TRUNK_LEVEL, _LEG_LEVEL, _ARM_LEVEL, _HEAD_LEVEL = 0.3, 0.0, -0.3, -0.2
-_NECK_LEVEL, _LAP_LEVEL = 0.6, 0.2
+_ARM_LEVEL, _HEAD_LEVEL, _TRUNK_LEVEL, _NECK_LEVEL, _LEG_LEVEL, _LAP_LEVEL = (
+    -0.3, -0.2, 0.3, 0.6, 0.6, 0.8,
+)  # fmt: skip
 """Added to distances where parts compete: arms lie over the head, the head over all else."""
 _SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
 """Half a trunk's width above and below, by the height; its depth by its width; cloth beside it."""
+_EDGE = math.radians(60)
+"""From here on a ball's surface is seen too slantwise: its mirror image may show more."""
 _BEYOND = 0.04
 """How far feet and hands go on beyond ankles and wrists before they end as limbs do."""
+WIDE_SKIRT = 0.3
+"""How long a skirt is taken to be where nothing is known, by the height."""
 THIGH, _FLARE = 0.27, 0.25
 """A thigh's length by the height; how much wider a skirt is there than at the hips."""
 
@@ -48,7 +53,8 @@ class BodyPart:
     """A trapezoid of `length` along `axis` from `origin`, and what is around it.
 
     `half_widths`: half its width at its start and at its end. `turned`: seen from behind, its left
-    is at the right. A head has no length, `half_widths` of its radius and a `yaw`.
+    is at the right. A head has no length, `half_widths` of its radius and a `yaw`; it turns as a
+    ball does, or `flat`, is carried as it is, mirrored where it looks the other way.
     """
 
     origin: tuple[float, float]
@@ -59,6 +65,7 @@ class BodyPart:
     level: float
     turned: bool = False
     yaw: float | None = None
+    flat: bool = False
 
     def box(self, size: tuple[int, int]) -> tuple[slice, slice]:
         """Rows and columns of a picture that the part can reach."""
@@ -108,8 +115,11 @@ class BodyPart:
         """The x and y that have the same coordinates in `other`, stretched as it is."""
         grow = np.float32(other.radius / self.radius)
         if self.yaw is not None and other.yaw is not None:
-            across = self._rotated(along, across, other.yaw - self.yaw) * grow
-            along = along * grow
+            if not self.flat:
+                across = self._rotated(along, across, self.yaw, other.yaw)
+            elif math.sin(self.yaw) * math.sin(other.yaw) < 0:
+                across = -across
+            along, across = along * grow, across * grow
         else:
             inside = np.clip(along, 0, self.length)
             beyond = (along - inside) * grow
@@ -127,24 +137,34 @@ class BodyPart:
             along * np.float32(ay) + across * np.float32(ax) + np.float32(y),
         )
 
-    def _rotated(self, along: np.ndarray, across: np.ndarray, yaw: float) -> np.ndarray:
-        """Across, after a ball of the head's size has turned; what is around it stays."""
+    def _rotated(
+        self, along: np.ndarray, across: np.ndarray, yaw: float, other: float
+    ) -> np.ndarray:
+        """Across, after a ball of the head's size has turned from one yaw to another.
+
+        A face's halves are alike: what has turned out of sight is looked for in the other one.
+        What is around the ball stays.
+        """
         radius = self.half_widths[0]
         slice_ = np.sqrt(
             np.maximum(np.float32(radius**2) - along * along, np.float32(0.01 * radius**2))
         )
         # Across points to the image's left where the axis points down.
-        place = np.clip(-across / slice_, -1, 1)
-        angle = np.clip(
-            np.arcsin(place) + np.float32(math.remainder(yaw, 2 * math.pi)),
-            -math.pi / 2,
-            math.pi / 2,
-        )
+        angle = np.arcsin(np.clip(-across / slice_, -1, 1))
+        own, mirrored = _wrapped(angle - (yaw - other)), _wrapped(yaw + other - angle)
+        hidden = (np.abs(own) > _EDGE) & (np.abs(mirrored) < np.abs(own))
+        angle = np.clip(np.where(hidden, mirrored, own), -math.pi / 2, math.pi / 2)
         return np.where(np.abs(across) < slice_, -np.sin(angle) * slice_, across)
 
 
+def _wrapped(angle: np.ndarray) -> np.ndarray:
+    """Angles in -pi..pi."""
+    turn = np.float32(math.tau)
+    return angle - turn * np.rint(angle / turn)
+
+
 def body_parts(
-    keypoints: np.ndarray, other: np.ndarray, reach: float = 1.0, skirt: float = 0.3
+    keypoints: np.ndarray, other: np.ndarray, reach: float = 1.0, skirt: float = WIDE_SKIRT
 ) -> list[BodyPart | None]:
     """Trunk, bones, head, neck and lap of somebody (joints, 3); None where a joint is missing.
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
+from posecast.geometry.filling import unit_colours
 from posecast.geometry.silhouettes import people_of
-from posecast.geometry.warping import ReferenceWarp, unit_colours
+from posecast.geometry.warping import ReferenceWarp
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class WarpLayers:
     body: ReferenceWarp
     wide: ReferenceWarp
 
-    CHANNELS, BODY = 20, 19
+    CHANNELS = 20
     """0-2 warped silhouettes, 3 how far they are known; 4-7 the same with wide parts, which bring
-    hair and skirts and what is beside them; 8-10 what the background would be there, carried alike;
-    11-13 the background, 14 how far it is known; 15-17 skeletons, 18 depth order, 19 where the
-    silhouettes are.
+    hair and skirts and what is beside them, and heads as they were; 8-10 what the background would
+    be there, carried alike; 11-13 the background, 14 how far it is known; 15-17 skeletons, 18 depth
+    order, 19 (`BODY`) where the silhouettes are.
     """
+    BODY = 19
+    """The channel that is 1 where the warp shows somebody."""
 
     @classmethod
     def of(

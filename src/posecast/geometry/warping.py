@@ -10,30 +10,37 @@ which no network of a few megabytes redraws from memory. docs/method.md, "Condit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
-from posecast.geometry.body_parts import LAP, MIRROR, THIGHS, BodyPart, body_parts
+from posecast.geometry.body_parts import (
+    HEAD_PART,
+    LAP,
+    MIRROR,
+    THIGHS,
+    WIDE_SKIRT,
+    BodyPart,
+    body_parts,
+)
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.dilation import dilation_maps
+from posecast.geometry.filling import filled, unit_colours
 from posecast.geometry.silhouettes import People
 
 GUESS = 0.5
-"""How far a pixel counts as known whose mirror image alone is to be seen."""
+"""How far a pixel counts as known whose mirror image alone is to be seen, and a pixel of the
+background that silhouettes alone tell from people."""
 WIDE = 1.8
 """How much further than a body the wide parts reach: as far as long hair and skirts do."""
 _CUT_REACH = 1.2
 """The same where silhouettes tell what is body."""
 _CORE = 0.8
 """What is hidden is guessed up to here, by the reach of a body in tight clothes."""
-_LAP = 0.3
-"""How long everybody's skirt is taken to be in the wide one, by the height."""
 _TOLERANCE = 0.25
 """A source counts as the part's own up to this much nearer to another part of the character."""
-_LEAST_WEIGHT = 1e-3
 _SEEN, _HIDDEN, _EMPTY = 1.0, 0.0, -1.0
 
 
@@ -93,7 +100,7 @@ class ReferenceWarp:
         if self.people is not None:
             around = cv2.dilate(self.people.mask.astype(np.uint8), np.ones((3, 3), np.uint8))
             background[(around == 0) & ~away] = GUESS
-        plate = _filled(unit_colours(self.picture), (background > 0).astype(np.float32))
+        plate = filled(unit_colours(self.picture), (background > 0).astype(np.float32))
         made = {
             "background": background,
             "plate": np.rint(plate * 255).astype(np.uint8),
@@ -116,16 +123,19 @@ class ReferenceWarp:
         return self.people.mask if self.people and not self.wide else None
 
     def _parts(self, character: int, pose: np.ndarray, other: np.ndarray) -> list[BodyPart | None]:
-        """A character's parts: a lap in place of thighs for who wears a skirt."""
+        """A character's parts: a lap in place of thighs for who wears a skirt, wide a flat head."""
         skirt = 0.0
         if self.people:
-            skirt = _LAP if self.wide else self.people.skirts[character]
+            skirt = WIDE_SKIRT if self.wide else self.people.skirts[character]
         parts = body_parts(pose, other, self._reach, skirt)
         if skirt and parts[LAP] is not None:
             for thigh in THIGHS:
                 parts[thigh] = None
         else:
             parts[LAP] = None
+        head = parts[HEAD_PART]
+        if head is not None and self.wide:
+            parts[HEAD_PART] = replace(head, flat=True)
         return parts
 
     def to(
@@ -142,7 +152,7 @@ class ReferenceWarp:
         `GUESS`: its mirror image on the same body is; 0: neither, colours of what is around, of the
         same character or of the background. Written into `out` where it is given. `plate_out` takes
         the same of the picture without its characters: a carried pixel that has the same colour in
-        both was the background's.
+        both was the background's. `body_out` takes 1 where somebody is painted, else 0.
         """
         if out is None:
             out = np.empty((4, *self.background.shape), np.float32)
@@ -256,11 +266,6 @@ class ReferenceWarp:
         return x, y, known
 
 
-def unit_colours(picture: UInt8[np.ndarray, "*size 3"]) -> Float32[np.ndarray, "*size 3"]:
-    """Bytes as 0..1."""
-    return picture.astype(np.float32) / np.float32(255)
-
-
 def _paint(
     picture: UInt8[np.ndarray, "height width 3"],
     carried: _Carried,
@@ -277,23 +282,6 @@ def _paint(
         cv2.remap(picture, carried.x, carried.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     )
     if not shown[carried.body].all():
-        filled = _filled(colours, shown.astype(np.float32))
-        colours = np.where(shown[..., None], colours, filled)
+        around = filled(colours, shown.astype(np.float32))
+        colours = np.where(shown[..., None], colours, around)
     planes[:, carried.rows, carried.columns][:, carried.body] = colours[carried.body].T
-
-
-def _filled(
-    colours: Float32[np.ndarray, "height width 3"], known: Float32[np.ndarray, "height width"]
-) -> Float32[np.ndarray, "height width 3"]:
-    """Holes take the weighted mean of what is around them, from a pyramid of means."""
-    levels = [(colours * known[..., None], known)]
-    while min(levels[-1][1].shape) > 1:
-        levels.append((cv2.pyrDown(levels[-1][0]), cv2.pyrDown(levels[-1][1])))
-    total, weight = levels.pop()
-    filled = total / np.maximum(weight, _LEAST_WEIGHT)[..., None]
-    for total, weight in reversed(levels):
-        rows, columns = weight.shape
-        around = cv2.resize(filled, (columns, rows), interpolation=cv2.INTER_LINEAR)
-        share = np.minimum(weight, 1)[..., None]
-        filled = total / np.maximum(weight, _LEAST_WEIGHT)[..., None] * share + around * (1 - share)
-    return filled

@@ -239,18 +239,27 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         size=(size[0], size[1]),
         window=window,
         shared_noise=_number(folder, index, "shared_noise", 0.0, 0, 1),
-        num_steps=int(_number(folder, index, "num_steps", 50, 1, 1000)),
+        num_steps=int(_number(folder, index, "num_steps", 50, 1, 1000, whole=True)),
         guidance_scale=_number(folder, index, "guidance_scale", 1.5, 0, 100),
         code_overlaps=overlaps,
     )
 
 
 def _number(
-    folder: Path, index: Mapping[str, Any], name: str, default: float, low: float, high: float
+    folder: Path,
+    index: Mapping[str, Any],
+    name: str,
+    default: float,
+    low: float,
+    high: float,
+    whole: bool = False,
 ) -> float:
     value = index.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise InputError.at(folder / INDEX, f"found {value!r}; expected {low:g}..{high:g}", name)
+    kinds = int if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        kind = "a whole number, " if whole else ""
+        expected = f"expected {kind}{low:g}..{high:g}"
+        raise InputError.at(folder / INDEX, f"found {value!r}; {expected}", name)
     return float(value)
 
 

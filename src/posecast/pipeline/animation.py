@@ -20,13 +20,14 @@ from posecast.geometry.framing import default_size
 from posecast.models import Animator
 from posecast.pipeline.cast import CastSheet, OrderChange
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
-from posecast.pipeline.decoding import AnimationResult, decoded, detail_of
+from posecast.pipeline.decoding import decoded, retouch_of
 from posecast.pipeline.denoising import OnProgress, denoise, start_noise
 from posecast.pipeline.inputs import Picture, Poses, load_picture
 from posecast.pipeline.memory import MemoryPlan
 from posecast.pipeline.placement import advised, choose, needs_of, tiling, weight_bytes
 from posecast.pipeline.plan import AnimationPlan, Size, plan_animation
 from posecast.pipeline.previews import OnPreview
+from posecast.pipeline.result import AnimationResult
 from posecast.pipeline.switches import switched_off
 
 Frame = UInt8[np.ndarray, "height width 3"]
@@ -259,7 +260,7 @@ class AnimationPipeline(DiffusionPipeline):
                 on_progress=on_progress,
             )[0]
             place = (self._execution_device, self.dtype)
-            detail = detail_of(conditioning)
+            retouch = retouch_of(conditioning)
             del conditioning  # out of the way of decoding
             self.maybe_free_model_hooks()
             yield from decoded(
@@ -269,7 +270,7 @@ class AnimationPipeline(DiffusionPipeline):
                 *place,
                 fitted.frames_at_once,
                 on_progress,
-                detail,
+                retouch,
             )
             self.maybe_free_model_hooks()
 

@@ -1,0 +1,32 @@
+"""Pictures as numbers, and holes in them filled from around."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+_LEAST = 1e-3
+"""Where less than this much is known around, a mean is taken from further away."""
+
+
+def unit_colours(picture: UInt8[np.ndarray, "*size 3"]) -> Float32[np.ndarray, "*size 3"]:
+    """Bytes as 0..1."""
+    return picture.astype(np.float32) / np.float32(255)
+
+
+def filled(
+    colours: Float32[np.ndarray, "height width 3"], known: Float32[np.ndarray, "height width"]
+) -> Float32[np.ndarray, "height width 3"]:
+    """Holes take the weighted mean of what is around them, from a pyramid of means."""
+    levels = [(colours * known[..., None], known)]
+    while min(levels[-1][1].shape) > 1:
+        levels.append((cv2.pyrDown(levels[-1][0]), cv2.pyrDown(levels[-1][1])))
+    total, weight = levels.pop()
+    picture = total / np.maximum(weight, _LEAST)[..., None]
+    for total, weight in reversed(levels):
+        rows, columns = weight.shape
+        around = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        share = np.minimum(weight, 1)[..., None]
+        picture = total / np.maximum(weight, _LEAST)[..., None] * share + around * (1 - share)
+    return picture

@@ -1,0 +1,19 @@
+"""What an animation gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from posecast.pipeline.plan import AnimationPlan
+
+
+@dataclass(frozen=True)
+class AnimationResult:
+    """A finished clip, and what it was made from."""
+
+    frames: UInt8[np.ndarray, "frames height width 3"]
+    fps: float
+    plan: AnimationPlan

@@ -1,0 +1,46 @@
+"""Where the pixels of a body's parts come from."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from posecast.geometry.body_parts import BodyPart
+
+RADIUS = 10.0
+
+
+def head(yaw: float, flat: bool = False) -> BodyPart:
+    """A head of radius 10 around (50, 50), upright."""
+    return BodyPart(
+        (50.0, 50.0), (0.0, 1.0), 0.0, (RADIUS, RADIUS), 1.6 * RADIUS, 0.0, yaw=yaw, flat=flat
+    )
+
+
+def sources(target: BodyPart, source: BodyPart, right: list[float]) -> np.ndarray:
+    """The x, from the middle of the source, of places so far to the right in the target."""
+    x, y = target.moved_to(source, np.zeros(len(right)), -np.array(right))
+    assert np.abs(y - 50).max() < 1e-4
+    return np.asarray(x - 50)
+
+
+def test_what_has_turned_out_of_sight_is_looked_for_in_the_other_half_of_a_face():
+    angles = np.radians([20, 40, 60])
+    right = (RADIUS * np.sin(angles)).tolist()
+    left = (-RADIUS * np.sin(angles)).tolist()
+    looks_right = head(math.radians(75))
+    x = sources(head(0.0), looks_right, left)
+    # The nose points to the right there: its owner's right half is what we see of the face.
+    np.testing.assert_allclose(x, RADIUS * np.sin(math.radians(75) - angles), atol=1e-3)
+    np.testing.assert_allclose(sources(head(0.0), looks_right, right), x, atol=1e-3)
+    # Seen from the front, every half has its own eye.
+    np.testing.assert_allclose(sources(head(0.2), head(0.2), right), right, atol=1e-3)
+
+
+@pytest.mark.parametrize(("source", "sign"), [(0.5, 1), (-0.5, -1), (math.pi - 0.5, 1)])
+def test_a_flat_head_is_carried_as_it_is_or_mirrored(source, sign):
+    right = [-12.0, -5.0, 0.0, 5.0, 12.0]
+    x = sources(head(0.5, flat=True), head(source, flat=True), right)
+    np.testing.assert_allclose(x, sign * np.array(right), atol=1e-4)
