@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
 from posecast.geometry.filling import unit_colours
 from posecast.geometry.silhouettes import people_of
+from posecast.geometry.skeleton import present
 from posecast.geometry.warping import ReferenceWarp
+
+SMALL = 256
+"""Pictures with no side longer than this are carried at twice their size: there most pixels of a
+character are edges."""
 
 
 @dataclass(frozen=True)
@@ -18,15 +24,18 @@ class WarpLayers:
 
     body: ReferenceWarp
     wide: ReferenceWarp
+    scale: int = 1
+    """How much larger they are than what they make."""
 
     CHANNELS = 20
     """0-2 warped silhouettes, 3 how far they are known; 4-7 the same with wide parts, which bring
     hair and skirts and what is beside them, and heads as they were; 8-10 what the background would
     be there, carried alike; 11-13 the background, 14 how far it is known; 15-17 skeletons, 18 depth
-    order, 19 (`BODY`) where the silhouettes are.
+    order, 19 (`BODY`) where the silhouettes are. Small pictures are carried enlarged, and their
+    layers are means, in part of one and in part of another where edges are.
     """
     BODY = 19
-    """The channel that is 1 where the warp shows somebody."""
+    """The channel that is above 0 where the warp shows somebody."""
 
     @classmethod
     def of(
@@ -36,10 +45,16 @@ class WarpLayers:
         ranks: Int[np.ndarray, " characters"],
     ) -> WarpLayers:
         """Of a reference picture, as `ReferenceWarp` takes it."""
+        scale = 2 if max(picture.shape[:2]) <= SMALL else 1
+        if scale > 1:
+            size = (scale * picture.shape[1], scale * picture.shape[0])
+            enlarged = cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
+            picture, keypoints = np.asarray(enlarged), _enlarged(keypoints, scale)
         people = people_of(picture, keypoints)
         return cls(
             ReferenceWarp(picture, keypoints, ranks, people),
             ReferenceWarp(picture, keypoints, ranks, people, wide=True),
+            scale,
         )
 
     def to(
@@ -51,8 +66,26 @@ class WarpLayers:
         out: Float32[np.ndarray, "20 height width"],
     ) -> None:
         """Write the layers of one pose into `out`; the other condition maps are that pose's."""
-        self.body.to(keypoints, ranks, out[:4], body_out=out[self.BODY])
-        self.wide.to(keypoints, ranks, out[4:8], out[8:11])
-        out[11:14] = unit_colours(self.wide.plate).transpose(2, 0, 1)
-        out[14] = self.wide.background
+        large = out
+        if self.scale > 1:
+            keypoints = _enlarged(keypoints, self.scale)
+            sides = (self.scale * side for side in out.shape[1:])
+            large = np.empty((self.CHANNELS, *sides), np.float32)
+        self.body.to(keypoints, ranks, large[:4], body_out=large[self.BODY])
+        self.wide.to(keypoints, ranks, large[4:8], large[8:11])
+        large[11:14] = unit_colours(self.wide.plate).transpose(2, 0, 1)
+        large[14] = self.wide.background
+        if self.scale > 1:
+            size = (out.shape[2], out.shape[1])
+            for channel in (*range(15), self.BODY):
+                cv2.resize(large[channel], size, out[channel], interpolation=cv2.INTER_AREA)
         out[15:18], out[18:19] = skeletons, depth_order
+
+
+def _enlarged(
+    keypoints: Float[np.ndarray, "characters joints 3"], scale: int
+) -> Float[np.ndarray, "characters joints 3"]:
+    """Where joints are in a picture so many times as large; the middle of pixel 0 is 0."""
+    larger = keypoints.copy()
+    larger[..., :2] = keypoints[..., :2] * scale + (scale - 1) / 2
+    return np.where(present(keypoints)[..., None], larger, keypoints)
