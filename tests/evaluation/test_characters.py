@@ -7,15 +7,8 @@ import inspect
 import numpy as np
 import pytest
 
-from posecast.evaluation.characters import (
-    DISTINGUISHABLE,
-    Agreement,
-    agreement,
-    colour_distance,
-    contested_region,
-    identity_region,
-    other_looks,
-)
+from posecast.evaluation.characters import Agreement, agreement, contested_region
+from posecast.stage import DISTINGUISHABLE, colour_distance, identity_region, other_looks
 
 FRAMES, SIZE = 4, 48
 

@@ -59,6 +59,7 @@ def test_defaults_and_nesting(read):
         ("without: [depth]\n", "no guider is called 'depth'; expected some of pose, flow"),
         ("optimizer: {betas: [0.9]}\n", "run.yaml: optimizer.betas: expected 2 entries, got 1"),
         ("max_minutes: []\n", "run.yaml: max_minutes: expected a number, got a list"),
+        ("objective: {exchange_weight: 1}\n", "only the mender's training on the stage exchanges"),
         ("shard: true\noptimizer: {kind: adamw8bit}\n", "shard: 8-bit moments cannot be divided"),
     ],
 )

@@ -43,13 +43,46 @@ def test_it_learns_to_mend(tiny_run: TrainingConfig) -> None:
     batch, generator = task.batches[0], torch.Generator()
     optimizer = torch.optim.Adam(task.module.parameters(), lr=1e-3)
     losses = []
-    for _ in range(50):
+    for _ in range(80):
         loss = task.loss(task.module, batch, generator).total
         losses.append(float(loss.detach()))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_pixel_of_somebody_elses_look_costs_more_than_one_as_wrong_of_nobodys(
+    tiny_run: TrainingConfig,
+) -> None:
+    stage = replace(tiny_run.data.stage, characters=(0.0, 1.0))
+    run = replace(mender_run(tiny_run), data=replace(tiny_run.data, stage=stage))
+    plain = make_task(run, Process(torch.device("cpu")))
+    objective = replace(run.objective, exchange_weight=1.0)
+    task = make_task(replace(run, objective=objective), Process(torch.device("cpu")))
+    batch, generator = task.batches[0], torch.Generator()
+    truth, told = batch.frames.flatten(0, 1), batch.told.flatten(0, 1)[:, None]
+    other = batch.exchanged[:, 0].flatten(0, 1)
+    assert told.any()
+
+    class Shows(torch.nn.Module):
+        def __init__(self, picture: torch.Tensor) -> None:
+            super().__init__()
+            self.picture = picture
+
+        def forward(self, layers: torch.Tensor) -> torch.Tensor:
+            return self.picture
+
+    def extra(picture: torch.Tensor) -> float:
+        shown = Shows(picture)
+        with_looks = task.loss(shown, batch, generator).total
+        return float(with_looks - plain.loss(shown, batch, generator).total)
+
+    exchanged = torch.where(told, other, truth)
+    opposite = torch.where(told, 2 * truth - other, truth)  # as far away, on the other side
+    assert extra(truth) < extra(opposite) + 1e-3
+    assert extra(exchanged) > 2 * extra(truth)
+    assert extra(exchanged) > 2 * extra(opposite)
 
 
 def test_the_next_stage_starts_from_what_it_made(tiny_run: TrainingConfig) -> None:

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from posecast.data.samples import Encodings, Sample
+from posecast.data.samples import Encodings, Exchanged, Sample
 from posecast.geometry.conditions import ConditionSettings, condition_maps
 from posecast.geometry.identity import Overlaps, identity_codes
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.types import ConditionMaps
+
+NO_COLOUR = 10.0
+"""In place of looks that a sample has not: far from all colours of 0..1."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,17 @@ class TrainingBatch:
     reference_latents: Float[Tensor, "batch c h w"] | None = None
     appearance: Float[Tensor, "batch 1 dim"] | None = None
     """The references' embeddings."""
+    exchanged: Float[Tensor, "batch looks frames 3 height width"] | None = None
+    """Targets with looks exchanged; of samples with fewer characters, colours that are none."""
+    told: Bool[Tensor, "batch frames height width"] | None = None
+    """Where those can be told from the targets."""
 
     def to(self, device: torch.device | str) -> TrainingBatch:
         """The same batch on a device."""
-        names = ("reference", "frames", "warp", "latents", "reference_latents", "appearance")
+        names = (
+            "reference", "frames", "warp", "latents", "reference_latents", "appearance",
+            "exchanged", "told",
+        )  # fmt: skip
         there = {name: value for name in names if (value := getattr(self, name)) is not None}
         return replace(
             self,
@@ -100,6 +110,7 @@ def assemble(
         character_mask=torch.from_numpy(covered).float(),
         warp=_stacked([maps.warp for maps in drawn if maps.warp is not None]),
         **_encodings([sample.encodings for sample in samples if sample.encodings is not None]),
+        **_exchanged([sample.exchanged for sample in samples if sample.exchanged is not None]),
     )
 
 
@@ -157,3 +168,18 @@ def _stacked(maps: list[np.ndarray]) -> Tensor | None:
 def _map(maps: ConditionMaps, name: str) -> Float[Tensor, "frames channels height width"]:
     value = maps.reference_pose[None] if name == "reference_pose" else getattr(maps, name)
     return torch.from_numpy(np.ascontiguousarray(value))
+
+
+def _exchanged(found: Sequence[Exchanged]) -> dict[str, Tensor]:
+    """Targets with looks exchanged, by the names of a batch's fields."""
+    if not found:
+        return {}
+    looks = max(1, *(len(one.frames) for one in found))
+    padded = [
+        torch.nn.functional.pad(
+            images_to_tensor(one.frames), (0,) * 8 + (0, looks - len(one.frames)), value=NO_COLOUR
+        )
+        for one in found
+    ]
+    told = torch.from_numpy(np.stack([one.told for one in found]))
+    return {"exchanged": torch.stack(padded), "told": told}

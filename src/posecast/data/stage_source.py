@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from posecast.data.samples import Sample
-from posecast.stage import StageSettings, background_motion, plan_shots, render
+from posecast.data.samples import Exchanged, Sample
+from posecast.stage import StageSettings, background_motion, exchanged, plan_shots, render
 
 Kind = Literal["images", "clips"]
 FlowFrom = Literal["previous", "reference"]
@@ -33,6 +33,8 @@ class StageSource:
     """Share of the scenes with a moving camera and changing light: noise for the flow guider."""
     seed: int = 0
     flow_from: FlowFrom = "previous"
+    exchanged: bool = False
+    """Whether samples have their targets with looks exchanged, too."""
 
     def __post_init__(self) -> None:
         if self.settings.frames < self.frames:
@@ -57,6 +59,7 @@ class StageSource:
         if self.flow_from == "reference":
             since = (plans[0], reference_time)
             flow = np.stack([background_motion(plans[-1], time, *since) for time in times])
+        others = Exchanged(*exchanged(plans[-1], times, targets)) if self.exchanged else None
         return Sample(
             reference=reference.frames[0],
             reference_keypoints=reference.poses.keypoints[:, 0],
@@ -66,6 +69,7 @@ class StageSource:
             ranks=targets.ranks,
             background_flow=flow,
             character_ids=targets.character_ids,
+            exchanged=others,
         )
 
     def _times(self, rng: np.random.Generator) -> list[int]:

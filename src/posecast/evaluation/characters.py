@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Bool, UInt8
 
-DISTINGUISHABLE = 0.1
-"""Least distance of two colours that counts as different: Euclidean in RGB 0..1 (0 to sqrt(3))."""
+from posecast.stage import DISTINGUISHABLE, colour_distance
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,6 @@ class Agreement:
 
     def __add__(self, other: Agreement) -> Agreement:
         return Agreement(self.right + other.right, self.judged + other.judged)
-
-
-def colour_distance(
-    first: UInt8[np.ndarray, "*pixels 3"], second: UInt8[np.ndarray, "*pixels 3"]
-) -> Float64[np.ndarray, "*pixels"]:
-    """Euclidean distance of RGB colours scaled to 0..1; 0 to sqrt(3)."""
-    difference = (first.astype(np.float64) - second.astype(np.float64)) / 255.0
-    return np.sqrt((difference**2).sum(axis=-1))
 
 
 def agreement(
@@ -74,29 +65,6 @@ def agreement(
     for other in counterfactuals:
         right &= to_truth < colour_distance(shown, other[judged])
     return Agreement(int(right.sum()), int(judged.sum()))
-
-
-def other_looks(num_characters: int) -> list[tuple[int, ...]]:
-    """The J - 1 cyclic shifts of J looks: in them every character wears each other look once."""
-    return [
-        tuple((index + shift) % num_characters for index in range(num_characters))
-        for shift in range(1, num_characters)
-    ]
-
-
-def identity_region(
-    truth_ids: UInt8[np.ndarray, "frames height width"],
-    counterfactual_ids: Sequence[UInt8[np.ndarray, "frames height width"]],
-) -> Bool[np.ndarray, "frames height width"]:
-    """Pixels that show one and the same character in the truth and in every counterfactual.
-
-    Builds differ: with looks exchanged, a wider body or other hair shows where the truth has
-    background. There is no "other look of this character" at such a pixel.
-    """
-    region = truth_ids > 0
-    for ids in counterfactual_ids:
-        region = region & (ids == truth_ids)
-    return region
 
 
 def contested_region(

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float64, UInt8
 
-from posecast.evaluation.characters import DISTINGUISHABLE, Agreement
+from posecast.evaluation.characters import Agreement
 from posecast.geometry.skeleton import (
     HEAD,
     LEG_AND_ARM_BONES,
@@ -19,6 +19,7 @@ from posecast.geometry.skeleton import (
     present,
     skeleton_height,
 )
+from posecast.stage import DISTINGUISHABLE
 
 NUM_LIMBS = len(LEG_AND_ARM_BONES) + 2
 """The trunk, four bones of the legs, four of the arms, the head."""

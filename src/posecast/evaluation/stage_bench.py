@@ -17,9 +17,17 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int64
 
-from posecast.evaluation.characters import contested_region, identity_region, other_looks
+from posecast.evaluation.characters import contested_region
 from posecast.evaluation.scores import Target
-from posecast.stage import ShotPlan, StageSettings, plan_shots, render, silhouettes
+from posecast.stage import (
+    ShotPlan,
+    StageSettings,
+    identity_region,
+    other_looks,
+    plan_shots,
+    render,
+    silhouettes,
+)
 from posecast.types import Clip, PoseSequence
 
 FIRST_SEED = 2**62

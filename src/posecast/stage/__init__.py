@@ -1,5 +1,12 @@
 """The procedural puppet stage: articulated characters, dance-like motion, exact ground truth."""
 
+from posecast.stage.exchange import (
+    DISTINGUISHABLE,
+    colour_distance,
+    exchanged,
+    identity_region,
+    other_looks,
+)
 from posecast.stage.render import (
     background_motion,
     render,
@@ -11,10 +18,15 @@ from posecast.stage.settings import StageSettings
 from posecast.stage.shots import Actor, ShotPlan, plan_shots
 
 __all__ = [
+    "DISTINGUISHABLE",
     "Actor",
     "ShotPlan",
     "StageSettings",
     "background_motion",
+    "colour_distance",
+    "exchanged",
+    "identity_region",
+    "other_looks",
     "plan_shots",
     "render",
     "render_clip",

@@ -135,6 +135,9 @@ class ObjectiveSettings:
     identity_drop: float = 0.1
     warp_drop: float = 0.0
     """How often a sample has its reference, but not warped."""
+    exchange_weight: float = 0.0
+    """The mender's, on the stage: how much it weighs that pixels are nearer to their own
+    character's look than to exchanged ones."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,10 @@ class TrainingConfig:
                 )
         if self.steps < 1 or self.batch.references < 1 or self.batch.frames < 1:
             raise ValueError("steps, batch.references and batch.frames must be at least 1")
+        if self.objective.exchange_weight and (self.stage != "mender" or self.data.stage is None):
+            raise ValueError(
+                "objective.exchange_weight: only the mender's training on the stage exchanges looks"
+            )
         if self.shard and self.stage not in ("images", "clips"):
             raise ValueError(f"shard: the network of the stage {self.stage} is too small for it")
         if self.shard and self.optimizer.kind != "adamw":

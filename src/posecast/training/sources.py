@@ -29,8 +29,9 @@ def source_of(config: TrainingConfig, seed: int, stored: Stored | None = None) -
     kind: Kind = "clips" if config.stage == "clips" else "images"
     if data.stage is not None:
         return StageSource(
-            data.stage, frames, kind, data.misaligned, data.moving, seed, data.flow_from
-        )
+            data.stage, frames, kind, data.misaligned, data.moving, seed, data.flow_from,
+            exchanged=config.objective.exchange_weight > 0,
+        )  # fmt: skip
     assert data.dataset is not None  # DataSettings holds one of the two
     assert data.size is not None
     margin, stored = data.margin, stored or Stored()
