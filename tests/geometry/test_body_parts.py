@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from posecast.geometry.body_parts import BodyPart
+from posecast.geometry.body_part import BodyPart
 
 RADIUS = 10.0
 

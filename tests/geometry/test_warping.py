@@ -283,3 +283,47 @@ def test_a_skirt_stays_in_one_piece_when_legs_part(standing, skirt):
     warped = warp.to(astride, np.array([0]))
     x, y = int(hips[0]), int(knees[1]) - 5
     assert (shown(warped, x, y) == list(BLUE)) == bool(skirt)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_an_arm_before_somebodys_trunk_is_hidden_by_it_from_behind(standing, behind):
+    person = standing(96)[None]
+    picture = painted(person, [RED])
+    picture[dilation_maps(only_forearm(person), SIZE)[0] != 0] = BLUE
+    crossing = person.copy()
+    shoulder, hip = person[0, [2, 8], :2]
+    crossing[0, 3, :2] = (shoulder + hip) / 2  # the elbow beside the trunk, the wrist beyond it
+    crossing[0, 4, :2] = (shoulder + hip) / 2 + [person[0, 5, 0] - shoulder[0], 0]
+    if behind:
+        crossing[..., 0] = 96 - crossing[..., 0]
+        crossing[0, [0, 14, 15], 2] = 0  # nobody sees a face
+    warped = ReferenceWarp(picture, person, np.array([0])).to(crossing, np.array([0]))
+    x, y = crossing[0, [3, 4], :2].mean(axis=0).astype(int)
+    blue = shown(warped, x, y)[2] > 150
+    assert blue != behind
+
+
+def only_forearm(person):
+    """The right one."""
+    forearm = np.zeros_like(person)
+    forearm[0, [3, 4]] = person[0, [3, 4]]
+    return forearm
+
+
+def test_a_skirts_bands_stay_parallel_to_the_hips_when_it_swings(standing):
+    person = standing(96)[None]
+    picture = painted(person, [RED])
+    hips, knees = (person[0, pair, :2].mean(axis=0) for pair in ([8, 11], [9, 12]))
+    half = int((hips[1] + knees[1]) / 2)
+    picture[int(hips[1]) : int(knees[1]), 36:61] = (30, 200, 30)
+    picture[half : int(knees[1]), 36:61] = BLUE
+    mask = np.any(picture != (90, 160, 90), axis=-1)
+    warp = ReferenceWarp(picture, person, np.array([0]), People(mask, (0.3,)))
+    swinging = person.copy()
+    swinging[0, [9, 12], 0] += 8
+    warped = warp.to(swinging, np.array([0]))
+    middle = int((hips[0] + swinging[0, [9, 12], 0].mean()) / 2)
+    for x in (middle - 6, middle, middle + 6):
+        column = warped[2, int(hips[1]) + 3 : int(knees[1]) - 2, x]
+        first = int(np.argmax(column > 0.5)) + int(hips[1]) + 3
+        assert abs(first - half) <= 2

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
-from posecast.geometry.body_parts import LAP, LEGS, THIGH, BodyPart, body_parts
+from posecast.geometry.body_part import BodyPart
+from posecast.geometry.body_parts import LAP, LEGS, THIGH, body_parts
 from posecast.geometry.dilation import dilation_maps
 
 _LONGEST = 320

@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
+from posecast.geometry.body_part import BodyPart
 from posecast.geometry.body_parts import (
     HEAD_PART,
     LAP,
     MIRROR,
     THIGHS,
     WIDE_SKIRT,
-    BodyPart,
     body_parts,
 )
 from posecast.geometry.depth_order import paint_order
@@ -259,7 +259,8 @@ class ReferenceWarp:
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
         place = (row.clip(0, height - 1), column.clip(0, width - 1))
         seen = inside & (self._owner[place] == character)
-        seen &= distance <= self._nearest[place] + np.float32(_TOLERANCE)
+        there = distance + np.float32(origin.level - part.level)
+        seen &= there <= self._nearest[place] + np.float32(_TOLERANCE)
         known = np.where(seen, np.float32(_SEEN), np.float32(_HIDDEN))
         if self._silhouettes is not None:
             known[inside & ~self._silhouettes[place]] = _EMPTY

@@ -215,8 +215,7 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         file = "scheduler_config.json" if name == "scheduler" else "config.json"
         configs[name] = read_settings(folder / name / file, kind)
     unet = configs["unet"]
-    motion = unet.pop("motion", None)
-    unet.pop("role", None)
+    motion, _ = unet.pop("motion", None), unet.pop("role", None)
     size, window = index.get("size"), index.get("window")
     if not (isinstance(size, list) and len(size) == 2 and all(_is_count(x) for x in size)):
         raise InputError.at(folder / INDEX, f"found {size!r}; expected [height, width]", "size")
@@ -239,27 +238,21 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         size=(size[0], size[1]),
         window=window,
         shared_noise=_number(folder, index, "shared_noise", 0.0, 0, 1),
-        num_steps=int(_number(folder, index, "num_steps", 50, 1, 1000, whole=True)),
+        num_steps=int(_number(folder, index, "num_steps", 50, 1, 1000)),
         guidance_scale=_number(folder, index, "guidance_scale", 1.5, 0, 100),
         code_overlaps=overlaps,
     )
 
 
 def _number(
-    folder: Path,
-    index: Mapping[str, Any],
-    name: str,
-    default: float,
-    low: float,
-    high: float,
-    whole: bool = False,
+    folder: Path, index: Mapping[str, Any], name: str, default: float, low: float, high: float
 ) -> float:
+    """A number in its range, a whole one where the default is."""
     value = index.get(name, default)
-    kinds = int if whole else (int, float)
+    kinds, kind = (int, "a whole number, ") if isinstance(default, int) else ((int, float), "")
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        kind = "a whole number, " if whole else ""
-        expected = f"expected {kind}{low:g}..{high:g}"
-        raise InputError.at(folder / INDEX, f"found {value!r}; {expected}", name)
+        line = f"found {value!r}; expected {kind}{low:g}..{high:g}"
+        raise InputError.at(folder / INDEX, line, name)
     return float(value)
 
 
