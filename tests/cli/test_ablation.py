@@ -156,3 +156,14 @@ def test_the_shipped_ablation_describes_runs() -> None:
         stages = plan.training(name, seed)
         assert [config.stage for config in stages] == ["images", "clips"]
         assert stages[1].model.init == stages[0].output / "model"
+
+
+def test_more_characters_are_asked_for_than_some_were_trained_on() -> None:
+    plan = read_ablation(ROOT / "configs/ablation/more-characters.yaml")
+    casts = {}
+    for name, seed in plan.runs():
+        (config,) = plan.training(name, seed)
+        assert config.model.init is None  # a start might have seen more
+        assert config.data.stage is not None
+        casts[name] = len(config.data.stage.characters)
+    assert casts == {"one-to-four": 4, "one-and-two": 2}
