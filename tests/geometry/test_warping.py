@@ -215,8 +215,15 @@ def test_condition_maps_carry_the_reference_frame_by_frame(standing, textured):
         body = np.empty((2 * SIZE[0], 2 * SIZE[1]), np.float32)
         people = layers.body.to(large[:, frame], ranks[frame], body_out=body)
         wide = layers.wide.to(large[:, frame], ranks[frame])
+        rests = (warp[19] == 0) & (warp[3] == 1)
+        assert rests.any()
+        np.testing.assert_array_equal(
+            warp[:3, rests], textured[rests].T.astype(np.float32) / np.float32(255)
+        )
         for found, expected in ((warp[:4], people), (warp[4:8], wide), (warp[19:], body[None])):
             means = expected.reshape(-1, SIZE[0], 2, SIZE[1], 2).mean(axis=(2, 4))
+            if expected is people:
+                found, means = found[:, ~rests], means[:, ~rests]
             np.testing.assert_allclose(found, means, atol=1e-5)
         np.testing.assert_array_equal(warp[15:18], maps.pose[frame])
         np.testing.assert_array_equal(warp[18:19], maps.depth_order[frame])
@@ -261,7 +268,7 @@ def test_edges_are_finer_where_a_small_picture_is_carried_enlarged(standing):
     people = people_of(picture, person)
     narrow, wide = (ReferenceWarp(picture, person, ranks[0], people, wide=w) for w in (False, True))
     errors = []
-    for layers in (WarpLayers(narrow, wide), WarpLayers.of(picture, person, ranks[0])):
+    for layers in (WarpLayers(picture, narrow, wide), WarpLayers.of(picture, person, ranks[0])):
         maps = condition_maps(leaning[:, None], person, ranks, size, carried=layers)
         assert maps.warp is not None
         errors.append(np.square(maps.warp[0, :3].transpose(1, 2, 0) * 255 - truth).mean())

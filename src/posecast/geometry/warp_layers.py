@@ -22,10 +22,11 @@ character are edges."""
 class WarpLayers:
     """All that a network can use to mend a warped reference (`models.mender`), pose by pose."""
 
+    picture: UInt8[np.ndarray, "height width 3"]
     body: ReferenceWarp
     wide: ReferenceWarp
     scale: int = 1
-    """How much larger they are than what they make."""
+    """How much larger these two are than what they make."""
 
     CHANNELS = 20
     """0-2 warped silhouettes, 3 how far they are known; 4-7 the same with wide parts, which bring
@@ -45,13 +46,14 @@ class WarpLayers:
         ranks: Int[np.ndarray, " characters"],
     ) -> WarpLayers:
         """Of a reference picture, as `ReferenceWarp` takes it."""
-        scale = 2 if max(picture.shape[:2]) <= SMALL else 1
+        scale, small = 2 if max(picture.shape[:2]) <= SMALL else 1, picture
         if scale > 1:
             size = (scale * picture.shape[1], scale * picture.shape[0])
             enlarged = cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
             picture, keypoints = np.asarray(enlarged), _enlarged(keypoints, scale)
         people = people_of(picture, keypoints)
         return cls(
+            small,
             ReferenceWarp(picture, keypoints, ranks, people),
             ReferenceWarp(picture, keypoints, ranks, people, wide=True),
             scale,
@@ -79,6 +81,9 @@ class WarpLayers:
             size = (out.shape[2], out.shape[1])
             for channel in (*range(15), self.BODY):
                 cv2.resize(large[channel], size, out[channel], interpolation=cv2.INTER_AREA)
+            # Enlarged and made small again a picture is not quite itself; ground that stays is.
+            rests = (out[self.BODY] == 0) & (out[3] == 1)
+            out[:3, rests] = unit_colours(self.picture[rests]).T
         out[15:18], out[18:19] = skeletons, depth_order
 
 
