@@ -13,6 +13,7 @@ from posecast.models import Animator
 from posecast.pipeline.animation import AnimationPipeline
 from posecast.pipeline.conditioning import BLOCK
 from posecast.pipeline.decoding import DETAIL_SHARE, STEADY_SHARE, Retouch, decoded
+from posecast.pipeline.plan import AnimationPlan
 
 CPU = torch.device("cpu")
 
@@ -24,14 +25,24 @@ def carried() -> Animator:
     return Animator.from_preset("tiny").eval()
 
 
-@torch.no_grad()
-def test_frames_get_back_half_of_what_is_lost_of_their_reference(
-    carried: Animator, scene: dict[str, Path]
-) -> None:
+Planned = tuple[AnimationPlan, np.ndarray]
+
+
+@pytest.fixture
+def planned(carried: Animator, scene: dict[str, Path]) -> Planned:
+    """A clip and its carried layers."""
     pipe = AnimationPipeline(carried)
     plan = pipe.plan(scene["picture"], scene["dance"], reference_poses=scene["people"])
     maps = plan.maps(0, plan.num_frames, warp=True).warp
     assert maps is not None
+    return plan, maps
+
+
+@torch.no_grad()
+def test_frames_get_back_half_of_what_is_lost_of_their_reference(
+    carried: Animator, planned: Planned
+) -> None:
+    plan, maps = planned
     mended = carried.mended(torch.from_numpy(maps[None]))[0]
     latents = carried.encode(mended)
     kept = carried.decode(latents).clamp(0, 1)
@@ -57,12 +68,9 @@ def test_frames_get_back_half_of_what_is_lost_of_their_reference(
 
 @torch.no_grad()
 def test_the_ground_keeps_still_until_something_is_there(
-    carried: Animator, scene: dict[str, Path]
+    carried: Animator, planned: Planned
 ) -> None:
-    pipe = AnimationPipeline(carried)
-    plan = pipe.plan(scene["picture"], scene["dance"], reference_poses=scene["people"])
-    maps = plan.maps(0, plan.num_frames, warp=True).warp
-    assert maps is not None
+    plan, maps = planned
     ground = torch.from_numpy(maps[:, WarpLayers.BODY] == 0).all(dim=0)
     assert ground.any()
     assert not ground.all()

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float16, Float32, Int64, UInt8
+from jaxtyping import Float16, Float32, Int64, UInt8
+
+from posecast.stage import Exchanged
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,6 @@ class Encodings:
     reference_latents: Float16[np.ndarray, "c h w"]
     embedding: Float16[np.ndarray, " dim"] | None
     """Of the reference, by the image encoder; None where that one trains."""
-
-
-@dataclass(frozen=True)
-class Exchanged:
-    """A sample's targets with looks exchanged among its characters."""
-
-    frames: UInt8[np.ndarray, "looks frames height width 3"]
-    told: Bool[np.ndarray, "frames height width"]
-    """Where all of them can be told from the targets."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +43,7 @@ class Sample:
     """Who is seen at each pixel of the targets: 0 the background, j + 1 character j."""
     encodings: Encodings | None = None
     exchanged: Exchanged | None = None
+    """The targets with looks exchanged."""
 
     @property
     def size(self) -> tuple[int, int]:

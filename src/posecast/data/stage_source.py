@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from posecast.data.samples import Exchanged, Sample
+from posecast.data.samples import Sample
 from posecast.stage import StageSettings, background_motion, exchanged, plan_shots, render
 
 Kind = Literal["images", "clips"]
@@ -59,7 +59,7 @@ class StageSource:
         if self.flow_from == "reference":
             since = (plans[0], reference_time)
             flow = np.stack([background_motion(plans[-1], time, *since) for time in times])
-        others = Exchanged(*exchanged(plans[-1], times, targets)) if self.exchanged else None
+        others = exchanged(plans[-1], times, targets) if self.exchanged else None
         return Sample(
             reference=reference.frames[0],
             reference_keypoints=reference.poses.keypoints[:, 0],

@@ -46,16 +46,17 @@ class WarpLayers:
         ranks: Int[np.ndarray, " characters"],
     ) -> WarpLayers:
         """Of a reference picture, as `ReferenceWarp` takes it."""
-        scale, small = 2 if max(picture.shape[:2]) <= SMALL else 1, picture
+        scale = 2 if max(picture.shape[:2]) <= SMALL else 1
+        large = picture
         if scale > 1:
             size = (scale * picture.shape[1], scale * picture.shape[0])
-            enlarged = cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
-            picture, keypoints = np.asarray(enlarged), _enlarged(keypoints, scale)
-        people = people_of(picture, keypoints)
+            large = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4))
+            keypoints = _enlarged(keypoints, scale)
+        people = people_of(large, keypoints)
         return cls(
-            small,
-            ReferenceWarp(picture, keypoints, ranks, people),
-            ReferenceWarp(picture, keypoints, ranks, people, wide=True),
+            picture,
+            ReferenceWarp(large, keypoints, ranks, people),
+            ReferenceWarp(large, keypoints, ranks, people, wide=True),
             scale,
         )
 

@@ -2,6 +2,7 @@
 
 from posecast.stage.exchange import (
     DISTINGUISHABLE,
+    Exchanged,
     colour_distance,
     exchanged,
     identity_region,
@@ -20,6 +21,7 @@ from posecast.stage.shots import Actor, ShotPlan, plan_shots
 __all__ = [
     "DISTINGUISHABLE",
     "Actor",
+    "Exchanged",
     "ShotPlan",
     "StageSettings",
     "background_motion",

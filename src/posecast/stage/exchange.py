@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
@@ -46,22 +47,27 @@ def identity_region(
     return region
 
 
-Exchange = tuple[
-    UInt8[np.ndarray, "looks frames height width 3"], Bool[np.ndarray, "frames height width"]
-]
+@dataclass(frozen=True)
+class Exchanged:
+    """Some frames of a shot with looks exchanged among its characters."""
+
+    frames: UInt8[np.ndarray, "looks frames height width 3"]
+    told: Bool[np.ndarray, "frames height width"]
+    """Where all of them can be told from the truth."""
 
 
-def exchanged(plan: ShotPlan, frames: Sequence[int], truth: Clip) -> Exchange:
-    """Some frames of a shot with looks exchanged, and where all can be told from the `truth`.
+def exchanged(plan: ShotPlan, frames: Sequence[int], truth: Clip) -> Exchanged:
+    """The `frames` of a shot whose `truth` is given.
 
     Of somebody alone there are no other looks, and nothing can be told.
     """
     assert truth.character_ids is not None, "the stage knows who is where"
     others = [render(plan.with_looks(looks), frames) for looks in other_looks(len(plan.actors))]
     if not others:
-        return np.empty((0, *truth.frames.shape), np.uint8), np.zeros(truth.frames.shape[:3], bool)
+        nobody = np.empty((0, *truth.frames.shape), np.uint8)
+        return Exchanged(nobody, np.zeros(truth.frames.shape[:3], bool))
     ids = [other.character_ids for other in others if other.character_ids is not None]
     told = identity_region(truth.character_ids, ids)
     for other in others:
         told = told & (colour_distance(truth.frames, other.frames) >= DISTINGUISHABLE)
-    return np.stack([other.frames for other in others]), told
+    return Exchanged(np.stack([other.frames for other in others]), told)
