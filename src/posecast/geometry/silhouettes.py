@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from posecast.geometry.body_part import BodyPart
 from posecast.geometry.body_parts import LAP, LEGS, THIGH, body_parts
 from posecast.geometry.dilation import dilation_maps
+from posecast.geometry.filling import unit_colours
+from posecast.geometry.skeleton import LEFT_HIP, LEFT_KNEE, RIGHT_HIP, RIGHT_KNEE
 
 _LONGEST = 320
 """Longest side of the picture that is cut, pixels."""
@@ -23,9 +25,11 @@ _SURE_REACH, _LIKELY, _POSSIBLE_REACH = 0.02, 0.45, 1.5
 """Lines along bones, by the height; the inner part of a body; how far clothes and hair go."""
 _LEG = 0.75
 """What lies further out of the legs, by their reach, is between or beside them."""
-_SKIRT_SHARE, _LONGEST_SKIRT, _STEPS = 0.65, 0.45, 12
-"""A skirt goes down to where less than this much of what is between and beside the legs is people,
+_SKIRT_SHARE, _LONGEST_SKIRT, _STEPS = 0.45, 0.45, 24
+"""A skirt goes down to where less than this much of what is between and beside the legs is cloth,
 at most so far by the height; in so many steps."""
+_ALONG, _SAMPLES = (0.35, 0.85), 64
+"""Where thighs show a skirt's colours, from hip to knee; how many colours stand for the ground."""
 
 
 @dataclass(frozen=True)
@@ -59,22 +63,28 @@ def people_of(
     sure = np.asarray(dilation_maps(keypoints, size, _SURE_REACH).any(axis=0))
     mask = people_mask(picture, sure, np.asarray(likely.any(axis=0)), possible)
     skirts = []
+    lab = cv2.cvtColor(unit_colours(picture), cv2.COLOR_RGB2LAB)
+    people = mask | reached.any(axis=0)
     for character, person in enumerate(keypoints):
         alone = reached.sum(axis=0) == reached[character]
-        skirts.append(_skirt(person, mask, alone))
+        skirts.append(_skirt(person, lab, people, alone))
     return People(mask, tuple(skirts))
 
 
 def _skirt(
     person: Float[np.ndarray, "joints 3"],
-    mask: Bool[np.ndarray, "h w"],
+    lab: Float32[np.ndarray, "h w 3"],
+    people: Bool[np.ndarray, "h w"],
     alone: Bool[np.ndarray, "h w"],
 ) -> float:
-    """How far down from the hips what is between and beside the legs is people, by the height."""
-    above = _gap(person, THIGH, mask, alone)
+    """How far down from the hips what is between and beside the legs is cloth, by the height.
+
+    `people`: everybody, with all that lies near bones; `alone`: near nobody else's.
+    """
+    above = _gap(person, THIGH, lab, people, alone)
     if above is None or above[1].sum() <= _SKIRT_SHARE * above[0].sum():
         return 0.0
-    below = _gap(person, _LONGEST_SKIRT, mask, alone)
+    below = _gap(person, _LONGEST_SKIRT, lab, people, alone)
     assert below is not None, "the lap is there whatever its length"
     shares = below[1] / np.maximum(below[0], 1)
     bare = np.flatnonzero((below[0] > 0) & (shares < _SKIRT_SHARE))
@@ -83,23 +93,55 @@ def _skirt(
 
 
 def _gap(
-    person: np.ndarray, skirt: float, mask: np.ndarray, alone: np.ndarray
+    person: np.ndarray, skirt: float, lab: np.ndarray, people: np.ndarray, alone: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Pixels that a skirt adds to the legs, step by step down, and how many of them are people."""
+    """Pixels that a skirt adds to the legs, step by step down, and how many of them are cloth.
+
+    Those are nearer in colour (CIELAB) to what is along the thighs than to the ground around.
+    """
     parts = body_parts(person, person, skirt=skirt)
     lap = parts[LAP]
     if lap is None:
         return None
-    box = lap.box((mask.shape[0], mask.shape[1]))
+    box = lap.box(people.shape)
     along, across = lap.coordinates(box)
-    gap = lap.inside(along, across) & alone[box]
+    inside = lap.inside(along, across)
+    gap = inside & alone[box]
     for leg in LEGS:
         part = parts[leg]
         if part is not None:
             gap &= _beside(part, box) >= _LEG
     steps = (along[gap] * np.float32(_STEPS / lap.length)).astype(np.int64)
     count = np.bincount(steps, minlength=_STEPS)
-    return count, np.bincount(steps, mask[box][gap], minlength=_STEPS)
+    ground = lab[box][~inside & ~people[box]]
+    ground = ground[:: max(1, len(ground) // _SAMPLES)]
+    colours = lab[box][gap]
+    cloth = _nearest(colours, _thighs(person, lab)) < _nearest(colours, ground)
+    return count, np.bincount(steps, cloth, minlength=_STEPS)
+
+
+def _thighs(
+    person: Float[np.ndarray, "joints 3"], lab: Float32[np.ndarray, "h w 3"]
+) -> Float32[np.ndarray, "n 3"]:
+    """Colours along both thighs."""
+    share = np.linspace(*_ALONG, _SAMPLES // 4)[:, None]
+    places = [
+        person[hip, :2] * (1 - share) + person[knee, :2] * share
+        for hip, knee in ((RIGHT_HIP, RIGHT_KNEE), (LEFT_HIP, LEFT_KNEE))
+    ]
+    columns, rows = np.rint(np.concatenate(places)).astype(np.int64).T
+    inside = (columns >= 0) & (rows >= 0) & (rows < lab.shape[0]) & (columns < lab.shape[1])
+    return lab[rows[inside], columns[inside]]
+
+
+def _nearest(
+    colours: Float32[np.ndarray, "n 3"], samples: Float32[np.ndarray, "m 3"]
+) -> Float32[np.ndarray, " n"]:
+    """Distances to the nearest of some samples; infinite without any."""
+    best = np.full(len(colours), np.inf, np.float32)
+    for sample in samples:
+        np.minimum(best, ((colours - sample) ** 2).sum(axis=1), out=best)
+    return best
 
 
 def _beside(part: BodyPart, box: tuple[slice, slice]) -> Float32[np.ndarray, "h w"]:
