@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_EDGE = math.radians(60)
-"""From here on a ball's surface is seen too slantwise: its mirror image may show more."""
+_EDGE, _LIMB, _TEMPLE_EDGE = (math.radians(angle) for angle in (50, 80, 75))
+"""From the first on a ball's surface is seen so slantwise that its mirror image may show more; from
+the second on neither shows it; the third is where a temple is sampled for it."""
+_BREADTH, _TALL = 1.04, 1.14
+"""Half axes of a head with its hair, by its radius."""
+_TEMPLE = -0.55
+"""Where temples are along a head, by its radius: what is hidden is like them, or higher up."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class BodyPart:
         grow = np.float32(other.radius / self.radius)
         if self.yaw is not None and other.yaw is not None:
             if not self.flat:
-                across = self._rotated(along, across, self.yaw, other.yaw)
+                along, across = self._rotated(along, across, self.yaw, other.yaw)
             elif math.sin(self.yaw) * math.sin(other.yaw) < 0:
                 across = -across
             along, across = along * grow, across * grow
@@ -111,22 +116,30 @@ class BodyPart:
 
     def _rotated(
         self, along: np.ndarray, across: np.ndarray, yaw: float, other: float
-    ) -> np.ndarray:
-        """Across, after a ball of the head's size has turned from one yaw to another.
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Along and across, after an egg of the head's size has turned from one yaw to another.
 
-        A face's halves are alike: what has turned out of sight is looked for in the other one.
-        What is around the ball stays.
+        A face's halves are alike: what has turned out of sight is looked for in the other one. The
+        back of the head, which neither shows, is like the temples. What is around the egg stays.
         """
-        radius = self.half_widths[0]
-        slice_ = np.sqrt(
-            np.maximum(np.float32(radius**2) - along * along, np.float32(0.01 * radius**2))
-        )
         # Across points to the image's left where the axis points down.
-        angle = np.arcsin(np.clip(-across / slice_, -1, 1))
+        slices = self._slices(along)
+        angle = np.arcsin(np.clip(-across / slices, -1, 1))
         own, mirrored = _wrapped(angle - (yaw - other)), _wrapped(yaw + other - angle)
         hidden = (np.abs(own) > _EDGE) & (np.abs(mirrored) < np.abs(own))
-        angle = np.clip(np.where(hidden, mirrored, own), -math.pi / 2, math.pi / 2)
-        return np.where(np.abs(across) < slice_, -np.sin(angle) * slice_, across)
+        angle = np.where(hidden, mirrored, own)
+        inside = np.abs(across) < slices
+        back = inside & (np.abs(angle) > _LIMB)
+        angle = np.clip(angle, -_TEMPLE_EDGE, _TEMPLE_EDGE, out=angle, where=back)
+        place = np.float32(_TEMPLE * self.half_widths[0])
+        along = np.where(back, np.minimum(along, place), along)
+        return along, np.where(inside, -np.sin(angle) * self._slices(along), across)
+
+    def _slices(self, along: np.ndarray) -> np.ndarray:
+        """Half the width of an egg of the head's size at places along it."""
+        radius = self.half_widths[0]
+        wide, low = np.float32(_BREADTH * radius), along * np.float32(_BREADTH / _TALL)
+        return np.sqrt(np.maximum(wide * wide - low * low, np.float32(0.01) * wide * wide))
 
 
 def _wrapped(angle: np.ndarray) -> np.ndarray:
