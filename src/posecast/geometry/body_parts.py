@@ -12,12 +12,14 @@ from posecast.geometry.body_part import BodyPart
 from posecast.geometry.dilation import MIN_RADIUS
 from posecast.geometry.head_pose import HeadPose, head_poses
 from posecast.geometry.skeleton import (
+    LEFT_ANKLE,
     LEFT_ELBOW,
     LEFT_HIP,
     LEFT_KNEE,
     LEFT_SHOULDER,
     LEG_AND_ARM_BONES,
     NECK,
+    RIGHT_ANKLE,
     RIGHT_ELBOW,
     RIGHT_HIP,
     RIGHT_KNEE,
@@ -26,9 +28,9 @@ from posecast.geometry.skeleton import (
     skeleton_height,
 )
 
-MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9, 10, 11)
+MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9, 10, 12, 11, 13)
 """The part on the other side of the body, by index."""
-HEAD_PART, LAP = 9, 11
+HEAD_PART, LAP = 9, 13
 THIGHS, LEGS = (1, 3), (1, 2, 3, 4)
 _TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.6, 0.05, 0.05
 _BONE_RADII = (0.085, 0.07, 0.085, 0.07, 0.06, 0.052, 0.06, 0.052)
@@ -41,8 +43,10 @@ _FORWARD = 0.4
 """How far arms are taken to be ahead of the trunk, by half the shoulders' width."""
 _SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
 """Half a trunk's width above and below, by the height; its depth by its width; cloth beside it."""
-_BEYOND = 0.04
-"""How far feet and hands go on beyond ankles and wrists before they end as limbs do."""
+_BEYOND = {RIGHT_KNEE: 0.02, LEFT_KNEE: 0.02, RIGHT_ELBOW: 0.04, LEFT_ELBOW: 0.04}
+"""How far heels and hands go on beyond ankles and wrists before they end as limbs do."""
+_FOOT, _OUTWARD, _SOLE, _FOOT_RADIUS, _FOOT_LEVEL = 0.06, 0.022, 0.014, 0.045, 0.6
+"""From an ankle to its toes from the side and from the front, and down, by the height; its reach."""
 WIDE_SKIRT = 0.3
 """How long a skirt is taken to be where nothing is known, by the height."""
 _LEAST_SLANT = 0.6
@@ -78,11 +82,13 @@ def body_parts(
             parts.append(None)
             continue
         strip = _strip(points[a], points[b], _reach(radius, height), level)
-        if a in (RIGHT_KNEE, LEFT_KNEE, RIGHT_ELBOW, LEFT_ELBOW):
-            strip = replace(strip, length=strip.length + _BEYOND * height)
+        beyond = _BEYOND.get(a, 0.0)
+        strip = replace(strip, length=strip.length + beyond * height)
         parts.append(strip)
     parts.append(_head(head))
     parts.append(_neck(points, head, height))
+    for ankle, outward in ((RIGHT_ANKLE, -1), (LEFT_ANKLE, 1)):
+        parts.append(_foot(points[ankle], head, height, outward) if there[ankle] else None)
     parts.append(_lap(points, there, trunk, height, skirt))
     return [part and replace(part, radius=part.radius * reach) for part in parts]
 
@@ -179,6 +185,18 @@ def _neck(points: np.ndarray, head: HeadPose | None, height: float) -> BodyPart 
         return None
     centre = np.array(head.centre)
     return _strip(points[NECK], centre, _reach(_NECK_RADIUS, height), _NECK_LEVEL)
+
+
+def _foot(ankle: np.ndarray, head: HeadPose | None, height: float, outward: int) -> BodyPart:
+    """From the ankle to where the face looks, level: feet seen from the front are short."""
+    yaw = head.yaw if head else 0.0
+    ahead = height * (_FOOT * math.sin(yaw) + _OUTWARD * outward * math.cos(yaw))
+    reach = _reach(_FOOT_RADIUS, height)
+    x, y = ankle.tolist()
+    return BodyPart(
+        (x, y + _SOLE * height), (math.copysign(1.0, ahead), 0.0), abs(ahead), (0.0, 0.0), reach, _FOOT_LEVEL,
+        slant=(0.0, 1.0),
+    )  # fmt: skip
 
 
 def _lap(
