@@ -46,7 +46,7 @@ _SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
 _BEYOND = {RIGHT_KNEE: 0.02, LEFT_KNEE: 0.02, RIGHT_ELBOW: 0.04, LEFT_ELBOW: 0.04}
 """How far heels and hands go on beyond ankles and wrists before they end as limbs do."""
 _FOOT, _OUTWARD, _SOLE, _FOOT_RADIUS, _FOOT_LEVEL = 0.06, 0.022, 0.014, 0.045, 0.6
-"""From an ankle to its toes from the side and from the front, and down, by the height; its reach."""
+"""From an ankle to its toes from the side, from the front, and down, by the height; its reach."""
 WIDE_SKIRT = 0.3
 """How long a skirt is taken to be where nothing is known, by the height."""
 _LEAST_SLANT = 0.6
@@ -192,11 +192,10 @@ def _foot(ankle: np.ndarray, head: HeadPose | None, height: float, outward: int)
     yaw = head.yaw if head else 0.0
     ahead = height * (_FOOT * math.sin(yaw) + _OUTWARD * outward * math.cos(yaw))
     reach = _reach(_FOOT_RADIUS, height)
-    x, y = ankle.tolist()
+    start, axis = ankle + (0.0, _SOLE * height), (math.copysign(1.0, ahead), 0.0)
     return BodyPart(
-        (x, y + _SOLE * height), (math.copysign(1.0, ahead), 0.0), abs(ahead), (0.0, 0.0), reach, _FOOT_LEVEL,
-        slant=(0.0, 1.0),
-    )  # fmt: skip
+        tuple(start.tolist()), axis, abs(ahead), (0.0, 0.0), reach, _FOOT_LEVEL, slant=(0.0, 1.0)
+    )
 
 
 def _lap(

@@ -16,6 +16,7 @@ from posecast.geometry.body_part import BodyPart
 from posecast.geometry.body_parts import LAP, LEGS, THIGH, body_parts
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.filling import unit_colours
+from posecast.geometry.ownership import colour_distances
 from posecast.geometry.skeleton import LEFT_HIP, LEFT_KNEE, RIGHT_HIP, RIGHT_KNEE
 
 _LONGEST = 320
@@ -116,7 +117,7 @@ def _gap(
     ground = lab[box][~inside & ~people[box]]
     ground = ground[:: max(1, len(ground) // _SAMPLES)]
     colours = lab[box][gap]
-    cloth = _nearest(colours, _thighs(person, lab)) < _nearest(colours, ground)
+    cloth = colour_distances(colours, _thighs(person, lab)) < colour_distances(colours, ground)
     return count, np.bincount(steps, cloth, minlength=_STEPS)
 
 
@@ -132,16 +133,6 @@ def _thighs(
     columns, rows = np.rint(np.concatenate(places)).astype(np.int64).T
     inside = (columns >= 0) & (rows >= 0) & (rows < lab.shape[0]) & (columns < lab.shape[1])
     return lab[rows[inside], columns[inside]]
-
-
-def _nearest(
-    colours: Float32[np.ndarray, "n 3"], samples: Float32[np.ndarray, "m 3"]
-) -> Float32[np.ndarray, " n"]:
-    """Distances to the nearest of some samples; infinite without any."""
-    best = np.full(len(colours), np.inf, np.float32)
-    for sample in samples:
-        np.minimum(best, ((colours - sample) ** 2).sum(axis=1), out=best)
-    return best
 
 
 def _beside(part: BodyPart, box: tuple[slice, slice]) -> Float32[np.ndarray, "h w"]:

@@ -28,6 +28,7 @@ from posecast.geometry.body_parts import (
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.filling import filled, unit_colours
+from posecast.geometry.ownership import ownership
 from posecast.geometry.silhouettes import People
 
 GUESS = 0.5
@@ -39,8 +40,9 @@ _CUT_REACH = 1.2
 """The same where silhouettes tell what is body."""
 _CORE = 0.8
 """What is hidden is guessed up to here, by the reach of a body in tight clothes."""
-_TOLERANCE = 0.25
-"""A source counts as the part's own up to this much nearer to another part of the character."""
+_TOLERANCE, _TURNED_TOLERANCE = 0.25, 0.5
+"""A source counts as the part's own up to this much nearer to another part of the character; the
+second for heads, whose surface moves as they turn."""
 _SEEN, _HIDDEN, _EMPTY = 1.0, 0.0, -1.0
 
 
@@ -80,22 +82,15 @@ class ReferenceWarp:
 
     def __post_init__(self) -> None:
         size = (self.picture.shape[0], self.picture.shape[1])
-        owner, nearest = np.full(size, -1), np.full(size, np.inf, np.float32)
-        reached = np.zeros(size, bool)
-        for character in paint_order(self.ranks):
-            own = np.full(size, np.inf, np.float32)
-            joints = self.keypoints[character]
-            for part in self._parts(character, joints, joints):
-                if part is not None:
-                    box = part.box(size)
-                    distance = part.distance(*part.coordinates(box))
-                    np.minimum(own[box], distance, out=own[box])
-            there = np.isfinite(own)
-            reached |= there
-            if self._silhouettes is not None:
-                there &= self._silhouettes
-            owner[there], nearest[there] = character, own[there]
-        away = ~dilation_maps(self.keypoints, size).any(axis=0) & ~reached
+        people = [
+            (
+                character,
+                self._parts(character, self.keypoints[character], self.keypoints[character]),
+            )
+            for character in paint_order(self.ranks)
+        ]
+        owned = ownership(self.picture, people, self._silhouettes)
+        away = ~dilation_maps(self.keypoints, size).any(axis=0) & ~owned.reached
         background = away.astype(np.float32)
         if self.people is not None:
             around = cv2.dilate(self.people.mask.astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -104,8 +99,8 @@ class ReferenceWarp:
         made = {
             "background": background,
             "plate": np.rint(plate * 255).astype(np.uint8),
-            "_owner": owner,
-            "_nearest": nearest,
+            "_owner": owned.owner,
+            "_nearest": owned.nearest,
         }
         for name, value in made.items():
             object.__setattr__(self, name, value)
@@ -260,7 +255,8 @@ class ReferenceWarp:
         place = (row.clip(0, height - 1), column.clip(0, width - 1))
         seen = inside & (self._owner[place] == character)
         there = distance + np.float32(origin.level - part.level)
-        seen &= there <= self._nearest[place] + np.float32(_TOLERANCE)
+        tolerance = _TOLERANCE if part.yaw is None else _TURNED_TOLERANCE
+        seen &= there <= self._nearest[place] + np.float32(tolerance)
         known = np.where(seen, np.float32(_SEEN), np.float32(_HIDDEN))
         if self._silhouettes is not None:
             known[inside & ~self._silhouettes[place]] = _EMPTY

@@ -1,0 +1,131 @@
+"""Who of a picture's people, and what of a body, a pixel of the picture belongs to.
+
+Parts that reach the same pixel are told apart by whose colours it has: each part's own are sampled
+near its bone, and whatever reaches a pixel from further away gives way where another one's colours
+fit the pixel better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Int, UInt8
+
+from posecast.geometry.body_part import BodyPart
+from posecast.geometry.filling import unit_colours
+
+_CORE = 0.35
+"""So near to its bone, by its reach, a part gives way to none, and its colours are sampled."""
+_BETTER = 12.0
+"""Distance in CIELAB by which another part's colours have to fit better."""
+_SAMPLES, _FEWEST = 24, 3
+"""How many colours stand for a part; with less than the fewest it is not judged by colours."""
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Of every pixel of a picture."""
+
+    owner: Int[np.ndarray, "height width"]
+    """The character, -1 nobody."""
+    nearest: Float32[np.ndarray, "height width"]
+    """`BodyPart.distance` of the character's nearest part; infinite for nobody."""
+    reached: Bool[np.ndarray, "height width"]
+    """Whether any part of anybody reaches it."""
+
+
+@dataclass
+class _Claim:
+    """A part, the box of pixels that it may reach, and its distance there."""
+
+    character: int
+    part: BodyPart
+    box: tuple[slice, slice]
+    distance: Float32[np.ndarray, "h w"]
+
+    def at_core(self) -> Bool[np.ndarray, "h w"]:
+        return self.distance - np.float32(self.part.level) < _CORE
+
+
+def ownership(
+    picture: UInt8[np.ndarray, "height width 3"],
+    people: Sequence[tuple[int, Sequence[BodyPart | None]]],
+    silhouettes: Bool[np.ndarray, "height width"] | None = None,
+) -> Ownership:
+    """Of a picture (RGB bytes) with the parts of its `people` (character, parts), far to near.
+
+    Where silhouettes are given they alone belong to anybody, and colours are looked at; without
+    them whoever is nearer owns all in reach.
+    """
+    size = (picture.shape[0], picture.shape[1])
+    claims = [
+        _Claim(character, part, box, part.distance(*part.coordinates(box)))
+        for character, parts in people
+        for part, box in ((part, part.box(size)) for part in parts if part is not None)
+    ]
+    order = [character for character, _ in people]
+    reached = np.zeros(size, bool)
+    for claim in claims:
+        reached[claim.box] |= np.isfinite(claim.distance)
+    if silhouettes is not None:
+        _settle(picture, claims, _shares(size, order, claims, silhouettes)[2])
+    owner, nearest, _ = _shares(size, order, claims, silhouettes)
+    return Ownership(owner, nearest, reached)
+
+
+def _shares(
+    size: tuple[int, int],
+    order: Sequence[int],
+    claims: Sequence[_Claim],
+    silhouettes: Bool[np.ndarray, "height width"] | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The owner of every pixel, its distance, and the index of the claim that has it; -1 none."""
+    owner, nearest, winner = np.full(size, -1), np.full(size, np.inf, np.float32), np.full(size, -1)
+    for character in order:
+        own, best = np.full(size, np.inf, np.float32), np.full(size, -1)
+        for index, claim in enumerate(claims):
+            if claim.character == character:
+                nearer = claim.distance < own[claim.box]
+                own[claim.box][nearer] = claim.distance[nearer]
+                best[claim.box][nearer] = index
+        there = np.isfinite(own)
+        if silhouettes is not None:
+            there &= silhouettes
+        owner[there], nearest[there], winner[there] = character, own[there], best[there]
+    return owner, nearest, winner
+
+
+def _settle(
+    picture: UInt8[np.ndarray, "height width 3"],
+    claims: Sequence[_Claim],
+    winner: Int[np.ndarray, "height width"],
+) -> None:
+    """Take back what parts claim far from their bones and others fit better."""
+    lab = cv2.cvtColor(unit_colours(picture), cv2.COLOR_RGB2LAB)
+    best = np.full(winner.shape, np.inf, np.float32)
+    fits = []
+    for index, claim in enumerate(claims):
+        samples = lab[claim.box][(winner[claim.box] == index) & claim.at_core()]
+        samples = samples[:: max(1, len(samples) // _SAMPLES)]
+        fit = np.full(claim.distance.shape, np.nan, np.float32)
+        if len(samples) >= _FEWEST:
+            reach = np.isfinite(claim.distance)
+            fit[reach] = colour_distances(lab[claim.box][reach], samples)
+        np.fmin(best[claim.box], fit, out=best[claim.box])
+        fits.append(fit)
+    for claim, fit in zip(claims, fits, strict=True):
+        worse = (fit > best[claim.box] + np.float32(_BETTER)) & ~claim.at_core()
+        claim.distance[worse] = np.inf
+
+
+def colour_distances(
+    colours: Float32[np.ndarray, "n 3"], samples: Float32[np.ndarray, "m 3"]
+) -> Float32[np.ndarray, " n"]:
+    """To the nearest of some samples; infinite without any."""
+    best = np.full(len(colours), np.inf, np.float32)
+    for sample in samples:
+        np.minimum(best, ((colours - sample) ** 2).sum(axis=1), out=best)
+    return np.sqrt(best)
