@@ -36,7 +36,7 @@ _TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.6, 0.05, 0.05
 _BONE_RADII = (0.085, 0.07, 0.085, 0.07, 0.06, 0.052, 0.06, 0.052)
 """How far a part reaches around its bone, by the height of the skeleton; the head by its radius."""
 _ARM_LEVEL, _HEAD_LEVEL, _TRUNK_LEVEL, _NECK_LEVEL, _LEG_LEVEL, _LAP_LEVEL, _FAR_ARM_LEVEL = (
-    -0.3, -0.2, 0.3, 0.6, 0.6, 0.8, 1.0,
+    -0.3, -0.2, 0.3, 0.6, 0.6, 0.4, 1.0,
 )  # fmt: skip
 """Added to distances where parts compete: near arms lie over the head, the head over all else."""
 _FORWARD = 0.4
