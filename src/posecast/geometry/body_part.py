@@ -75,6 +75,13 @@ class BodyPart:
         """Whether places are in the trapezoid itself."""
         return (along > 0) & (along < self.length) & (np.abs(across) < self._half(along))
 
+    def holds(self, point: np.ndarray) -> bool:
+        """Whether a place x, y of the picture is in the trapezoid."""
+        (x, y), (ax, ay) = self.origin, self.axis
+        dx, dy = float(point[0]) - x, float(point[1]) - y
+        along, across = np.array(dx * ax + dy * ay), np.array(dx * ay - dy * ax)
+        return bool(self.inside(along, across))
+
     def distance(self, along: np.ndarray, across: np.ndarray) -> np.ndarray:
         """How far out of the trapezoid, 1 at the part's reach, plus its level; infinite beyond."""
         half = np.float32(self.length / 2)

@@ -17,6 +17,7 @@ from posecast.geometry.skeleton import (
     LEFT_HIP,
     LEFT_KNEE,
     LEFT_SHOULDER,
+    LEFT_WRIST,
     LEG_AND_ARM_BONES,
     NECK,
     RIGHT_ANKLE,
@@ -24,6 +25,7 @@ from posecast.geometry.skeleton import (
     RIGHT_HIP,
     RIGHT_KNEE,
     RIGHT_SHOULDER,
+    RIGHT_WRIST,
     present,
     skeleton_height,
 )
@@ -36,11 +38,11 @@ _TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.6, 0.05, 0.05
 _BONE_RADII = (0.085, 0.07, 0.085, 0.07, 0.06, 0.052, 0.06, 0.052)
 """How far a part reaches around its bone, by the height of the skeleton; the head by its radius."""
 _ARM_LEVEL, _HEAD_LEVEL, _TRUNK_LEVEL, _NECK_LEVEL, _LEG_LEVEL, _LAP_LEVEL, _FAR_ARM_LEVEL = (
-    -0.3, -0.2, 0.3, 0.6, 0.6, 0.4, 1.0,
+    -0.65, -0.1, 0.3, 0.2, 0.6, 0.4, 1.0,
 )  # fmt: skip
 """Added to distances where parts compete: near arms lie over the head, the head over all else."""
-_FORWARD = 0.4
-"""How far arms are taken to be ahead of the trunk, by half the shoulders' width."""
+_FRONTAL = 0.9
+"""Cosine of the yaw from which on a trunk is seen from the front."""
 _SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
 """Half a trunk's width above and below, by the height; its depth by its width; cloth beside it."""
 _BEYOND = {RIGHT_KNEE: 0.02, LEFT_KNEE: 0.02, RIGHT_ELBOW: 0.04, LEFT_ELBOW: 0.04}
@@ -73,7 +75,7 @@ def body_parts(
     trunk = _trunk(keypoints, both, height, shoulders)
     parts.append(trunk)
     head = head_poses(np.stack([keypoints[:18], other[:18]]), np.array(heights))[0]
-    arms = _arm_levels(points, trunk, shoulders * height, head)
+    arms = _arm_levels(points, there, trunk, shoulders * height, head)
     for (a, b), radius in zip(LEG_AND_ARM_BONES, _BONE_RADII, strict=True):
         level = _LEG_LEVEL
         if a in (RIGHT_SHOULDER, RIGHT_ELBOW, LEFT_SHOULDER, LEFT_ELBOW):
@@ -150,12 +152,16 @@ def _trunk(
 
 
 def _arm_levels(
-    points: np.ndarray, trunk: BodyPart | None, half: float, head: HeadPose | None
+    points: np.ndarray,
+    there: Sequence[bool],
+    trunk: BodyPart | None,
+    half: float,
+    head: HeadPose | None,
 ) -> tuple[float, float]:
     """Of the right and the left arm: whether it is likelier before the trunk or behind it.
 
     A trunk whose shoulders show the cosine of its yaw, and whose face its side, has one arm nearer
-    than the other, and both ahead of it, away from us where it is seen from behind.
+    than the other. Arms bend forward: a hand on a trunk seen from the front is before it.
     """
     if trunk is None:
         return _ARM_LEVEL, _ARM_LEVEL
@@ -164,11 +170,12 @@ def _arm_levels(
     across = float((left[0] - right[0]) * ay - (left[1] - right[1]) * ax) / 2
     facing = min(1.0, max(-1.0, across / half))
     side = math.sqrt(1 - facing**2) * math.sin(head.yaw) if head else 0.0
-    ahead = _FORWARD * facing
-    return (
-        _ARM_LEVEL if ahead + side >= 0 else _FAR_ARM_LEVEL,
-        _ARM_LEVEL if ahead - side >= 0 else _FAR_ARM_LEVEL,
-    )
+    nearer = [side >= 0, side <= 0]
+    if facing > _FRONTAL:
+        for arm, wrist in enumerate((RIGHT_WRIST, LEFT_WRIST)):
+            nearer[arm] |= there[wrist] and trunk.holds(points[wrist])
+    levels = [_ARM_LEVEL if near else _FAR_ARM_LEVEL for near in nearer]
+    return levels[0], levels[1]
 
 
 def _head(pose: HeadPose | None) -> BodyPart | None:

@@ -36,7 +36,7 @@ GUESS = 0.5
 background that silhouettes alone tell from people."""
 WIDE = 1.8
 """How much further than a body the wide parts reach: as far as long hair and skirts do."""
-_CUT_REACH = 1.2
+_CUT_REACH = 1.05
 """The same where silhouettes tell what is body."""
 _CORE = 0.8
 """What is hidden is guessed up to here, by the reach of a body in tight clothes."""
