@@ -27,13 +27,13 @@ def sources(target: BodyPart, source: BodyPart, right: list[float]) -> np.ndarra
 
 
 def test_what_has_turned_out_of_sight_is_looked_for_in_the_other_half_of_a_face():
-    angles = np.radians([20, 40, 60])
-    right = (RADIUS * np.sin(angles)).tolist()
-    left = (-RADIUS * np.sin(angles)).tolist()
+    angles, breadth = np.radians([20, 40, 60]), 1.04 * RADIUS
+    right = (breadth * np.sin(angles)).tolist()
+    left = (-breadth * np.sin(angles)).tolist()
     looks_right = head(math.radians(75))
     x = sources(head(0.0), looks_right, left)
     # The nose points to the right there: its owner's right half is what we see of the face.
-    np.testing.assert_allclose(x, RADIUS * np.sin(math.radians(75) - angles), atol=1e-3)
+    np.testing.assert_allclose(x, breadth * np.sin(math.radians(75) - angles), atol=1e-3)
     np.testing.assert_allclose(sources(head(0.0), looks_right, right), x, atol=1e-3)
     # Seen from the front, every half has its own eye.
     np.testing.assert_allclose(sources(head(0.2), head(0.2), right), right, atol=1e-3)

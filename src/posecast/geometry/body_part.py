@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_EDGE, _LIMB, _TEMPLE_EDGE = (math.radians(angle) for angle in (50, 80, 75))
-"""From the first on a ball's surface is seen so slantwise that its mirror image may show more; from
-the second on neither shows it; the third is where a temple is sampled for it."""
+_EDGE, _SLANTER, _LIMB, _TEMPLE_EDGE = (math.radians(angle) for angle in (50, 5, 80, 75))
+"""From the first on, and more than the second further than where it is asked for, a head's surface
+is seen so slantwise that its mirror image may show more; from the third on neither shows it; the
+fourth is where a temple is sampled for it."""
 _BREADTH, _TALL = 1.04, 1.14
 """Half axes of a head with its hair, by its radius."""
 _TEMPLE = -0.55
@@ -79,8 +80,8 @@ class BodyPart:
         """Whether a place x, y of the picture is in the trapezoid."""
         (x, y), (ax, ay) = self.origin, self.axis
         dx, dy = float(point[0]) - x, float(point[1]) - y
-        along, across = np.array(dx * ax + dy * ay), np.array(dx * ay - dy * ax)
-        return bool(self.inside(along, across))
+        along, across = np.array([[dx * ax + dy * ay], [dx * ay - dy * ax]], np.float32)
+        return bool(self.inside(along, across).all())
 
     def distance(self, along: np.ndarray, across: np.ndarray) -> np.ndarray:
         """How far out of the trapezoid, 1 at the part's reach, plus its level; infinite beyond."""
@@ -133,7 +134,8 @@ class BodyPart:
         slices = self._slices(along)
         angle = np.arcsin(np.clip(-across / slices, -1, 1))
         own, mirrored = _wrapped(angle - (yaw - other)), _wrapped(yaw + other - angle)
-        hidden = (np.abs(own) > _EDGE) & (np.abs(mirrored) < np.abs(own))
+        least = np.maximum(_EDGE, np.abs(angle) + _SLANTER)
+        hidden = (np.abs(own) > least) & (np.abs(mirrored) < np.abs(own))
         angle = np.where(hidden, mirrored, own)
         inside = np.abs(across) < slices
         back = inside & (np.abs(angle) > _LIMB)

@@ -41,8 +41,9 @@ _ARM_LEVEL, _HEAD_LEVEL, _TRUNK_LEVEL, _NECK_LEVEL, _LEG_LEVEL, _LAP_LEVEL, _FAR
     -0.65, -0.1, 0.3, 0.2, 0.6, 0.4, 1.0,
 )  # fmt: skip
 """Added to distances where parts compete: near arms lie over the head, the head over all else."""
-_FRONTAL = 0.9
-"""Cosine of the yaw from which on a trunk is seen from the front."""
+_FOREARMS = ((RIGHT_ELBOW, RIGHT_WRIST), (LEFT_ELBOW, LEFT_WRIST))
+_FRONTAL = 0.85
+"""Cosine of the yaw from which on a trunk is seen from the front, or from behind."""
 _SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
 """Half a trunk's width above and below, by the height; its depth by its width; cloth beside it."""
 _BEYOND = {RIGHT_KNEE: 0.02, LEFT_KNEE: 0.02, RIGHT_ELBOW: 0.04, LEFT_ELBOW: 0.04}
@@ -161,7 +162,8 @@ def _arm_levels(
     """Of the right and the left arm: whether it is likelier before the trunk or behind it.
 
     A trunk whose shoulders show the cosine of its yaw, and whose face its side, has one arm nearer
-    than the other. Arms bend forward: a hand on a trunk seen from the front is before it.
+    than the other. Arms bend forward: a hand on a trunk that is seen from the front is before it,
+    and behind one that is seen from behind.
     """
     if trunk is None:
         return _ARM_LEVEL, _ARM_LEVEL
@@ -171,9 +173,13 @@ def _arm_levels(
     facing = min(1.0, max(-1.0, across / half))
     side = math.sqrt(1 - facing**2) * math.sin(head.yaw) if head else 0.0
     nearer = [side >= 0, side <= 0]
-    if facing > _FRONTAL:
-        for arm, wrist in enumerate((RIGHT_WRIST, LEFT_WRIST)):
-            nearer[arm] |= there[wrist] and trunk.holds(points[wrist])
+    if abs(facing) > _FRONTAL:
+        for arm, (elbow, wrist) in enumerate(_FOREARMS):
+            on = there[wrist] and trunk.holds(points[wrist])
+            if on or (
+                there[wrist] and there[elbow] and trunk.holds(points[[elbow, wrist]].mean(0))
+            ):
+                nearer[arm] = facing > 0
     levels = [_ARM_LEVEL if near else _FAR_ARM_LEVEL for near in nearer]
     return levels[0], levels[1]
 
