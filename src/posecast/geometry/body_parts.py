@@ -162,8 +162,8 @@ def _arm_levels(
     """Of the right and the left arm: whether it is likelier before the trunk or behind it.
 
     A trunk whose shoulders show the cosine of its yaw, and whose face its side, has one arm nearer
-    than the other. Arms bend forward: a hand on a trunk that is seen from the front is before it,
-    and behind one that is seen from behind.
+    than the other. Arms bend forward: a forearm on a trunk that is seen from the front is before
+    it, and behind one that is seen from behind.
     """
     if trunk is None:
         return _ARM_LEVEL, _ARM_LEVEL
