@@ -34,6 +34,7 @@ MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9, 10, 12, 11, 13)
 """The part on the other side of the body, by index."""
 HEAD_PART, FEET, LAP = 9, (11, 12), 13
 THIGHS, LEGS = (1, 3), (1, 2, 3, 4)
+LIMBS = (*range(1, 9), *FEET)
 _TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.6, 0.05, 0.05
 _BONE_RADII = (0.085, 0.07, 0.085, 0.07, 0.06, 0.052, 0.06, 0.052)
 """How far a part reaches around its bone, by the height of the skeleton; the head by its radius."""

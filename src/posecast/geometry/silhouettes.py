@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from posecast.geometry.body_part import BodyPart
-from posecast.geometry.body_parts import LAP, LEGS, THIGH, body_parts
+from posecast.geometry.body_parts import LAP, LEGS, LIMBS, THIGH, body_parts
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.filling import unit_colours
 from posecast.geometry.ownership import colour_distances
@@ -22,8 +22,9 @@ from posecast.geometry.skeleton import LEFT_HIP, LEFT_KNEE, RIGHT_HIP, RIGHT_KNE
 _LONGEST = 320
 """Longest side of the picture that is cut, pixels."""
 _ROUNDS = 2
-_SURE_REACH, _LIKELY, _POSSIBLE_REACH = 0.02, 0.45, 1.5
-"""Lines along bones, by the height; the inner part of a body; how far clothes and hair go."""
+_SURE_REACH, _SURE, _LIKELY, _POSSIBLE_REACH = 0.02, 0.4, 0.45, 1.5
+"""Lines along bones, by the height; the inner part of limbs, hands and feet with them, and of a
+body; how far clothes and hair go."""
 _LEG = 0.75
 """What lies further out of the legs, by their reach, is between or beside them."""
 _SKIRT_SHARE, _LONGEST_SKIRT, _STEPS = 0.45, 0.45, 24
@@ -50,18 +51,20 @@ def people_of(
     size = (picture.shape[0], picture.shape[1])
     likely, reached = (np.zeros((len(keypoints), *size), bool) for _ in range(2))
     possible = np.zeros(size, bool)
+    sure = np.asarray(dilation_maps(keypoints, size, _SURE_REACH).any(axis=0))
     for character, person in enumerate(keypoints):
-        for part in body_parts(person, person)[:LAP]:
+        for index, part in enumerate(body_parts(person, person)[:LAP]):
             if part is not None:
                 box = part.box(size)
                 beside = _beside(part, box)
+                if index in LIMBS:
+                    sure[box] |= beside < _SURE
                 likely[character][box] |= beside < _LIKELY
                 reached[character][box] |= beside < 1
         for part in body_parts(person, person, _POSSIBLE_REACH):
             if part is not None:
                 box = part.box(size)
                 possible[box] |= _beside(part, box) < 1
-    sure = np.asarray(dilation_maps(keypoints, size, _SURE_REACH).any(axis=0))
     mask = people_mask(picture, sure, np.asarray(likely.any(axis=0)), possible)
     skirts = []
     lab = cv2.cvtColor(unit_colours(picture), cv2.COLOR_RGB2LAB)
