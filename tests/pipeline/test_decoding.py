@@ -12,7 +12,7 @@ from posecast.geometry.warp_layers import WarpLayers
 from posecast.models import Animator
 from posecast.pipeline.animation import AnimationPipeline
 from posecast.pipeline.conditioning import BLOCK
-from posecast.pipeline.decoding import DETAIL_SHARE, STEADY_SHARE, Retouch, decoded
+from posecast.pipeline.decoding import STEADY_SHARE, Retouch, decoded
 from posecast.pipeline.plan import AnimationPlan
 
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ def planned(carried: Animator, scene: dict[str, Path]) -> Planned:
 
 
 @torch.no_grad()
-def test_frames_get_back_half_of_what_is_lost_of_their_reference(
+def test_frames_get_back_what_is_lost_of_their_reference(
     carried: Animator, planned: Planned
 ) -> None:
     plan, maps = planned
@@ -48,8 +48,9 @@ def test_frames_get_back_half_of_what_is_lost_of_their_reference(
     kept = carried.decode(latents).clamp(0, 1)
     retouch = Retouch(carried, plan, plan.size, CPU, torch.float32)
     body = torch.from_numpy(maps[:, WarpLayers.BODY, None] > 0).expand_as(mended)
-    expected = (kept + (mended - kept) * DETAIL_SHARE).clamp(0, 1)
-    finished = retouch.finished(kept[:3], 0)
+    changed = kept.flip(dims=(3,))  # what a denoiser makes instead stays in it
+    expected = (changed + mended - kept).clamp(0, 1)
+    finished = retouch.finished(changed[:3], 0)
     torch.testing.assert_close(finished[body[:3]], expected[:3][body[:3]], atol=1e-5, rtol=0)
 
     def frames(at_once: int) -> np.ndarray:
@@ -71,20 +72,21 @@ def test_the_ground_keeps_still_until_something_is_there(
     carried: Animator, planned: Planned
 ) -> None:
     plan, maps = planned
-    ground = torch.from_numpy(maps[:, WarpLayers.BODY] == 0).all(dim=0)
-    assert ground.any()
-    assert not ground.all()
+    retouch = Retouch(carried, plan, plan.size, CPU, torch.float32)
+    detail = torch.cat([retouch._block(n).detail for n in range(-(-plan.num_frames // BLOCK))])
+    tame = (detail.abs() < 0.25).all(dim=1).all(dim=0)  # an untrained autoencoder's are large
+    ground = torch.from_numpy(maps[:, WarpLayers.BODY] == 0).all(dim=0) & tame
+    assert ground.sum() > 100
     frames = torch.full((plan.num_frames, 3, *plan.size), 0.5)
     frames += 0.02 * (torch.arange(plan.num_frames) % 2)[:, None, None, None]  # it flickers
     y, x = ground.nonzero()[0].tolist()
     frames[3:, :, y, x] = 0.7  # somebody's hair, say
-    retouch = Retouch(carried, plan, plan.size, CPU, torch.float32)
-    detail = torch.cat([retouch._block(n).detail for n in range(-(-plan.num_frames // BLOCK))])
     finished = retouch.finished(frames - detail, 0)
     change = finished.diff(dim=0).abs()
     still = ground.clone()
     still[y, x] = False
     assert change[:, :, still].max() <= 0.02 * STEADY_SHARE + 1e-5
-    body = torch.from_numpy(maps[:, WarpLayers.BODY] > 0).all(dim=0)
+    body = torch.from_numpy(maps[:, WarpLayers.BODY] > 0).all(dim=0) & tame
+    assert body.any()
     torch.testing.assert_close(finished[..., body], frames[..., body], atol=1e-5, rtol=0)
     assert finished[3:, :, y, x].min() > 0.69

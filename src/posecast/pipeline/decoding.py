@@ -17,8 +17,6 @@ from posecast.pipeline.denoising import OnProgress
 from posecast.pipeline.offload import awake
 from posecast.pipeline.plan import AnimationPlan, Size
 
-DETAIL_SHARE = 0.5
-"""How much of what the autoencoder loses of a mended reference is given back to its frame."""
 STEADY_SHARE, STEADY_RANGE = 0.2, 0.05
 """What the ground takes of a new frame; it is new altogether where it differs by more, of 0..1."""
 
@@ -33,9 +31,8 @@ class _Block:
 class Retouch:
     """Gives decoded frames the detail of a clip's mended references, and keeps their ground still.
 
-    What the autoencoder loses of those (edges, eyes, patterns) it mostly loses of frames too; half
-    of it scores best and all of it is sharpest. Ours, as the warped reference is
-    (docs/design/networks.md).
+    What the autoencoder loses of those (edges, eyes, patterns) it mostly loses of frames too. Ours,
+    as the warped reference is (docs/design/networks.md).
     """
 
     animator: Animator
@@ -87,7 +84,7 @@ class Retouch:
         mended = self.animator.mended(layers)[0]
         kept = self.animator.decode(self.animator.encode(mended)).clamp(0, 1)
         body = layers[0, :, WarpLayers.BODY, None]
-        return _Block((mended - kept) * DETAIL_SHARE, body == 0)
+        return _Block(mended - kept, body == 0)
 
 
 def retouch_of(conditioning: Conditioning) -> Retouch | None:
