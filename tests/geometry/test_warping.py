@@ -332,3 +332,25 @@ def test_a_skirts_bands_stay_parallel_to_the_hips_when_it_swings(standing):
         column = warped[2, int(hips[1]) + 3 : int(knees[1]) - 2, x]
         first = int(np.argmax(column > 0.5)) + int(hips[1]) + 3
         assert abs(first - half) <= 2
+
+
+def test_eyes_keep_their_shape_and_place_when_a_head_turns_to_the_front(standing):
+    front = standing(192)[None]
+    aside = front.copy()
+    x, radius = front[0, 1, 0], 0.09 * (front[0, 10, 1] - front[0, 0, 1])
+    aside[0, 0, 0], aside[0, 14, 0] = x + 0.9 * radius, x + 0.7 * radius  # a profile
+    aside[0, [15, 17], 2] = 0
+    aside[0, 16, 0] = x
+    picture = np.full((192, 192, 3), 160, np.uint8)
+    picture[dilation_maps(aside, (192, 192), 0.1)[0] != 0] = RED
+    eye = tuple(int(value) for value in aside[0, 14, :2])
+    cv2.circle(picture, eye, 3, BLUE, -1)
+    warped = ReferenceWarp(picture, aside, np.array([0])).to(front, np.array([0]))
+    blue = (warped[2] > 0.6) & (warped[0] < 0.4)
+    for joint in (14, 15):
+        column, row = front[0, joint, :2].round().astype(int)
+        assert blue[row, column]
+        # A circle of the same size: not a smear, as on a ball that turns.
+        around = blue[row - 8 : row + 9, column - 4 : column + 5]
+        assert around.any(axis=1).sum() == pytest.approx(7, abs=1)
+    assert blue.sum() == pytest.approx(2 * (picture == BLUE).all(axis=-1).sum(), rel=0.35)

@@ -14,14 +14,17 @@ from posecast.geometry.head_pose import HeadPose, head_poses
 from posecast.geometry.skeleton import (
     LEFT_ANKLE,
     LEFT_ELBOW,
+    LEFT_EYE,
     LEFT_HIP,
     LEFT_KNEE,
     LEFT_SHOULDER,
     LEFT_WRIST,
     LEG_AND_ARM_BONES,
     NECK,
+    NOSE,
     RIGHT_ANKLE,
     RIGHT_ELBOW,
+    RIGHT_EYE,
     RIGHT_HIP,
     RIGHT_KNEE,
     RIGHT_SHOULDER,
@@ -30,9 +33,10 @@ from posecast.geometry.skeleton import (
     skeleton_height,
 )
 
-MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9, 10, 12, 11, 13)
+MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9, 10, 12, 11, 13, 15, 14, 16)
 """The part on the other side of the body, by index."""
-HEAD_PART, FEET, LAP = 9, (11, 12), 13
+HEAD_PART, FEET, LAP, FEATURES = 9, (11, 12), 13, (14, 15, 16)
+"""Features, of a face, are parts of the head: eyes, and nose and mouth."""
 THIGHS, LEGS = (1, 3), (1, 2, 3, 4)
 LIMBS = (*range(1, 9), *FEET)
 _TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.6, 0.05, 0.05
@@ -49,6 +53,8 @@ _SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
 """Half a trunk's width above and below, by the height; its depth by its width; cloth beside it."""
 _BEYOND = {RIGHT_KNEE: 0.02, LEFT_KNEE: 0.02, RIGHT_ELBOW: 0.04, LEFT_ELBOW: 0.04}
 """How far heels and hands go on beyond ankles and wrists before they end as limbs do."""
+_FEATURE, _MOUTH, _MOUTH_WIDTH, _FEATURE_LEVEL = 0.3, 0.45, 0.2, -0.5
+"""How far eyes reach, how far below the nose the mouth is and half its width, by the radius."""
 _FOOT, _OUTWARD, _SOLE, _FOOT_RADIUS, _FOOT_LEVEL = 0.06, 0.022, 0.014, 0.045, 0.6
 """From an ankle to its toes from the side, from the front, and down, by the height; its reach."""
 WIDE_SKIRT = 0.3
@@ -62,9 +68,9 @@ THIGH, _FLARE = 0.27, 0.25
 def body_parts(
     keypoints: np.ndarray, other: np.ndarray, reach: float = 1.0, skirt: float = WIDE_SKIRT
 ) -> list[BodyPart | None]:
-    """Trunk, bones, head, neck and lap of somebody (joints, 3); None where a joint is missing.
+    """Trunk, bones, head, neck, feet, lap and features of a face; None where a joint is missing.
 
-    The trunk is laid out by what both this and the `other` pose of the same person show. Parts
+    Of somebody (joints, 3); the trunk by what this and the `other` pose of them show. Parts
     reach `reach` times as far around their bones as a body in tight clothes does.
     """
     heights = [max(skeleton_height(pose), 1.0) for pose in (keypoints, other)]
@@ -94,6 +100,9 @@ def body_parts(
     for ankle, outward in ((RIGHT_ANKLE, -1), (LEFT_ANKLE, 1)):
         parts.append(_foot(points[ankle], head, height, outward) if there[ankle] else None)
     parts.append(_lap(points, there, trunk, height, skirt))
+    for joint in (RIGHT_EYE, LEFT_EYE, NOSE):
+        feature = _feature(points[joint], head, joint == NOSE) if head else None
+        parts.append(feature if there[joint] else None)
     return [part and replace(part, radius=part.radius * reach) for part in parts]
 
 
@@ -192,6 +201,14 @@ def _head(pose: HeadPose | None) -> BodyPart | None:
     return BodyPart(
         pose.centre, pose.axis, 0.0, (size, size), size * _HEAD_RADIUS, _HEAD_LEVEL, yaw=pose.yaw
     )
+
+
+def _feature(point: np.ndarray, head: HeadPose, mouth: bool) -> BodyPart:
+    """What is around a point of a face: it keeps its shape where the head turns."""
+    radius = head.radius
+    length, half = (_MOUTH * radius, _MOUTH_WIDTH * radius) if mouth else (0.0, 0.0)
+    x, y = point.tolist()
+    return BodyPart((x, y), head.axis, length, (half, half), _FEATURE * radius, _FEATURE_LEVEL)
 
 
 def _neck(points: np.ndarray, head: HeadPose | None, height: float) -> BodyPart | None:

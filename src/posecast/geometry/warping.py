@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from posecast.geometry.body_part import BodyPart
 from posecast.geometry.body_parts import (
+    FEATURES,
     HEAD_PART,
     LAP,
     MIRROR,
@@ -82,13 +83,10 @@ class ReferenceWarp:
 
     def __post_init__(self) -> None:
         size = (self.picture.shape[0], self.picture.shape[1])
-        people = [
-            (
-                character,
-                self._parts(character, self.keypoints[character], self.keypoints[character]),
-            )
-            for character in paint_order(self.ranks)
-        ]
+        people = []
+        for character in paint_order(self.ranks):
+            pose = self.keypoints[character]
+            people.append((character, self._parts(character, pose, pose)[: FEATURES[0]]))
         owned = ownership(self.picture, people, self._silhouettes)
         away = ~dilation_maps(self.keypoints, size).any(axis=0) & ~owned.reached
         background = away.astype(np.float32)
@@ -131,6 +129,7 @@ class ReferenceWarp:
         head = parts[HEAD_PART]
         if head is not None and self.wide:
             parts[HEAD_PART] = replace(head, flat=True)
+            parts[FEATURES[0] :] = [None] * len(FEATURES)
         return parts
 
     def to(
@@ -182,8 +181,10 @@ class ReferenceWarp:
         top, left = min(b[0].start for b in boxes), min(b[1].start for b in boxes)
         bottom, right = max(b[0].stop for b in boxes), max(b[1].stop for b in boxes)
         x, y, known = (np.zeros((bottom - top, right - left), np.float32) for _ in range(3))
-        nearest = np.full(known.shape, np.inf, np.float32)
+        nearest, winner = np.full(known.shape, np.inf, np.float32), np.full(known.shape, -1)
         for index, part in enumerate(parts):
+            if index == FEATURES[0]:  # they are on the head, wherever that is to be seen
+                nearest = np.where(winner == HEAD_PART, np.float32(np.inf), np.float32(-np.inf))
             if part is None:
                 continue
             rows, columns = part.box(size)
@@ -198,12 +199,11 @@ class ReferenceWarp:
                 continue
             place = (along[mine], across[mine], distance[mine])
             found = self._found(character, part, (origins[index], origins[MIRROR[index]]), place)
-            body = found[2] != _EMPTY
+            body = found[2] > _HIDDEN if index in FEATURES else found[2] != _EMPTY
             mine[mine] = body
-            nearest[box][mine] = place[2][body]
+            nearest[box][mine], winner[box][mine] = place[2][body], index
             x[box][mine], y[box][mine], known[box][mine] = (values[body] for values in found)
-        body = np.isfinite(nearest)
-        return _Carried(slice(top, bottom), slice(left, right), body, x, y, known)
+        return _Carried(slice(top, bottom), slice(left, right), winner >= 0, x, y, known)
 
     def _found(
         self,
