@@ -334,23 +334,39 @@ def test_a_skirts_bands_stay_parallel_to_the_hips_when_it_swings(standing):
         assert abs(first - half) <= 2
 
 
-def test_eyes_keep_their_shape_and_place_when_a_head_turns_to_the_front(standing):
-    front = standing(192)[None]
-    aside = front.copy()
-    x, radius = front[0, 1, 0], 0.09 * (front[0, 10, 1] - front[0, 0, 1])
-    aside[0, 0, 0], aside[0, 14, 0] = x + 0.9 * radius, x + 0.7 * radius  # a profile
-    aside[0, [15, 17], 2] = 0
-    aside[0, 16, 0] = x
-    picture = np.full((192, 192, 3), 160, np.uint8)
-    picture[dilation_maps(aside, (192, 192), 0.1)[0] != 0] = RED
-    eye = tuple(int(value) for value in aside[0, 14, :2])
-    cv2.circle(picture, eye, 3, BLUE, -1)
+def looking(person, yaw):
+    """The same person, whose face is a rigid one turned to the image's right."""
+    turned = person.copy()
+    radius = 0.09 * (person[10, 1] - person[0, 1])
+    points = {
+        0: (0, 0.1, 0.95),
+        14: (-0.38, -0.18, 0.85),
+        15: (0.38, -0.18, 0.85),
+        16: (-0.95, 0, 0),
+        17: (0.95, 0, 0),
+    }
+    for joint, (left, down, ahead) in points.items():
+        across = left * np.cos(yaw) + ahead * np.sin(yaw)
+        turned[joint, :2] = person[1, :2] + radius * np.array([across, down - 1.5])
+    turned[17, 2] = yaw < 0.4
+    return turned
+
+
+def test_eyes_keep_their_shape_when_a_head_turns_to_the_front(standing):
+    size = (384, 384)
+    person = standing(384)
+    front, aside = looking(person, 0.0)[None], looking(person, 0.9)[None]
+    picture = np.full((*size, 3), 160, np.uint8)
+    picture[dilation_maps(aside, size, 0.1)[0] != 0] = RED
+    for joint in (14, 15):
+        cv2.circle(picture, tuple(int(v) for v in aside[0, joint, :2]), 4, BLUE, -1)
     warped = ReferenceWarp(picture, aside, np.array([0])).to(front, np.array([0]))
     blue = (warped[2] > 0.6) & (warped[0] < 0.4)
-    for joint in (14, 15):
+    middle = int(front[0, 0, 0])
+    for joint, half in ((14, np.s_[:, :middle]), (15, np.s_[:, middle:])):
         column, row = front[0, joint, :2].round().astype(int)
         assert blue[row, column]
-        # A circle of the same size: not a smear, as on a ball that turns.
-        around = blue[row - 8 : row + 9, column - 4 : column + 5]
-        assert around.any(axis=1).sum() == pytest.approx(7, abs=1)
-    assert blue.sum() == pytest.approx(2 * (picture == BLUE).all(axis=-1).sum(), rel=0.35)
+        height, width = (blue[half].any(axis=axis).sum() for axis in (1, 0))
+        # Circles as they were, and no smears as on a ball that turns.
+        assert height == pytest.approx(9, abs=1)
+        assert width == pytest.approx(9, abs=1)

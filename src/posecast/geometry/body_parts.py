@@ -53,7 +53,7 @@ _SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
 """Half a trunk's width above and below, by the height; its depth by its width; cloth beside it."""
 _BEYOND = {RIGHT_KNEE: 0.02, LEFT_KNEE: 0.02, RIGHT_ELBOW: 0.04, LEFT_ELBOW: 0.04}
 """How far heels and hands go on beyond ankles and wrists before they end as limbs do."""
-_FEATURE, _MOUTH, _MOUTH_WIDTH, _FEATURE_LEVEL = 0.3, 0.45, 0.2, -0.5
+_FEATURE, _MOUTH, _MOUTH_WIDTH, _FEATURE_LEVEL = 0.25, 0.45, 0.15, -0.5
 """How far eyes reach, how far below the nose the mouth is and half its width, by the radius."""
 _FOOT, _OUTWARD, _SOLE, _FOOT_RADIUS, _FOOT_LEVEL = 0.06, 0.022, 0.014, 0.045, 0.6
 """From an ankle to its toes from the side, from the front, and down, by the height; its reach."""

@@ -121,6 +121,22 @@ def _settle(
         claim.distance[worse] = np.inf
 
 
+def nearest_parts(
+    size: tuple[int, int], people: Sequence[Sequence[BodyPart | None]], indices: Sequence[int]
+) -> Int[np.ndarray, "height width"]:
+    """Which of some parts, of anybody's, each pixel is nearest to; -1 out of their reach."""
+    nearest, found = np.full(size, np.inf, np.float32), np.full(size, -1)
+    for parts in people:
+        for index in indices:
+            part = parts[index]
+            if part is not None:
+                box = part.box(size)
+                distance = part.distance(*part.coordinates(box))
+                nearer = distance < nearest[box]
+                nearest[box][nearer], found[box][nearer] = distance[nearer], index
+    return found
+
+
 def colour_distances(
     colours: Float32[np.ndarray, "n 3"], samples: Float32[np.ndarray, "m 3"]
 ) -> Float32[np.ndarray, " n"]:

@@ -10,6 +10,7 @@ which no network of a few megabytes redraws from memory. docs/method.md, "Condit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -29,7 +30,7 @@ from posecast.geometry.body_parts import (
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.filling import filled, unit_colours
-from posecast.geometry.ownership import ownership
+from posecast.geometry.ownership import nearest_parts, ownership
 from posecast.geometry.silhouettes import People
 
 GUESS = 0.5
@@ -80,13 +81,14 @@ class ReferenceWarp:
     """The picture without its characters."""
     _owner: Int[np.ndarray, "height width"] = field(init=False, repr=False)
     _nearest: Float32[np.ndarray, "height width"] = field(init=False, repr=False)
+    _features: Int[np.ndarray, "height width"] = field(init=False, repr=False)
+    """The part that is a feature of a face and no head's surface; else -1."""
 
     def __post_init__(self) -> None:
         size = (self.picture.shape[0], self.picture.shape[1])
-        people = []
-        for character in paint_order(self.ranks):
-            pose = self.keypoints[character]
-            people.append((character, self._parts(character, pose, pose)[: FEATURES[0]]))
+        poses = [(character, self.keypoints[character]) for character in paint_order(self.ranks)]
+        everything = [(character, self._parts(character, pose, pose)) for character, pose in poses]
+        people = [(character, parts[: FEATURES[0]]) for character, parts in everything]
         owned = ownership(self.picture, people, self._silhouettes)
         away = ~dilation_maps(self.keypoints, size).any(axis=0) & ~owned.reached
         background = away.astype(np.float32)
@@ -99,6 +101,7 @@ class ReferenceWarp:
             "plate": np.rint(plate * 255).astype(np.uint8),
             "_owner": owned.owner,
             "_nearest": owned.nearest,
+            "_features": nearest_parts(size, [parts for _, parts in everything], FEATURES),
         }
         for name, value in made.items():
             object.__setattr__(self, name, value)
@@ -198,7 +201,8 @@ class ReferenceWarp:
             if not mine.any():
                 continue
             place = (along[mine], across[mine], distance[mine])
-            found = self._found(character, part, (origins[index], origins[MIRROR[index]]), place)
+            sources = [(i, origins[i]) for i in (index, MIRROR[index])]
+            found = self._found(character, part, sources, place)
             body = found[2] > _HIDDEN if index in FEATURES else found[2] != _EMPTY
             mine[mine] = body
             nearest[box][mine], winner[box][mine] = place[2][body], index
@@ -209,7 +213,7 @@ class ReferenceWarp:
         self,
         character: int,
         part: BodyPart,
-        origins: tuple[BodyPart | None, BodyPart | None],
+        origins: Sequence[tuple[int, BodyPart | None]],
         place: tuple[np.ndarray, np.ndarray, np.ndarray],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """x, y and how far known, of what a part shows, or where it is hidden its mirror image.
@@ -218,12 +222,12 @@ class ReferenceWarp:
         far out to be guessed.
         """
         own, mirrored = origins
-        found = self._source(character, part, own, *place)
+        found = self._source(character, part, *own, *place)
         missing = found[2] == _HIDDEN
         if not missing.any():
             return found
         along, across, distance = (values[missing] for values in place)
-        guess = self._source(character, part, mirrored, along, -across, distance)
+        guess = self._source(character, part, *mirrored, along, -across, distance)
         for values, others in zip(found, guess, strict=True):
             values[missing] = others
         found[2][missing & (found[2] == _SEEN)] = GUESS
@@ -236,6 +240,7 @@ class ReferenceWarp:
         self,
         character: int,
         part: BodyPart,
+        index: int,
         origin: BodyPart | None,
         along: np.ndarray,
         across: np.ndarray,
@@ -255,8 +260,11 @@ class ReferenceWarp:
         place = (row.clip(0, height - 1), column.clip(0, width - 1))
         seen = inside & (self._owner[place] == character)
         there = distance + np.float32(origin.level - part.level)
-        tolerance = _TOLERANCE if part.yaw is None else _TURNED_TOLERANCE
+        of_head = index == HEAD_PART or index in FEATURES
+        tolerance = _TURNED_TOLERANCE if of_head else _TOLERANCE
         seen &= there <= self._nearest[place] + np.float32(tolerance)
+        if of_head:
+            seen &= self._features[place] == (index if index in FEATURES else -1)
         known = np.where(seen, np.float32(_SEEN), np.float32(_HIDDEN))
         if self._silhouettes is not None:
             known[inside & ~self._silhouettes[place]] = _EMPTY
