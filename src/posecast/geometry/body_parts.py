@@ -184,12 +184,11 @@ def _arm_levels(
     side = math.sqrt(1 - facing**2) * math.sin(head.yaw) if head else 0.0
     nearer = [side >= 0, side <= 0]
     if abs(facing) > _FRONTAL:
-        for arm, (elbow, wrist) in enumerate(_FOREARMS):
-            on = there[wrist] and trunk.holds(points[wrist])
-            if on or (
-                there[wrist] and there[elbow] and trunk.holds(points[[elbow, wrist]].mean(0))
-            ):
-                nearer[arm] = facing > 0
+        for arm, forearm in enumerate(_FOREARMS):
+            if all(there[joint] for joint in forearm):
+                elbow, wrist = points[[*forearm]]
+                if trunk.holds(wrist) or trunk.holds((elbow + wrist) / 2):
+                    nearer[arm] = facing > 0
     levels = [_ARM_LEVEL if near else _FAR_ARM_LEVEL for near in nearer]
     return levels[0], levels[1]
 

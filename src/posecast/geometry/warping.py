@@ -1,11 +1,12 @@
 """The reference's own pixels, carried to where a pose asks for them (our extension).
 
-A character is cut into parts (`body_parts`): trunk, neck, head, and the two bones of each arm and
-leg, or a lap in place of the thighs. Each has coordinates along and across it, in the reference and
-in the target; a pixel of the target shows what the reference has at the same coordinates of the
-same part. It is what a paper puppet does, and what Balakrishnan et al. do before their network
-(arXiv 1804.07739): rough at the joints, blind to what the reference hides, but true to patterns,
-which no network of a few megabytes redraws from memory. docs/method.md, "Condition maps" 7.
+A character is cut into parts (`body_parts`): trunk, neck, head with its features, feet, and the two
+bones of each arm and leg, or a lap in place of the thighs. Each has coordinates along and across
+it, in the reference and in the target; a pixel of the target shows what the reference has at the
+same coordinates of the same part. It is what a paper puppet does, and what Balakrishnan et al. do
+before their network (arXiv 1804.07739): rough at the joints, blind to what the reference hides, but
+true to patterns, which no network of a few megabytes redraws from memory. docs/method.md,
+"Condition maps" 7.
 """
 
 from __future__ import annotations
