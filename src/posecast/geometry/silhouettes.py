@@ -118,6 +118,8 @@ def _gap(
     steps = (along[gap] * np.float32(_STEPS / lap.length)).astype(np.int64)
     count = np.bincount(steps, minlength=_STEPS)
     ground = lab[box][~inside & ~people[box]]
+    if not len(ground):  # people all around
+        ground = lab[~people]
     ground = ground[:: max(1, len(ground) // _SAMPLES)]
     colours = lab[box][gap]
     cloth = colour_distances(colours, _thighs(person, lab)) < colour_distances(colours, ground)
