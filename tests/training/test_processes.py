@@ -30,6 +30,9 @@ from tests.training.conftest import small_run
 
 STEPS = 10  # as many as the log takes a mean of
 RESUMED_AT = 8
+EARLY = 2
+"""Weights whose gradients are rounding alone take whole steps all the same (Adam's), and what they
+do to others' rounding grows from step to step: gradients are compared before that."""
 
 
 def clips_run(small: TrainingConfig, accumulate: int) -> TrainingConfig:
@@ -41,7 +44,7 @@ def clips_run(small: TrainingConfig, accumulate: int) -> TrainingConfig:
         data=DataSettings(stage=small.data.stage),
         batch=BatchShape(references=1, frames=2, accumulate=accumulate),
         objective=ObjectiveSettings(reference_drop=0.3),
-        checkpoint=CheckpointSettings(every_steps=RESUMED_AT),
+        checkpoint=CheckpointSettings(every_steps=EARLY, keep=STEPS // EARLY),
         validation=replace(small.validation, every_steps=STEPS),
     )
 
@@ -70,7 +73,7 @@ def assert_learnt_alike(one: TrainingConfig, two: TrainingConfig) -> None:
     ours, theirs = curves(one.output), curves(two.output)
     assert theirs["loss"] == pytest.approx(ours["loss"], rel=1e-5)
     assert theirs["gradient_norm"] == pytest.approx(ours["gradient_norm"], rel=1e-4)
-    a, b = state(one, STEPS), state(two, STEPS)
+    a, b = state(one, EARLY), state(two, EARLY)
     assert a.keys() == b.keys()
     moments = [name for name in a if name.startswith("optimizer.exp_avg/")]
     assert moments
