@@ -82,6 +82,7 @@ def in_one_of_two(rank: int, port: int, folder: Path) -> None:
     load_state(folder, again, optimizer, mean)
     loaded = state_tensors(again, optimizer, mean)
     assert all(torch.equal(value, loaded[name]) for name, value in tensors.items())
+    torch.distributed.barrier()  # whoever leaves while the other still listens makes it abort
     torch.distributed.destroy_process_group()
 
 
