@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from posecast.geometry.body_part import BodyPart
-from posecast.geometry.ownership import colour_distances, ownership
+from posecast.geometry.colours import colour_distances
+from posecast.geometry.ownership import ownership
 
 GREEN, RED, BLUE = (90, 160, 90), (220, 30, 30), (30, 30, 220)
 

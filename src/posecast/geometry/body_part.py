@@ -22,8 +22,8 @@ class BodyPart:
     """A trapezoid of `length` along `axis` from `origin`, and what is around it.
 
     `half_widths`: half its width at its start and at its end. `turned`: seen from behind, its left
-    is at the right. A head has no length, `half_widths` of its radius and a `yaw`; it turns as a
-    ball does, or `flat`, is carried as it is, mirrored where it looks the other way.
+    is at the right. A head has no length, `half_widths` of its radius and a `yaw`; it turns as an
+    egg does, or `flat`, is carried as it is, mirrored where it looks the other way.
     """
 
     origin: tuple[float, float]

@@ -36,7 +36,8 @@ from posecast.geometry.skeleton import (
 MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9, 10, 12, 11, 13, 15, 14, 16)
 """The part on the other side of the body, by index."""
 HEAD_PART, FEET, LAP, FEATURES = 9, (11, 12), 13, (14, 15, 16)
-"""Features, of a face, are parts of the head: eyes, and nose and mouth."""
+"""By index. The lap comes after all that everybody has; last the features of a face, which are on
+the head: eyes, and nose and mouth."""
 THIGHS, LEGS = (1, 3), (1, 2, 3, 4)
 LIMBS = (*range(1, 9), *FEET)
 _TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.6, 0.05, 0.05
@@ -54,9 +55,11 @@ _SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
 _BEYOND = {RIGHT_KNEE: 0.02, LEFT_KNEE: 0.02, RIGHT_ELBOW: 0.04, LEFT_ELBOW: 0.04}
 """How far heels and hands go on beyond ankles and wrists before they end as limbs do."""
 _FEATURE, _MOUTH, _MOUTH_WIDTH, _FEATURE_LEVEL = 0.25, 0.45, 0.15, -0.5
-"""How far eyes reach, how far below the nose the mouth is and half its width, by the radius."""
+"""How far eyes reach, how far below the nose the mouth is and half its width, by the radius; their
+level, so low that only an arm hides them."""
 _FOOT, _OUTWARD, _SOLE, _FOOT_RADIUS, _FOOT_LEVEL = 0.06, 0.022, 0.014, 0.045, 0.6
-"""From an ankle to its toes from the side, from the front, and down, by the height; its reach."""
+"""From an ankle to its toes from the side, from the front, and down, and its reach, by the height;
+its level is a leg's."""
 WIDE_SKIRT = 0.3
 """How long a skirt is taken to be where nothing is known, by the height."""
 _LEAST_SLANT = 0.6

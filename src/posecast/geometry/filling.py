@@ -1,18 +1,13 @@
-"""Pictures as numbers, and holes in them filled from around."""
+"""Holes in pictures, filled from around."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 _LEAST = 1e-3
 """Where less than this much is known around, a mean is taken from further away."""
-
-
-def unit_colours(picture: UInt8[np.ndarray, "*size 3"]) -> Float32[np.ndarray, "*size 3"]:
-    """Bytes as 0..1."""
-    return picture.astype(np.float32) / np.float32(255)
 
 
 def filled(

@@ -8,14 +8,13 @@ fit the pixel better.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8
 
 from posecast.geometry.body_part import BodyPart
-from posecast.geometry.filling import unit_colours
+from posecast.geometry.colours import colour_distances, lab_colours, sampled
 
 _CORE = 0.35
 """So near to its bone, by its reach, a part gives way to none, and its colours are sampled."""
@@ -37,7 +36,7 @@ class Ownership:
     """Whether any part of anybody reaches it."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Claim:
     """A part, the box of pixels that it may reach, and its distance there."""
 
@@ -71,7 +70,7 @@ def ownership(
     for claim in claims:
         reached[claim.box] |= np.isfinite(claim.distance)
     if silhouettes is not None:
-        _settle(picture, claims, _shares(size, order, claims, silhouettes)[2])
+        claims = _settled(picture, claims, _shares(size, order, claims, silhouettes)[2])
     owner, nearest, _ = _shares(size, order, claims, silhouettes)
     return Ownership(owner, nearest, reached)
 
@@ -98,27 +97,30 @@ def _shares(
     return owner, nearest, winner
 
 
-def _settle(
+def _settled(
     picture: UInt8[np.ndarray, "height width 3"],
     claims: Sequence[_Claim],
     winner: Int[np.ndarray, "height width"],
-) -> None:
-    """Take back what parts claim far from their bones and others fit better."""
-    lab = cv2.cvtColor(unit_colours(picture), cv2.COLOR_RGB2LAB)
+) -> list[_Claim]:
+    """Claims without what they reach far from their bones and others fit better."""
+    lab = lab_colours(picture)
     best = np.full(winner.shape, np.inf, np.float32)
     fits = []
     for index, claim in enumerate(claims):
         samples = lab[claim.box][(winner[claim.box] == index) & claim.at_core()]
-        samples = samples[:: max(1, len(samples) // _SAMPLES)]
+        samples = sampled(samples, _SAMPLES)
         fit = np.full(claim.distance.shape, np.nan, np.float32)
         if len(samples) >= _FEWEST:
             reach = np.isfinite(claim.distance)
             fit[reach] = colour_distances(lab[claim.box][reach], samples)
         np.fmin(best[claim.box], fit, out=best[claim.box])
         fits.append(fit)
+    settled = []
     for claim, fit in zip(claims, fits, strict=True):
         worse = (fit > best[claim.box] + np.float32(_BETTER)) & ~claim.at_core()
-        claim.distance[worse] = np.inf
+        kept = np.where(worse, np.float32(np.inf), claim.distance)
+        settled.append(replace(claim, distance=kept))
+    return settled
 
 
 def nearest_parts(
@@ -135,13 +137,3 @@ def nearest_parts(
                 nearer = distance < nearest[box]
                 nearest[box][nearer], found[box][nearer] = distance[nearer], index
     return found
-
-
-def colour_distances(
-    colours: Float32[np.ndarray, "n 3"], samples: Float32[np.ndarray, "m 3"]
-) -> Float32[np.ndarray, " n"]:
-    """To the nearest of some samples; infinite without any."""
-    best = np.full(len(colours), np.inf, np.float32)
-    for sample in samples:
-        np.minimum(best, ((colours - sample) ** 2).sum(axis=1), out=best)
-    return np.sqrt(best)

@@ -14,9 +14,8 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from posecast.geometry.body_part import BodyPart
 from posecast.geometry.body_parts import LAP, LEGS, LIMBS, THIGH, body_parts
+from posecast.geometry.colours import colour_distances, lab_colours, sampled
 from posecast.geometry.dilation import dilation_maps
-from posecast.geometry.filling import unit_colours
-from posecast.geometry.ownership import colour_distances
 from posecast.geometry.skeleton import LEFT_HIP, LEFT_KNEE, RIGHT_HIP, RIGHT_KNEE
 
 _LONGEST = 320
@@ -67,7 +66,7 @@ def people_of(
                 possible[box] |= _beside(part, box) < 1
     mask = people_mask(picture, sure, np.asarray(likely.any(axis=0)), possible)
     skirts = []
-    lab = cv2.cvtColor(unit_colours(picture), cv2.COLOR_RGB2LAB)
+    lab = lab_colours(picture)
     people = mask | reached.any(axis=0)
     for character, person in enumerate(keypoints):
         alone = reached.sum(axis=0) == reached[character]
@@ -120,8 +119,7 @@ def _gap(
     ground = lab[box][~inside & ~people[box]]
     if not len(ground):  # people all around
         ground = lab[~people]
-    ground = ground[:: max(1, len(ground) // _SAMPLES)]
-    colours = lab[box][gap]
+    colours, ground = lab[box][gap], sampled(ground, _SAMPLES)
     cloth = colour_distances(colours, _thighs(person, lab)) < colour_distances(colours, ground)
     return count, np.bincount(steps, cloth, minlength=_STEPS)
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
-from posecast.geometry.filling import unit_colours
+from posecast.geometry.colours import unit_colours
 from posecast.geometry.silhouettes import people_of
 from posecast.geometry.skeleton import present
 from posecast.geometry.warping import ReferenceWarp

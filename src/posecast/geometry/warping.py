@@ -28,9 +28,10 @@ from posecast.geometry.body_parts import (
     WIDE_SKIRT,
     body_parts,
 )
+from posecast.geometry.colours import unit_colours
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.dilation import dilation_maps
-from posecast.geometry.filling import filled, unit_colours
+from posecast.geometry.filling import filled
 from posecast.geometry.ownership import nearest_parts, ownership
 from posecast.geometry.silhouettes import People
 

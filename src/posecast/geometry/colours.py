@@ -1,0 +1,34 @@
+"""Pictures as numbers, and how far their colours lie apart."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+
+def unit_colours(picture: UInt8[np.ndarray, "*size 3"]) -> Float32[np.ndarray, "*size 3"]:
+    """Bytes as 0..1."""
+    return picture.astype(np.float32) / np.float32(255)
+
+
+def lab_colours(
+    picture: UInt8[np.ndarray, "height width 3"],
+) -> Float32[np.ndarray, "height width 3"]:
+    """A picture (RGB bytes) in CIELAB."""
+    return np.asarray(cv2.cvtColor(unit_colours(picture), cv2.COLOR_RGB2LAB))
+
+
+def sampled(colours: Float32[np.ndarray, "n 3"], count: int) -> Float32[np.ndarray, "m 3"]:
+    """Every so many of them: `count` or, where that does not divide them, up to twice as many."""
+    return colours[:: max(1, len(colours) // count)]
+
+
+def colour_distances(
+    colours: Float32[np.ndarray, "n 3"], samples: Float32[np.ndarray, "m 3"]
+) -> Float32[np.ndarray, " n"]:
+    """To the nearest of some samples; infinite without any."""
+    best = np.full(len(colours), np.inf, np.float32)
+    for sample in samples:
+        np.minimum(best, ((colours - sample) ** 2).sum(axis=1), out=best)
+    return np.sqrt(best)
