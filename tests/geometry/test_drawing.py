@@ -10,28 +10,52 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from posecast.geometry.drawing import Strokes, draw_poses
-from posecast.geometry.skeleton import HAND_COLOURS, JOINT_COLOURS, LIMB_COLOURS, LIMBS
+from posecast.geometry.skeleton import (
+    HAND_COLOURS,
+    HAND_EDGES,
+    JOINT_COLOURS,
+    LIMB_COLOURS,
+    LIMBS,
+)
 
 SIZE = (320, 256)
 
 
-def as_dwpose_draws(person: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The published algorithm on one person: all limbs, the whole canvas times 0.6, all joints."""
+def as_dwpose_draws(people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The published algorithm: all limbs, the whole canvas times 0.6, all joints, hands, faces.
+
+    Each limb is drawn over all people before the next; left hands come before right hands.
+    """
     canvas = np.zeros((*size, 3), np.uint8)
-    seen = person[:, 2] >= 0.3
+    seen = people[..., 2] >= 0.3
     for (a, b), colour in zip(LIMBS, LIMB_COLOURS, strict=True):
-        if seen[a] and seen[b]:
-            y, x = person[[a, b], 0].astype(float), person[[a, b], 1].astype(float)
-            length = ((x[0] - x[1]) ** 2 + (y[0] - y[1]) ** 2) ** 0.5
-            angle = math.degrees(math.atan2(x[0] - x[1], y[0] - y[1]))
-            centre = (int(np.mean(y)), int(np.mean(x)))
-            polygon = cv2.ellipse2Poly(centre, (int(length / 2), 4), int(angle), 0, 360, 1)
-            cv2.fillConvexPoly(canvas, polygon, colour)
+        for n, person in enumerate(people):
+            if seen[n, a] and seen[n, b]:
+                y, x = person[[a, b], 0].astype(float), person[[a, b], 1].astype(float)
+                length = ((x[0] - x[1]) ** 2 + (y[0] - y[1]) ** 2) ** 0.5
+                angle = math.degrees(math.atan2(x[0] - x[1], y[0] - y[1]))
+                centre = (int(np.mean(y)), int(np.mean(x)))
+                polygon = cv2.ellipse2Poly(centre, (int(length / 2), 4), int(angle), 0, 360, 1)
+                cv2.fillConvexPoly(canvas, polygon, colour)
     canvas = (canvas * 0.6).astype(np.uint8)
     for joint in range(18):
-        if seen[joint]:
-            point = (int(person[joint, 0]), int(person[joint, 1]))
-            cv2.circle(canvas, point, 4, JOINT_COLOURS[joint], thickness=-1)
+        for n, person in enumerate(people):
+            if seen[n, joint]:
+                point = (int(person[joint, 0]), int(person[joint, 1]))
+                cv2.circle(canvas, point, 4, JOINT_COLOURS[joint], thickness=-1)
+    if people.shape[1] == 18:
+        return canvas
+    hands = [(n, start) for start in (92, 113) for n in range(len(people))]
+    for n, start in hands:
+        points, there = people[n, start : start + 21, :2].astype(int), seen[n, start : start + 21]
+        for (a, b), colour in zip(HAND_EDGES, HAND_COLOURS, strict=True):
+            if there[a] and there[b]:
+                cv2.line(canvas, points[a].tolist(), points[b].tolist(), colour, thickness=2)
+        for point in points[there].tolist():
+            cv2.circle(canvas, point, 4, (0, 0, 255), thickness=-1)
+    for n, person in enumerate(people):
+        for point in person[24:92, :2][seen[n, 24:92]].astype(int).tolist():
+            cv2.circle(canvas, point, 3, (255, 255, 255), thickness=-1)
     return canvas
 
 
@@ -43,7 +67,7 @@ def as_dwpose_draws(person: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def test_one_person_is_drawn_exactly_as_dwpose_does(points, confidence):
     person = np.concatenate([points, confidence[:, None]], axis=1)
     drawn = draw_poses(person[None], SIZE)
-    np.testing.assert_array_equal(drawn, as_dwpose_draws(person, SIZE))
+    np.testing.assert_array_equal(drawn, as_dwpose_draws(person[None], SIZE))
 
 
 def test_limbs_have_their_colour_at_six_tenths_and_joints_at_full(standing):
@@ -75,22 +99,13 @@ def test_hands_have_hues_with_blue_dots_and_faces_white_dots():
 
 
 @pytest.mark.parametrize("joints", [18, 134])
-def test_whoever_is_drawn_last_covers_the_others_whole(joints):
-    rng = np.random.default_rng(0)
-    pair = np.ones((2, joints, 3), np.float32)
-    pair[..., :2] = rng.uniform(20, 230, (2, joints, 2))
-    for order in ([0, 1], [1, 0]):
-        front = draw_poses(pair[order[1] :][:1], SIZE)
-        both = draw_poses(pair, SIZE, order)
-        on = front.any(axis=-1)
-        np.testing.assert_array_equal(both[on], front[on])
-    assert not np.array_equal(draw_poses(pair, SIZE, [0, 1]), draw_poses(pair, SIZE, [1, 0]))
-
-
-def test_who_is_not_in_the_order_is_not_drawn(standing):
-    pair = np.stack([standing(320), standing(320, left=60)])
-    np.testing.assert_array_equal(draw_poses(pair, SIZE, [1]), draw_poses(pair[1:], SIZE))
-    assert not draw_poses(pair, SIZE, []).any()
+@pytest.mark.parametrize("seed", range(4))
+def test_several_people_are_drawn_limb_by_limb_as_dwpose_does(joints, seed):
+    rng = np.random.default_rng(seed)
+    people = np.ones((3, joints, 3), np.float32)
+    people[..., :2] = rng.uniform(20, 230, (3, joints, 2))
+    people[..., 2] = rng.choice([0.0, 0.2, 0.5, 1.0], (3, joints))
+    np.testing.assert_array_equal(draw_poses(people, SIZE), as_dwpose_draws(people, SIZE))
 
 
 def test_absurd_coordinates_are_absent_and_far_ones_harmless(standing):

@@ -168,10 +168,9 @@ def _sheet_row(run: ClipRun, columns: list[str]) -> UInt8[np.ndarray, "height wi
     frame = int(target.contested_region.sum(axis=(1, 2)).argmax())
     height, width = target.frames.shape[1:3]
     truth = clip.truth
-    far_first = [int(j) for j in np.argsort(-truth.ranks[frame], kind="stable")]
     still = {
         "reference": clip.reference.frames[0],
-        "pose map": draw_poses(truth.poses.keypoints[:, frame], (height, width), far_first),
+        "pose map": draw_poses(truth.poses.keypoints[:, frame], (height, width)),
         "truth": target.frames[frame],
     }
     if clip.num_characters > 1:

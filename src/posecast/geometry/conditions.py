@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from posecast.geometry.depth_order import depth_order_map, paint_order
+from posecast.geometry.depth_order import depth_order_map
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import draw_poses
 from posecast.geometry.flow import flow_map
@@ -66,7 +66,7 @@ def condition_maps(
     for i in range(frames):
         people = keypoints[:, i]
         dilation_maps(people, size, settings.radius_fraction, out=masks[i])
-        _scale_to_unit(draw_poses(people, size, paint_order(ranks[i])), pose[i])
+        _scale_to_unit(draw_poses(people, size), pose[i])
         motion = None if background_flow is None else background_flow[i]
         union = _union(masks[i])
         flow_map(union, motion, settings.flow_scale, out=flow[i])
@@ -76,8 +76,7 @@ def condition_maps(
         if carried is not None and warp is not None:
             carried.to(people, ranks[i], pose[i], depth_order[i], warp[i])
     reference_pose = np.empty((3, *size), dtype=np.float32)
-    drawn = draw_poses(reference_keypoints, size, paint_order(reference_ranks))
-    _scale_to_unit(drawn, reference_pose)
+    _scale_to_unit(draw_poses(reference_keypoints, size), reference_pose)
     reference_identity = None
     if codes is not None:
         own = dilation_maps(reference_keypoints, size, settings.radius_fraction)

@@ -69,30 +69,27 @@ class Strokes:
 
 
 def draw_poses(
-    keypoints: Float[np.ndarray, "characters joints 3"],
-    size: tuple[int, int],
-    order: Sequence[int] | None = None,
+    keypoints: Float[np.ndarray, "characters joints 3"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw skeletons on black, RGB.
+    """Draw skeletons on black, RGB, in DWPose's own order.
 
-    `keypoints` are pixels of a canvas of `size` (height, width), 18 or 134 joints. `order` names
-    the characters in drawing order, far ones first (default: as they come); a character it leaves
-    out is not drawn. One person is drawn exactly as DWPose does; of several, each is drawn whole
-    (limbs, joints, hands, face) before the next, so that a nearer one covers a farther one.
+    `keypoints` are pixels of a canvas of `size` (height, width), 18 or 134 joints. Each limb is
+    drawn for all people before the next limb, then each joint, then left hands, right hands and
+    faces. The order of people is that of their tracks, never that of depth: a pose frame that
+    showed who is in front would make the depth order guider's work its own (method.md 5).
     """
     canvas = np.zeros((*size, 3), dtype=np.uint8)
     strokes = Strokes.for_size(size)
     seen = present(keypoints)
+    # Plain lists: 18 joints are too few for array arithmetic to pay.
     positions = np.where(seen[..., None], keypoints[..., :2], 0.0).tolist()
-    for index in range(len(keypoints)) if order is None else order:
-        if not seen[index].any():
-            continue
-        # Plain lists: 18 joints are too few for array arithmetic to pay.
-        points, there = positions[index], seen[index].tolist()
-        _draw_body(canvas, points, there, strokes)
-        if len(points) > 18:
-            for hand in (LEFT_HAND, RIGHT_HAND):
+    people = list(zip(positions, seen.tolist(), strict=True))
+    _draw_bodies(canvas, people, strokes)
+    if keypoints.shape[1] > 18:
+        for hand in (LEFT_HAND, RIGHT_HAND):
+            for points, there in people:
                 _draw_hand(canvas, points[hand], there[hand], strokes)
+        for points, there in people:
             for x, y in (p for p, seen_ in zip(points[FACE], there[FACE], strict=True) if seen_):
                 cv2.circle(canvas, (int(x), int(y)), strokes.face_dot, _FACE_DOT, thickness=-1)
     return canvas
@@ -110,16 +107,19 @@ def limb_outline(
     return np.asarray(cv2.ellipse2Poly(centre, axes, angle, 0, 360, step))
 
 
-def _draw_body(
-    canvas: np.ndarray, points: list[list[float]], there: list[bool], strokes: Strokes
+def _draw_bodies(
+    canvas: np.ndarray, people: list[tuple[list[list[float]], list[bool]]], strokes: Strokes
 ) -> None:
     for (a, b), colour in zip(LIMBS, _BLENDED, strict=True):
-        if there[a] and there[b]:
-            ellipse = limb_outline(points[a], points[b], strokes.limb, strokes.step)
-            cv2.fillConvexPoly(canvas, ellipse, colour)
-    for (x, y), seen, colour in zip(points, there, JOINT_COLOURS, strict=False):
-        if seen:
-            cv2.circle(canvas, (int(x), int(y)), strokes.joint, colour, thickness=-1)
+        for points, there in people:
+            if there[a] and there[b]:
+                ellipse = limb_outline(points[a], points[b], strokes.limb, strokes.step)
+                cv2.fillConvexPoly(canvas, ellipse, colour)
+    for joint, colour in enumerate(JOINT_COLOURS):
+        for points, there in people:
+            if there[joint]:
+                x, y = points[joint]
+                cv2.circle(canvas, (int(x), int(y)), strokes.joint, colour, thickness=-1)
 
 
 def _draw_hand(
