@@ -84,6 +84,9 @@ class ConditionMaps:
     characters: UInt8[np.ndarray, "frames characters height width"]
     identity: Float32[np.ndarray, "frames codes height width"] | None = None
     reference_identity: Float32[np.ndarray, "codes height width"] | None = None
+    body: Float32[np.ndarray, "frames 3 rows columns"] | None = None
+    """`geometry.body_coordinates`, at a quarter of the size."""
+    reference_body: Float32[np.ndarray, "3 rows columns"] | None = None
     warp: Float32[np.ndarray, "frames 20 height width"] | None = None
     """The reference carried to each pose (`geometry.warp_layers`): RGB in 0..1, how far it is
     known, and what helps to mend it."""

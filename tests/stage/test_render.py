@@ -147,3 +147,52 @@ def test_settings_that_cannot_be() -> None:
         StageSettings(size=(8, 8))
     with pytest.raises(ValueError, match="weights"):
         StageSettings(characters=(0, 0))
+
+
+SHAKING = StageSettings(frames=24, camera="shaking", shake=0.04, texture=4.0)
+
+
+@pytest.mark.parametrize("alone", [0.0, 1.0])
+def test_a_shaking_background_moves_by_its_flow_and_people_only_with_a_camera(alone: float) -> None:
+    shaken = replace(SHAKING, shake_alone=alone)
+    plan = plan_shots(11, shaken, 1)[0]
+    clip, still = render(plan), render(replace(plan, tied=False))
+    assert clip.background_flow is not None
+    steps = np.diff(plan.camera[:, :, 2], axis=0) * 128
+    found = clip.background_flow[1:, :, 64, 64]
+    np.testing.assert_allclose(found, steps, atol=1e-4)
+    moved = np.abs(clip.poses.keypoints[..., :2] - still.poses.keypoints[..., :2]).max()
+    assert (moved == 0) == (alone == 1)
+
+
+def test_the_mean_displacement_of_a_shaking_camera_is_what_was_asked_for() -> None:
+    plans = [plan_shots(seed, SHAKING, 1)[0] for seed in range(30)]
+    steps = [np.hypot(*np.diff(plan.camera[:, :, 2], axis=0).T).mean() for plan in plans]
+    assert abs(np.mean(steps) - 0.04) < 0.004
+
+
+def test_who_keeps_their_places_never_changes_them() -> None:
+    kept = replace(TWO, frames=24, formations=("line", "cluster", "hug"))
+
+    def swaps(settings: StageSettings) -> int:
+        count = 0
+        for seed in range(30):
+            plan = plan_shots(seed, settings, 1)[0]
+            depths = np.stack([actor.distance for actor in plan.actors])
+            count += bool(np.ptp(np.argsort(depths, axis=0)[0]))
+        return count
+
+    assert swaps(kept) == 0
+    assert swaps(replace(kept, formations=("circle",))) > 15
+
+
+def test_textures_are_stronger_on_request() -> None:
+    def roughness(texture: float) -> float:
+        pictures = [
+            plan_shots(seed, replace(TWO, texture=texture), 1)[0].canvas for seed in range(8)
+        ]
+        return float(
+            np.mean([cv2.Laplacian(p.astype(np.float32), cv2.CV_32F).std() for p in pictures])
+        )
+
+    assert roughness(0.0) < roughness(1.0) < roughness(4.0)

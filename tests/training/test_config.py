@@ -77,7 +77,10 @@ def test_mistakes_are_named(read, text: str, message: str):
         ("a: [1", "run.yaml: line 1: not readable as YAML"),
         ("stage: images\n", "missing output, steps, data"),
         (GOOD.replace("images", "video"), "stage: expected one of autoencoder, mender, images"),
-        (GOOD.replace("{stage: {size: [64, 64]}}", "{}"), "data: expected either stage or dataset"),
+        (
+            GOOD.replace("{stage: {size: [64, 64]}}", "{}"),
+            "data: expected one of stage, dataset and mixture",
+        ),
         (GOOD.replace("{size: [64, 64]}", "{size: [4, 64]}"), "data.stage: a stage frame is at"),
         (GOOD.replace("steps: 10", "steps: 0"), "must be at least 1"),
         (GOOD.replace("images", "mender") + "shard: true", "the stage mender is too small for it"),
@@ -129,3 +132,28 @@ def test_the_learning_rate_warms_up_stays_and_falls():
 )
 def test_shipped_configs_are_valid(path: Path):
     read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("objective: {guider_drop: {flow: 2}}\n", "objective.guider_drop: found flow: 2"),
+        (
+            "objective: {guider_drop: {sound: 0.5}}\n",
+            "expected a share from 0 to 1 of some of pose",
+        ),
+    ],
+)
+def test_shares_of_left_out_guiders_are_checked(read, text: str, message: str):
+    with pytest.raises(InputError, match=message.replace(".", r"\.")):
+        read(GOOD + text)
+
+
+def test_a_mixture_takes_the_stages_place(read):
+    shares = "{mixture: [{share: 1, stage: {size: [32, 48]}}, {share: 2, stage: {size: [32, 48]}}]}"
+    config = read(GOOD.replace("{stage: {size: [64, 64]}}", shares))
+    assert config.data.sample_size == (32, 48)
+    with pytest.raises(InputError, match="one size"):
+        read(GOOD.replace("{stage: {size: [64, 64]}}", shares.replace("48]}}]", "32]}}]")))
+    with pytest.raises(InputError, match="share: found 0"):
+        read(GOOD.replace("{stage: {size: [64, 64]}}", shares.replace("share: 1", "share: 0")))

@@ -244,3 +244,43 @@ def test_overrides_are_merged_into_the_preset():
     assert config.unet["widths"] == [8, 8]
     assert config.unet["layers_per_block"] == 1
     assert config.window == 6
+
+
+def test_a_guider_dropped_from_a_sample_is_exactly_left_out(run: TrainingConfig):
+    task = task_of(run)
+    animator, batch = task.animator, task.batches[0]
+    for parameter in animator.guiders.parameters():
+        if not parameter.any():
+            parameter.data.normal_(std=0.1)
+    latents = animator.encode(batch.frames.flatten(0, 1)).unflatten(0, batch.frames.shape[:2])
+    given = (animator.encode(batch.reference), batch.reference)
+
+    def predict(maps, **changes):
+        with torch.no_grad():
+            return animator(latents, 500, *given, maps, batch.reference_maps, **changes)
+
+    marked = torch.tensor([True, False])
+    for name in ("flow", "depth_order", "reference_pose"):
+        whole = predict(batch.maps)
+        mixed = predict(batch.maps, drop_guiders={name: marked})
+        without = predict({k: v for k, v in batch.maps.items() if k != name})
+        torch.testing.assert_close(mixed[0], without[0])
+        torch.testing.assert_close(mixed[1], whole[1])
+        assert not torch.allclose(whole[0], without[0])
+
+
+def test_guiders_are_dropped_as_often_as_the_config_says(run: TrainingConfig):
+    rates = {"flow": 1.0, "depth_order": 0.5}
+    task = task_of(replace(run, objective=ObjectiveSettings(guider_drop=rates)))
+    seen: list[dict] = []
+
+    class Module(torch.nn.Module):
+        def forward(self, noisy, timesteps, *rest):
+            seen.append(rest[-1])
+            return noisy
+
+    for seed in range(40):
+        task.loss(Module(), task.batches[0], torch.Generator().manual_seed(seed))
+    assert all(one["flow"].all() for one in seen)
+    assert 0.3 < torch.stack([one["depth_order"] for one in seen]).float().mean() < 0.7
+    assert all("reference_pose" not in one for one in seen)

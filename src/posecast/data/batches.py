@@ -77,6 +77,8 @@ class BatchSettings:
     """Whether to carry the reference to each pose."""
     code_overlaps: Overlaps = "front"
     """Whose code holds where characters overlap."""
+    body: bool = False
+    """Whether keyed attention compares body coordinates."""
 
 
 def assemble(
@@ -103,6 +105,11 @@ def assemble(
     if "identity" in settings.guiders:
         identities = [m.reference_identity for m in drawn if m.reference_identity is not None]
         reference_maps["identity"] = torch.from_numpy(np.stack(identities))
+    if settings.body:
+        bodies = [m.body for m in drawn if m.body is not None]
+        target_maps["body"] = torch.from_numpy(np.stack(bodies))
+        bodies = [m.reference_body for m in drawn if m.reference_body is not None]
+        reference_maps["body"] = torch.from_numpy(np.stack(bodies))
     return TrainingBatch(
         reference=_pictures([sample.reference for sample in samples]),
         frames=_pictures([sample.frames for sample in samples]),
@@ -142,6 +149,7 @@ def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> 
         settings=settings.conditions,
         carried=carried,
         code_overlaps=settings.code_overlaps,
+        body=settings.body,
     )
 
 

@@ -11,6 +11,7 @@ from posecast.data.samples import Sample
 from posecast.stage import StageSettings, background_motion, exchanged, plan_shots, render
 
 Kind = Literal["images", "clips"]
+MovingCamera = Literal["moving", "shaking"]
 FlowFrom = Literal["previous", "reference"]
 """Since when the background's motion is measured: the frame before (the paper's), or the reference,
 which says where everything of its background has gone."""
@@ -30,7 +31,9 @@ class StageSource:
     kind: Kind = "images"
     misaligned: float = 0.7
     moving: float = 0.0
-    """Share of the scenes with a moving camera and changing light: noise for the flow guider."""
+    """Share of the scenes whose camera is `camera`: noise for the flow guider."""
+    camera: MovingCamera = "moving"
+    """Of those scenes: "moving" (also with changing light) or "shaking" (in steady light)."""
     seed: int = 0
     flow_from: FlowFrom = "previous"
     exchanged: bool = False
@@ -49,7 +52,8 @@ class StageSource:
         misaligned = bool(rng.random() < self.misaligned)
         settings = self.settings
         if rng.random() < self.moving:
-            settings = replace(settings, camera="moving", light="changing")
+            light = "changing" if self.camera == "moving" else settings.light
+            settings = replace(settings, camera=self.camera, light=light)
         times = self._times(rng)
         plans = plan_shots(scene, settings, shots=2 if misaligned else 1)
         reference_time = int(rng.integers(self.settings.frames))

@@ -93,6 +93,8 @@ class BenchClip:
     seed: int
     reference: Clip
     plan: ShotPlan
+    before: ShotPlan
+    """The shot whose first frame is the reference."""
 
     @property
     def camera_moves(self) -> bool:
@@ -113,7 +115,8 @@ class BenchClip:
 
     def with_own_reference(self) -> BenchClip:
         """The same shot with its own first frame for a reference: where the paper measured."""
-        return BenchClip(self.index, self.seed, render(self.plan, frames=[0]), self.plan)
+        own = render(self.plan, frames=[0])
+        return BenchClip(self.index, self.seed, own, self.plan, self.plan)
 
     @cached_property
     def truth(self) -> Clip:
@@ -211,7 +214,7 @@ def bench_clips(
         cast = bench.casts[index % len(bench.casts)]
         camera = bench.cameras[index // len(bench.casts) % len(bench.cameras)]
         settings = _settings(cast, size, frames, camera)
-        while (clip := _clip(index, seed, settings, cast in bench.swaps)) is None:
+        while (clip := bench_clip(index, seed, settings, cast in bench.swaps)) is None:
             seed += 1
         yield clip
         seed += 1
@@ -221,7 +224,7 @@ def long_clip(size: tuple[int, int] = (128, 128), frames: int = 200) -> BenchCli
     """One long shot of two characters, for what happens at window borders."""
     seed = 2 * FIRST_SEED
     settings = _settings(2, size, frames, "still")
-    while (clip := _clip(0, seed, settings, swap=False)) is None:
+    while (clip := bench_clip(0, seed, settings, swap=False)) is None:
         seed += 1
     return clip
 
@@ -236,12 +239,14 @@ def _settings(
     return StageSettings(size=size, frames=frames, camera=camera, characters=weights)
 
 
-def _clip(index: int, seed: int, settings: StageSettings, swap: bool) -> BenchClip | None:
+def bench_clip(index: int, seed: int, settings: StageSettings, swap: bool) -> BenchClip | None:
     """The clip of a seed, None where it is not usable."""
     before, plan = plan_shots(seed, settings, 2)
     if (swap and not places_change(plan)) or not usable(before, plan):
         return None
-    return BenchClip(index=index, seed=seed, reference=render(before, frames=[0]), plan=plan)
+    return BenchClip(
+        index=index, seed=seed, reference=render(before, frames=[0]), plan=plan, before=before
+    )
 
 
 def places_change(plan: ShotPlan) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from posecast.geometry.body_coordinates import body_coordinates
 from posecast.geometry.depth_order import depth_order_map
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import draw_poses
@@ -28,6 +29,16 @@ class ConditionSettings:
     """Levels of the depth order map."""
 
 
+_DEFAULTS = ConditionSettings()
+
+CONDITION_RANGES: dict[str, tuple[float, float, float]] = {
+    "radius_fraction": (_DEFAULTS.radius_fraction, 0.001, 1.0),
+    "flow_scale": (_DEFAULTS.flow_scale, 0.1, 1000.0),
+    "max_characters": (_DEFAULTS.max_characters, 1, 255),
+}
+"""Default, least and largest value of each constant, for whoever reads them from a file."""
+
+
 def condition_maps(
     keypoints: Float[np.ndarray, "characters frames joints 3"],
     reference_keypoints: Float[np.ndarray, "characters joints 3"],
@@ -39,6 +50,7 @@ def condition_maps(
     settings: ConditionSettings | None = None,
     carried: WarpLayers | None = None,
     code_overlaps: Overlaps = "front",
+    body: bool = False,
 ) -> ConditionMaps:
     """Make the maps of a clip at `size` (height, width), float32.
 
@@ -46,7 +58,8 @@ def condition_maps(
     order. `ranks` are 0 for the front, -1 for no rank; `reference_ranks` default to those of the
     first frame, which at inference came from the reference. Without `background_flow` (pixels a
     frame at `size`) the background has zero momentum; without `codes` there are no identity maps,
-    without `carried` (the reference's own, at `size`) no warped reference.
+    without `carried` (the reference's own, at `size`) no warped reference, without `body` no body
+    coordinates.
 
     Raises ValueError where counts of characters or frames disagree.
     """
@@ -81,8 +94,19 @@ def condition_maps(
     if codes is not None:
         own = dilation_maps(reference_keypoints, size, settings.radius_fraction)
         reference_identity = identity_map(own, reference_ranks, codes, overlaps=code_overlaps)
+    own_body = body_coordinates(reference_keypoints, size) if body else None
+    bodies = [body_coordinates(keypoints[:, i], size) for i in range(frames)] if body else None
     return ConditionMaps(
-        pose, reference_pose, flow, depth_order, masks, identity, reference_identity, warp
+        pose,
+        reference_pose,
+        flow,
+        depth_order,
+        masks,
+        identity,
+        reference_identity,
+        body=None if bodies is None else np.stack(bodies),
+        reference_body=own_body,
+        warp=warp,
     )
 
 

@@ -17,7 +17,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from posecast.errors import InputError
 from posecast.models.attention import ReferenceFeatures
 from posecast.models.autoencoder import PatchAutoencoder
-from posecast.models.correspondence import KEYED_GUIDERS, correspondence_features
+from posecast.models.correspondence import GUIDER_KEYS, correspondence_features
 from posecast.models.guider import Guiders, total_of
 from posecast.models.initialisation import copy_start, warm_start
 from posecast.models.mender import Mender, mended
@@ -30,6 +30,9 @@ Maps = Mapping[str, Float[Tensor, "b _ _ _ _"]]
 """Guider name to its maps (batch, frames, channels, H, W); one frame is broadcast over time."""
 ReferenceMaps = Mapping[str, Float[Tensor, "b _ _ _"]]
 """`pose` and `identity` of the reference itself (batch, channels, H, W)."""
+
+LATENT_STRIDE = 8
+"""Pixels a latent."""
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -47,6 +50,7 @@ class Animator(nn.Module):
         super().__init__()
         if config.unet.get("warp") and config.scheduler.get("prediction_type") != "sample":
             raise ValueError("unet.warp needs scheduler.prediction_type: sample")
+        _check_keys(config)
         self.config = config
         self.unet = UNet(**config.unet, motion=config.motion)
         self.reference_net = UNet(**{**config.unet, "keys": 0, "warp": False}, role="reference")
@@ -167,11 +171,11 @@ class Animator(nn.Module):
         `maps` (`pose`, `identity` of the reference itself) serve keyed reference attention only.
         """
         guidance = correspondence = None
-        keyed = {name: maps[name][:, None] for name in KEYED_GUIDERS if maps and name in maps}
-        if keyed and self.keyed:
-            features = self.guiders(keyed)
+        if maps and self.keyed:
+            own = {name: values[:, None] for name, values in maps.items()}
+            features = self.guiders(self._keyed_guiders(own))
             guidance = total_of(features)
-            correspondence = correspondence_features(features)
+            correspondence = self._correspondence(features, own)
         tokens = self.reference_net.reference_tokens(
             latents, appearance, None if guidance is None else guidance[:, 0]
         )
@@ -183,7 +187,7 @@ class Animator(nn.Module):
 
     def guidance(self, maps: Maps) -> Float[Tensor, "b f d h w"] | None:
         """Eq. 10: the sum of the guiders' features; None without maps."""
-        return total_of(self.guiders(maps))
+        return total_of(self.guiders({k: v for k, v in maps.items() if k != "body"}))
 
     @property
     def max_window(self) -> int | None:
@@ -198,10 +202,27 @@ class Animator(nn.Module):
 
     def correspondence(self, maps: Maps) -> Float[Tensor, "b f keys h w"] | None:
         """Keyed attention's features of the targets; None where the extension is off."""
-        keyed = {name: maps[name] for name in KEYED_GUIDERS if name in maps}
-        if not self.keyed or not keyed:
+        if not self.keyed:
             return None
-        return correspondence_features(self.guiders(keyed))
+        return self._correspondence(self.guiders(self._keyed_guiders(maps)), maps)
+
+    def _keyed_guiders(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The maps of guiders whose features keyed attention compares."""
+        names = [name for name in GUIDER_KEYS if name in self.config.keyed_by]
+        return {name: maps[name] for name in names if name in maps}
+
+    def _correspondence(
+        self, features: Mapping[str, Tensor], maps: Mapping[str, Tensor]
+    ) -> Float[Tensor, "b f keys h w"] | None:
+        """Keyed attention's features, of the size of the guiders' features; None without maps."""
+        others = ("body", "reference_pose")
+        drawn = next((values for name, values in maps.items() if name not in others), None)
+        if drawn is None:
+            return None
+        stride = LATENT_STRIDE // self.unet.config.cells
+        size = (drawn.shape[3] // stride, drawn.shape[4] // stride)
+        like = drawn.new_empty(*drawn.shape[:2], self.unet.config.widths[0], *size)
+        return correspondence_features(self.config.keyed_by, features, maps.get("body"), like)
 
     @property
     def warps(self) -> bool:
@@ -264,12 +285,14 @@ class Animator(nn.Module):
         reference_maps: ReferenceMaps | None = None,
         drop_reference: Bool[Tensor, " b"] | None = None,
         warped: Warped | None = None,
+        drop_guiders: Mapping[str, Bool[Tensor, " b"]] | None = None,
     ) -> Float[Tensor, "b f c h w"]:
         """One training prediction, through every network that trains (the call DDP wraps).
 
         `appearance`: the references' pictures, or what `embed` made of them before. Where
         `drop_reference` is True a sample is the unconditional half's: no reference tokens, no
-        warped reference and zeros for appearance, the guiders as always.
+        warped reference and zeros for appearance, the guiders as always. Where `drop_guiders` is
+        True a guider contributes nothing, as if its map were left out.
         """
         appearance = self.embed(appearance) if appearance.ndim == 4 else appearance
         reference = self.reference_features(reference_latents, appearance, reference_maps)
@@ -278,9 +301,14 @@ class Animator(nn.Module):
             reference = reference.without(drop_reference)
             if warped is not None:
                 warped = warped * (~drop_reference)[:, None, None, None, None]
-        features = self.guiders(maps)
-        keyed = {name: features[name] for name in KEYED_GUIDERS if name in features}
-        correspondence = correspondence_features(keyed) if self.keyed and keyed else None
+        features = self.guiders({k: v for k, v in maps.items() if k != "body"})
+        correspondence = None
+        if self.keyed:
+            keyed = {name: features[name] for name in self._keyed_guiders(maps)}
+            correspondence = self._correspondence(keyed, maps)
+        for name, left_out in (drop_guiders or {}).items():
+            if name in features:
+                features[name] = features[name] * (~left_out)[:, None, None, None, None]
         guidance = total_of(features)
         return self.unet(noisy, timestep, appearance, reference, guidance, correspondence, warped)
 
@@ -298,3 +326,13 @@ class Animator(nn.Module):
     def _decode(self, latents: Tensor) -> Tensor:
         decoded: Any = self.vae.decode(latents)
         return decoded if isinstance(decoded, Tensor) else decoded.sample
+
+
+def _check_keys(config: AnimatorConfig) -> None:
+    """ValueError: the width of keyed attention's features does not fit what it compares."""
+    keys, first = config.unet.get("keys", 0), config.unet.get("widths", (320,))[0]
+    if keys and keys != len(config.keyed_by) * first:
+        raise ValueError(
+            f"unet.keys is {keys}; expected {len(config.keyed_by) * first}, a first width of "
+            f"{first} for each of {', '.join(config.keyed_by)}"
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -11,25 +12,55 @@ from torch import Tensor
 
 from posecast.models.position import place_positions
 
-KEYED_GUIDERS = ("pose", "identity")
-"""The guiders whose features keyed reference attention compares."""
+KEYS = ("pose", "identity", "body", "place")
+"""What can be compared: features of two guiders, body coordinates, the place in the picture."""
+GUIDER_KEYS = ("pose", "identity")
+_LONGEST, _SHORTEST = 2.0, 0.08
+"""Wavelengths of body coordinates' codes, in heights of the canonical body."""
 
 
 def correspondence_features(
+    keyed_by: Sequence[str],
     features: Mapping[str, Float[Tensor, "b f d h w"]],
-) -> Float[Tensor, "b f 3*d h w"]:
-    """[LayerNorm(pose), LayerNorm(identity), LayerNorm(place)] of guiders' features by name.
+    body: Float[Tensor, "b f 3 rows columns"] | None,
+    like: Float[Tensor, "b f d h w"],
+) -> Float[Tensor, "b f keys h w"]:
+    """The parts of `keyed_by`, `d` channels each: layer norms of guiders' features and of codes.
 
-    Normed one by one, or the louder feature drowns the other; one that is missing is zero.
+    Normed one by one, or the louder part drowns the others; one that is missing is zero. `like`
+    gives shape, device and precision.
     """
-    like = next(iter(features.values()))
     dim, height, width = like.shape[2:]
-    place = place_positions(height, width, dim, like.device).to(like.dtype)
-    parts = [
-        _channel_norm(features[name]) if name in features else torch.zeros_like(like)
-        for name in KEYED_GUIDERS
-    ]
-    return torch.cat([*parts, _channel_norm(place[None, None]).expand_as(like)], dim=2)
+    parts = []
+    for name in keyed_by:
+        if name == "place":
+            place = place_positions(height, width, dim, like.device).to(like.dtype)
+            parts.append(_channel_norm(place[None, None]).expand_as(like))
+        elif name == "body" and body is not None:
+            parts.append(body_codes(body, dim, (height, width)).to(like.dtype).expand_as(like))
+        elif name in features:
+            parts.append(_channel_norm(features[name]).expand_as(like))
+        else:
+            parts.append(torch.zeros_like(like))
+    return torch.cat(parts, dim=2)
+
+
+def body_codes(
+    body: Float[Tensor, "b f 3 rows columns"], channels: int, size: tuple[int, int]
+) -> Float[Tensor, "b f channels h w"]:
+    """Sines and cosines of canonical x and y (`geometry.body_coordinates`), 0 where nobody is.
+
+    Normed like the other parts. `channels` is a multiple of 4.
+    """
+    count = channels // 4
+    share = torch.arange(count, device=body.device, dtype=torch.float32) / max(count - 1, 1)
+    frequency = 2 * math.pi / (_LONGEST * (_SHORTEST / _LONGEST) ** share)
+    # Sampled, not averaged: coordinates of two parts have no mean that means anything.
+    cells = F.interpolate(body.flatten(0, 1).float(), size=size, mode="nearest-exact")
+    angles = cells[:, :2, None] * frequency[:, None, None]
+    codes = torch.cat([angles.sin(), angles.cos()], dim=2).flatten(1, 2)
+    normed = F.layer_norm(codes.movedim(1, -1), (channels,)).movedim(-1, 1)
+    return (normed * cells[:, 2:]).unflatten(0, body.shape[:2])
 
 
 def _channel_norm(x: Float[Tensor, "b f d h w"]) -> Float[Tensor, "b f d h w"]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from posecast.errors import InputError
+from posecast.geometry.conditions import CONDITION_RANGES, ConditionSettings
 from posecast.media.atomic import whole_folder
 from posecast.models.animator import Animator
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.config_file import read_json
+from posecast.models.correspondence import KEYS
 from posecast.models.guider import Guiders
 from posecast.models.hub import fetch_model, is_hub_id
 from posecast.models.mender import Mender
@@ -62,7 +65,7 @@ _OWN: dict[str, Any] = {
     "PatchAutoencoder": PatchAutoencoder,
     "Mender": Mender,
 }
-_SAID = ("window", "shared_noise", "num_steps", "guidance_scale", "code_overlaps")
+_SAID = ("window", "shared_noise", "num_steps", "guidance_scale", "code_overlaps", "keyed_by")
 
 
 def load_animator(
@@ -129,6 +132,7 @@ def write_folder(
             "format": FORMAT,
             "size": list(animator.config.size),
             **{name: getattr(animator.config, name) for name in _SAID},
+            "conditions": asdict(animator.config.conditions),
         }
         for name in (*PARTS, "scheduler"):
             part = getattr(animator, name)
@@ -241,7 +245,31 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         num_steps=int(_number(folder, index, "num_steps", 50, 1, 1000)),
         guidance_scale=_number(folder, index, "guidance_scale", 1.5, 0, 100),
         code_overlaps=overlaps,
+        keyed_by=_keyed_by(folder, index),
+        conditions=_conditions(folder, index),
     )
+
+
+def _keyed_by(folder: Path, index: Mapping[str, Any]) -> tuple[str, ...]:
+    """What keyed attention compares; folders from before it could be chosen hold the default."""
+    found = index.get("keyed_by", list(AnimatorConfig.keyed_by))
+    if not isinstance(found, list) or not all(name in KEYS for name in found):
+        line = f"found {found!r}; expected some of {', '.join(KEYS)}"
+        raise InputError.at(folder / INDEX, line, "keyed_by")
+    return tuple(found)
+
+
+def _conditions(folder: Path, index: Mapping[str, Any]) -> ConditionSettings:
+    """The condition maps' constants; folders that do not state them were trained with defaults."""
+    found = index.get("conditions", {})
+    if not isinstance(found, dict) or set(found) - set(CONDITION_RANGES):
+        line = f"found {found!r}; expected some of {', '.join(CONDITION_RANGES)}"
+        raise InputError.at(folder / INDEX, line, "conditions")
+    values: dict[str, Any] = {}
+    for name, (default, low, high) in CONDITION_RANGES.items():
+        value = _number(folder, found, name, default, low, high)
+        values[name] = type(default)(value)
+    return ConditionSettings(**values)
 
 
 def _number(

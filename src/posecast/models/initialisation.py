@@ -38,7 +38,7 @@ def warm_start(unet: UNet) -> None:
     network this narrow.
     """
     for convolution in (unet.conv_in, unet.warp_in, unet.conv_out):
-        if convolution is not None:
+        if isinstance(convolution, nn.Conv2d) and convolution.kernel_size == (3, 3):
             _start_at_centre(convolution)
     if unet.warp_out is not None and unet.conv_out is not None:
         nn.init.eye_(unet.warp_out.weight[:, :, 0, 0])
@@ -49,7 +49,7 @@ def warm_start(unet: UNet) -> None:
         elif isinstance(module, SpatialTransformer):
             _start_transformer(module)
         elif isinstance(module, ReferenceAttention):
-            _start_attention(module)
+            _start_attention(module, unet.config.widths[0])
 
 
 @torch.no_grad()
@@ -105,11 +105,12 @@ def _orthogonal(layer: nn.Module, gain: float = 1.0) -> None:
     nn.init.orthogonal_(layer.weight.view(len(layer.weight), -1), gain)
 
 
-def _start_attention(attention: ReferenceAttention) -> None:
+def _start_attention(attention: ReferenceAttention, part: int) -> None:
+    """`part`: channels of one part of the keyed features, of which the place is the last."""
     width = attention.to_q.in_features
     nn.init.normal_(attention.to_q.weight, std=QUERY_STD / width**0.5)
     if attention.target_keys is not None and attention.reference_keys is not None:
-        who = attention.target_keys.in_features * 2 // 3  # pose, identity; then the place
+        who = attention.target_keys.in_features - part  # pose, identity, body; then the place
         where = attention.target_keys.in_features - who
         by_identity = attention.to_q.out_features // attention.heads * (attention.heads // 2)
         scale = torch.full((attention.to_q.out_features, 1), POSITION_SCALE)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from posecast.geometry.conditions import ConditionSettings
+
 Settings = Mapping[str, Any]
 
 GUIDER_CHANNELS = {"pose": 3, "flow": 3, "depth_order": 1, "reference_pose": 3, "identity": 8}
@@ -44,6 +46,11 @@ class AnimatorConfig:
     """How a picture is made where nobody says otherwise; 1: without guidance."""
     code_overlaps: Literal["front", "mean"] = "front"
     """Whose identity code holds where characters overlap (`geometry.identity`)."""
+    keyed_by: tuple[str, ...] = ("pose", "identity", "place")
+    """What keyed reference attention compares (`models.correspondence`); `unet.keys` is that many
+    times the first width, or 0 where it is off."""
+    conditions: ConditionSettings = ConditionSettings()
+    """Constants of the condition maps that the model was trained with."""
 
 
 SCHEDULER: Settings = {

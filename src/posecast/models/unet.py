@@ -49,7 +49,8 @@ class UNet(ModelMixin, ConfigMixin):
     Settings: `widths` and `attention` a level each; heads by number (`num_heads`, what SD1.5's
     `attention_head_dim: 8` means, for all levels or a level each) or by `head_dim`; `motion` None
     (images) or the values of `MotionSettings`; `keys` the width of keyed attention's features (0:
-    off); `warp` takes in a warped reference and adds it to the prediction (of the clean sample);
+    off); `cells` 2 has a first level of twice the latents' height and width (1: SD1.5's, their
+    own); `warp` takes in a warped reference and adds it to the prediction (of the clean sample);
     `position_amplitude` of a trainable sine-cosine map after `conv_in` (0: none). The role
     `reference` has no output layers: it never computes an image. `flip_sin_to_cos` and `freq_shift`
     shape the time embedding, `mid_block_scale` divides the middle residual blocks' output.
@@ -76,6 +77,7 @@ class UNet(ModelMixin, ConfigMixin):
         freq_shift: float = 0,
         motion: Mapping[str, Any] | None = None,
         keys: int = 0,
+        cells: Literal[1, 2] = 1,
         warp: bool = False,
         position_amplitude: float = 0.0,
         role: Literal["denoiser", "reference"] = "denoiser",
@@ -95,7 +97,9 @@ class UNet(ModelMixin, ConfigMixin):
             ff_mult=ff_mult,
             motion=None if motion is None else MotionSettings(**motion),
         )
-        self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
+        self.conv_in: nn.Module = nn.Conv2d(in_channels, widths[0], 3, padding=1)
+        if cells == 2:
+            self.conv_in = nn.ConvTranspose2d(in_channels, widths[0], 4, stride=2, padding=1)
         self.warp_in: nn.Conv2d | None = None
         self.warp_out: nn.Conv2d | None = None
         if warp and role == "denoiser":
@@ -111,7 +115,8 @@ class UNet(ModelMixin, ConfigMixin):
         self.conv_out: nn.Conv2d | None = None
         if role == "denoiser":
             self.conv_norm_out = nn.GroupNorm(norm_groups, widths[0], eps=norm_eps)
-            self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+            kernel, stride = (3, 1) if cells == 1 else (4, 2)
+            self.conv_out = nn.Conv2d(widths[0], out_channels, kernel, stride, padding=1)
         self._freeze_idle_parameters()
 
     def forward(

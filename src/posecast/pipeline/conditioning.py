@@ -138,16 +138,27 @@ class Conditioning:
         return block
 
     def _maps(self, start: int, stop: int, warp: bool = False) -> ConditionMaps:
-        overlaps = self.animator.config.code_overlaps
+        config = self.animator.config
         return self.plan.maps(
-            start, stop, self.canvas, self.codes, warp=warp, code_overlaps=overlaps
+            start,
+            stop,
+            self.canvas,
+            self.codes,
+            config.conditions,
+            warp=warp,
+            code_overlaps=config.code_overlaps,
+            body=self._uses("body"),
         )
 
     def _reference(self, latents: Float[Tensor, "1 c h w"]) -> ReferenceFeatures:
         maps = None
         if self.animator.keyed:
             own = self._maps(0, 1)
-            named = {"pose": own.reference_pose, "identity": own.reference_identity}
+            named = {
+                "pose": own.reference_pose,
+                "identity": own.reference_identity,
+                "body": own.reference_body,
+            }
             maps = {
                 name: self._to_device(values[None])
                 for name, values in named.items()
@@ -179,6 +190,7 @@ class Conditioning:
             "depth_order": maps.depth_order,
             "reference_pose": maps.reference_pose[None],
             "identity": maps.identity,
+            "body": maps.body,
         }
         return {
             name: self._to_device(values[None])
@@ -186,8 +198,10 @@ class Conditioning:
             if values is not None and self._uses(name)
         }
 
-    def _uses(self, guider: str) -> bool:
-        return guider in self.animator.config.guiders and guider not in self.off
+    def _uses(self, name: str) -> bool:
+        if name == "body":
+            return self.animator.keyed and name in self.animator.config.keyed_by
+        return name in self.animator.config.guiders and name not in self.off
 
     def _to_device(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device, self.dtype)

@@ -77,6 +77,7 @@ class AnimationPlan:
         settings: ConditionSettings | None = None,
         warp: bool = False,
         code_overlaps: Overlaps = "front",
+        body: bool = False,
     ) -> ConditionMaps:
         """The condition maps of frames `start` to `stop`, background at rest.
 
@@ -94,6 +95,7 @@ class AnimationPlan:
             settings=settings,
             carried=self._carried(canvas) if warp else None,
             code_overlaps=code_overlaps,
+            body=body,
         )
 
     @property

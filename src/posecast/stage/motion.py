@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from posecast.stage.bodies import (
     R_LEG,
     TWIST,
 )
+from posecast.stage.settings import FORMATIONS
 
 # upper arm abduction, forward swing; forearm abduction, forward swing (radians)
 ARM_POSES = np.array(
@@ -179,22 +181,28 @@ def _walk(
     return Route(path, far, heading, path * 22.0, walking=True, holding=False)
 
 
-FORMATIONS = ("line", "cluster", "hug", "cross", "circle")
-FORMATION_WEIGHTS = (0.26, 0.34, 0.1, 0.18, 0.12)
+FORMATION_WEIGHTS = dict(zip(FORMATIONS, (0.26, 0.34, 0.1, 0.18, 0.12), strict=True))
 
 
 def arrange(
-    rng: np.random.Generator, count: int, seconds: np.ndarray, aspect: float
+    rng: np.random.Generator,
+    count: int,
+    seconds: np.ndarray,
+    aspect: float,
+    formations: Sequence[str] | None = None,
 ) -> list[Route]:
     """Routes of `count` characters; depths keep their distance except while two swap them.
 
     Args:
         seconds: times of the frames.
         aspect: frame width over height.
+        formations: those to choose from, by their usual weights; None for all.
     """
     whole = max(float(seconds[-1]), 0.8)
     levels = (rng.permutation(count) + rng.uniform(0.15, 0.85)) / max(count, 2)
-    formation = "line" if count == 1 else str(rng.choice(FORMATIONS, p=FORMATION_WEIGHTS))
+    choice = list(formations or FORMATIONS)
+    weights = np.array([FORMATION_WEIGHTS[name] for name in choice])
+    formation = "line" if count == 1 else str(rng.choice(choice, p=weights / weights.sum()))
     places = _places(rng, count, aspect, close=formation in ("cluster", "hug"))
     routes = []
     for j in range(count):

@@ -48,6 +48,7 @@ def render(plan: ShotPlan, frames: Sequence[int] | None = None) -> Clip:
     flow = np.zeros((len(indices), 2, height, width), np.float32)
     ranks = np.empty((len(indices), len(plan.actors)), np.int64)
     joints = JOINT_COUNTS[plan.settings.joints]
+    seen_by = plan.actors_camera
     keypoints = np.zeros((len(plan.actors), len(indices), joints, 3), np.float32)
     for k, i in enumerate(indices):
         colour, parts = _paint(plan, i)
@@ -57,7 +58,7 @@ def render(plan: ShotPlan, frames: Sequence[int] | None = None) -> Clip:
         if i > 0:
             flow[k] = background_motion(plan, i, plan, i - 1)
         for j, actor in enumerate(plan.actors):
-            keypoints[j, k] = _keypoints(plan.settings, plan.camera[i], actor, i, ids[k], j)
+            keypoints[j, k] = _keypoints(plan.settings, seen_by[i], actor, i, ids[k], j)
         present = keypoints[:, k, :, 2].max(axis=1) > 0
         order = np.argsort([a.distance[i] for a in plan.actors], kind="stable")
         ranks[k] = -1
@@ -118,7 +119,7 @@ def _paint(plan: ShotPlan, i: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _posed(plan: ShotPlan, actor: Actor, i: int) -> Posed:
-    matrix = plan.camera[i]
+    matrix = plan.actors_camera[i]
     scale = plan.settings.supersample * plan.settings.size[0]
     points = (actor.points[i] @ matrix[:, :2].T + matrix[:, 2]) * scale - 0.5
     unit = float(actor.unit[i] * np.hypot(matrix[0, 0], matrix[1, 0]) * scale)

@@ -120,14 +120,14 @@ def _furnish(rng: np.random.Generator, picture: Picture, horizon: int) -> None:
                 cv2.ellipse(picture, centre, axes, angle, 0, 360, leaf, -1, cv2.LINE_AA)
 
 
-def _room(rng: np.random.Generator, height: int, width: int) -> Picture:
+def _room(rng: np.random.Generator, height: int, width: int, texture: float) -> Picture:
     wall = random_colour(rng)
     picture = _gradient(height, width, shade(wall, 1.1), shade(wall, 0.85))
     horizon = round(height * rng.uniform(0.6, 0.8))
     _wallpaper(rng, picture, horizon, wall)
     _floor(rng, picture, horizon, contrasting(rng, wall))
     _furnish(rng, picture, horizon)
-    return _texture(rng, picture, float(rng.uniform(0.02, 0.06)))
+    return _texture(rng, picture, texture * float(rng.uniform(0.02, 0.06)))
 
 
 def _ridge(rng: np.random.Generator, width: int, level: float, rough: float) -> np.ndarray:
@@ -136,7 +136,7 @@ def _ridge(rng: np.random.Generator, width: int, level: float, rough: float) -> 
     return np.stack([x, line], axis=1)
 
 
-def _landscape(rng: np.random.Generator, height: int, width: int) -> Picture:
+def _landscape(rng: np.random.Generator, height: int, width: int, texture: float) -> Picture:
     skies = (((70, 130, 220), (200, 226, 246)), ((250, 170, 90), (250, 226, 170)),
              ((40, 40, 90), (150, 90, 130)), ((150, 170, 190), (220, 226, 232)))  # fmt: skip
     top, bottom = skies[int(rng.integers(len(skies)))]
@@ -182,10 +182,10 @@ def _landscape(rng: np.random.Generator, height: int, width: int) -> Picture:
         band = random_colour(rng)
         y = horizon + (height - horizon) * rng.uniform(0.2, 0.7)
         _rectangle(picture, 0, y, width, y + height * rng.uniform(0.04, 0.1), band)
-    return _texture(rng, picture, float(rng.uniform(0.03, 0.08)))
+    return _texture(rng, picture, texture * float(rng.uniform(0.03, 0.08)))
 
 
-def paint_scene(rng: np.random.Generator, height: int, width: int) -> Picture:
-    """A room or a landscape of `height` x `width` pixels."""
+def paint_scene(rng: np.random.Generator, height: int, width: int, texture: float = 1.0) -> Picture:
+    """A room or a landscape of `height` x `width` pixels; `texture` multiplies its texture."""
     paint = _room if rng.random() < 0.55 else _landscape
-    return np.ascontiguousarray(paint(rng, height, width))
+    return np.ascontiguousarray(paint(rng, height, width, texture))

@@ -8,6 +8,9 @@ from typing import Literal
 from posecast.types import JointSet
 
 MAX_CHARACTERS = 4
+MAX_SHAKE = 0.08
+"""Frame heights: what a shot's canvas has beyond the frame's borders."""
+FORMATIONS = ("line", "cluster", "hug", "cross", "circle")
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,15 @@ class StageSettings:
         frames: frames a shot.
         fps: frames a second; motion is timed in seconds.
         characters: weights of casts of 1, 2, 3 and 4 characters.
-        camera: "still"; or "moving" for shake, pan and zoom.
+        camera: "still"; "moving" for slow shake, pan and zoom; or "shaking" for a background that
+            is somewhere else in each frame.
+        shake: mean displacement from frame to frame of a shaking camera, in frame heights.
+        shake_alone: share of the shaking shots in which the background shakes alone and the
+            characters stay, so that their skeletons do not tell its motion.
         light: "still"; or "changing" for brightness and tint that drift.
+        texture: strength of the background's texture, as a multiple of the usual.
+        formations: how several characters are arranged; None for all ways of `motion.FORMATIONS`,
+            of which "cross" and "circle" change places.
         joints: "openpose18" or "wholebody134" (hands filled, face and feet absent).
         supersample: side of the square of samples averaged into a pixel.
     """
@@ -29,8 +39,12 @@ class StageSettings:
     frames: int = 16
     fps: float = 12.0
     characters: tuple[float, ...] = (0.4, 0.4, 0.15, 0.05)
-    camera: Literal["still", "moving"] = "still"
+    camera: Literal["still", "moving", "shaking"] = "still"
     light: Literal["still", "changing"] = "still"
+    shake: float = 0.04
+    shake_alone: float = 0.5
+    texture: float = 1.0
+    formations: tuple[str, ...] | None = None
     joints: JointSet = "openpose18"
     supersample: int = 2
 
@@ -42,3 +56,12 @@ class StageSettings:
             raise ValueError("frames, fps and supersample are positive")
         if not 1 <= len(self.characters) <= MAX_CHARACTERS or sum(self.characters) <= 0:
             raise ValueError(f"characters holds 1 to {MAX_CHARACTERS} weights, not all zero")
+        if not 0 <= self.shake <= MAX_SHAKE or not 0 <= self.shake_alone <= 1:
+            raise ValueError(f"shake is 0 to {MAX_SHAKE} frame heights, shake_alone 0 to 1")
+        if not 0 <= self.texture <= 10:
+            raise ValueError("texture is 0 to 10 times the usual")
+        for name in self.formations or ():
+            if name not in FORMATIONS:
+                raise ValueError(f"no formation {name!r}; there are {', '.join(FORMATIONS)}")
+        if self.formations == ():
+            raise ValueError("formations: expected at least one")

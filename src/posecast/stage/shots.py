@@ -43,6 +43,13 @@ class ShotPlan:
     camera: Float[np.ndarray, "frames 2 3"]
     """From the scene, in frame heights, to the frame, in frame heights."""
     light: Float[np.ndarray, "frames 3"]
+    tied: bool = True
+    """Whether the characters move with the camera; else only their background does."""
+
+    @property
+    def actors_camera(self) -> Float[np.ndarray, "frames 2 3"]:
+        """The camera as the characters are seen by it."""
+        return self.camera if self.tied else _still_camera(self.num_frames)
 
     @property
     def num_frames(self) -> int:
@@ -63,13 +70,30 @@ class ShotPlan:
         return replace(self, actors=tuple(actors))
 
 
+def _still_camera(frames: int) -> np.ndarray:
+    matrices = np.zeros((frames, 2, 3))
+    matrices[:, 0, 0] = matrices[:, 1, 1] = 1.0
+    return matrices
+
+
+def _shaking_camera(rng: np.random.Generator, shake: float, frames: int) -> np.ndarray:
+    """Independent offsets, whose mean displacement from frame to frame is about `shake`."""
+    matrices = _still_camera(frames)
+    # The distance between two draws of deviation s in the plane has the mean s sqrt(pi).
+    deviation = rng.uniform(0.8, 1.2) * shake / np.pi**0.5
+    offsets = np.clip(rng.normal(size=(frames, 2)) * deviation, -MARGIN + 0.01, MARGIN - 0.01)
+    matrices[:, :, 2] = offsets
+    return matrices
+
+
 def _camera(
     rng: np.random.Generator, settings: StageSettings, seconds: np.ndarray, aspect: float
 ) -> np.ndarray:
-    matrices = np.zeros((len(seconds), 2, 3))
-    matrices[:, 0, 0] = matrices[:, 1, 1] = 1.0
+    matrices = _still_camera(len(seconds))
     if settings.camera == "still":
         return matrices
+    if settings.camera == "shaking":
+        return _shaking_camera(rng, settings.shake, len(seconds))
     pan = np.zeros((len(seconds), 2))
     direction = rng.normal(size=2) * (0.05, 0.02)
     pan += direction * np.sin(seconds * rng.uniform(0.5, 2.0) + rng.uniform(0, 6))[:, None]
@@ -116,10 +140,10 @@ def plan_shots(seed: int, settings: StageSettings, shots: int) -> list[ShotPlan]
     builds = [random_build(rng) for _ in range(count)]
     looks = [random_look(rng) for _ in range(count)]
     tall = rng.uniform(0.8, 1.0, size=count)
-    margin = MARGIN if settings.camera == "moving" else 0.0
+    margin = 0.0 if settings.camera == "still" else MARGIN
     scale = settings.supersample * height
     rows, columns = round((1 + 2 * margin) * scale), round((aspect + 2 * margin) * scale)
-    canvas = paint_scene(rng, rows, columns)
+    canvas = paint_scene(rng, rows, columns, settings.texture)
     seconds = np.arange(settings.frames) / settings.fps
     plans = []
     for shot in range(shots):
@@ -127,7 +151,7 @@ def plan_shots(seed: int, settings: StageSettings, shots: int) -> list[ShotPlan]
         near = float(rng.uniform(*SIZES[count - 1])) * min(1.0, 0.55 + 0.6 * aspect)
         floor = rng.uniform(0.9, 0.97)
         actors = []
-        routes = arrange(rng, count, seconds, aspect)
+        routes = arrange(rng, count, seconds, aspect, settings.formations)
         for j, route in enumerate(routes):
             angles, yaw = dance(rng, route, seconds)
             distance = 4.0 * (0.85 + 0.35 * route.depth)
@@ -140,5 +164,6 @@ def plan_shots(seed: int, settings: StageSettings, shots: int) -> list[ShotPlan]
             actors.append(Actor(builds[j], looks[j], points, body[:, :, 2], yaw, unit, distance))
         camera = _camera(rng, settings, seconds, aspect)
         light = _light(rng, settings, seconds)
-        plans.append(ShotPlan(settings, canvas, tuple(actors), camera, light))
+        tied = settings.camera != "shaking" or bool(rng.random() >= settings.shake_alone)
+        plans.append(ShotPlan(settings, canvas, tuple(actors), camera, light, tied))
     return plans

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
-from posecast.geometry.conditions import ConditionSettings
+from posecast.data.stage_source import MovingCamera
 from posecast.stage import StageSettings
 from posecast.training.reader import build, read_yaml
 
@@ -37,6 +37,22 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
+class StageShare:
+    """One kind of scenes in a mixture, with the settings that `DataSettings` has for one alone."""
+
+    share: float
+    """Its weight among the mixture's."""
+    stage: StageSettings
+    misaligned: float = 0.7
+    moving: float = 0.0
+    camera: MovingCamera = "moving"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < float("inf"):
+            raise ValueError(f"share: found {self.share}; expected a positive number")
+
+
+@dataclass(frozen=True)
 class DataSettings:
     """Where samples come from: rendered on the fly by the stage, or a dataset folder."""
 
@@ -49,20 +65,32 @@ class DataSettings:
     margin: int = 1
     """A dataset's reference is so many frames from each target where its clip has such a frame."""
     moving: float = 0.0
-    """Share of the stage's scenes with a moving camera and changing light."""
+    """Share of the stage's scenes whose camera is `camera`."""
+    camera: MovingCamera = "moving"
+    """Of those scenes: "moving" (also with changing light) or "shaking" (in steady light)."""
+    mixture: tuple[StageShare, ...] = ()
+    """Several kinds of scenes of the stage, each a share of the samples, in place of `stage`."""
     flow_from: Literal["previous", "reference"] = "previous"
     """Since when the stage's flow is measured: the frame before (the paper's), or the reference."""
     workers: int = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
-    conditions: ConditionSettings = field(default_factory=ConditionSettings)
 
     def __post_init__(self) -> None:
-        if (self.stage is None) == (self.dataset is None):
-            raise ValueError("expected either stage or dataset, one of the two")
+        given = [self.stage is not None, self.dataset is not None, bool(self.mixture)]
+        if sum(given) != 1:
+            raise ValueError("expected one of stage, dataset and mixture")
+        if len({(share.stage.size, share.stage.joints) for share in self.mixture}) > 1:
+            raise ValueError("mixture: expected one size and one kind of joints for all of it")
         if self.dataset is not None and self.size is None:
             raise ValueError("a dataset needs size: [height, width]")
         if self.dataset is not None and self.flow_from != "previous":
             raise ValueError("flow_from: a dataset knows the flow from the previous frame alone")
+
+    @property
+    def sample_size(self) -> tuple[int, int] | None:
+        """Height and width of the samples."""
+        stages = [self.stage, *(share.stage for share in self.mixture)]
+        return next((stage.size for stage in stages if stage is not None), self.size)
 
 
 @dataclass(frozen=True)
@@ -133,6 +161,9 @@ class ObjectiveSettings:
     reference_drop: float = 0.1
     """How often a sample sees no reference, for classifier-free guidance."""
     identity_drop: float = 0.1
+    guider_drop: dict[str, float] = field(default_factory=dict)
+    """Guider name to how often a sample goes without it, exactly as if its map were left out: one
+    run then holds every row of the paper's ablation (table 4)."""
     warp_drop: float = 0.0
     """How often a sample has its reference, but not warped."""
     exchange_weight: float = 0.0
@@ -203,6 +234,12 @@ class TrainingConfig:
             if name not in GUIDERS:
                 raise ValueError(
                     f"without: no guider is called {name!r}; expected some of {', '.join(GUIDERS)}"
+                )
+        for name, rate in self.objective.guider_drop.items():
+            if name not in GUIDERS or not 0 <= rate <= 1:
+                raise ValueError(
+                    f"objective.guider_drop: found {name}: {rate}; expected a share from 0 to 1 "
+                    f"of some of {', '.join(GUIDERS)}"
                 )
         if self.steps < 1 or self.batch.references < 1 or self.batch.frames < 1:
             raise ValueError("steps, batch.references and batch.frames must be at least 1")

@@ -78,6 +78,11 @@ class DiffusionTask:
         )
         timesteps = self._timesteps(clean, generator)
         dropped = _draw(len(clean), settings.reference_drop, generator)
+        without = {
+            name: drawn
+            for name, rate in sorted(settings.guider_drop.items())
+            if (drawn := _draw(len(clean), rate, generator)) is not None
+        }
         warped = self._warped(batch, _draw(len(clean), settings.warp_drop, generator))
         # From here a row is what has a timestep of its own: a sample of clips, a frame of images.
         shape, rows = clean.shape, timesteps.numel()
@@ -93,6 +98,7 @@ class DiffusionTask:
             batch.reference_maps,
             dropped,
             warped,
+            without,
         ).reshape(clean.shape)
         kind = self.schedule.prediction_type
         region = latent_weights(
@@ -226,10 +232,11 @@ def _snr_weights(
 def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings:
     guiders = animator.config.guiders
     settings = BatchSettings(
-        conditions=config.data.conditions,
+        conditions=animator.config.conditions,
         guiders=tuple(name for name in guiders if name not in config.without),
         identity_drop=config.objective.identity_drop,
         warp=animator.warps,
+        body=animator.keyed and "body" in animator.config.keyed_by,
     )
     if "identity" in guiders:
         settings = replace(

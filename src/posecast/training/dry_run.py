@@ -187,7 +187,7 @@ def _without_storage(module: nn.Module) -> None:
 
 
 def _size(config: TrainingConfig) -> tuple[int, int]:
-    size = config.data.stage.size if config.data.stage is not None else config.data.size
+    size = config.data.sample_size
     assert size is not None  # DataSettings asks for it
     return size
 

@@ -9,12 +9,13 @@ from typing import TypeVar
 import numpy as np
 
 from posecast.data.dataset_source import DatasetSource, Stored
+from posecast.data.mixed_source import MixedSource
 from posecast.data.samples import Sample, Source
 from posecast.data.stage_source import Kind, StageSource
 from posecast.data.table import read_index
 from posecast.models.animator import Animator
 from posecast.models.fingerprint import made_by
-from posecast.training.config import TrainingConfig
+from posecast.training.config import StageShare, TrainingConfig
 from posecast.training.task import Batches, Process, seed_for
 
 B = TypeVar("B")
@@ -27,11 +28,20 @@ def source_of(config: TrainingConfig, seed: int, stored: Stored | None = None) -
     """
     data, frames = config.data, config.batch.frames
     kind: Kind = "clips" if config.stage == "clips" else "images"
+    exchanged = config.objective.exchange_weight > 0
+    shares: Sequence[StageShare] = data.mixture
     if data.stage is not None:
-        return StageSource(
-            data.stage, frames, kind, data.misaligned, data.moving, seed, data.flow_from,
-            exchanged=config.objective.exchange_weight > 0,
-        )  # fmt: skip
+        shares = [StageShare(1.0, data.stage, data.misaligned, data.moving, data.camera)]
+    if shares:
+        sources = [
+            StageSource(
+                share.stage, frames, kind, share.misaligned, share.moving, share.camera, seed,
+                data.flow_from, exchanged,
+            )
+            for share in shares
+        ]  # fmt: skip
+        weights = tuple(share.share for share in shares)
+        return sources[0] if len(sources) == 1 else MixedSource(tuple(sources), weights, seed)
     assert data.dataset is not None  # DataSettings holds one of the two
     assert data.size is not None
     margin, stored = data.margin, stored or Stored()

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from posecast.errors import InputError
+from posecast.geometry.conditions import ConditionSettings
 from posecast.models.animator import Animator
 from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
@@ -18,7 +19,7 @@ from posecast.training.config import ModelSettings, TrainingConfig
 from posecast.training.diffusion import DiffusionTask
 from posecast.training.lora import add_lora
 from posecast.training.mender import MenderTask
-from posecast.training.reader import merged
+from posecast.training.reader import build, merged
 from posecast.training.task import Process, Task
 from posecast.training.weights import load_motion, load_part
 
@@ -154,5 +155,10 @@ def model_config(settings: ModelSettings) -> AnimatorConfig:
     for name, value in settings.overrides.items():
         if name not in known:
             raise InputError(f"model.overrides.{name}: unknown; expected one of {', '.join(known)}")
-        values[name] = merged(getattr(preset, name), value)
+        if name == "conditions":
+            values[name] = build(ConditionSettings, value, "model.overrides", "conditions")
+        elif name == "keyed_by":
+            values[name] = tuple(value)
+        else:
+            values[name] = merged(getattr(preset, name), value)
     return dataclasses.replace(preset, **values)

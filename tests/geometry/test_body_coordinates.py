@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+
+from posecast.geometry.body_coordinates import STRIDE, body_coordinates
+from posecast.geometry.skeleton import LEFT_WRIST, RIGHT_ANKLE, RIGHT_KNEE
+
+SIZE = (128, 96)
+
+
+def at(found: np.ndarray, point: np.ndarray) -> np.ndarray:
+    x, y = (int(value) // STRIDE for value in point[:2])
+    return found[:, y, x]
+
+
+def test_the_same_joint_has_the_same_coordinates_in_another_pose_and_size(standing):
+    first, second = standing(128), standing(96, left=-10)
+    second[RIGHT_ANKLE, :2] = second[RIGHT_KNEE, :2] + [-14, 3]  # a leg is lifted
+    one, other = (body_coordinates(person[None], SIZE) for person in (first, second))
+    for joint in (LEFT_WRIST, RIGHT_KNEE, RIGHT_ANKLE):
+        a, b = at(one, first[joint]), at(other, second[joint])
+        assert a[2] == b[2] == 1
+        assert np.abs(a[:2] - b[:2]).max() < 0.08
+    ankle, wrist = at(one, first[RIGHT_ANKLE]), at(one, first[LEFT_WRIST])
+    assert np.abs(ankle[:2] - wrist[:2]).max() > 0.3
+
+
+def test_left_stays_left_where_somebody_turns_round(standing):
+    front, back = standing(128), standing(128)
+    # Seen from behind, the joints of the two sides change places.
+    pairs = [(2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17)]
+    for right, left in pairs:
+        back[[right, left]] = front[[left, right]]
+    one, other = (body_coordinates(person[None], SIZE) for person in (front, back))
+    chest_left = front[5, :2] * 0.6 + front[11, :2] * 0.4 - [4, 0]
+    chest_right = front[2, :2] * 0.6 + front[8, :2] * 0.4 + [4, 0]
+    assert at(one, chest_left)[0] > 0.5 > at(one, chest_right)[0]
+    assert at(other, chest_left)[0] < 0.5 < at(other, chest_right)[0]
+
+
+def test_nobody_far_away_and_no_order(standing):
+    pair = np.stack([standing(128, left=-20), standing(128, left=6)])
+    found = body_coordinates(pair, SIZE)
+    np.testing.assert_array_equal(found, body_coordinates(pair[::-1], SIZE))
+    assert found[2, 0, -1] == 0
+    assert not found[:2, found[2] == 0].any()
+    assert not body_coordinates(np.zeros((1, 18, 3), np.float32), SIZE).any()
