@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from diffusers import DDIMScheduler
+from gpu_narrow import narrow
 
 from benchmarks.denoising import Inputs, paper_design, random_inputs, randomise
 from posecast.models.animator import Animator
-from posecast.models.presets import AnimatorConfig, sd15
+from posecast.models.presets import AnimatorConfig
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,6 @@ def setup(tiny: bool) -> Setup:
     sizes = ((896, 640, 24.0), (480, 854, 16.0), (360, 640, 12.0))
     where = torch.device("cuda")
     return Setup(paper_design("sd15"), (896, 640), 16, 50, 8192, where, torch.bfloat16, sizes)
-
-
-def narrow() -> AnimatorConfig:
-    """`sd15` with all its parts, none of its width."""
-    preset = sd15()
-    encoder = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1,
-               "num_attention_heads": 2, "projection_dim": 16}  # fmt: skip
-    assert preset.vae is not None
-    assert preset.image_encoder is not None
-    return replace(
-        preset,
-        unet={"widths": (32, 64, 64, 64), "num_heads": 4, "cross_attention_dim": 16},
-        guiders={name: {**g, "out_channels": 32} for name, g in preset.guiders.items()},
-        vae={**preset.vae, "block_out_channels": [32, 32, 32, 32], "layers_per_block": 1},
-        image_encoder={**preset.image_encoder, **encoder},
-    )
 
 
 @torch.no_grad()
