@@ -48,6 +48,20 @@ def test_help_names_every_verb_and_imports_nothing_heavy() -> None:
         assert re.search(rf"^ +{verb} ", shown, re.MULTILINE), f"{verb} is not in posecast --help"
 
 
+def test_av_is_imported_where_a_video_is_opened() -> None:
+    """Training on rendered scenes, on PNG frames or on stored latents does without it."""
+    code = (
+        "import sys\n"
+        "sys.modules['av'] = None\n"
+        "import posecast.media.seeking, posecast.media.video\n"
+        "import tempfile, numpy\n"
+        "folder = tempfile.mkdtemp() + '/frames'\n"
+        "posecast.media.video.write_video([numpy.zeros((8, 8, 3), numpy.uint8)], folder, 12)\n"
+        "print('WRITTEN')\n"
+    )
+    assert run_python(code).strip() == "WRITTEN"
+
+
 def test_help_comes_at_once() -> None:
     def seconds() -> float:
         start = time.perf_counter()

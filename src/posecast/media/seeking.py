@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from posecast.errors import InputError
 from posecast.media.video import iterate_video, open_video, upright
+
+if TYPE_CHECKING:
+    import av
 
 _NEAR = 48
 """Frames ahead that decoding on reaches sooner than a new seek does."""
@@ -51,6 +54,8 @@ def _from_start(path: Path, wanted: list[int]) -> dict[int, np.ndarray]:
 
 
 def _seek(path: Path, times: np.ndarray, wanted: list[int]) -> dict[int, np.ndarray]:
+    import av
+
     found: dict[int, np.ndarray] = {}
     try:
         with closing(open_video(path)) as container:

@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 from jaxtyping import UInt8
 
@@ -16,6 +16,9 @@ from posecast.errors import InputError
 from posecast.media.images import MAX_PIXELS
 from posecast.media.stated_size import stated_size
 from posecast.media.video_formats import Frame, output_format, write_frames, write_gif, write_mp4
+
+if TYPE_CHECKING:
+    import av  # imported where a video is opened: much else here works without it
 
 # Containers only. Playlists and concatenations (which name other files or hosts) are not opened.
 _CONTAINERS = (
@@ -75,6 +78,8 @@ class TimedFrame:
 
 def iterate_timed(path: str | Path) -> Generator[TimedFrame, None, None]:
     """As `iterate_video`, with the times."""
+    import av
+
     path = Path(path)
     with closing(open_video(path)) as container:
         _info(path, container)
@@ -135,6 +140,8 @@ def write_video(frames: Iterable[Frame], out: str | Path, fps: float | int) -> i
 
 def open_video(path: Path) -> av.container.InputContainer:
     """The container of a video that may be read. Raises `InputError` as `read_info`."""
+    import av
+
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected a video")
     if not path.exists():

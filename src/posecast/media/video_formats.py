@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
-import av
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
 from posecast.errors import InputError
 from posecast.media.atomic import check_place, whole_file, whole_folder
+
+if TYPE_CHECKING:
+    import av
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,8 @@ def write_mp4(
 
     With `key_frames`, decoding can start at every such frame at least.
     """
+    import av
+
     first, frames = _first(frames)
     height, width = first.shape[:2]
     if height % 2 or width % 2:
@@ -109,6 +113,8 @@ def _h264_stream(
 
 
 def _to_yuv(frame: Frame) -> av.VideoFrame:
+    import av
+
     image = av.VideoFrame.from_ndarray(frame, format="rgb24")
     converted = image.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
     converted.pts = None

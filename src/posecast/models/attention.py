@@ -19,6 +19,11 @@ from posecast.models.feed_forward import GatedFeedForward
 KeysValues = tuple[Tensor, Tensor]
 """Projected keys and values of one layer's reference tokens, each (batch, tokens, inner)."""
 
+SEQUENCES_AT_ONCE = 2**15 - 1
+"""torch's attention kernels for CUDA take fewer than 2**16 sequences a call; backward fewer than
+2**31 numbers, and counts 16 frames of 40 channels as 128 of 64. Along frames every latent pixel is
+a sequence: a picture of 2048x2048 has 2**16 of them."""
+
 
 @dataclass(frozen=True)
 class ReferenceFeatures:
@@ -65,6 +70,9 @@ def attend(
     mask: Tensor | None = None,
 ) -> Float[Tensor, "n q inner"]:
     """Softmax attention by `heads` heads."""
+    if len(query) > SEQUENCES_AT_ONCE and mask is None:
+        parts = zip(*(x.split(SEQUENCES_AT_ONCE) for x in (query, key, value)), strict=True)
+        return torch.cat([attend(q, k, v, heads) for q, k, v in parts])
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return out.transpose(1, 2).flatten(2)

@@ -201,7 +201,10 @@ class UNet(ModelMixin, ConfigMixin):
         self, noisy: Tensor, timestep: int | float | Tensor, appearance: Tensor
     ) -> Context:
         batch, frames = noisy.shape[:2]
-        time = torch.as_tensor(timestep, device=noisy.device)
+        if isinstance(timestep, Tensor):
+            time = timestep.to(noisy.device)
+        else:  # written by the device itself: it need not wait for a copy from here
+            time = torch.full((), timestep, device=noisy.device)
         own = time.ndim == 2
         rows = time.flatten() if own else time.expand(batch)
         embedding = self.time_embedding(self.time_proj(rows).to(noisy.dtype))
