@@ -37,7 +37,7 @@ from posecast.models.animator import Animator
 from posecast.training.config import TrainingConfig, read_config
 from posecast.training.diffusion import DiffusionTask
 from posecast.training.sources import source_of
-from posecast.training.stages import build_animator
+from posecast.training.stages import build_animator, model_config
 from posecast.training.task import Process, seed_for
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -379,8 +379,8 @@ class Learner:
                 parameter.copy_(mean)
 
 
-def run(minutes: float, out: Path, tiny: bool) -> None:
-    """Both stages and the scores, in `minutes` altogether; results in `out`."""
+def run(minutes: float, out: Path, tiny: bool) -> int:
+    """Both stages and the scores, in `minutes` altogether; results in `out`. The exit status."""
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -413,7 +413,7 @@ def run(minutes: float, out: Path, tiny: bool) -> None:
         write_model(animator, out)
         log(f"saved {state}")
 
-    first = 8 if tiny else 2000
+    first = 8 if tiny else 600
     rendered.wait_for(first)
     log(f"{rendered.made} samples of images are there")
     learner = Learner(images, animator, device)
@@ -422,8 +422,6 @@ def run(minutes: float, out: Path, tiny: bool) -> None:
     rendered.close()
     rendered = Renderer(clips, capacity, workers, device)
     torch.manual_seed(seed_for(clips.seed, "weights"))
-    from posecast.training.stages import model_config
-
     animator.add_motion(model_config(clips.model).motion or {})
     animator.to(device)
     rendered.wait_for(first)
@@ -438,6 +436,7 @@ def run(minutes: float, out: Path, tiny: bool) -> None:
     score(animator, orders, out, tiny, log)
     pool.terminate()
     log("done")
+    return 0
 
 
 def shrunk(config: TrainingConfig, tiny: bool) -> TrainingConfig:
