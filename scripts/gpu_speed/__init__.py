@@ -96,10 +96,14 @@ class Speed:
     def weights(self) -> None:
         """Made where they shall be: the model of all later parts."""
         self.animator = random_animator(self.setup)
+        self.set_the_window()
+        self.results.add(parameters=sum(p.numel() for p in self.animator.parameters()))
+
+    def set_the_window(self) -> None:
+        """The inputs of one window, and our denoiser for it."""
         self.inputs = self.setup.inputs(self.animator)
         self.ours = Ours(self.animator.unet, self.setup.config, self.inputs)
         self.ours.prepare()
-        self.results.add(parameters=sum(p.numel() for p in self.animator.parameters()))
 
     def steps(self) -> None:
         """Ours, and the plain composition's, which must give the same numbers; then our halves."""
@@ -150,11 +154,13 @@ class Speed:
         self.row(f"window of {steps} steps, plain", plain.window, tflop)
 
     def memory(self) -> None:
-        """Whole runs of the pipeline; then the networks are back where they were."""
+        """Whole runs of the pipeline, nothing else there; then all is back where it was."""
+        del self.ours, self.inputs
         try:
             memory.measure(self.animator, self.setup, self.results)
         finally:
             self.animator.to(self.device)
+            self.set_the_window()
 
     def kernels(self) -> None:
         """Those of a step, by their time."""
