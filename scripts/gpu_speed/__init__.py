@@ -108,8 +108,7 @@ class Speed:
     def steps(self) -> None:
         """Ours, and the plain composition's, which must give the same numbers; then our halves."""
         found = self.row("step, ours", self.ours.step)
-        plain = Plain(self.animator.unet, self.setup.config, self.inputs)
-        other = self.row("step, plain", plain.step)
+        other = self.row("step, plain", self.plain().step)
         self.results.add(difference=relative(found, other))
         for name, conditional in (("with", True), ("without", False)):
 
@@ -149,9 +148,13 @@ class Speed:
     def plain_window(self) -> None:
         """50 steps of the plain composition: long, and nearly known from its step."""
         steps = self.setup.steps
-        plain = Plain(self.animator.unet, self.setup.config, self.inputs)
         tflop = steps * self.results.figures["rows"]["step, plain"]["tflop"]
-        self.row(f"window of {steps} steps, plain", plain.window, tflop)
+        self.row(f"window of {steps} steps, plain", self.plain().window, tflop)
+
+    def plain(self) -> Plain:
+        """The composition of diffusers' classes; it shares the weights, and is made beside them."""
+        with torch.device(self.device):
+            return Plain(self.animator.unet, self.setup.config, self.inputs)
 
     def memory(self) -> None:
         """Whole runs of the pipeline, nothing else there; then all is back where it was."""
