@@ -35,6 +35,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("item", choices=ITEMS)
     parser.add_argument("--minutes", type=float, help="the most to take, start-up included")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--resume", type=Path, help="learn: the model folder of an earlier run")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes: proves the script")
     return parser.parse_args()
 
@@ -54,7 +55,8 @@ def main() -> int:
     item = importlib.import_module(module)
     minutes = usual if arguments.minutes is None else arguments.minutes
     left = minutes - (time.monotonic() - began) / 60
-    return int(item.run(left, arguments.out, arguments.tiny))
+    extra = {} if arguments.resume is None else {"resume": arguments.resume}
+    return int(item.run(left, arguments.out, arguments.tiny, **extra))
 
 
 if __name__ == "__main__":

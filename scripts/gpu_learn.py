@@ -2,8 +2,9 @@
 
 Processes render scenes into a file that they share with the training process, which keeps the
 latest of them on the GPU as bytes, draws its batches from there and makes the condition maps on the
-way. The two stages share the time; the learning rate follows the clock. What is there is written
-every two minutes; a run that was cut off goes on from it.
+way. The two stages share the time; the learning rate follows the clock. The model so far is written
+every two minutes, in pieces (`cat model.tar.* | tar x`); `--resume model` goes on from it: with the
+second stage, if it has motion modules.
 """
 
 from __future__ import annotations
@@ -43,8 +44,11 @@ from posecast.training.task import Process, seed_for
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs" / "claims"
 MAX_CHARACTERS = 4
-IMAGES_SHARE, CLIPS_SHARE = 0.33, 0.55
+IMAGES_SHARE, CLIPS_SHARE = 0.33, 0.50
 """Of the time; the rest is for starting and for scores."""
+MAX_WORKERS = 10
+"""Rendering processes. With 15 of 16 cores rendering, the process that trains waited for the
+processor: 0.18 s a step where the GPU needs a fifth of it (docs/design/gpu-log.md)."""
 SLOTS = 384
 """Samples that wait between rendering and the GPU."""
 AT_ONCE = 32
@@ -292,7 +296,7 @@ def order_maps(ranks: Tensor, covers: Tensor, config: Any) -> Tensor:
 
 @dataclass
 class State:
-    """What a run goes on from."""
+    """How far a run has come."""
 
     stage: str
     seconds: float
@@ -315,12 +319,12 @@ class Learner:
             weight_decay=settings.weight_decay, fused=fused,
         )  # fmt: skip
 
-    def train(self, renderer: Renderer, budget: float, state: State, save: Any, log: Any) -> State:
+    def train(self, renderer: Renderer, budget: float, save: Any, log: Any) -> State:
         """Steps until `budget` seconds of this stage are over."""
         config, settings = self.config, self.config.optimizer
         generator = torch.Generator(self.device)
-        began, saved, losses = time.monotonic() - state.seconds, time.monotonic(), []
-        step, shown = state.step, time.monotonic()
+        began = saved = shown = time.monotonic()
+        step, losses = 0, []
         self.animator.train()
         while (seconds := time.monotonic() - began) < budget:
             share = seconds / budget
@@ -379,7 +383,7 @@ class Learner:
                 parameter.copy_(mean)
 
 
-def run(minutes: float, out: Path, tiny: bool) -> int:
+def run(minutes: float, out: Path, tiny: bool, resume: Path | None = None) -> int:
     """Both stages and the scores, in `minutes` altogether; results in `out`. The exit status."""
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
@@ -396,15 +400,21 @@ def run(minutes: float, out: Path, tiny: bool) -> int:
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     log(f"{name}, {os.cpu_count()} cores, torch {torch.__version__}")
     configs = [shrunk(read_config(CONFIGS / f"{name}.yaml"), tiny) for name in ("images", "clips")]
-    images, clips = configs
-    workers = 1 if tiny else max(1, (os.cpu_count() or 2) - 1)
-    capacity = 64 if tiny else 30_000
-    rendered = Renderer(images, capacity, workers, device)
+    images = configs[0]
+    workers = 1 if tiny else max(1, min(MAX_WORKERS, (os.cpu_count() or 2) - 4))
+    capacity = 64 if tiny else 20_000
     torch.manual_seed(seed_for(images.seed, "weights"))
-    animator = build_animator(images).to(device)
-    animator.config = replace(animator.config, motion=None)
+    if resume is None:
+        animator = build_animator(images)
+        animator.config = replace(animator.config, motion=None)
+    else:
+        animator = Animator.from_pretrained(resume)
+    animator.to(device)
     log(f"{sum(p.numel() for p in animator.parameters()) / 1e6:.1f}M parameters")
     total = 60 * minutes
+    budgets = [IMAGES_SHARE * total, CLIPS_SHARE * total]
+    if animator.config.motion is not None:
+        budgets = [0.0, sum(budgets)]
     size, count = scored(tiny)
     pool = multiprocessing.get_context("spawn").Pool(1 if tiny else 4)
     orders = pool.starmap_async(claims.order_clip, [(k, size) for k in range(count)], 1)
@@ -413,23 +423,21 @@ def run(minutes: float, out: Path, tiny: bool) -> int:
         write_model(animator, out)
         log(f"saved {state}")
 
-    first = 8 if tiny else 600
-    rendered.wait_for(first)
-    log(f"{rendered.made} samples of images are there")
-    learner = Learner(images, animator, device)
-    state = learner.train(rendered, IMAGES_SHARE * total, State("images", 0, 0), save, log)
-    log(f"images: {state.step} steps, {rendered.made} rendered")
-    rendered.close()
-    rendered = Renderer(clips, capacity, workers, device)
-    torch.manual_seed(seed_for(clips.seed, "weights"))
-    animator.add_motion(model_config(clips.model).motion or {})
-    animator.to(device)
-    rendered.wait_for(first)
-    log(f"{rendered.made} clips are there")
-    learner = Learner(clips, animator, device)
-    state = learner.train(rendered, CLIPS_SHARE * total, State("clips", 0, 0), save, log)
-    log(f"clips: {state.step} steps, {rendered.made} rendered")
-    rendered.close()
+    for config, budget in zip(configs, budgets, strict=True):
+        if not budget:
+            continue
+        rendered = Renderer(config, capacity, workers, device)
+        if config.stage == "clips" and animator.config.motion is None:
+            torch.manual_seed(seed_for(config.seed, "weights"))
+            animator.add_motion(model_config(config.model).motion or {})
+            animator.to(device)
+        rendered.wait_for(8 if tiny else 600)
+        log(f"{config.stage}: {rendered.made} samples are there")
+        state = Learner(config, animator, device).train(rendered, budget, save, log)
+        log(f"{config.stage}: {state.step} steps, {rendered.made} rendered")
+        if device.type == "cuda":
+            log(f"at most {torch.cuda.max_memory_allocated() / 1e9:.1f} GB")
+        rendered.close()
     animator.eval()
     write_model(animator, out)
     log("model written")
