@@ -216,16 +216,7 @@ class Renderer:
         """Some samples at random, as the fields of `Shape`, on the device."""
         there = min(self.made, self.capacity)
         picks = torch.randint(there, (count,), generator=generator, device=self.device)
-        rows = self.store[picks]
-        fields, start = {}, 0
-        kinds = {np.uint8: torch.uint8, np.int8: torch.int8, np.float32: torch.float32,
-                 np.float16: torch.float16}  # fmt: skip
-        for name, (shape, kind) in self.shape.fields().items():
-            stop = start + int(np.prod(shape)) * np.dtype(kind).itemsize
-            part = rows[:, start:stop].contiguous()
-            fields[name] = part.view(kinds[kind]).view(count, *shape)
-            start = stop
-        return fields
+        return unpacked(self.store[picks], self.shape)
 
     def close(self) -> None:
         """End the processes and free the memory."""
@@ -237,6 +228,19 @@ class Renderer:
             process.join()
         del self.store
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def unpacked(rows: Tensor, shape: Shape) -> dict[str, Tensor]:
+    """Samples as bytes (samples, nbytes) to the fields of `Shape`, where they are."""
+    kinds = {np.uint8: torch.uint8, np.int8: torch.int8, np.float32: torch.float32,
+             np.float16: torch.float16}  # fmt: skip
+    fields, start = {}, 0
+    for name, (size, kind) in shape.fields().items():
+        stop = start + int(np.prod(size)) * np.dtype(kind).itemsize
+        part = rows[:, start:stop].contiguous()
+        fields[name] = part.view(kinds[kind]).view(len(rows), *size)
+        start = stop
+    return fields
 
 
 def to_batch(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.ablation import ablation
+from posecast.cli.claims import claims
 from posecast.cli.contestants import PipelineModel, contestants
 from posecast.cli.options import PATH
 from posecast.cli.published_benches import published_benches
@@ -24,7 +25,7 @@ LONG_FRAMES = 200
 DEFAULT_STEPS = 10
 
 
-@click.group(commands=[ablation, *published_benches()])
+@click.group(commands=[ablation, claims, *published_benches()])
 def benchmark() -> None:
     """Score a model where the truth is known, and on published clips."""
 

@@ -30,9 +30,9 @@ from posecast.models.blocks import (
 from posecast.models.motion import MotionSettings
 from posecast.models.position import BASE_GRID, place_positions
 
-Correspondence = Float[Tensor, "b f keys h w"]
+Correspondence = Float[Tensor, "b f keys rows columns"]
 Prediction = Float[Tensor, "b f c h w"]
-DeepFeatures = Float[Tensor, "bf deep h w"]
+DeepFeatures = Float[Tensor, "bf deep rows columns"]
 Warped = Float[Tensor, "b f _ h w"]
 """Latents of a warped reference and `KNOWN_CHANNELS`."""
 
@@ -125,7 +125,7 @@ class UNet(ModelMixin, ConfigMixin):
         timestep: int | float | Tensor,
         appearance: Float[Tensor, "b t dim"],
         reference: ReferenceFeatures | None = None,
-        guidance: Float[Tensor, "b f d h w"] | None = None,
+        guidance: Float[Tensor, "b f d rows columns"] | None = None,
         correspondence: Correspondence | None = None,
         warped: Warped | None = None,
         deep: DeepFeatures | None = None,
@@ -165,7 +165,7 @@ class UNet(ModelMixin, ConfigMixin):
         self,
         latents: Float[Tensor, "b c h w"],
         appearance: Float[Tensor, "b t dim"],
-        guidance: Float[Tensor, "b d h w"] | None = None,
+        guidance: Float[Tensor, "b d rows columns"] | None = None,
     ) -> dict[str, Float[Tensor, "b tokens width"]]:
         """The ReferenceNet's pass: timestep 0, clean latents; normed tokens of each attention."""
         images = latents[:, None]
