@@ -32,8 +32,8 @@ class TrainingBatch:
     reference: Float[Tensor, "batch 3 height width"] | None
     frames: Float[Tensor, "batch frames 3 height width"] | None
     """Pictures are left out where what follows from them, below, was stored."""
-    maps: dict[str, Float[Tensor, "batch frames channels height width"]]
-    reference_maps: dict[str, Float[Tensor, "batch channels height width"]]
+    maps: dict[str, Float[Tensor, "batch _ _ _ _"]]
+    reference_maps: dict[str, Float[Tensor, "batch _ _ _"]]
     character_mask: Float[Tensor, "batch frames 1 height width"]
     """1 inside of a character's dilation map."""
     warp: Float[Tensor, "batch frames 20 height width"] | None = None
