@@ -16,7 +16,7 @@ from posecast.media.poses import write_poses
 from posecast.media.video import read_video
 from posecast.models import Animator
 from posecast.pipeline import AnimationPipeline
-from tests.pipeline.conftest import dancers
+from tests.casting.conftest import dancers
 
 pytestmark = pytest.mark.usefixtures("loaded_once")
 

@@ -10,8 +10,8 @@ import pytest
 
 from posecast.cli import run
 from posecast.media.poses import write_poses
+from tests.casting.conftest import dancers
 from tests.cli.test_animate import arguments, frames_of
-from tests.pipeline.conftest import dancers
 
 pytestmark = pytest.mark.usefixtures("loaded_once")
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecast.cli.options import PATH, SIZE, cast_option, existing, input_options, note
+from posecast.cli.options import (
+    PATH,
+    SIZE,
+    cast_option,
+    existing,
+    input_options,
+    note,
+    plan_options,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -60,8 +68,6 @@ if TYPE_CHECKING:
 def animate(
     reference: Path,
     poses: tuple[Path, ...],
-    reference_poses: Path | None,
-    cast: Path | None,
     out: Path,
     model: str,
     quiet: bool,
@@ -76,7 +82,7 @@ def animate(
     from posecast.media.video_formats import output_format
 
     output_format(out)
-    existing([reference, *poses, reference_poses, cast])
+    existing([reference, *poses, options["reference_poses"], options["cast"]])
     import torch  # slow: after the checks above
 
     from posecast.cli.launch import chosen_device, joined, launched_rank
@@ -85,22 +91,7 @@ def animate(
     quiet = quiet or launched_rank() > 0
     device = chosen_device(options["device"])
     pipe = loaded(model, device, options["dtype"])
-    plan = pipe.plan(
-        reference,
-        poses,
-        options["size"],
-        reference_poses=reference_poses,
-        cast=cast,
-        assignment=options["assign"],
-        depth_order=options["depth_order"],
-        poses_size=options["poses_size"],
-        body=options["body"],
-        max_frames=options["max_frames"],
-        retarget=options["retarget"],
-        smooth=options["smooth"],
-        fill_gaps=options["fill_gaps"],
-        fps=options["fps"],
-    )
+    plan = pipe.plan(reference, poses, plan_options(options))
     note(plan.notes, quiet)
     fitted = pipe.fit(plan, options["memory"], options["window"], options["stride"], device)
     if device.type != "cpu" or fitted.needed > fitted.free:

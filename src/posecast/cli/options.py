@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from posecast.cli.wording import in_options
 from posecast.errors import InputError
+
+if TYPE_CHECKING:
+    from posecast.casting.options import PlanOptions
 
 
 class SizeType(click.ParamType):
@@ -100,6 +105,14 @@ def steadying_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def plan_options(given: Mapping[str, Any]) -> PlanOptions:
+    """What a command line says about the cast: its options that are fields of `PlanOptions`."""
+    from posecast.casting.options import PlanOptions
+
+    names = {field.name for field in fields(PlanOptions)}
+    return PlanOptions(**{name: value for name, value in given.items() if name in names})
+
+
 def existing(paths: tuple[Path, ...] | list[Path | None]) -> None:
     """Say at once, before slow imports, which file is missing.
 
@@ -115,4 +128,4 @@ def note(lines: tuple[str, ...] | list[str], quiet: bool = False) -> None:
     """Notes about what was done to the input, on standard error."""
     if not quiet:
         for line in lines:
-            click.echo(f"posecast: note: {line}", err=True)
+            click.echo(f"posecast: note: {in_options(line)}", err=True)

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from posecast.errors import InputError
 from posecast.estimators.pose import PoseEstimator
-from posecast.geometry.assignment import left_to_right
+from posecast.geometry.left_to_right import left_to_right
 from posecast.geometry.skeleton import present
 from posecast.geometry.tracking import track_people
 from posecast.media.images import read_image

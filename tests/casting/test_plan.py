@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from posecast.casting.pictures import draw_cast
+from posecast.casting.plan import AnimationPlan, plan_animation
+from posecast.casting.sheet import OrderChange, write_cast
 from posecast.errors import InputError
 from posecast.geometry.depth_order import nearest_by_feet
 from posecast.media.poses import read_poses, write_poses
-from posecast.pipeline.cast import OrderChange, write_cast
-from posecast.pipeline.maps_file import map_chunks, write_maps
-from posecast.pipeline.pictures import draw_cast, preview_frames
-from posecast.pipeline.plan import AnimationPlan, plan_animation
 from posecast.types import PoseSequence
-from tests.pipeline.conftest import dancers, person
+from tests.casting.conftest import dancers, person
 
 
 def planned(scene: dict[str, Path], **options: object) -> AnimationPlan:
@@ -36,30 +33,11 @@ def test_left_to_right_and_by_the_feet(scene: dict[str, Path]) -> None:
 
 
 def test_swapped_drivers_and_inverted_order(scene: dict[str, Path]) -> None:
-    plan = planned(scene, assignment="0:1,1:0", depth_order="1,0")
+    plan = planned(scene, assign="0:1,1:0", depth_order="1,0")
     assert plan.cast.drivers == (1, 0)
     assert np.array_equal(plan.keypoints, dancers().keypoints[::-1])
     assert plan.ranks.tolist() == [[1, 0]] * 6
-    straight, swapped = planned(scene).maps(0, 6), plan.maps(0, 6)
-    assert np.array_equal(straight.characters, swapped.characters[:, ::-1])
-    assert np.array_equal(straight.reference_pose, swapped.reference_pose)
-
-
-def test_the_order_of_the_maps_is_the_order_asked_for(scene: dict[str, Path]) -> None:
-    changes = (OrderChange(0, (0, 1)), OrderChange(4, (1, 0)))
-    close = dancers(lefts=(14, 30))
-    plan = plan_animation(
-        scene["picture"], close, reference_poses=scene["people"], depth_order=changes
-    )
-    maps = plan.maps(0, 6)
-    contested = maps.characters.all(axis=1)
-    assert contested[0].any()
-    assert contested[4].any()
-    order = maps.depth_order[:, 0]
-    assert np.all(order[0][contested[0]] == 1)
-    # From frame 4 on character 1 owns what both cover, and its own region is the front's.
-    assert np.all(order[4][maps.characters[4, 1] == 1] == 1)
-    assert np.all(order[3][maps.characters[3, 0] == 1] == 1)
+    assert np.array_equal(plan.reference_keypoints, planned(scene).reference_keypoints)
 
 
 def test_files_say_the_order(scene: dict[str, Path], tmp_path: Path) -> None:
@@ -67,13 +45,13 @@ def test_files_say_the_order(scene: dict[str, Path], tmp_path: Path) -> None:
     assert planned(scene, reference_poses=replace(people, front_to_back=(1, 0))).ranks[0, 0] == 1
     dance = replace(dancers(), front_to_back=(1, 0))
     plan = plan_animation(
-        scene["picture"], dance, (64, 64), reference_poses=people, assignment={0: 1, 1: 0}
+        scene["picture"], dance, size=(64, 64), reference_poses=people, assign={0: 1, 1: 0}
     )
     assert plan.ranks[0].tolist() == [0, 1]  # track 1 is in front, and it moves character 0
 
 
 def test_a_cast_sheet_is_obeyed(scene: dict[str, Path], tmp_path: Path) -> None:
-    sheet = planned(scene, assignment="0:1,1:0").cast
+    sheet = planned(scene, assign="0:1,1:0").cast
     sheet = replace(sheet, depth_order=(OrderChange(0, (1, 0)), OrderChange(3, (0, 1))))
     characters = tuple(replace(c, keypoints="people.json") for c in sheet.characters)
     write_cast(replace(sheet, characters=characters), tmp_path / "cast.yaml")
@@ -90,7 +68,7 @@ def test_a_file_for_each_driver(scene: dict[str, Path]) -> None:
     second = dancers(5, (72,), (128, 128))
     second = replace(second.with_keypoints(second.keypoints), fps=30.0)
     plan = plan_animation(
-        scene["picture"], [first, second], (64, 64), reference_poses=scene["people"]
+        scene["picture"], [first, second], size=(64, 64), reference_poses=scene["people"]
     )
     assert plan.num_frames == 5
     assert plan.fps == 12.0
@@ -109,7 +87,7 @@ def test_pictures_and_poses_are_framed_alike(scene: dict[str, Path]) -> None:
         picture[round(y) - 1 : round(y) + 2, round(x) - 1 : round(x) + 2] = 255
     poses = PoseSequence(people.astype(np.float32), 60, 100)
     for size in ((64, 64), (120, 60), (200, 100)):
-        plan = plan_animation(picture, poses, size, reference_poses=poses)
+        plan = plan_animation(picture, poses, size=size, reference_poses=poses)
         for x, y, _ in plan.reference_keypoints[0]:
             if 1 <= x < size[1] - 1 and 1 <= y < size[0] - 1:
                 assert plan.picture[round(float(y)), round(float(x))].min() > 90
@@ -122,11 +100,11 @@ def test_whole_bodies_beside_bodies(scene: dict[str, Path]) -> None:
     plan = plan_animation(
         scene["picture"],
         PoseSequence(whole, 64, 64, joints="wholebody134"),
-        (64, 64),
+        size=(64, 64),
         reference_poses=scene["people"],
     )
     assert plan.reference_keypoints.shape == (2, 134, 3)
-    assert np.array_equal(plan.maps(0, 6).pose, planned(scene).maps(0, 6).pose)
+    assert np.array_equal(plan.keypoints[:, :, :18], planned(scene).keypoints)
 
 
 def test_inputs_that_do_not_fit(
@@ -141,7 +119,7 @@ def test_inputs_that_do_not_fit(
     cases: list[tuple[dict[str, object], str]] = [
         (
             {"reference_poses": None},
-            r"or give keypoints \(--reference-poses",
+            r"or give keypoints \(`reference_poses=`",
         ),
         ({"reference_poses": one}, "2 driving tracks for 1 character"),
         ({"reference_poses": nobody}, "holds nobody"),
@@ -150,8 +128,8 @@ def test_inputs_that_do_not_fit(
         ({"size": (64, 8)}, "expected HEIGHTxWIDTH, sides from 16 to 8192"),
         ({"size": (64, 60000)}, "sides from 16 to 8192"),
         ({"max_frames": 0}, "expected 1 or more"),
-        ({"assignment": "0:0"}, "no driving track for character 1"),
-        ({"depth_order": "0"}, "--depth-order"),
+        ({"assign": "0:0"}, "no driving track for character 1"),
+        ({"depth_order": "0"}, "`depth_order=`"),
     ]
     for options, problem in cases:
         with pytest.raises(InputError, match=problem) as caught:
@@ -159,11 +137,11 @@ def test_inputs_that_do_not_fit(
         assert "\n" not in str(caught.value)
     for driver, problem in ((nobody, "nobody is seen"), (away, "no driving track has a keypoint")):
         with pytest.raises(InputError, match=problem):
-            plan_animation(scene["picture"], driver, (64, 64), reference_poses=scene["people"])
+            plan_animation(scene["picture"], driver, size=(64, 64), reference_poses=scene["people"])
     with pytest.raises(InputError, match="no driving poses"):
-        plan_animation(scene["picture"], [], (64, 64), reference_poses=scene["people"])
+        plan_animation(scene["picture"], [], size=(64, 64), reference_poses=scene["people"])
     with pytest.raises(InputError, match="expected uint8"):
-        plan_animation(np.zeros((8, 8)), dancers(), (64, 64), reference_poses=scene["people"])
+        plan_animation(np.zeros((8, 8)), dancers(), size=(64, 64), reference_poses=scene["people"])
 
 
 def test_a_crop_that_loses_people_says_so(scene: dict[str, Path]) -> None:
@@ -172,7 +150,7 @@ def test_a_crop_that_loses_people_says_so(scene: dict[str, Path]) -> None:
     assert any("the centre crop cuts off" in note for note in plan.notes)
     people = PoseSequence(person(1, 10, 8)[None, None], 64, 64)
     with pytest.raises(InputError, match="nobody of the reference is left"):
-        plan_animation(scene["picture"], dancers(6, (20,)), (64, 16), reference_poses=people)
+        plan_animation(scene["picture"], dancers(6, (20,)), size=(64, 16), reference_poses=people)
 
 
 def test_pil_pictures_are_taken_too(scene: dict[str, Path]) -> None:
@@ -189,67 +167,10 @@ def test_lower_feet_are_nearer_then_the_taller() -> None:
     assert nearest_by_feet(np.stack([person(0, 20.5, 10), person(20, 1, 20)])) == (1, 0)
 
 
-def test_maps_in_pieces_are_the_maps(scene: dict[str, Path], tmp_path: Path) -> None:
-    plan = planned(scene)
-    write_maps(map_chunks(plan, 4), 6, tmp_path / "maps.npz")
-    whole = plan.maps(0, 6)
-    with np.load(tmp_path / "maps.npz") as file:
-        assert set(file) == {"pose", "reference_pose", "flow", "depth_order", "characters"}
-        for name in file:
-            assert np.array_equal(file[name], getattr(whole, name)), name
-            assert file[name].dtype == getattr(whole, name).dtype
-    write_maps(map_chunks(plan, 3), 6, tmp_path / "again.npz")
-    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "maps.npz").read_bytes()
-    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
-    with pytest.raises(InputError, match=r"ends in \.npz"):
-        write_maps(map_chunks(plan), 6, tmp_path / "maps.zip")
-
-
-FULL = """
-import resource, sys
-import numpy as np
-from posecast.pipeline.maps_file import write_maps
-from posecast.types import ConditionMaps
-resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
-pose = np.zeros((1, 3, 64, 64), np.float32)
-maps = ConditionMaps(pose, pose[0], pose, pose[:, :1], np.zeros((1, 1, 64, 64), np.uint8))
-try:
-    write_maps([maps] * 4, 4, sys.argv[1])
-except OSError as error:
-    print(error.filename)
-"""
-
-
-def test_maps_on_a_full_disk(tmp_path: Path) -> None:
-    out = tmp_path / "maps.npz"
-    done = subprocess.run(
-        [sys.executable, "-c", FULL, str(out)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == str(out), done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_larger_canvas_only_adds_room(scene: dict[str, Path]) -> None:
-    plan = planned(scene, size=(60, 63))
-    small, large = plan.maps(0, 6), plan.maps(0, 6, (64, 64))
-    for name in ("flow", "depth_order", "characters"):
-        assert np.array_equal(getattr(large, name)[..., :60, :63], getattr(small, name)), name
-
-
-def test_pictures_for_people(scene: dict[str, Path]) -> None:
-    plan = planned(scene)
-    cast = draw_cast(plan)
+def test_the_cast_sheets_picture(scene: dict[str, Path]) -> None:
+    cast = draw_cast(planned(scene))
     assert cast.shape[1] == 2 * 640 + 4
-    assert not np.array_equal(cast, draw_cast(planned(scene, assignment="0:1,1:0")))
-    frames = list(preview_frames(plan, map_chunks(plan)))
-    assert len(frames) == 6
-    assert frames[0].shape[0] % 2 == frames[0].shape[1] % 2 == 0
-    # Six panels of 192 pixels.
-    assert frames[0].shape[1] == 6 * (192 + 4)
-    assert not np.array_equal(frames[0], frames[5])
-    warped = next(preview_frames(plan, map_chunks(plan, warp=True)))
-    assert warped.shape[1] == 7 * (192 + 4)
-    np.testing.assert_array_equal(warped[:, : frames[0].shape[1]], frames[0])
+    assert not np.array_equal(cast, draw_cast(planned(scene, assign="0:1,1:0")))
 
 
 def test_retargeting_puts_the_drivers_where_their_characters_are(scene: dict[str, Path]) -> None:

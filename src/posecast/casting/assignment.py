@@ -8,29 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from posecast.errors import InputError
-from posecast.geometry.skeleton import present
-
-
-def left_to_right(
-    keypoints: Float[np.ndarray, "characters joints 3"]
-    | Float[np.ndarray, "characters frames joints 3"],
-) -> tuple[int, ...]:
-    """The characters' indices from left to right, by the mean x of their present joints.
-
-    Of tracks, the first frame in which everybody is present decides; without such a frame, each
-    counts where it first appears. Characters who never appear come last. Ties keep their order.
-    """
-    tracks = keypoints if keypoints.ndim == 4 else keypoints[:, None]
-    seen = present(tracks)
-    appears = np.asarray(seen.any(axis=2))
-    together = np.flatnonzero(appears.all(axis=0)).tolist() if len(tracks) else []
-    places = []
-    for index, track in enumerate(tracks):
-        frame = together[0] if together else int(np.argmax(appears[index]))
-        there = np.asarray(seen[index, frame])
-        x = track[frame][there][:, 0]
-        places.append(float(x.mean(dtype=np.float64)) if there.any() else np.inf)
-    return tuple(np.argsort(np.array(places), kind="stable").tolist())
+from posecast.geometry.left_to_right import left_to_right
 
 
 def assign(
@@ -107,12 +85,12 @@ def _remedy(tracks: int, characters: int) -> str:
     if tracks > characters:
         example = ",".join(f"{index}:{index}" for index in range(characters)) or "0:0"
         return (
-            f"choose the tracks to use with --assign TRACK:CHARACTER,... (such as {example}); in a "
+            f"choose the tracks to use with `assign=TRACK:CHARACTER,...` (such as {example}); in a "
             "plain video each cut starts new ones"
         )
     return (
         "give a pose sequence with a track for each, or a reference pose file that holds only the "
-        "characters to animate, and choose who follows whom with --assign TRACK:CHARACTER,..."
+        "characters to animate, and choose who follows whom with `assign=TRACK:CHARACTER,...`"
     )
 
 

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecast.errors import InputError
-from posecast.media.poses import read_poses
-from posecast.pipeline.cast import (
+from posecast.casting.sheet import (
     CastSheet,
     Character,
     OrderChange,
@@ -18,7 +16,9 @@ from posecast.pipeline.cast import (
     ranks_of,
     write_cast,
 )
-from posecast.pipeline.cast_reading import keypoints_file, read_cast
+from posecast.casting.sheet_reading import keypoints_file, read_cast
+from posecast.errors import InputError
+from posecast.media.poses import read_poses
 from posecast.types import PoseSequence
 
 
@@ -52,7 +52,7 @@ def test_a_written_sheet_reads_back(tmp_path: Path, people: PoseSequence) -> Non
 @settings(max_examples=50, deadline=None)
 @given(note=st.text(max_size=30))
 def test_any_note_survives(tmp_path_factory: pytest.TempPathFactory, note: str) -> None:
-    from tests.pipeline.conftest import person
+    from tests.casting.conftest import person
 
     path = tmp_path_factory.mktemp("notes") / "cast.yaml"
     sheet = CastSheet((Character(0, 0, None, None, note),), (OrderChange(0, (0,)),))
@@ -155,6 +155,6 @@ def test_files_that_are_no_sheet(tmp_path: Path, people: PoseSequence, content: 
 def test_order_of_the_command_line() -> None:
     assert parse_order("2,0,1", 3) == (OrderChange(0, (2, 0, 1)),)
     for text in ("0", "0,1,1", "a,b", "", "0,1,5", "-1,0,1"):
-        with pytest.raises(InputError, match="--depth-order"):
+        with pytest.raises(InputError, match="`depth_order="):
             parse_order(text, 3)
     assert np.array_equal(ranks_of(parse_order("1,0", 2), 2, 2), [[1, 0], [1, 0]])

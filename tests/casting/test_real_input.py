@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from posecast.casting.plan import AnimationPlan, plan_animation
 from posecast.errors import InputError
 from posecast.geometry.skeleton import present
-from posecast.pipeline.plan import AnimationPlan, plan_animation
-from tests.pipeline.conftest import dancers
+from posecast.pipeline.map_renderer import MapRenderer
+from tests.casting.conftest import dancers
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_one_person_and_a_dwpose_folder(real: Path) -> None:
     assert len(seen) == 18
     assert np.all((seen[:, :2] >= 0) & (seen[:, :2] < (128, 192)))
     assert abs(seen[:, 0].mean() - 64) < 12
-    maps = plan.maps(0, 8)
+    maps = MapRenderer(plan).maps(0, 8)
     assert maps.pose.any(axis=(1, 2, 3)).all()
     assert 0.05 < maps.characters.mean() < 0.8
 
@@ -42,12 +43,12 @@ def test_two_people_one_driver_each(real: Path, name: str) -> None:
     size = (128, 128) if "white" in name else (192, 108)
     drivers = [dancers(10, (8,)), dancers(10, (36,))]
     plan = planned(real, name, drivers, size=size)
-    swapped = planned(real, name, drivers, size=size, assignment="0:1,1:0")
+    swapped = planned(real, name, drivers, size=size, assign="0:1,1:0")
     inverted = planned(real, name, drivers, size=size, depth_order="1,0")
     assert plan.cast.drivers == (0, 1)
     assert np.array_equal(swapped.keypoints, plan.keypoints[::-1])
     assert plan.ranks[0].tolist() == [0, 1]  # as its file says
-    straight, reverse = plan.maps(0, 10), inverted.maps(0, 10)
+    straight, reverse = MapRenderer(plan).maps(0, 10), MapRenderer(inverted).maps(0, 10)
     assert np.array_equal(straight.characters, reverse.characters)
     first_only = (straight.characters[:, 0] == 1) & (straight.characters[:, 1] == 0)
     assert np.all(straight.depth_order[:, 0][first_only] == 1)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from posecast.casting.sheet import FORMAT, Box, CastSheet, Character, OrderChange, check_order
 from posecast.errors import InputError
-from posecast.pipeline.cast import FORMAT, Box, CastSheet, Character, OrderChange, check_order
 from posecast.types import PoseSequence
 
 _MAX_BYTES, _MAX_BRACKETS = 200_000, 100

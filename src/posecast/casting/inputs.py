@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from posecast.casting.options import Poses
 from posecast.errors import InputError
 from posecast.estimators.footage import about_cuts, estimate_poses, track_frames
 from posecast.estimators.pose import PoseEstimator, pose_estimator
@@ -21,7 +22,6 @@ from posecast.media.poses import read_poses
 from posecast.types import JOINT_COUNTS, PoseSequence
 
 Picture = str | Path | Image.Image | np.ndarray
-Poses = str | Path | PoseSequence
 
 
 def load_picture(reference: Picture) -> UInt8[np.ndarray, "height width 3"]:
@@ -54,7 +54,7 @@ def load_reference_poses(
     height, width = picture.shape[:2]
     if poses is None:
         sequence = track_frames(
-            [picture], _estimator("the picture", "--reference-poses"), "reference"
+            [picture], _estimator("the picture", "reference_poses"), "reference"
         )
     else:
         sequence = _read(poses, width, height, normalised_size=(height, width))
@@ -175,16 +175,16 @@ def _read(
     try:
         return read_poses(poses, width, height, body, normalised_size)
     except PlainFootage:
-        return estimate_poses(poses, _estimator(str(poses), "--poses"), max_frames, None, tell)
+        return estimate_poses(poses, _estimator(str(poses), "poses"), max_frames, None, tell)
 
 
-def _estimator(name: str, option: str) -> PoseEstimator:
+def _estimator(name: str, parameter: str) -> PoseEstimator:
     try:
         return pose_estimator()
     except InputError as error:
         raise InputError(
-            f"{name}: poses must be estimated, and cannot: {error}; or give keypoints ({option}, "
-            "docs/using.md)"
+            f"{name}: poses must be estimated, and cannot: {error}; or give keypoints "
+            f"(`{parameter}=`, docs/using.md)"
         ) from None
 
 

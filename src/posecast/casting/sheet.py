@@ -159,9 +159,9 @@ def parse_order(text: str, characters: int) -> tuple[OrderChange, ...]:
         order = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(
-            f"--depth-order {text}: expected numbers of characters, front first, such as 1,0"
+            f"`depth_order={text}`: expected numbers of characters, front first, such as 1,0"
         ) from None
     problem = check_order(order, characters)
     if problem:
-        raise InputError(f"--depth-order: {problem}")
+        raise InputError(f"`depth_order=`: {problem}")
     return (OrderChange(0, order),)

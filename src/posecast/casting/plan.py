@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from posecast.errors import InputError
-from posecast.geometry.assignment import assign, left_to_right, parse_assignment
-from posecast.geometry.conditions import ConditionSettings, condition_maps
-from posecast.geometry.depth_order import nearest_by_feet
-from posecast.geometry.framing import Framing
-from posecast.geometry.identity import Overlaps
-from posecast.geometry.retargeting import retarget as retarget_tracks
-from posecast.geometry.skeleton import present
-from posecast.geometry.warp_layers import WarpLayers
-from posecast.pipeline.cast import CastSheet, Character, OrderChange, parse_order, ranks_of
-from posecast.pipeline.cast_reading import keypoints_file, read_cast
-from posecast.pipeline.inputs import (
+from posecast.casting.assignment import assign, left_to_right, parse_assignment
+from posecast.casting.inputs import (
     Picture,
-    Poses,
     common_joints,
     load_drivers,
     load_picture,
@@ -30,9 +20,15 @@ from posecast.pipeline.inputs import (
     steadied,
     with_joints,
 )
-from posecast.types import ConditionMaps, PoseSequence
-
-Size = tuple[int, int]
+from posecast.casting.options import PlanOptions, Poses, Size
+from posecast.casting.sheet import CastSheet, Character, OrderChange, parse_order, ranks_of
+from posecast.casting.sheet_reading import keypoints_file, read_cast
+from posecast.errors import InputError
+from posecast.geometry.depth_order import nearest_by_feet
+from posecast.geometry.framing import Framing
+from posecast.geometry.retargeting import retarget as retarget_tracks
+from posecast.geometry.skeleton import present
+from posecast.types import PoseSequence
 
 MAX_SIDE = 8192
 """Sides over this are taken for a slip of the keyboard."""
@@ -56,7 +52,6 @@ class AnimationPlan:
     """What a user should know: cut lengths, characters outside of the frame."""
     reference_ranks: Int64[np.ndarray, " characters"] | None = None
     """The order in the picture itself, where its pose file says; it stays whatever is asked for."""
-    _carriers: dict[Size, WarpLayers] = field(default_factory=dict, init=False, compare=False)
 
     @property
     def num_frames(self) -> int:
@@ -64,74 +59,27 @@ class AnimationPlan:
         return self.keypoints.shape[1]
 
     @property
+    def ranks_in_picture(self) -> Int64[np.ndarray, " characters"]:
+        """The order in the picture itself: its own where it is known, else that of frame 0."""
+        return self.ranks[0] if self.reference_ranks is None else self.reference_ranks
+
+    @property
     def num_characters(self) -> int:
         """Characters of the reference."""
         return len(self.keypoints)
-
-    def maps(
-        self,
-        start: int,
-        stop: int,
-        canvas: Size | None = None,
-        codes: np.ndarray | None = None,
-        settings: ConditionSettings | None = None,
-        warp: bool = False,
-        code_overlaps: Overlaps = "front",
-        body: bool = False,
-    ) -> ConditionMaps:
-        """The condition maps of frames `start` to `stop`, background at rest.
-
-        `canvas` (height, width), at least `size`, adds room at the right and the bottom. With
-        `warp`, the picture is carried to each pose.
-        """
-        canvas = canvas or self.size
-        return condition_maps(
-            self.keypoints[:, start:stop],
-            self.reference_keypoints,
-            self.ranks[start:stop],
-            canvas,
-            reference_ranks=self._ranks_in_picture,
-            codes=codes,
-            settings=settings,
-            carried=self._carried(canvas) if warp else None,
-            code_overlaps=code_overlaps,
-            body=body,
-        )
-
-    @property
-    def _ranks_in_picture(self) -> Int64[np.ndarray, " characters"]:
-        return self.ranks[0] if self.reference_ranks is None else self.reference_ranks
-
-    def _carried(self, canvas: Size) -> WarpLayers:
-        """The picture ready to be carried to poses, made once for a canvas."""
-        if canvas not in self._carriers:
-            margin = ((0, canvas[0] - self.size[0]), (0, canvas[1] - self.size[1]), (0, 0))
-            picture = np.pad(self.picture, margin, mode="edge")
-            layers = WarpLayers.of(picture, self.reference_keypoints, self._ranks_in_picture)
-            self._carriers[canvas] = layers
-        return self._carriers[canvas]
 
 
 def plan_animation(
     reference: Picture,
     poses: Poses | Sequence[Poses],
-    size: Size | None = None,
-    *,
-    reference_poses: Poses | None = None,
-    cast: str | Path | CastSheet | None = None,
-    assignment: str | Mapping[int, int] | None = None,
-    depth_order: str | Sequence[int] | Sequence[OrderChange] | None = None,
-    poses_size: Size | None = None,
-    body: str | None = None,
-    max_frames: int | None = None,
-    fps: float | None = None,
-    retarget: bool = False,
-    smooth: float = 0.0,
-    fill_gaps: float = 0.0,
+    options: PlanOptions | None = None,
+    **changes: Any,
 ) -> AnimationPlan:
-    """Bring a picture and its drivers together at `size` (height, width; None: the picture's).
+    """Bring a picture and its drivers together, at the picture's own size if none is asked for.
 
-    Characters and tracks are matched by the cast sheet, else by `assignment`, else from left to
+    `changes` are fields of `PlanOptions` to be set in `options`.
+
+    Characters and tracks are matched by the cast sheet, else by `assign`, else from left to
     right. The order in depth is the sheet's, else `depth_order`, else the one of the reference's
     pose file, else the one of the driving file, else by the feet: who stands lower is nearer.
 
@@ -142,17 +90,21 @@ def plan_animation(
     Raises:
         InputError: something cannot be read or does not fit together.
     """
-    if max_frames is not None and max_frames < 1:
-        raise InputError(f"{max_frames} frames at most; expected 1 or more")
+    options = replace(options or PlanOptions(), **changes)
+    if options.max_frames is not None and options.max_frames < 1:
+        raise InputError(f"{options.max_frames} frames at most; expected 1 or more")
     picture = load_picture(reference)
-    size = size or (picture.shape[0], picture.shape[1])
+    size = options.size or (picture.shape[0], picture.shape[1])
     check_size(size)
+    cast, reference_poses = options.cast, options.reference_poses
     if reference_poses is None and isinstance(cast, (str, Path)):
         reference_poses = keypoints_file(cast)
     people = load_reference_poses(reference_poses, picture)
     canvas = (people.height, people.width)
-    drivers, notes = load_drivers(poses, poses_size, max_frames, body, canvas)
-    drivers = [steadied(d, smooth, fill_gaps, fps) for d in drivers]
+    drivers, notes = load_drivers(
+        poses, options.poses_size, options.max_frames, options.body, canvas
+    )
+    drivers = [steadied(d, options.smooth, options.fill_gaps, options.fps) for d in drivers]
     joints = common_joints([people, *drivers])
     tracks = np.concatenate(
         [
@@ -161,9 +113,11 @@ def plan_animation(
         ]
     )
     if cast is None:
-        sheet = _cast(people, drivers, tracks, assignment, depth_order, reference_poses)
-    elif assignment is not None or depth_order is not None:
-        raise InputError("a cast sheet says who moves whom: give it, or --assign/--depth-order")
+        sheet = _cast(people, drivers, tracks, options, reference_poses)
+    elif options.assign is not None or options.depth_order is not None:
+        raise InputError(
+            "a cast sheet says who moves whom: give it, or `assign=` and `depth_order=`"
+        )
     elif isinstance(cast, CastSheet):
         sheet = cast
     else:
@@ -171,7 +125,7 @@ def plan_animation(
     framing = Framing(canvas, size)
     standing = framing.keypoints(with_joints(people.keypoints[:, 0], joints))
     tracks = tracks[list(sheet.drivers)]
-    sheet = replace(sheet, retarget=sheet.retarget or retarget)
+    sheet = replace(sheet, retarget=sheet.retarget or options.retarget)
     if sheet.retarget:
         tracks = retarget_tracks(tracks, standing)
     return AnimationPlan(
@@ -181,7 +135,7 @@ def plan_animation(
         keypoints=tracks,
         ranks=ranks_of(sheet.depth_order, tracks.shape[1], len(standing)),
         cast=sheet,
-        fps=fps or next((d.fps for d in drivers if d.fps), None) or 25.0,
+        fps=options.fps or next((d.fps for d in drivers if d.fps), None) or 25.0,
         notes=(*notes, *_check_frame(size, standing, tracks)),
         reference_ranks=_reference_ranks(people),
     )
@@ -203,11 +157,12 @@ def _cast(
     people: PoseSequence,
     drivers: Sequence[PoseSequence],
     tracks: np.ndarray,
-    assignment: str | Mapping[int, int] | None,
-    depth_order: str | Sequence[int] | Sequence[OrderChange] | None,
+    options: PlanOptions,
     reference_poses: Poses | None,
 ) -> CastSheet:
-    chosen = parse_assignment(assignment) if isinstance(assignment, str) else assignment
+    chosen = options.assign
+    if isinstance(chosen, str):
+        chosen = parse_assignment(chosen)
     standing = people.keypoints[:, 0]
     moved_by = assign(tracks, with_joints(standing, tracks.shape[2]), chosen)
     places = {character: place for place, character in enumerate(left_to_right(standing), 1)}
@@ -222,7 +177,7 @@ def _cast(
         )
         for i in range(len(standing))
     )
-    return CastSheet(characters, _order(depth_order, people, drivers, moved_by))
+    return CastSheet(characters, _order(options.depth_order, people, drivers, moved_by))
 
 
 def _reference_ranks(people: PoseSequence) -> Int64[np.ndarray, " characters"] | None:
@@ -274,13 +229,13 @@ def _check_frame(size: Size, standing: np.ndarray, tracks: np.ndarray) -> list[s
     if not shown.any():
         raise InputError(
             f"nobody of the reference is left in the centre crop of {size[0]}x{size[1]}; choose "
-            "another --size"
+            "another `size=`"
         )
     moving = _inside(tracks, size).any(axis=2)
     if not moving.any():
         raise InputError(
             f"no driving track has a keypoint in the centre crop of {size[0]}x{size[1]}; choose "
-            "another --size"
+            "another `size=`"
         )
     for i, seen in enumerate(present(standing)):
         cut = 1 - inside[i].sum() / seen.sum()
@@ -288,8 +243,8 @@ def _check_frame(size: Size, standing: np.ndarray, tracks: np.ndarray) -> list[s
             notes.append(f"character {i} of the reference is outside of the centre crop")
         elif cut > 0.1:
             notes.append(
-                f"the centre crop cuts off {cut:.0%} of character {i}'s keypoints; choose a --size "
-                "of the picture's shape to keep them"
+                f"the centre crop cuts off {cut:.0%} of character {i}'s keypoints; choose a "
+                "`size=` of the picture's shape to keep them"
             )
     for i in np.flatnonzero(~np.any(moving, axis=1)).tolist():
         notes.append(f"the driving track of character {i} is never inside of the frame")

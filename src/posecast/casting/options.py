@@ -1,0 +1,50 @@
+"""`PlanOptions`: everything a user may say about a cast, in one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from posecast.casting.sheet import CastSheet, OrderChange
+from posecast.types import PoseSequence
+
+Size = tuple[int, int]
+"""Height and width."""
+
+Poses = str | Path | PoseSequence
+"""A pose file, a picture or video to find people in, or tracks as they are."""
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """How a picture and its drivers are brought together; shared by all engines and verbs.
+
+    The command line's options have the same names (`max_frames` is `--max-frames`). Errors name
+    them as parameters; the command line turns these names into its own (`posecast.cli.wording`).
+    """
+
+    size: Size | None = None
+    """Height and width of the frames; None: the engine's default, in the picture's own shape."""
+    reference_poses: Poses | None = None
+    """The picture's characters; None: the file that the cast sheet names, else they are found."""
+    cast: str | Path | CastSheet | None = None
+    """A cast sheet; it then says all that `assign` and `depth_order` say."""
+    assign: str | Mapping[int, int] | None = None
+    """Driving track : character, as `0:1,1:0` or a mapping."""
+    depth_order: str | Sequence[int] | Sequence[OrderChange] | None = None
+    """The characters, front first, as `1,0` or a sequence; or the changes of that order."""
+    poses_size: Size | None = None
+    """Canvas of the driving poses where their file does not say it."""
+    body: str | None = None
+    """Layout of the driving OpenPose files where it cannot be told: coco18, body25, body25b."""
+    max_frames: int | None = None
+    """Make at most so many frames."""
+    fps: float | None = None
+    """Frames a second; None: the drivers', else 25."""
+    retarget: bool = False
+    """Fit the drivers to their characters' build, size and place."""
+    smooth: float = 0.0
+    """Smooth the drivers' jitter over so many seconds."""
+    fill_gaps: float = 0.0
+    """Fill holes of up to so many seconds in the drivers' joints."""
