@@ -82,6 +82,23 @@ def test_a_short_sheet_by_hand(tmp_path: Path, people: PoseSequence) -> None:
     assert keypoints_file(tmp_path / "cast.yaml") is None
 
 
+def test_one_track_for_several_characters_and_one_that_stands_still(
+    tmp_path: Path, people: PoseSequence
+) -> None:
+    path = tmp_path / "cast.yaml"
+    path.write_text(GOOD.replace("driver: 1", "driver: 0") + "retarget_frame: first\n")
+    sheet = read_cast(path, people, drivers=2, frames=6)
+    assert sheet.drivers == (0, 0)
+    assert sheet.retarget_frame == "first"
+    path.write_text(GOOD.replace("driver: 1", "driver: still") + "retarget_frame: 5\n")
+    sheet = read_cast(path, people, drivers=2, frames=6)
+    assert sheet.drivers == (None, 0)
+    again = tmp_path / "again.yaml"
+    write_cast(sheet, again)
+    assert "driver: still" in again.read_text()
+    assert read_cast(again, people, drivers=2, frames=6) == sheet
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
@@ -91,7 +108,9 @@ def test_a_short_sheet_by_hand(tmp_path: Path, people: PoseSequence) -> None:
         ("driver: 1", "driver: 5", r"line 3: there is no driving track 5 \(0 to 1\)"),
         ("driver: 1", "driver: yes", "line 3: driver True; expected a whole number"),
         ("driver: 1", "driver: 1.5", "line 3: driver 1.5; expected a whole number"),
-        ("driver: 1", "driver: 0", "line 4: track 0 already moves character 0"),
+        ("driver: 1", "driver: stil", "line 3: driver 'stil'; expected the number .* or still"),
+        ("[1, 0]", "[1, 0]\nretarget_frame: 6", "line 6: retarget_frame 6; expected first, or"),
+        ("[1, 0]", "[1, 0]\nretarget_frame: last", "line 6: retarget_frame 'last'; expected"),
         ("id: 1", "id: 7", r"line 4: there is no character 7 \(0 to 1\)"),
         ("id: 1", "id: 0", "line 4: character 0 is given twice"),
         ("  - {id: 1, driver: 0}\n", "", "character 1 is missing"),

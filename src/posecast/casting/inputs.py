@@ -1,4 +1,4 @@
-"""What a user hands over - a picture, pose files - as arrays: read, checked, brought together."""
+"""The picture and its characters as a user hands them over: read and checked."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from PIL import Image
 
 from posecast.casting.options import Poses
 from posecast.errors import InputError
-from posecast.estimators.footage import about_cuts, estimate_poses, track_frames
+from posecast.estimators.footage import estimate_poses, track_frames
 from posecast.estimators.pose import PoseEstimator, pose_estimator
-from posecast.geometry import smoothing
 from posecast.geometry.skeleton import present
 from posecast.media.images import read_image
 from posecast.media.pose_formats.content import PlainFootage
@@ -54,11 +53,11 @@ def load_reference_poses(
     height, width = picture.shape[:2]
     if poses is None:
         sequence = track_frames(
-            [picture], _estimator("the picture", "reference_poses"), "reference"
+            [picture], estimator_for("the picture", "reference_poses"), "reference"
         )
     else:
-        sequence = _read(poses, width, height, normalised_size=(height, width))
-    name = _name(poses, "reference poses")
+        sequence = _read(poses, width, height)
+    name = name_of(poses, "reference poses")
     if abs(sequence.width / sequence.height / (width / height) - 1) > 0.01:
         raise InputError(
             f"{name}: made for a picture of {sequence.width}x{sequence.height}, but the reference "
@@ -76,68 +75,14 @@ def load_reference_poses(
     return replace(sequence, width=width, height=height).with_keypoints(first)
 
 
-def load_drivers(
-    poses: Poses | Sequence[Poses],
-    size: tuple[int, int] | None = None,
-    max_frames: int | None = None,
-    body: str | None = None,
-    normalised_size: tuple[int, int] | None = None,
-) -> tuple[list[PoseSequence], list[str]]:
-    """The driving sequences, all cut to the shortest, and notes about what was done to them.
-
-    `size` (height, width) is the canvas of files that do not say theirs; `normalised_size` is that
-    of files of normalised coordinates when `size` is not given; `body` the layout of OpenPose files
-    that are not BODY_25 or COCO-18. Tracks are numbered through in the order of the sequences.
-
-    Raises:
-        InputError: one cannot be read, has nobody in any frame, or no frame at all.
-    """
-    single = isinstance(poses, (str, Path, PoseSequence))
-    sources: Sequence[Poses] = [poses] if single else poses  # type: ignore[list-item,assignment]
-    height, width = size or (None, None)
-    sequences: list[PoseSequence] = []
-    notes: list[str] = []
-    for source in sources:
-        sequence = _read(source, width, height, body, normalised_size, max_frames, notes)
-        if not present(sequence.keypoints).any():
-            raise InputError(f"{_name(source, 'poses')}: nobody is seen in any frame")
-        sequences.append(sequence)
-    if not sequences:
-        raise InputError("no driving poses given")
-    lengths = [sequence.num_frames for sequence in sequences]
-    if len(set(lengths)) > 1:
-        notes.append(
-            f"the pose files have {', '.join(map(str, lengths))} frames; all are cut to the "
-            f"shortest, {min(lengths)}"
-        )
-    rates = {sequence.fps for sequence in sequences if sequence.fps}
-    if len(rates) > 1:
-        notes.append(
-            f"the pose files have {', '.join(f'{rate:g}' for rate in sorted(rates))} frames a "
-            "second; they are taken frame by frame, at the first one's rate"
-        )
-    frames = min([*lengths, max_frames or min(lengths)])
-    return [s.with_keypoints(s.keypoints[:, :frames]) for s in sequences], notes
-
-
-def steadied(
-    driver: PoseSequence, smooth: float, fill_gaps: float, fps: float | None = None
-) -> PoseSequence:
-    """A driver whose short holes are filled and whose jitter is smoothed (seconds, 0: not at all).
-
-    Time goes by the driver's own rate, else by `fps`, else 25 a second.
-
-    Raises:
-        InputError: a negative number of seconds.
-    """
-    if not smooth and not fill_gaps:
-        return driver
-    rate = driver.fps or fps or 25.0
+def _read(poses: Poses, width: int, height: int) -> PoseSequence:
+    """The people of a picture as they come, read from a file, or found in that picture."""
+    if isinstance(poses, PoseSequence):
+        return poses
     try:
-        filled = smoothing.fill_gaps(driver.keypoints, fill_gaps, rate)
-        return driver.with_keypoints(smoothing.smooth(filled, smooth, rate))
-    except ValueError as error:
-        raise InputError(f"smoothing or filling gaps: {error}") from None
+        return read_poses(poses, width, height, normalised_size=(height, width))
+    except PlainFootage:
+        return estimate_poses(poses, estimator_for(str(poses), "reference_poses"), 1)
 
 
 def with_joints(keypoints: np.ndarray, joints: int) -> np.ndarray:
@@ -152,33 +97,12 @@ def common_joints(sequences: Sequence[PoseSequence]) -> int:
     return max(JOINT_COUNTS[sequence.joints] for sequence in sequences)
 
 
-def _read(
-    poses: Poses,
-    width: int | None,
-    height: int | None,
-    body: str | None = None,
-    normalised_size: tuple[int, int] | None = None,
-    max_frames: int | None = None,
-    notes: list[str] | None = None,
-) -> PoseSequence:
-    """Poses as they come, read from a file, or estimated where that is a plain picture or video.
+def estimator_for(name: str, parameter: str) -> PoseEstimator:
+    """What finds people where no keypoints are given by `parameter`.
 
-    Where that has cuts, a line about them is added to `notes`.
+    Raises:
+        InputError: there is none.
     """
-
-    def tell(cuts: list[int]) -> None:
-        if notes is not None:
-            notes.append(about_cuts(str(poses), cuts))
-
-    if isinstance(poses, PoseSequence):
-        return poses
-    try:
-        return read_poses(poses, width, height, body, normalised_size)
-    except PlainFootage:
-        return estimate_poses(poses, _estimator(str(poses), "poses"), max_frames, None, tell)
-
-
-def _estimator(name: str, parameter: str) -> PoseEstimator:
     try:
         return pose_estimator()
     except InputError as error:
@@ -188,5 +112,6 @@ def _estimator(name: str, parameter: str) -> PoseEstimator:
         ) from None
 
 
-def _name(poses: Poses | None, otherwise: str) -> str:
+def name_of(poses: Poses | None, otherwise: str) -> str:
+    """What errors call some poses: their file, else `otherwise`."""
     return str(poses) if isinstance(poses, (str, Path)) else otherwise

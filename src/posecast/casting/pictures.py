@@ -86,7 +86,8 @@ def _label_characters(picture: Picture, plan: AnimationPlan, zoom: float) -> Pic
         corners = [value * zoom for value in box]
         pen.rectangle(corners, outline=colour, width=3)
         place = plan.cast.depth_order[0].front_to_back.index(character.id)
-        text = f"{character.id}  driver {character.driver}  {_place(place, plan.num_characters)}"
+        driver = "still" if character.driver is None else f"driver {character.driver}"
+        text = f"{character.id}  {driver}  {_place(place, plan.num_characters)}"
         _tag(pen, (corners[0], corners[1]), text, colour, image.size)
     return np.array(image)
 
@@ -97,7 +98,8 @@ def _label_drivers(picture: Picture, plan: AnimationPlan, drivers: np.ndarray) -
     for character, keypoints in zip(plan.cast.characters, drivers, strict=True):
         if present(keypoints).any():
             x0, y0, *_ = _around(keypoints)
-            text = f"driver {character.driver}: character {character.id}"
+            driver = "still" if character.driver is None else f"driver {character.driver}"
+            text = f"{driver}: character {character.id}"
             _tag(
                 pen,
                 (x0, y0 - _PANEL_HEIGHT / 20),

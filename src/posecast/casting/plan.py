@@ -10,24 +10,26 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from posecast.casting.assignment import assign, left_to_right, parse_assignment
+from posecast.casting.assignment import assign, pairs_of
+from posecast.casting.drivers import Drivers, load_drivers
+from posecast.casting.fitting import fit
+from posecast.casting.frame_check import check_crop, check_tracks
 from posecast.casting.inputs import (
     Picture,
     common_joints,
-    load_drivers,
     load_picture,
     load_reference_poses,
-    steadied,
     with_joints,
 )
 from posecast.casting.options import PlanOptions, Poses, Size
-from posecast.casting.sheet import CastSheet, Character, OrderChange, parse_order, ranks_of
+from posecast.casting.order import depth_order
+from posecast.casting.sheet import CastSheet, Character, parse_order, ranks_of
 from posecast.casting.sheet_reading import keypoints_file, read_cast
 from posecast.errors import InputError
-from posecast.geometry.depth_order import nearest_by_feet
-from posecast.geometry.framing import Framing
-from posecast.geometry.retargeting import retarget as retarget_tracks
+from posecast.geometry.framing import SMALLEST_SIDE, Framing
+from posecast.geometry.left_to_right import left_to_right
 from posecast.geometry.skeleton import present
+from posecast.media.sound import Sound
 from posecast.types import PoseSequence
 
 MAX_SIDE = 8192
@@ -44,14 +46,17 @@ class AnimationPlan:
     """The reference, framed."""
     reference_keypoints: Float32[np.ndarray, "characters joints 3"]
     keypoints: Float32[np.ndarray, "characters frames joints 3"]
-    """Of each character, its driving track."""
+    """Of each character, its driving track; of one that stands still, its own pose throughout."""
     ranks: Int64[np.ndarray, "frames characters"]
     cast: CastSheet
     fps: float
     notes: tuple[str, ...] = ()
-    """What a user should know: cut lengths, characters outside of the frame."""
+    """What a user should know: cut lengths, joints never shown, who is outside of the frame, and
+    how the order was found."""
     reference_ranks: Int64[np.ndarray, " characters"] | None = None
     """The order in the picture itself, where its pose file says; it stays whatever is asked for."""
+    sound: Sound | None = None
+    """To be heard with the frames."""
 
     @property
     def num_frames(self) -> int:
@@ -79,65 +84,49 @@ def plan_animation(
 
     `changes` are fields of `PlanOptions` to be set in `options`.
 
-    Characters and tracks are matched by the cast sheet, else by `assign`, else from left to
-    right. The order in depth is the sheet's, else `depth_order`, else the one of the reference's
-    pose file, else the one of the driving file, else by the feet: who stands lower is nearer.
-
-    Holes of up to `fill_gaps` seconds in the drivers' joints are filled, then their jitter is
-    smoothed over `smooth` seconds, then, with `retarget` or a sheet that says so, they are fitted
-    to their characters (`posecast.geometry.retargeting`).
+    Drivers are cut to `start` and `duration` and resampled in time to one rate; holes in their
+    joints are filled and jitter is smoothed before that. Who moves whom is the cast sheet's, else
+    `assign`'s, else by files and from left to right (`casting.assignment`). With `retarget` or a
+    sheet that says so, drivers are fitted to their characters (`geometry.retargeting`). Joints that
+    a driver never shows stay as in the picture (`geometry.own_joints`). Who is in front is the
+    sheet's, else `depth_order`'s, else what the pose files say, else what the picture shows
+    (`casting.order`).
 
     Raises:
         InputError: something cannot be read or does not fit together.
     """
     options = replace(options or PlanOptions(), **changes)
-    if options.max_frames is not None and options.max_frames < 1:
-        raise InputError(f"{options.max_frames} frames at most; expected 1 or more")
     picture = load_picture(reference)
     size = options.size or (picture.shape[0], picture.shape[1])
     check_size(size)
-    cast, reference_poses = options.cast, options.reference_poses
-    if reference_poses is None and isinstance(cast, (str, Path)):
-        reference_poses = keypoints_file(cast)
-    people = load_reference_poses(reference_poses, picture)
+    if options.reference_poses is None and isinstance(options.cast, (str, Path)):
+        options = replace(options, reference_poses=keypoints_file(options.cast))
+    people = load_reference_poses(options.reference_poses, picture)
     canvas = (people.height, people.width)
-    drivers, notes = load_drivers(
-        poses, options.poses_size, options.max_frames, options.body, canvas
-    )
-    drivers = [steadied(d, options.smooth, options.fill_gaps, options.fps) for d in drivers]
-    joints = common_joints([people, *drivers])
-    tracks = np.concatenate(
-        [
-            Framing((d.height, d.width), size).keypoints(with_joints(d.keypoints, joints))
-            for d in drivers
-        ]
-    )
-    if cast is None:
-        sheet = _cast(people, drivers, tracks, options, reference_poses)
-    elif options.assign is not None or options.depth_order is not None:
-        raise InputError(
-            "a cast sheet says who moves whom: give it, or `assign=` and `depth_order=`"
-        )
-    elif isinstance(cast, CastSheet):
-        sheet = cast
-    else:
-        sheet = read_cast(cast, people, len(tracks), tracks.shape[1])
+    drivers = load_drivers(poses, options, canvas)
+    joints = common_joints([people, *(driver.sequence for driver in drivers.all)])
+    tracks = np.concatenate([_framed(driver.sequence, size, joints) for driver in drivers.all])
     framing = Framing(canvas, size)
     standing = framing.keypoints(with_joints(people.keypoints[:, 0], joints))
-    tracks = tracks[list(sheet.drivers)]
-    sheet = replace(sheet, retarget=sheet.retarget or options.retarget)
-    if sheet.retarget:
-        tracks = retarget_tracks(tracks, standing)
+    notes = [*drivers.notes, *check_crop(size, standing)]
+    sheet, about_order = _sheet(picture, people, drivers, tracks, options)
+    fitted = fit(tracks, standing, sheet, drivers.names)
     return AnimationPlan(
         size=size,
         picture=framing.image(picture),
         reference_keypoints=standing,
-        keypoints=tracks,
+        keypoints=fitted.tracks,
         ranks=ranks_of(sheet.depth_order, tracks.shape[1], len(standing)),
         cast=sheet,
-        fps=options.fps or next((d.fps for d in drivers if d.fps), None) or 25.0,
-        notes=(*notes, *_check_frame(size, standing, tracks)),
+        fps=drivers.rate,
+        notes=(
+            *notes,
+            *fitted.notes,
+            *check_tracks(size, fitted.tracks, sheet.drivers, sheet.retarget),
+            *about_order,
+        ),
         reference_ranks=_reference_ranks(people),
+        sound=drivers.sound,
     )
 
 
@@ -147,26 +136,65 @@ def check_size(size: Size) -> None:
     Raises:
         InputError: a side below 16 or over `MAX_SIDE`.
     """
-    if not 16 <= min(size) <= max(size) <= MAX_SIDE:
+    if not SMALLEST_SIDE <= min(size) <= max(size) <= MAX_SIDE:
         raise InputError(
-            f"size {size[0]}x{size[1]}: expected HEIGHTxWIDTH, sides from 16 to {MAX_SIDE}"
+            f"`size={size[0]}x{size[1]}`: expected HEIGHTxWIDTH, sides from {SMALLEST_SIDE} to "
+            f"{MAX_SIDE}"
         )
 
 
-def _cast(
+def _framed(sequence: PoseSequence, size: Size, joints: int) -> np.ndarray:
+    framing = Framing((sequence.height, sequence.width), size)
+    return framing.keypoints(with_joints(sequence.keypoints, joints))
+
+
+def _sheet(
+    picture: np.ndarray,
     people: PoseSequence,
-    drivers: Sequence[PoseSequence],
+    drivers: Drivers,
     tracks: np.ndarray,
     options: PlanOptions,
-    reference_poses: Poses | None,
-) -> CastSheet:
-    chosen = options.assign
-    if isinstance(chosen, str):
-        chosen = parse_assignment(chosen)
+) -> tuple[CastSheet, tuple[str, ...]]:
+    """The cast sheet that is given, or one made of the options; and a line about a guessed order.
+
+    Raises:
+        InputError: it cannot be read or obeyed, or both are given.
+    """
+    cast = options.cast
+    about: tuple[str, ...] = ()
+    if cast is None:
+        sheet, about = _cast(picture, people, drivers, tracks, options)
+    elif options.assign is not None or options.depth_order is not None:
+        raise InputError(
+            "a cast sheet says who moves whom: give it, or `assign=` and `depth_order=`"
+        )
+    elif isinstance(cast, CastSheet):
+        sheet = cast
+    else:
+        sheet = read_cast(cast, people, len(tracks), tracks.shape[1])
+    frame = sheet.retarget_frame if options.retarget_frame is None else options.retarget_frame
+    fits = sheet.retarget or options.retarget or frame is not None
+    return replace(sheet, retarget=fits, retarget_frame=frame), about
+
+
+def _cast(
+    picture: np.ndarray,
+    people: PoseSequence,
+    drivers: Drivers,
+    tracks: np.ndarray,
+    options: PlanOptions,
+) -> tuple[CastSheet, tuple[str, ...]]:
     standing = people.keypoints[:, 0]
-    moved_by = assign(tracks, with_joints(standing, tracks.shape[2]), chosen)
+    moved_by = assign(
+        tracks,
+        with_joints(standing, tracks.shape[2]),
+        pairs_of(options.assign),
+        drivers.files,
+        drivers.described,
+    )
     places = {character: place for place, character in enumerate(left_to_right(standing), 1)}
-    keypoints = str(reference_poses) if isinstance(reference_poses, (str, Path)) else None
+    named = options.reference_poses
+    keypoints = str(named) if isinstance(named, (str, Path)) else None
     characters = tuple(
         Character(
             id=i,
@@ -177,7 +205,8 @@ def _cast(
         )
         for i in range(len(standing))
     )
-    return CastSheet(characters, _order(options.depth_order, people, drivers, moved_by))
+    order, about = depth_order(picture, people, drivers.all, moved_by, options)
+    return CastSheet(characters, order), about
 
 
 def _reference_ranks(people: PoseSequence) -> Int64[np.ndarray, " characters"] | None:
@@ -185,27 +214,6 @@ def _reference_ranks(people: PoseSequence) -> Int64[np.ndarray, " characters"] |
         return None
     order = parse_order(",".join(map(str, people.front_to_back)), people.num_characters)
     return ranks_of(order, 1, people.num_characters)[0]
-
-
-def _order(
-    depth_order: str | Sequence[int] | Sequence[OrderChange] | None,
-    people: PoseSequence,
-    drivers: Sequence[PoseSequence],
-    moved_by: Sequence[int],
-) -> tuple[OrderChange, ...]:
-    if isinstance(depth_order, str):
-        return parse_order(depth_order, people.num_characters)
-    if depth_order is not None:
-        if depth_order and isinstance(depth_order[0], OrderChange):
-            return tuple(depth_order)  # type: ignore[arg-type]
-        return parse_order(",".join(map(str, depth_order)), people.num_characters)
-    if people.front_to_back is not None:
-        return parse_order(",".join(map(str, people.front_to_back)), people.num_characters)
-    if len(drivers) == 1 and drivers[0].front_to_back is not None:
-        characters = {track: character for character, track in enumerate(moved_by)}
-        order = [characters[track] for track in drivers[0].front_to_back if track in characters]
-        return parse_order(",".join(map(str, order)), people.num_characters)
-    return (OrderChange(0, nearest_by_feet(people.keypoints[:, 0])),)
 
 
 def _box(character: np.ndarray, people: PoseSequence) -> tuple[int, int, int, int]:
@@ -219,38 +227,3 @@ def _box(character: np.ndarray, people: PoseSequence) -> tuple[int, int, int, in
         min(people.width, int(x1 + margin) + 1),
         min(people.height, int(y1 + margin) + 1),
     )
-
-
-def _check_frame(size: Size, standing: np.ndarray, tracks: np.ndarray) -> list[str]:
-    """Who is outside of the frame after centre-cropping: an error if that is everybody."""
-    notes = []
-    inside = _inside(standing, size)
-    shown = inside.any(axis=1)
-    if not shown.any():
-        raise InputError(
-            f"nobody of the reference is left in the centre crop of {size[0]}x{size[1]}; choose "
-            "another `size=`"
-        )
-    moving = _inside(tracks, size).any(axis=2)
-    if not moving.any():
-        raise InputError(
-            f"no driving track has a keypoint in the centre crop of {size[0]}x{size[1]}; choose "
-            "another `size=`"
-        )
-    for i, seen in enumerate(present(standing)):
-        cut = 1 - inside[i].sum() / seen.sum()
-        if cut == 1:
-            notes.append(f"character {i} of the reference is outside of the centre crop")
-        elif cut > 0.1:
-            notes.append(
-                f"the centre crop cuts off {cut:.0%} of character {i}'s keypoints; choose a "
-                "`size=` of the picture's shape to keep them"
-            )
-    for i in np.flatnonzero(~np.any(moving, axis=1)).tolist():
-        notes.append(f"the driving track of character {i} is never inside of the frame")
-    return notes
-
-
-def _inside(keypoints: np.ndarray, size: Size) -> np.ndarray:
-    x, y = keypoints[..., 0], keypoints[..., 1]
-    return present(keypoints) & (x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0])

@@ -43,7 +43,7 @@ def poses(
     """
     from tqdm import tqdm
 
-    from posecast.casting.inputs import steadied
+    from posecast.casting.drivers import steadied
     from posecast.casting.pictures import overlay_tracks
     from posecast.estimators.footage import about_cuts, estimate_poses, is_picture, iter_frames
     from posecast.estimators.pose import pose_estimator
