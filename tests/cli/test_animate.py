@@ -13,10 +13,12 @@ from PIL import Image
 
 from posecast.cli import run
 from posecast.media.poses import write_poses
+from posecast.media.sound import has_sound
 from posecast.media.video import read_video
 from posecast.models import Animator
 from posecast.pipeline import AnimationPipeline
 from tests.casting.conftest import dancers
+from tests.media.test_sound import heard, loudness, talking_video
 
 pytestmark = pytest.mark.usefixtures("loaded_once")
 
@@ -249,3 +251,36 @@ def test_ctrl_c_is_130_and_leaves_nothing(
                     assert set(tmp_path.iterdir()) == before
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+def test_the_drivers_sound_goes_into_the_video(
+    scene: dict[str, Path],
+    tiny: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def estimate(frames: np.ndarray) -> list[np.ndarray]:
+        people = dancers(1).keypoints[:, 0]
+        return [np.pad(people, ((0, 0), (0, 116), (0, 0))) for _ in frames]
+
+    monkeypatch.setattr("posecast.casting.inputs.pose_estimator", lambda: estimate)
+    video = talking_video(tmp_path / "talking.mp4", 2.0)
+    inputs = ["--reference", scene["picture"], "--reference-poses", scene["people"]]
+    common = [*inputs, "--poses", video, "--model", tiny, "--steps", "1", "--device", "cpu"]
+
+    def made(name: str, *more: str) -> int:
+        line = ["animate", *common, "-o", tmp_path / name, "--quiet", *more]
+        return run([str(part) for part in line])
+
+    part = ("--start", "0.5", "--duration", "0.5")
+    assert made("a.mp4", *part) == 0
+    samples, rate, _ = heard(tmp_path / "a.mp4")
+    assert loudness(samples, rate, 0.25) > 0.2
+    assert len(read_video(tmp_path / "a.mp4")[0]) == 5
+    assert made("b.mp4", "--no-audio", *part) == 0
+    assert not has_sound(tmp_path / "b.mp4")
+    # Where the output holds no sound there is none, unless it is asked for.
+    assert made("c", *part) == 0
+    assert made("d.gif", "--audio", *part) == 2
+    assert "d.gif: --audio needs an output that holds sound" in capsys.readouterr().err

@@ -67,6 +67,15 @@ def test_a_hand_goes_with_its_forearm(standing):
     assert not keep_own_joints(driver, reference)[:, 24:92].any()
 
 
+def test_a_head_that_is_turned_away_is_no_head_without_ears(standing):
+    reference = standing(200)
+    driver = np.stack([standing(200)] * 2)
+    driver[:, [15, 17]] = 0  # a profile
+    assert np.array_equal(keep_own_joints(driver, reference), driver)
+    driver[:, [0, 14, 16]] = 0  # cut at the neck
+    np.testing.assert_allclose(keep_own_joints(driver, reference)[0], reference, atol=1e-3)
+
+
 def test_what_the_driver_shows_now_and_then_is_the_drivers(standing):
     reference = standing(200)
     driver = np.stack([standing(200, left=5)] * 4)

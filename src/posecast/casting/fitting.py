@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 
 from posecast.casting.sheet import CastSheet
 from posecast.errors import InputError
-from posecast.geometry.own_joints import keep_own_joints, never_shown
+from posecast.geometry.own_joints import held_joints, keep_own_joints, never_shown
 from posecast.geometry.retargeting import retarget, tying_frames
 from posecast.geometry.skeleton import (
     BODY_JOINTS,
@@ -35,10 +35,12 @@ def fit(
     standing: Float[np.ndarray, "characters joints 3"],
     sheet: CastSheet,
     names: Sequence[str],
+    own_joints: bool = True,
 ) -> Fitted:
     """The characters' own tracks, all in pixels of one canvas; `names` are those of the drivers'.
 
-    A character without a driver stands in every frame as in the picture.
+    A character without a driver stands in every frame as in the picture; with `own_joints`, so do
+    the joints that a driver never shows, relative to the rest.
 
     Raises:
         InputError: the frame that is to tie drivers to characters does not show enough of them, or
@@ -52,7 +54,7 @@ def fit(
         frame = _tying_frame(sheet.retarget_frame, fitted[moved], standing[moved], moved)
         fitted[moved] = retarget(fitted[moved], standing[moved], frame)
     notes = []
-    for character, track in zip(moved, driving, strict=True):
+    for character, track in zip(moved, driving, strict=True) if own_joints else ():
         notes += _about_joints(fitted[character], standing[character], character, names[track])
         fitted[character] = keep_own_joints(fitted[character], standing[character])
     return Fitted(fitted, tuple(notes))
@@ -93,16 +95,15 @@ def _about_joints(
     driver: np.ndarray, reference: np.ndarray, character: int, name: str
 ) -> list[str]:
     """Notes that name the body's joints that a driver never shows."""
-    missing = never_shown(driver)[:18]
-    own = np.asarray(present(reference[:18]))
+    kept = held_joints(driver, reference)[:18]
+    lost = never_shown(driver)[:18] & ~np.asarray(present(reference[:18]))
+    lost[[RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR]] = False  # a head is there without them
     notes = []
-    if (kept := missing & own).any():
+    if kept.any():
         notes.append(
             f"{name} never shows {_named(kept)}: character {character} keeps its own, as in the "
             "picture"
         )
-    lost = missing & ~own
-    lost[[RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR]] = False  # a head is there without them
     if lost.any():
         notes.append(
             f"neither {name} nor the picture of character {character} shows {_named(lost)}"

@@ -68,6 +68,8 @@ class PlanOptions:
     retarget_frame: int | Literal["first"] | None = None
     """The frame, of those that are made, that ties drivers to characters (with it, `retarget` is
     on); `first`: the first that can; None: the one in which they stand most alike."""
+    own_joints: bool = True
+    """Whether joints that a driver never shows stay as in the picture, relative to the rest."""
     smooth: float = 0.0
     """Smooth the drivers' jitter over so many seconds."""
     fill_gaps: float = SHORT_GAP

@@ -110,7 +110,7 @@ def plan_animation(
     standing = framing.keypoints(with_joints(people.keypoints[:, 0], joints))
     notes = [*drivers.notes, *check_crop(size, standing)]
     sheet, about_order = _sheet(picture, people, drivers, tracks, options)
-    fitted = fit(tracks, standing, sheet, drivers.names)
+    fitted = fit(tracks, standing, sheet, drivers.names, options.own_joints)
     return AnimationPlan(
         size=size,
         picture=framing.image(picture),

@@ -56,7 +56,8 @@ class PipelineModel:
             reference_poses=replace(people, front_to_back=_front_to_back(reference.ranks[0])),
             assign={track: track for track in range(people.num_characters)},
             depth_order=_order_changes(request.ranks),
-            fill_gaps=0.0,  # the tracks are exact: who is not there is not
+            fill_gaps=0.0,  # the tracks are exact: what they do not show is not there
+            own_joints=False,
         )
 
     def warped(self, request: Request, mended: bool = False) -> Frames:

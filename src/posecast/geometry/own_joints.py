@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Float32
 
 from posecast.geometry.retargeting import BONES
 from posecast.geometry.skeleton import (
+    FACE,
+    HEAD,
     LEFT_HAND,
     LEFT_HIP,
     LEFT_SHOULDER,
@@ -34,8 +36,8 @@ _SKELETON = (
     *((LEFT_WRIST, joint) for joint in range(LEFT_HAND.start, LEFT_HAND.stop)),
     *((RIGHT_WRIST, joint) for joint in range(RIGHT_HAND.start, RIGHT_HAND.stop)),
 )
-"""(inner, outer) joints from the neck outwards. The face is not here: a face that is held still on
-a head that turns is worse than none."""
+"""(inner, outer) joints from the neck outwards. The face is not here: held still on a head that
+turns, it would be worse than none."""
 _INNER = {outer: inner for inner, outer in _SKELETON}
 
 
@@ -46,19 +48,36 @@ def never_shown(
     return np.asarray(~present(driver).any(axis=0))
 
 
+def held_joints(
+    driver: Float[np.ndarray, "frames joints 3"],
+    reference: Float[np.ndarray, "joints 3"],
+) -> Bool[np.ndarray, " joints"]:
+    """Which joints a character keeps as in its picture: the driver never shows them, it has them.
+
+    Eyes and ears are not among them where the driver shows any of the head: it is turned then.
+    The face's points never are.
+    """
+    missing = never_shown(driver)
+    held = missing & np.asarray(present(reference))
+    if not missing[list(HEAD)].all():
+        held[list(HEAD[1:])] = False
+    held[FACE] = False
+    return np.asarray(held)
+
+
 def keep_own_joints(
     driver: Float[np.ndarray, "frames joints 3"],
     reference: Float[np.ndarray, "joints 3"],
 ) -> Float32[np.ndarray, "frames joints 3"]:
-    """A track with the joints that it never shows and its character has, held as in the picture.
+    """A track with the joints of `held_joints`, held as in the picture.
 
     Both in pixels of one canvas. Sizes go by the ratio of the bones that both show (the median
     over the frames). Frames that do not show the driver at all stay empty, and so do joints without
     any joint inwards to hang on. Confidence is the picture's.
     """
     kept = driver.astype(np.float32).copy()
-    wanted = never_shown(driver) & np.asarray(present(reference))
-    missing = [outer for _, outer in _SKELETON if outer < len(wanted) and wanted[outer]]
+    held = held_joints(driver, reference)
+    missing = [outer for _, outer in _SKELETON if outer < len(held) and held[outer]]
     if not missing:
         return kept
     scale, turn = _size(driver, reference), _turn(driver, reference)
