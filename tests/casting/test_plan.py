@@ -11,7 +11,6 @@ from posecast.casting.pictures import draw_cast
 from posecast.casting.plan import AnimationPlan, plan_animation
 from posecast.casting.sheet import OrderChange, write_cast
 from posecast.errors import InputError
-from posecast.geometry.depth_order import nearest_by_feet
 from posecast.media.poses import read_poses, write_poses
 from posecast.types import PoseSequence
 from tests.casting.conftest import dancers, person
@@ -210,13 +209,6 @@ def test_pil_pictures_are_taken_too(scene: dict[str, Path]) -> None:
     plan = plan_animation(picture, dancers(), reference_poses=scene["people"])
     assert plan.size == (64, 64)
     assert np.array_equal(plan.picture, planned(scene).picture)
-
-
-def test_lower_feet_are_nearer_then_the_taller() -> None:
-    people = np.stack([person(0, 0, 20), person(20, 10, 20), person(40, 8, 17), person(60, -3, 25)])
-    # Feet at 39, 49, 41, 46.
-    assert nearest_by_feet(people) == (1, 3, 2, 0)
-    assert nearest_by_feet(np.stack([person(0, 20.5, 10), person(20, 1, 20)])) == (1, 0)
 
 
 def test_the_cast_sheets_picture(scene: dict[str, Path]) -> None:

@@ -9,12 +9,14 @@ from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.front_order import (
     front_to_back,
     lower_is_nearer,
+    nearest_by_feet,
     seen_by_colours,
     seen_by_joints,
     seen_through_masks,
 )
 from posecast.stage import StageSettings, render_clip
 from posecast.types import Clip
+from tests.casting.conftest import person
 
 SETTINGS = StageSettings(size=(192, 192), frames=4, fps=2.0, characters=(0, 1, 0.6, 0.4))
 
@@ -102,6 +104,13 @@ def test_the_same_joints_of_both_are_compared(standing) -> None:
     assert lower_is_nearer(np.stack([raised, far]))[0, 1] == 1
     nothing = np.zeros_like(near)
     assert lower_is_nearer(np.stack([nothing, far]))[0, 1] == -1
+
+
+def test_lower_feet_are_nearer_then_the_taller() -> None:
+    people = np.stack([person(0, 0, 20), person(20, 10, 20), person(40, 8, 17), person(60, -3, 25)])
+    # Feet at 39, 49, 41, 46.
+    assert nearest_by_feet(people) == (1, 3, 2, 0)
+    assert nearest_by_feet(np.stack([person(0, 20.5, 10), person(20, 1, 20)])) == (1, 0)
 
 
 def test_soles_of_masks_count_before_joints(standing) -> None:
