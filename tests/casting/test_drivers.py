@@ -39,6 +39,14 @@ def test_all_come_at_one_rate_and_length() -> None:
     assert loaded(timeless, fps=10.0, duration=0.5).all[0].sequence.num_frames == 5
 
 
+def test_it_begins_with_a_frame_of_the_driver() -> None:
+    driver = dancers(12)
+    part = loaded(driver, start=0.2)  # 2.4 frames
+    assert np.array_equal(part.all[0].sequence.keypoints, driver.keypoints[:, 2:])
+    twice = loaded(driver, start=0.2, fps=24.0, max_frames=3)
+    assert np.array_equal(twice.all[0].sequence.keypoints[:, ::2], driver.keypoints[:, 2:4])
+
+
 def test_somebody_must_be_there_in_what_is_made() -> None:
     driver = dancers(12)
     keypoints = driver.keypoints.copy()

@@ -89,6 +89,16 @@ def test_what_the_driver_shows_now_and_then_is_the_drivers(standing):
     assert not kept[2].any()  # nobody is there in this frame
 
 
+def test_a_stray_joint_of_an_estimator_is_none(standing):
+    reference = standing(200)
+    driver = np.stack([standing(200)] * 100)
+    driver[:, [8, *LEGS]] = 0
+    driver[40, 8] = (3, 3, 0.9)
+    np.testing.assert_allclose(
+        keep_own_joints(driver, reference), np.stack([reference] * 100), atol=1e-3
+    )
+
+
 def test_what_neither_shows_stays_absent(standing):
     reference = standing(200)
     reference[[10, 13]] = 0

@@ -62,23 +62,26 @@ class Span:
 
     def needed(self, rate: float, output_rate: float) -> tuple[int, int | None]:
         """The first frame of a driver at `rate` that matters, and the one after the last."""
-        first = int(np.floor(self.start * rate + 1e-6))
+        first = round(self.start * rate)
         count = self.count(output_rate)
         if count is None:
             return first, None
-        return first, int(np.ceil((self.start + (count - 1) / output_rate) * rate - 1e-6)) + 1
+        return first, first + int(np.ceil((count - 1) / output_rate * rate - 1e-6)) + 1
 
     def frames_of(
         self, keypoints: np.ndarray, rate: float | None, output_rate: float, name: str
     ) -> np.ndarray:
         """The tracks of a driver in the frames that are made of it.
 
+        It begins with the driver's own frame that is nearest to the start.
+
         Raises:
             InputError: the driver ends before the start.
         """
         own = rate or output_rate
         self.check_length(keypoints.shape[1], own, name)
-        return resample(keypoints, own, output_rate, self.start, self.count(output_rate))
+        start = round(self.start * own) / own
+        return resample(keypoints, own, output_rate, start, self.count(output_rate))
 
     def check_length(self, frames: int, rate: float, name: str) -> None:
         """Refuse a driver of so many frames that ends before the start.
@@ -86,7 +89,7 @@ class Span:
         Raises:
             InputError: it does.
         """
-        if not frames_within(frames, rate, rate, self.start):
+        if round(self.start * rate) >= frames:
             raise InputError(
                 f"{name}: `start={self.start:g}` is past its end; it is {frames / rate:.2f} "
                 f"seconds long ({frames} frames at {rate:g} a second)"

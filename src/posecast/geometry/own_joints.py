@@ -31,6 +31,8 @@ from posecast.geometry.skeleton import (
 _SHORTEST = 0.3
 """A bone below this share of its length in the picture points at the camera: its angle says
 nothing, and what hangs on it goes with the trunk."""
+_STRAY = 0.05
+"""A joint in no more than this share of the frames that show its person is not there."""
 _SKELETON = (
     *BONES,
     *((LEFT_WRIST, joint) for joint in range(LEFT_HAND.start, LEFT_HAND.stop)),
@@ -44,8 +46,9 @@ _INNER = {outer: inner for inner, outer in _SKELETON}
 def never_shown(
     driver: Float[np.ndarray, "frames joints 3"],
 ) -> Bool[np.ndarray, " joints"]:
-    """Which joints are in no frame of a track."""
-    return np.asarray(~present(driver).any(axis=0))
+    """Which joints are in no frame of a track, but for a stray one of an estimator."""
+    shown = np.asarray(present(driver))
+    return np.asarray(shown.sum(axis=0) <= _STRAY * shown.any(axis=1).sum())
 
 
 def held_joints(
@@ -80,8 +83,9 @@ def keep_own_joints(
     missing = [outer for _, outer in _SKELETON if outer < len(held) and held[outer]]
     if not missing:
         return kept
-    scale, turn = _size(driver, reference), _turn(driver, reference)
-    for pose, shown in zip(kept, np.asarray(present(driver)), strict=True):
+    kept[:, missing] = 0  # stray ones are no measure of anything
+    scale, turn = _size(kept, reference), _turn(kept, reference)
+    for pose, shown in zip(kept, np.asarray(present(kept)), strict=True):
         if shown[:18].any():
             trunk = _trunk_turn(pose, shown, reference, turn)
             for joint in missing:
