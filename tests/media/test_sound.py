@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -135,6 +136,8 @@ def test_who_has_sound(tmp_path: Path) -> None:
     (tmp_path / "d.mp4").write_bytes(b"nothing")
     for name in ("c.json", "d.mp4", "e.mp4", "."):
         assert not has_sound(tmp_path / name)
+    os.mkfifo(tmp_path / "pipe")
+    assert not has_sound(tmp_path / "pipe")
     with pytest.raises(InputError, match=r"b\.mp4: has no sound"):
         clip(tmp_path / "f.mp4", Sound(tmp_path / "b.mp4"), 3, 10)
     assert not (tmp_path / "f.mp4").exists()

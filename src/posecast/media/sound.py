@@ -48,12 +48,15 @@ class Sound:
 
 def has_sound(path: str | Path) -> bool:
     """Whether a file is a video with sound, by its content; False for whatever cannot be read."""
+    path = Path(path)
+    if not path.is_file():  # a pipe has been read already, and would keep us waiting
+        return False
     try:
-        with Path(path).open("rb") as stream:
+        with path.open("rb") as stream:
             kind = content_kind(stream.read(64))
         if kind in ("json", "npy", "npz") or kind.endswith(" image"):
             return False
-        with closing(open_video(Path(path))) as container:
+        with closing(open_video(path)) as container:
             return bool(container.streams.audio)
     except (OSError, InputError):
         return False
