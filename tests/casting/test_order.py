@@ -88,6 +88,9 @@ def test_what_somebody_says_comes_first(
     stated = replace(people, front_to_back=(1, 0))
     assert ranks(reference_poses=stated) == [1, 0]
     assert ranks(reference_poses=stated, depth_order="0,1") == [0, 1]
+    half = replace(people, front_to_back=(1,))
+    with pytest.raises(InputError, match="front_to_back of the reference's poses: the order 1"):
+        ranks(reference_poses=half)
     # One character has nobody to be in front of.
     alone = people.with_keypoints(people.keypoints[:1])
     alone = replace(alone, ids=("0",))

@@ -89,6 +89,9 @@ def test_whose_joints_are_hidden_is_behind(standing) -> None:
     evidence = seen_by_joints(pair, (100, 120))
     assert evidence[0, 1] == 1
     assert evidence[1, 0] == -1
+    one = np.stack([standing(100), standing(100, left=8)])
+    one[1, 2, 2] = 0.1  # perhaps by its own body
+    assert not seen_by_joints(one, (100, 120)).any()
     pair[0, [5, 6], 2] = 0.2  # fewer
     assert 0 < seen_by_joints(pair, (100, 120))[0, 1] < 1
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 
 from posecast.casting.drivers import Driver
 from posecast.casting.options import Masks, PlanOptions
-from posecast.casting.sheet import OrderChange, parse_order
+from posecast.casting.sheet import OrderChange, order_of, parse_order
 from posecast.errors import InputError
 from posecast.estimators.depth import DepthEstimator, depth_at_hand
 from posecast.geometry.depth_order import DEPTH_RADIUS, character_ranks
@@ -22,6 +22,9 @@ from posecast.geometry.front_order import (
     seen_through_masks,
 )
 from posecast.types import PoseSequence
+
+OF_REFERENCE = "front_to_back of the reference's poses"
+"""What errors call the order that the picture's pose file says."""
 
 Found = tuple[tuple[OrderChange, ...], tuple[str, ...]]
 """An order, and a line about where it is from (none where somebody said it)."""
@@ -45,11 +48,11 @@ def depth_order(
     if asked is not None:
         if asked and isinstance(asked[0], OrderChange):
             return tuple(asked), ()  # type: ignore[arg-type]
-        return parse_order(",".join(map(str, asked)), count), ()
+        return order_of(asked, count, "`depth_order=`"), ()  # type: ignore[arg-type]
     if people.front_to_back is not None:
-        return parse_order(",".join(map(str, people.front_to_back)), count), ()
+        return order_of(people.front_to_back, count, OF_REFERENCE), ()
     if (driven := _of_drivers(drivers, moved_by)) is not None:
-        return parse_order(",".join(map(str, driven)), count), ()
+        return order_of(driven, count, f"front_to_back of {drivers[0].name}"), ()
     if count == 1:
         return (OrderChange(0, (0,)),), ()
     standing, masks = people.keypoints[:, 0], options.masks

@@ -22,8 +22,8 @@ from posecast.casting.inputs import (
     with_joints,
 )
 from posecast.casting.options import PlanOptions, Poses, Size
-from posecast.casting.order import depth_order
-from posecast.casting.sheet import CastSheet, Character, parse_order, ranks_of
+from posecast.casting.order import OF_REFERENCE, depth_order
+from posecast.casting.sheet import CastSheet, Character, order_of, ranks_of
 from posecast.casting.sheet_reading import keypoints_file, read_cast
 from posecast.errors import InputError
 from posecast.geometry.framing import SMALLEST_SIDE, Framing
@@ -212,7 +212,7 @@ def _cast(
 def _reference_ranks(people: PoseSequence) -> Int64[np.ndarray, " characters"] | None:
     if people.front_to_back is None:
         return None
-    order = parse_order(",".join(map(str, people.front_to_back)), people.num_characters)
+    order = order_of(people.front_to_back, people.num_characters, OF_REFERENCE)
     return ranks_of(order, 1, people.num_characters)[0]
 
 

@@ -160,18 +160,27 @@ def _list(numbers: Sequence[int]) -> str:
 
 
 def parse_order(text: str, characters: int) -> tuple[OrderChange, ...]:
-    """`1,0` of the command line: characters, front first.
+    """An order such as `1,0`: characters, front first.
 
     Raises:
         InputError: no numbers, or not each character once.
     """
     try:
-        order = tuple(int(part) for part in text.split(","))
+        order = [int(part) for part in text.split(",")]
     except ValueError:
         raise InputError(
             f"`depth_order={text}`: expected numbers of characters, front first, such as 1,0"
         ) from None
+    return order_of(order, characters, "`depth_order=`")
+
+
+def order_of(order: Sequence[int], characters: int, name: str) -> tuple[OrderChange, ...]:
+    """An order that holds from frame 0 on; `name` is what errors call it.
+
+    Raises:
+        InputError: it does not name each character once.
+    """
     problem = check_order(order, characters)
     if problem:
-        raise InputError(f"`depth_order=`: {problem}")
-    return (OrderChange(0, order),)
+        raise InputError(f"{name}: {problem}")
+    return (OrderChange(0, tuple(int(i) for i in order)),)

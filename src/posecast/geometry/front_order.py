@@ -41,8 +41,9 @@ _OTHER_COLOUR = 6.0
 """Distance in CIELAB by which a pixel has to fit one of two better."""
 _COLOURS = 64
 """How many colours stand for somebody."""
-_HIDDEN = 0.5
-"""A joint with less than this share of its person's usual confidence is hidden."""
+_HIDDEN, _FEWEST_JOINTS = 0.5, 2
+"""A joint with less than this share of its person's usual confidence is hidden; one alone may be
+hidden by its own body."""
 
 
 def seen_through_masks(
@@ -112,7 +113,8 @@ def seen_by_joints(
         hidden = placed[:, 2] < _HIDDEN * np.median(shown[:, 2])
         hides[a, b] = float((bodies[a][y, x] & hidden).sum())
     total = hides + hides.T
-    return np.divide(hides - hides.T, total, out=np.zeros_like(hides), where=total > 0)
+    enough = np.maximum(hides, hides.T) >= _FEWEST_JOINTS
+    return np.divide(hides - hides.T, total, out=np.zeros_like(hides), where=enough)
 
 
 def lower_is_nearer(
