@@ -69,7 +69,7 @@ def test_colours_tell_it_without_masks(clips: list[Clip]) -> None:
             said += [evidence[a, b] * truth for a, b, truth in crossing(clip, frame)]
     judged = np.array([value for value in said if value])
     assert len(judged) > 0.6 * len(said)
-    assert (judged > 0).mean() > 0.95
+    assert (judged > 0).all()
 
 
 def test_two_who_look_alike_or_stand_apart_say_nothing(standing) -> None:
@@ -81,6 +81,18 @@ def test_two_who_look_alike_or_stand_apart_say_nothing(standing) -> None:
     wide = np.random.default_rng(0).integers(0, 256, (100, 250, 3), np.uint8)
     assert not seen_by_colours(wide, apart).any()
     assert not seen_by_joints(apart, (100, 250)).any()
+
+
+def test_a_few_pixels_of_an_outline_are_no_overlap(standing) -> None:
+    pair = np.stack([standing(400), standing(400, left=250)])
+    masks = (dilation_maps(pair, (400, 600)) > 0).astype(np.float32)
+    hip = pair[0, 8, :2].astype(int)
+    patch = np.s_[hip[1] : hip[1] + 5, hip[0] : hip[0] + 5]
+    masks[0][patch], masks[1][patch] = 0, 1
+    assert not seen_through_masks(pair, masks).any()
+    larger = np.s_[hip[1] : hip[1] + 60, hip[0] - 20 : hip[0] + 20]
+    masks[0][larger], masks[1][larger] = 0, 1
+    assert seen_through_masks(pair, masks)[1, 0] == 1
 
 
 def test_whose_joints_are_hidden_is_behind(standing) -> None:
