@@ -18,12 +18,12 @@ from posecast.stage import StageSettings, render_clip
 from posecast.types import Clip
 from tests.casting.conftest import person
 
-SETTINGS = StageSettings(size=(192, 192), frames=4, fps=2.0, characters=(0, 1, 0.6, 0.4))
+SETTINGS = StageSettings(size=(192, 192), frames=6, fps=2.0, characters=(0, 1, 0.6, 0.4))
 
 
 @pytest.fixture(scope="module")
 def clips() -> list[Clip]:
-    return [render_clip(seed, SETTINGS) for seed in range(12)]
+    return [render_clip(seed, SETTINGS) for seed in range(16)]
 
 
 def masks_of(clip: Clip, frame: int) -> np.ndarray:
