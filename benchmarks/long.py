@@ -63,7 +63,7 @@ def measure(model: str, frames: int, stub: bool, counting: bool) -> dict[str, fl
     plan = pipe.plan(
         picture,
         PoseSequence(tracks, SIZE, SIZE),
-        (SIZE, SIZE),
+        size=(SIZE, SIZE),
         reference_poses=PoseSequence(tracks[:, :1], SIZE, SIZE),
     )
     memory, begin = PeakMemory(), time.monotonic()

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from posecast.casting.plan import plan_animation
+from posecast.casting.sheet import CastSheet, OrderChange, write_cast
 from posecast.media.images import write_image
 from posecast.media.poses import write_poses
-from posecast.pipeline.cast import CastSheet, OrderChange, write_cast
-from posecast.pipeline.plan import plan_animation
 from posecast.stage import StageSettings, sample_clips
 from posecast.types import Clip
 
@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
     write_poses(poses, folder / "poses.json")
     # Both shots number the two alike.
     plan = plan_animation(
-        folder / "reference.png", poses, reference_poses=people, assignment={0: 0, 1: 1}
+        folder / "reference.png", poses, reference_poses=people, assign={0: 0, 1: 1}
     )
     characters = tuple(replace(c, keypoints="reference.poses.json") for c in plan.cast.characters)
     sheet = CastSheet(characters, orders(dance, FIRST_FRAME, LAST_FRAME))

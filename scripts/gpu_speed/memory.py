@@ -11,11 +11,11 @@ from gpu_results import Results
 from gpu_timing import GB, outside_of_torch, peak, reset_peak, wait
 
 from gpu_speed.model import Setup
+from posecast.casting.plan import AnimationPlan
 from posecast.models.animator import Animator
 from posecast.pipeline.animation import AnimationPipeline
 from posecast.pipeline.memory import MemoryPlan, fastest_plan
 from posecast.pipeline.placement import choose, needs_of
-from posecast.pipeline.plan import AnimationPlan
 from posecast.types import PoseSequence
 
 STEPS = 2
@@ -94,4 +94,4 @@ def _plan(pipe: AnimationPipeline, size: tuple[int, int], frames: int) -> Animat
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     tracks = PoseSequence(keypoints, width=width, height=height)
     standing = PoseSequence(keypoints[:, :1], width=width, height=height)
-    return pipe.plan(picture, tracks, size, reference_poses=standing)
+    return pipe.plan(picture, tracks, size=size, reference_poses=standing)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from posecast.pipeline import AnimationPipeline
-from tests.pipeline.conftest import scene
+from tests.casting.conftest import scene
 
 __all__ = ["scene"]
 

@@ -13,10 +13,12 @@ from PIL import Image
 
 from posecast.cli import run
 from posecast.media.poses import write_poses
+from posecast.media.sound import has_sound
 from posecast.media.video import read_video
 from posecast.models import Animator
 from posecast.pipeline import AnimationPipeline
-from tests.pipeline.conftest import dancers
+from tests.casting.conftest import dancers
+from tests.media.test_sound import heard, loudness, talking_video
 
 pytestmark = pytest.mark.usefixtures("loaded_once")
 
@@ -42,7 +44,10 @@ def test_the_main_job(
     assert animate(scene, tiny, "-o", tmp_path / "a.mp4") == 0
     out, err = capsys.readouterr()
     assert "6 frames of 64x64, 12 a second" in out
-    assert err == ""
+    assert err == (
+        "posecast: note: from front to back the characters are 0, 1, by the feet, which is a "
+        "guess; --depth-order says otherwise\n"
+    )
     video, fps = read_video(tmp_path / "a.mp4")
     assert video.shape == (6, 64, 64, 3)
     assert fps == 12
@@ -157,7 +162,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         (["--window", "999"], "at most 32 frames at once"),
         (["--window", "2", "--stride", "3"], "1 <= stride <= window"),
         (["--without", "hair"], "--without hair: expected some of pose, flow"),
-        (["--assign", "a:b"], "expected TRACK:CHARACTER"),
+        (["--assign", "a:b"], "--assign a:b: expected TRACK:CHARACTER"),
+        (["--assign", "0:0,1:0"], "--assign: character 0 is moved by the tracks 0 and 1"),
+        (["--start", "7"], "dance.json: --start 7 is past its end; it is 0.50 seconds long"),
+        (["--duration", "0"], "0.0 is not in the range x>0"),
+        (["--retarget-frame", "6"], "--retarget-frame 6: there are 6 frames to be made"),
+        (["--retarget-frame", "last"], "expected the number of a frame, from 0, or first"),
+        (["--audio"], "--audio: none of the poses is a video with sound"),
         (["--depth-order", "0"], "--depth-order: the order 0 does not name each"),
         (["--device", "cuda:77"], "--device cuda:77: cannot be used here"),
         (["--device", "toaster"], "--device toaster: cannot be used here"),
@@ -235,7 +246,41 @@ def test_ctrl_c_is_130_and_leaves_nothing(
                 patched.setattr(owner, name, moment)
                 for out in ("a.mp4", "a.gif", "a"):
                     assert animate(scene, tiny, "-o", tmp_path / out) == 130
-                    assert capsys.readouterr().err.strip() == "posecast: interrupted"
+                    last = capsys.readouterr().err.splitlines()[-1]
+                    assert last == "posecast: interrupted"
                     assert set(tmp_path.iterdir()) == before
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+def test_the_drivers_sound_goes_into_the_video(
+    scene: dict[str, Path],
+    tiny: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def estimate(frames: np.ndarray) -> list[np.ndarray]:
+        people = dancers(1).keypoints[:, 0]
+        return [np.pad(people, ((0, 0), (0, 116), (0, 0))) for _ in frames]
+
+    monkeypatch.setattr("posecast.casting.inputs.pose_estimator", lambda: estimate)
+    video = talking_video(tmp_path / "talking.mp4", 2.0)
+    inputs = ["--reference", scene["picture"], "--reference-poses", scene["people"]]
+    common = [*inputs, "--poses", video, "--model", tiny, "--steps", "1", "--device", "cpu"]
+
+    def made(name: str, *more: str) -> int:
+        line = ["animate", *common, "-o", tmp_path / name, "--quiet", *more]
+        return run([str(part) for part in line])
+
+    part = ("--start", "0.5", "--duration", "0.5")
+    assert made("a.mp4", *part) == 0
+    samples, rate, _ = heard(tmp_path / "a.mp4")
+    assert loudness(samples, rate, 0.25) > 0.2
+    assert len(read_video(tmp_path / "a.mp4")[0]) == 5
+    assert made("b.mp4", "--no-audio", *part) == 0
+    assert not has_sound(tmp_path / "b.mp4")
+    # Where the output holds no sound there is none, unless it is asked for.
+    assert made("c", *part) == 0
+    assert made("d.gif", "--audio", *part) == 2
+    assert "d.gif: --audio needs an output that holds sound" in capsys.readouterr().err

@@ -110,7 +110,7 @@ def test_plain_footage_drives_a_plain_picture(
     assert "or give keypoints (--reference-poses" in error
     # The cache takes files of the published size only; these are small.
     monkeypatch.setattr(
-        "posecast.pipeline.inputs.pose_estimator", lambda: pose_estimator(weights, "cpu")
+        "posecast.casting.inputs.pose_estimator", lambda: pose_estimator(weights, "cpu")
     )
     assert run([*line, "-o", str(out)]) == 0
     maps = np.load(out)
@@ -128,7 +128,7 @@ def test_who_animates_with_footage_is_told_of_its_cuts(
     picture = tmp_path / "pair.png"
     write_image(painted(SIZE, people_at(0)), picture)
     monkeypatch.setattr(
-        "posecast.pipeline.inputs.pose_estimator", lambda: pose_estimator(weights, "cpu")
+        "posecast.casting.inputs.pose_estimator", lambda: pose_estimator(weights, "cpu")
     )
     line = ["conditions", "--reference", str(picture), "--poses", str(two_shots)]
     line += ["--size", "72x100", "-o", str(tmp_path / "maps.npz")]

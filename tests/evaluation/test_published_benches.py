@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from posecast.casting.plan import plan_animation
 from posecast.errors import InputError
 from posecast.evaluation.bench_download import download_bench
 from posecast.evaluation.bench_prepare import estimated, given, prepare_bench
@@ -25,7 +26,6 @@ from posecast.evaluation.published_benches import (
 from posecast.evaluation.video_cast import CastFolders
 from posecast.media.poses import read_poses, write_poses
 from posecast.media.video import write_video
-from posecast.pipeline.plan import plan_animation
 from posecast.types import PoseSequence
 
 FPS = 10

@@ -73,9 +73,17 @@ def test_a_picture_of_another_size_is_refused():
         Framing((0, 20), (10, 10))
 
 
-def test_default_size_turns_the_models_to_the_references_orientation():
-    assert default_size((896, 640), (1920, 1080)) == (896, 640)
-    assert default_size((896, 640), (720, 1280)) == (640, 896)
-    assert default_size((480, 854), (1920, 1080)) == (854, 480)
-    assert default_size((896, 640), (512, 512)) == (896, 640)
-    assert default_size((128, 128), (720, 1280)) == (128, 128)
+def test_the_default_size_is_the_pictures_shape_at_the_models_number_of_pixels():
+    assert default_size((128, 128), (128, 128)) == (128, 128)
+    assert default_size((896, 640), (896, 640)) == (896, 640)
+    assert default_size((896, 640), (640, 896)) == (640, 896)
+    for model in ((128, 128), (896, 640), (480, 854)):
+        for picture in ((1920, 1080), (512, 512), (913, 622), (550, 1334), (192, 153)):
+            size = default_size(model, picture)
+            assert size[0] % 2 == size[1] % 2 == 0
+            assert abs(size[0] * size[1] / (model[0] * model[1]) - 1) < 0.03
+            # What is cut off is less than a pixel at each border.
+            framing = Framing(picture, size)
+            assert min(framing.offset) > -1
+    # A strip of a picture still makes frames.
+    assert min(default_size((128, 128), (40, 8000))) >= 16

@@ -13,8 +13,8 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from posecast import AnimationPipeline
 from posecast.models.conversion.animateanyone import convert_animateanyone
 from posecast.models.presets import sd15
+from tests.casting.conftest import scene
 from tests.models.full_size import write_files
-from tests.pipeline.conftest import scene
 
 __all__ = ["scene"]
 

@@ -9,12 +9,14 @@ import torch
 from posecast import AnimationPipeline
 from posecast.errors import InputError
 from posecast.models.presets import LATENT_CHANNELS
-from posecast.pipeline.animation import switched_off
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
 from posecast.pipeline.denoising import start_noise
+from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.result import AnimationResult
+from posecast.pipeline.switches import switched_off
 from posecast.types import PoseSequence
-from tests.pipeline.conftest import dancers, tiny_animator
+from tests.casting.conftest import dancers
+from tests.pipeline.conftest import tiny_animator
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +122,13 @@ def test_conditions_are_those_of_the_whole_clip(
     with torch.no_grad():
         kept, fresh = (
             Conditioning(
-                pipe.animator, plan, frozenset(), codes, pipe.device, pipe.dtype, host_bytes=size
+                pipe.animator,
+                MapRenderer(plan),
+                frozenset(),
+                codes,
+                pipe.device,
+                pipe.dtype,
+                host_bytes=size,
             )
             for size in (2**30, 0)
         )

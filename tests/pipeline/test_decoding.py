@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from posecast.casting.plan import AnimationPlan
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.models import Animator
 from posecast.pipeline.animation import AnimationPipeline
 from posecast.pipeline.conditioning import BLOCK
 from posecast.pipeline.decoding import STEADY_SHARE, Retouch, decoded
-from posecast.pipeline.plan import AnimationPlan
+from posecast.pipeline.map_renderer import MapRenderer
 
 CPU = torch.device("cpu")
 
@@ -33,7 +34,7 @@ def planned(carried: Animator, scene: dict[str, Path]) -> Planned:
     """A clip and its carried layers."""
     pipe = AnimationPipeline(carried)
     plan = pipe.plan(scene["picture"], scene["dance"], reference_poses=scene["people"])
-    maps = plan.maps(0, plan.num_frames, warp=True).warp
+    maps = MapRenderer(plan).maps(0, plan.num_frames, warp=True).warp
     assert maps is not None
     return plan, maps
 
@@ -46,7 +47,7 @@ def test_frames_get_back_what_is_lost_of_their_reference(
     mended = carried.mended(torch.from_numpy(maps[None]))[0]
     latents = carried.encode(mended)
     kept = carried.decode(latents).clamp(0, 1)
-    retouch = Retouch(carried, plan, plan.size, CPU, torch.float32)
+    retouch = Retouch(carried, MapRenderer(plan), plan.size, CPU, torch.float32)
     body = torch.from_numpy(maps[:, WarpLayers.BODY, None] > 0).expand_as(mended)
     changed = kept.flip(dims=(3,))  # what a denoiser makes instead stays in it
     expected = (changed + mended - kept).clamp(0, 1)
@@ -54,7 +55,7 @@ def test_frames_get_back_what_is_lost_of_their_reference(
     torch.testing.assert_close(finished[body[:3]], expected[:3][body[:3]], atol=1e-5, rtol=0)
 
     def frames(at_once: int) -> np.ndarray:
-        fresh = Retouch(carried, plan, plan.size, CPU, torch.float32)
+        fresh = Retouch(carried, MapRenderer(plan), plan.size, CPU, torch.float32)
         made = decoded(carried, latents, plan.size, CPU, torch.float32, at_once, None, fresh)
         return np.stack(list(made))
 
@@ -72,7 +73,7 @@ def test_the_ground_keeps_still_until_something_is_there(
     carried: Animator, planned: Planned
 ) -> None:
     plan, maps = planned
-    retouch = Retouch(carried, plan, plan.size, CPU, torch.float32)
+    retouch = Retouch(carried, MapRenderer(plan), plan.size, CPU, torch.float32)
     detail = torch.cat([retouch._block(n).detail for n in range(-(-plan.num_frames // BLOCK))])
     tame = (detail.abs() < 0.25).all(dim=1).all(dim=0)  # an untrained autoencoder's are large
     ground = torch.from_numpy(maps[:, WarpLayers.BODY] == 0).all(dim=0) & tame

@@ -12,14 +12,15 @@ import torch
 
 from benchmarks.memory import peak_of
 from posecast import AnimationPipeline
+from posecast.casting.plan import AnimationPlan
 from posecast.errors import InputError
 from posecast.models.presets import LATENT_CHANNELS
 from posecast.pipeline import animation
 from posecast.pipeline.conditioning import Conditioning
 from posecast.pipeline.memory import MemoryPlan
-from posecast.pipeline.plan import AnimationPlan
 from posecast.pipeline.previews import fit_projection, previewed_frames, project
-from tests.pipeline.conftest import dancers, tiny_animator
+from tests.casting.conftest import dancers
+from tests.pipeline.conftest import tiny_animator
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +151,11 @@ def test_too_little_memory_is_told_with_what_would_fit(
     monkeypatch.setattr(pipe.animator, "denoise", fails)
     needed = pipe.fit(plan, "low").needed
     with pytest.raises(
-        InputError, match=r"out of memory on cpu .*--memory low needs about"
+        InputError, match=r"out of memory on cpu .*`memory=low` needs about"
     ) as told:
         frames_of(pipe, plan, memory=MemoryPlan(1, 9, False, False, 2 * needed, 9 * needed))
     assert told.value.__cause__ is error
-    with pytest.raises(InputError, match=r"--window 2 --memory low|--size|even"):
+    with pytest.raises(InputError, match=r"`window=2` `memory=low`|`size=|even"):
         frames_of(pipe, plan, memory="low")
     error.args = ("something else",)
     if type(error) is RuntimeError:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from posecast.casting.plan import plan_animation
 from posecast.geometry.identity import identity_codes
-from posecast.pipeline.plan import plan_animation
+from posecast.pipeline.map_renderer import MapRenderer
 from posecast.stage import StageSettings, render_clip
 
 
@@ -23,10 +24,10 @@ def test_an_inverted_order_leaves_the_picture_as_it_is():
             clip.frames[0],
             stacked,
             reference_poses=stacked,
-            assignment={0: 0, 1: 1},
+            assign={0: 0, 1: 1},
             depth_order=order,
         )
-        return plan.maps(0, 1, codes=codes)
+        return MapRenderer(plan).maps(0, 1, codes=codes)
 
     as_shown, inverted = maps((1, 0)), maps((0, 1))
     assert as_shown.reference_identity is not None

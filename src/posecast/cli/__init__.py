@@ -16,6 +16,7 @@ from importlib import import_module
 import click
 
 from posecast import __version__
+from posecast.cli.wording import in_options
 from posecast.errors import InputError
 
 # Verb -> one line for `posecast --help`, so that help imports no verb (and no torch).
@@ -110,7 +111,7 @@ def run(arguments: Sequence[str]) -> int:
         verb = context.command_path if context else "posecast"
         return _fail(f"error: {error.format_message()} ({verb} --help)", error.exit_code, debug)
     except InputError as error:
-        return _fail(f"error: {error}", 2, debug)
+        return _fail(f"error: {in_options(str(error))}", 2, debug)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             # The reader of our output has gone (`posecast ... | head`): nothing to say to anybody.

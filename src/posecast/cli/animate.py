@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecast.cli.options import PATH, SIZE, cast_option, existing, input_options, note
+from posecast.cli.options import (
+    PATH,
+    SIZE,
+    cast_option,
+    existing,
+    input_options,
+    note,
+    plan_options,
+)
+from posecast.errors import InputError
+
+WITH_SOUND = ("mp4",)
+"""Kinds of output that hold sound."""
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +38,11 @@ if TYPE_CHECKING:
 @click.option(
     "--model", default="embedded", show_default=True, help="Name, model folder or hub id."
 )
-@click.option("--size", type=SIZE, help="Size of the frames (default: the model's own).")
+@click.option(
+    "--size",
+    type=SIZE,
+    help="Size of the frames (default: the picture's shape, as many pixels as the model's own).",
+)
 @click.option(
     "--steps",
     type=click.IntRange(1, 1000),
@@ -40,7 +56,11 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--window", type=click.IntRange(1), help="Frames the model sees at once.")
 @click.option("--stride", type=click.IntRange(1), help="From one window to the next.")
-@click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help="Frames a second.")
+@click.option(
+    "--audio/--no-audio",
+    default=None,
+    help="Take over the sound of the first poses that have one (default: where OUT can hold it).",
+)
 @click.option("--without", metavar="NAMES", help="Leave guiders out: flow,depth,reference-pose.")
 @click.option("--fast", is_flag=True, help="Several times faster, for slightly less quality.")
 @click.option("--device", help="cpu, cuda, cuda:1, mps (default: the best there is).")
@@ -60,8 +80,6 @@ if TYPE_CHECKING:
 def animate(
     reference: Path,
     poses: tuple[Path, ...],
-    reference_poses: Path | None,
-    cast: Path | None,
     out: Path,
     model: str,
     quiet: bool,
@@ -74,9 +92,12 @@ def animate(
     """
     from posecast.media.video import write_video
     from posecast.media.video_formats import output_format
+    from posecast.pipeline.switches import switched_off
 
-    output_format(out)
-    existing([reference, *poses, reference_poses, cast])
+    audible(options["audio"], out, output_format(out))
+    without = options["without"].split(",") if options["without"] else []
+    switched_off(without)
+    existing([reference, *poses, options["reference_poses"], options["cast"]])
     import torch  # slow: after the checks above
 
     from posecast.cli.launch import chosen_device, joined, launched_rank
@@ -85,24 +106,11 @@ def animate(
     quiet = quiet or launched_rank() > 0
     device = chosen_device(options["device"])
     pipe = loaded(model, device, options["dtype"])
-    plan = pipe.plan(
-        reference,
-        poses,
-        options["size"],
-        reference_poses=reference_poses,
-        cast=cast,
-        assignment=options["assign"],
-        depth_order=options["depth_order"],
-        poses_size=options["poses_size"],
-        body=options["body"],
-        max_frames=options["max_frames"],
-        retarget=options["retarget"],
-        smooth=options["smooth"],
-        fill_gaps=options["fill_gaps"],
-        fps=options["fps"],
-    )
-    note(plan.notes, quiet)
+    plan = pipe.plan(reference, poses, plan_options(options))
+    if options["audio"] and plan.sound is None:
+        raise InputError("`audio=`: none of the poses is a video with sound")
     fitted = pipe.fit(plan, options["memory"], options["window"], options["stride"], device)
+    note(plan.notes, quiet)
     if device.type != "cpu" or fitted.needed > fitted.free:
         note([f"memory of {device}: {fitted}"], quiet)
     _, steps = chosen(options["fast"], options["steps"], pipe.animator.config.num_steps)
@@ -115,7 +123,7 @@ def animate(
             generator=torch.Generator().manual_seed(options["seed"]),
             window=options["window"],
             stride=options["stride"],
-            without=(options["without"] or "").split(",") if options["without"] else (),
+            without=without,
             memory=fitted,
             distributed=processes.count > 1,
             on_progress=on_progress,
@@ -123,9 +131,19 @@ def animate(
         if processes.rank > 0:
             next(frames)  # its share of the windows is done then; the first process writes
             return
-        count = write_video(frames, out, plan.fps)
+        count = write_video(frames, out, plan.fps, plan.sound)
     if not quiet:
         click.echo(f"{out}: {count} frames of {plan.size[1]}x{plan.size[0]}, {plan.fps:g} a second")
+
+
+def audible(asked: bool | None, out: Path, kind: str) -> None:
+    """Refuse sound that is asked for where the output cannot hold it.
+
+    Raises:
+        InputError: `out` is of such a kind.
+    """
+    if asked and kind not in WITH_SOUND:
+        raise InputError(f"{out}: `audio=` needs an output that holds sound, such as .mp4")
 
 
 def load_pipeline(model: str, device: str | None, dtype: str | None) -> AnimationPipeline:

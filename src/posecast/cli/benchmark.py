@@ -142,7 +142,7 @@ def _borders(frames: int, window: int) -> list[int]:
 
 def _settings(model: str, options: dict[str, Any]) -> dict[str, Any]:
     from posecast.evaluation.stage_bench import FULL_CLIPS, QUICK_CLIPS
-    from posecast.pipeline.animation import switched_off
+    from posecast.pipeline.switches import switched_off
 
     quick = options["quick"]
     long_frames = options["long_frames"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from posecast.cli.options import PATH, existing, input_options, note
+from posecast.cli.options import PATH, existing, input_options, note, plan_options
 from posecast.errors import InputError
 
 
@@ -21,37 +21,25 @@ from posecast.errors import InputError
 def cast(
     reference: Path,
     poses: tuple[Path, ...],
-    reference_poses: Path | None,
     out: Path,
-    **matching: Any,
+    **options: Any,
 ) -> None:
     """Write the cast sheet (who is moved by which driver, who is in front) and a picture of it.
 
     The picture lies beside the sheet under the same name, ending in .png. Edit the sheet, then
     give it to `posecast animate --cast`.
     """
+    from posecast.casting.pictures import draw_cast
+    from posecast.casting.plan import plan_animation
+    from posecast.casting.sheet import write_cast
     from posecast.media.atomic import check_place
     from posecast.media.images import write_image
-    from posecast.pipeline.cast import write_cast
-    from posecast.pipeline.pictures import draw_cast
-    from posecast.pipeline.plan import plan_animation
 
+    reference_poses: Path | None = options["reference_poses"]
     existing([reference, *poses, reference_poses])
     if check_place(out).suffix.lower() not in (".yaml", ".yml") or out.is_dir():
         raise InputError(f"{out}: expected the name of a file that ends in .yaml")
-    plan = plan_animation(
-        reference,
-        poses,
-        reference_poses=reference_poses,
-        assignment=matching["assign"],
-        depth_order=matching["depth_order"],
-        poses_size=matching["poses_size"],
-        body=matching["body"],
-        max_frames=matching["max_frames"],
-        retarget=matching["retarget"],
-        smooth=matching["smooth"],
-        fill_gaps=matching["fill_gaps"],
-    )
+    plan = plan_animation(reference, poses, plan_options(options))
     note(plan.notes)
     # The sheet names the pose file as seen from its own folder.
     named = os.path.relpath(reference_poses or "", out.parent) if reference_poses else None

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from posecast.casting.plan import AnimationPlan
+    from posecast.casting.sheet import OrderChange
     from posecast.diffusion.shortcuts import Shortcuts
     from posecast.evaluation.run_bench import Contestants, Frames
     from posecast.evaluation.stage_bench import Request
     from posecast.pipeline.animation import AnimationPipeline
-    from posecast.pipeline.cast import OrderChange
-    from posecast.pipeline.plan import AnimationPlan
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,22 @@ class PipelineModel:
         return self.pipe.plan(
             picture,
             request.poses,
-            (picture.shape[0], picture.shape[1]),
+            size=(picture.shape[0], picture.shape[1]),
             reference_poses=replace(people, front_to_back=_front_to_back(reference.ranks[0])),
-            assignment={track: track for track in range(people.num_characters)},
+            assign={track: track for track in range(people.num_characters)},
             depth_order=_order_changes(request.ranks),
+            fill_gaps=0.0,  # the tracks are exact: what they do not show is not there
+            own_joints=False,
         )
 
     def warped(self, request: Request, mended: bool = False) -> Frames:
         """The reference carried to each pose; `mended`, as the denoiser gets it."""
         import torch
 
+        from posecast.pipeline.map_renderer import MapRenderer
+
         plan, animator = self.plan(request), self.pipe.animator
-        maps = plan.maps(0, plan.num_frames, warp=True).warp
+        maps = MapRenderer(plan).maps(0, plan.num_frames, warp=True).warp
         assert maps is not None, "it was asked for"
         if not mended:
             return (maps[:, :3].transpose(0, 2, 3, 1) * 255).round().astype(np.uint8)
@@ -79,7 +83,7 @@ def _front_to_back(ranks: np.ndarray) -> tuple[int, ...]:
 
 
 def _order_changes(ranks: np.ndarray) -> tuple[OrderChange, ...]:
-    from posecast.pipeline.cast import OrderChange
+    from posecast.casting.sheet import OrderChange
 
     orders = [_front_to_back(frame) for frame in ranks]
     return tuple(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from posecast.cli.wording import in_options
 from posecast.errors import InputError
+
+if TYPE_CHECKING:
+    from posecast.casting.options import PlanOptions
 
 
 class SizeType(click.ParamType):
@@ -33,22 +38,46 @@ SIZE = SizeType()
 # A path is checked where it is read: one place, one kind of message.
 PATH = click.Path(path_type=Path)
 
-_STEADYING = (
-    click.option(
-        "--smooth",
-        type=click.FloatRange(0, 10),
-        default=0.0,
-        metavar="SECONDS",
-        help="Smooth the poses' jitter; 0.05 is little, 0.2 much.",
-    ),
-    click.option(
-        "--fill-gaps",
-        type=click.FloatRange(0, 10),
-        default=0.0,
-        metavar="SECONDS",
-        help="Fill holes of up to so long in the poses.",
-    ),
-)
+
+class FrameType(click.ParamType):
+    """The number of a frame, or `first`."""
+
+    name = "N|first"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """The number or the word, or a usage error."""
+        word = str(value).strip().lower()
+        if word == "first":
+            return word
+        if not re.fullmatch(r"\d{1,9}", word):
+            self.fail(f"{value!r}: expected the number of a frame, from 0, or first", param, ctx)
+        return int(word)
+
+
+FRAME = FrameType()
+
+
+def _steadying(fill_gaps: float) -> tuple[Callable[..., Any], ...]:
+    return (
+        click.option(
+            "--smooth",
+            type=click.FloatRange(0, 10),
+            default=0.0,
+            metavar="SECONDS",
+            help="Smooth the poses' jitter; 0.05 is little, 0.2 much.",
+        ),
+        click.option(
+            "--fill-gaps",
+            type=click.FloatRange(0, 10),
+            default=fill_gaps,
+            show_default=True,
+            metavar="SECONDS",
+            help="Fill holes of up to so long in the poses.",
+        ),
+    )
+
 
 _INPUTS = (
     click.option("--reference", type=PATH, required=True, help="The picture."),
@@ -64,7 +93,12 @@ _INPUTS = (
         type=PATH,
         help="Keypoints of the picture's characters (default: the file that the cast sheet names).",
     ),
-    click.option("--assign", metavar="TRACK:CHARACTER,...", help="Which track moves whom."),
+    click.option(
+        "--assign",
+        metavar="TRACK:CHARACTER,...",
+        help="Which track moves whom: 0:1,1:0 swaps, 0:0,0:1 has one move two; who is left out "
+        "stands still.",
+    ),
     click.option("--depth-order", metavar="IDS", help="Characters, front first, such as 1,0."),
     click.option(
         "--poses-size", type=SIZE, help="Canvas of the driving poses, where their file says none."
@@ -75,12 +109,35 @@ _INPUTS = (
         help="Layout of the driving OpenPose files: BODY_25B cannot be told from BODY_25.",
     ),
     click.option(
-        "--max-frames", type=click.IntRange(1), help="Take the first frames of the poses only."
+        "--start",
+        type=click.FloatRange(0),
+        default=0.0,
+        metavar="SECONDS",
+        help="Begin so far into the poses.",
+    ),
+    click.option(
+        "--duration",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="Make so much of them (default: up to the end of the shortest).",
+    ),
+    click.option("--max-frames", type=click.IntRange(1), help="Make at most so many frames."),
+    click.option(
+        "--fps",
+        type=click.FloatRange(0, 1000, min_open=True),
+        help="Frames a second; poses of another rate are resampled in time (default: the first "
+        "poses', else 25).",
     ),
     click.option(
         "--retarget", is_flag=True, help="Fit the drivers to their characters: build, size, place."
     ),
-    *_STEADYING,
+    click.option(
+        "--retarget-frame",
+        type=FRAME,
+        help="Fit them so that they match in this frame of those that are made, or in the first "
+        "that will do (default: where they stand most alike).",
+    ),
+    *_steadying(0.2),
 )
 
 cast_option = click.option("--cast", type=PATH, help="The cast sheet to obey (`posecast cast`).")
@@ -95,9 +152,18 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def steadying_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What makes jittering or broken tracks steady."""
-    for option in reversed(_STEADYING):
+    for option in reversed(_steadying(0.0)):
         command = option(command)
     return command
+
+
+def plan_options(given: Mapping[str, Any]) -> PlanOptions:
+    """What a command line says about the cast: its options that are fields of `PlanOptions`."""
+    from posecast.casting.options import PlanOptions
+
+    names = {field.name for field in fields(PlanOptions)}
+    said = {name: value for name, value in given.items() if name in names and value is not None}
+    return PlanOptions(**said)
 
 
 def existing(paths: tuple[Path, ...] | list[Path | None]) -> None:
@@ -115,4 +181,4 @@ def note(lines: tuple[str, ...] | list[str], quiet: bool = False) -> None:
     """Notes about what was done to the input, on standard error."""
     if not quiet:
         for line in lines:
-            click.echo(f"posecast: note: {line}", err=True)
+            click.echo(f"posecast: note: {in_options(line)}", err=True)

@@ -43,14 +43,14 @@ def poses(
     """
     from tqdm import tqdm
 
+    from posecast.casting.drivers import steadied
+    from posecast.casting.pictures import overlay_tracks
     from posecast.estimators.footage import about_cuts, estimate_poses, is_picture, iter_frames
     from posecast.estimators.pose import pose_estimator
     from posecast.media.atomic import check_place
     from posecast.media.poses import write_poses
     from posecast.media.video import read_info, write_video
     from posecast.media.video_formats import output_format
-    from posecast.pipeline.inputs import steadied
-    from posecast.pipeline.pictures import overlay_tracks
 
     existing([source])
     if check_place(out).suffix.lower() != ".json" or out.is_dir():

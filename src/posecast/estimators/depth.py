@@ -8,6 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from posecast.estimators.depth_weights import depth_is_at_hand
+
 
 @runtime_checkable
 class DepthEstimator(Protocol):
@@ -36,3 +38,12 @@ def depth_estimator(weights: str | Path | None = None, device: str | None = None
     from posecast.estimators.depth_anything import DepthAnything
 
     return DepthAnything.load(weights, device)
+
+
+def depth_at_hand(device: str | None = None) -> DepthEstimator | None:
+    """The depth estimator where its weights are in the cache already; else None.
+
+    Raises:
+        InputError: no such device, or the files are not Depth Anything's.
+    """
+    return depth_estimator(device=device) if depth_is_at_hand() else None

@@ -11,22 +11,9 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from posecast.errors import InputError
+from posecast.estimators.depth_weights import CONFIG, KIND, PARAMETERS
 from posecast.estimators.devices import usable_device
-from posecast.media.download import PublishedFile, find_or_download, hub_url
-
-_REPOSITORY = "depth-anything/Depth-Anything-V2-Small-hf"
-_REVISION = "5426e4f0f36572d16453bbda7a8389317b1bef99"
-CONFIG = PublishedFile(
-    name="config.json",
-    url=hub_url(_REPOSITORY, "config.json", _REVISION),
-    sha256="c56698d3643dde1f83ea2212759e6b31a22b8f827246a36dd007ee8a22b3ff75",
-)
-PARAMETERS = PublishedFile(
-    name="model.safetensors",
-    url=hub_url(_REPOSITORY, "model.safetensors", _REVISION),
-    sha256="3152477ce0d8d6978d76b995120de97cb5b928701fd0f817769f59e249a16b70",
-    size=99_173_660,
-)
+from posecast.media.download import find_or_download
 
 SIDE = 518
 """Pictures are resized to it on the side that needs less scaling, the other in proportion."""
@@ -54,7 +41,7 @@ class DepthAnything:
             InputError: a file is missing or not Depth Anything's, or there is no such device.
         """
         for file in (CONFIG, PARAMETERS):
-            folder = find_or_download(file, weights, "depth-anything-v2-small").parent
+            folder = find_or_download(file, weights, KIND).parent
         return cls(_read_model(folder), usable_device(device))
 
     def __call__(

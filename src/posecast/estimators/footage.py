@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from posecast.errors import InputError
 from posecast.estimators.pose import PoseEstimator
-from posecast.geometry.assignment import left_to_right
+from posecast.geometry.left_to_right import left_to_right
 from posecast.geometry.skeleton import present
 from posecast.geometry.tracking import track_people
 from posecast.media.images import read_image
@@ -46,17 +46,26 @@ def estimate_poses(
     on_frames: OnFrames | None = None,
     on_cuts: OnCuts | None = None,
     across_cuts: bool = False,
+    first: int = 0,
 ) -> PoseSequence:
     """The people of a picture or a video; see `track_frames`.
+
+    Nobody is looked for in the frames before `first`: they count, and show nobody.
 
     Raises:
         InputError: it cannot be read, its frames differ in size, nobody is in any of them, or they
             make too many tracks.
     """
     fps = None if is_picture(path) else read_info(path).fps
+
+    def tell(cuts: list[int]) -> None:
+        if on_cuts is not None:
+            on_cuts([cut + first for cut in cuts])
+
     with closing(iter_frames(path)) as frames:
-        first = islice(frames, max_frames)
-        return track_frames(first, estimate, str(path), fps, on_frames, on_cuts, across_cuts)
+        wanted = islice(frames, first, max_frames)
+        found = track_frames(wanted, estimate, str(path), fps, on_frames, tell, across_cuts)
+    return found.with_keypoints(np.pad(found.keypoints, ((0, 0), (first, 0), (0, 0), (0, 0))))
 
 
 def about_cuts(name: str | Path, cuts: Sequence[int], across_cuts: bool = False) -> str:

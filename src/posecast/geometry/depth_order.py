@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int64, UInt8
 
-from posecast.geometry.skeleton import present
-
 NO_RANK = -1
 """The rank of a character that is nowhere in a frame."""
 
@@ -50,19 +48,6 @@ def character_ranks(
     for rank, index in enumerate(sorted(distances, key=distances.__getitem__)):
         ranks[index] = rank
     return ranks
-
-
-def nearest_by_feet(keypoints: Float32[np.ndarray, "characters joints 3"]) -> tuple[int, ...]:
-    """Characters from front to back where nobody says: on level ground the lower feet are nearer.
-
-    Feet at the same height (to the pixel): the taller figure is nearer.
-    """
-    keys = []
-    for i, character in enumerate(keypoints):
-        y = character[present(character), 1]
-        lowest, highest = (float(y.max()), float(y.min())) if len(y) else (-np.inf, 0.0)
-        keys.append((-round(lowest) if len(y) else np.inf, highest - lowest, i))
-    return tuple(i for *_, i in sorted(keys))
 
 
 def paint_order(ranks: Int[np.ndarray, " characters"]) -> list[int]:

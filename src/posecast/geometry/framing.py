@@ -10,6 +10,9 @@ from PIL import Image
 
 _Size = tuple[int, int]
 
+SMALLEST_SIDE = 16
+"""Pixels; no frames are made that are smaller."""
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -89,11 +92,15 @@ class Framing:
 
 
 def default_size(model_size: _Size, reference_size: _Size) -> _Size:
-    """The model's own (height, width), turned to the reference's orientation.
+    """The picture's own shape at the model's number of pixels: (height, width), both even.
 
-    A square reference, or a square model, leaves the model's size as it is.
+    Nobody is cut off then: the shape differs from the picture's by less than half a pixel a side.
     """
     height, width = reference_size
-    if (height - width) * (model_size[0] - model_size[1]) < 0:
-        return model_size[1], model_size[0]
-    return model_size
+    scale = (model_size[0] * model_size[1] / (height * width)) ** 0.5
+    return _even(height * scale), _even(width * scale)
+
+
+def _even(side: float) -> int:
+    """The nearest even number of pixels, as videos have; at least `SMALLEST_SIDE`."""
+    return max(SMALLEST_SIDE, 2 * round(side / 2))

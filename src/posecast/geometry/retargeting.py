@@ -9,7 +9,7 @@ stays so), directions are the driver's, and steps are the driver's in the charac
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from posecast.geometry.skeleton import (
     FACE,
@@ -42,6 +42,7 @@ _FORESHORTENED = 3.0
 def retarget(
     driver: Float[np.ndarray, "characters frames joints 3"],
     reference: Float[np.ndarray, "characters joints 3"],
+    frame: int | None = None,
 ) -> Float32[np.ndarray, "characters frames joints 3"]:
     """The driving tracks with their characters' bones, at their characters' places.
 
@@ -50,10 +51,13 @@ def retarget(
     it was driven. Feet keep to the floor that the drivers' feet keep to. A joint that the driver
     lacks stays absent. Where a bone cannot be compared, the mirrored one's ratio counts, else the
     character's scale. Confidence is the driver's. A character that shares fewer than four body
-    joints with its driver in every frame is left as it was.
+    joints with its driver in every frame (or in `frame`, where that is to tie them) is left as it
+    was.
     """
     moved = driver.astype(np.float32).copy()
     frames = matching_frames(driver, reference)
+    if frame is not None:
+        frames = np.where(tying_frames(driver, reference)[:, frame], frame, -1)
     tied = [index for index, frame in enumerate(frames) if frame >= 0]
     scales = {i: _scale(driver[i, frames[i]], reference[i]) for i in tied}
     step = float(np.median(list(scales.values()))) if tied else 1.0
@@ -84,6 +88,15 @@ def matching_frames(
     else:
         best = unlike.argmin(axis=1)
     return np.where(np.isfinite(unlike).any(axis=1), best, -1).astype(np.int64)
+
+
+def tying_frames(
+    driver: Float[np.ndarray, "characters frames joints 3"],
+    reference: Float[np.ndarray, "characters joints 3"],
+) -> Bool[np.ndarray, "characters frames"]:
+    """Which frames can tie each character to its driver: they share four body joints there."""
+    shared = present(driver[:, :, :18]) & present(reference[:, None, :18])
+    return np.asarray(shared.sum(axis=2) >= _MIN_SHARED)
 
 
 def _unlikeness(driver: np.ndarray, reference: np.ndarray) -> Float64[np.ndarray, " frames"]:

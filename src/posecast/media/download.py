@@ -65,10 +65,16 @@ def find_or_download(
             raise InputError(f"{path}: no such file; expected {file.name}, published at {file.url}")
         return path
     path = cache_folder() / kind / file.name
-    if path.is_file() and file.size in (None, path.stat().st_size):
+    if is_at_hand(file, kind):
         return path
     _download(file, path)
     return path
+
+
+def is_at_hand(file: PublishedFile, kind: str = "weights") -> bool:
+    """Whether `find_or_download` would find a file in the cache, without a download."""
+    path = cache_folder() / kind / file.name
+    return path.is_file() and file.size in (None, path.stat().st_size)
 
 
 def sha256_of(path: str | Path) -> str:

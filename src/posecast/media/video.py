@@ -15,7 +15,14 @@ from jaxtyping import UInt8
 from posecast.errors import InputError
 from posecast.media.images import MAX_PIXELS
 from posecast.media.stated_size import stated_size
-from posecast.media.video_formats import Frame, output_format, write_frames, write_gif, write_mp4
+from posecast.media.video_formats import (
+    Frame,
+    Soundtrack,
+    output_format,
+    write_frames,
+    write_gif,
+    write_mp4,
+)
 
 if TYPE_CHECKING:
     import av  # imported where a video is opened: much else here works without it
@@ -117,13 +124,19 @@ def read_video(path: str | Path, max_frames: int | None = None) -> tuple[Frames,
     return np.stack(frames), fps
 
 
-def write_video(frames: Iterable[Frame], out: str | Path, fps: float | int) -> int:
+def write_video(
+    frames: Iterable[Frame],
+    out: str | Path,
+    fps: float | int,
+    sound: Soundtrack | None = None,
+) -> int:
     """Write frames as they come, by the name of `out`: .mp4, .gif, or else a folder of PNG files.
 
     MP4 is H.264, yuv420p, quality 16, BT.709, and the same bytes for the same frames; an odd width
     or height gains one repeated column or row (the format has even sizes only). GIF has one palette
     for the clip. A folder holds `frame_000000.png` and so on; `fps` is not kept there. Nothing is
-    left at `out` when writing does not reach its end; what was there before stays then.
+    left at `out` when writing does not reach its end; what was there before stays then. `sound`
+    (`posecast.media.sound`) goes into an MP4; the other kinds hold none.
 
     Returns:
         How many frames were written.
@@ -134,7 +147,10 @@ def write_video(frames: Iterable[Frame], out: str | Path, fps: float | int) -> i
     """
     if not np.isfinite(fps) or not 0 < fps <= 1000:
         raise InputError(f"{fps:g} frames per second; expected a number above 0, up to 1000")
-    writer = {"mp4": write_mp4, "gif": write_gif, "frames": write_frames}[output_format(out)]
+    kind = output_format(out)
+    if kind == "mp4":
+        return write_mp4(iter(frames), Path(out), float(fps), sound=sound)
+    writer = {"gif": write_gif, "frames": write_frames}[kind]
     return writer(iter(frames), Path(out), float(fps))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -63,12 +63,26 @@ def output_format(out: str | Path) -> OutputFormat:
     return "frames"
 
 
+@runtime_checkable
+class Soundtrack(Protocol):
+    """What is heard with a clip (`posecast.media.sound.Sound`)."""
+
+    def add_to(self, output: av.container.OutputContainer) -> Any:
+        """A writer whose `up_to(seconds, last)` writes the sound up to a time of the clip."""
+        ...
+
+
 def write_mp4(
-    frames: Iterable[Frame], path: Path, fps: float, key_frames: int | None = None
+    frames: Iterable[Frame],
+    path: Path,
+    fps: float,
+    key_frames: int | None = None,
+    sound: Soundtrack | None = None,
 ) -> int:
     """H.264 in MP4; one encoding thread, so that the bytes do not depend on the machine's cores.
 
-    With `key_frames`, decoding can start at every such frame at least.
+    With `key_frames`, decoding can start at every such frame at least. A `sound` ends with the
+    frames.
     """
     import av
 
@@ -86,12 +100,17 @@ def write_mp4(
                 stream = _h264_stream(file, width + width % 2, height + height % 2, fps)
                 if key_frames is not None:
                     stream.codec_context.gop_size = key_frames
+                heard = None if sound is None else sound.add_to(file)
                 for frame in frames:
                     count += 1
+                    if heard is not None:
+                        heard.up_to(count / fps)
                     for packet in stream.encode(_to_yuv(_even(_same(frame, first)))):
                         file.mux(packet)
                 for packet in stream.encode(None):
                     file.mux(packet)
+                if heard is not None:
+                    heard.up_to(count / fps, last=True)
         except av.error.FFmpegError as error:
             # Writing fails for the disk's sake; what is wrong in the frames fails before.
             raise OSError(error.errno or errno.EIO, error.strerror, str(path)) from error

@@ -1,4 +1,4 @@
-"""What a user calls: a picture, poses and a cast become a video."""
+"""The diffusion engine: a plan of the casting room becomes a video."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from posecast.pipeline.animation import AnimationPipeline
-    from posecast.pipeline.cast import CastSheet
-    from posecast.pipeline.plan import AnimationPlan, plan_animation
     from posecast.pipeline.result import AnimationResult
 
-__all__ = ["AnimationPipeline", "AnimationPlan", "AnimationResult", "CastSheet", "plan_animation"]
+__all__ = ["AnimationPipeline", "AnimationResult"]
 
-# Lazy: planning, the cast sheet and the maps need no torch.
+# Lazy: the maps need no torch.
 _LAZY = {
     "AnimationPipeline": "posecast.pipeline.animation",
     "AnimationResult": "posecast.pipeline.result",
-    "AnimationPlan": "posecast.pipeline.plan",
-    "CastSheet": "posecast.pipeline.cast",
-    "plan_animation": "posecast.pipeline.plan",
 }
 
 

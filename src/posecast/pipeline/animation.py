@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ import torch
 from diffusers import DiffusionPipeline
 from jaxtyping import UInt8
 
+from posecast.casting.inputs import Picture, load_picture
+from posecast.casting.options import PlanOptions, Poses
+from posecast.casting.plan import AnimationPlan, plan_animation
+from posecast.casting.sheet import CastSheet
 from posecast.diffusion.processes import ALONE, Processes
 from posecast.diffusion.sampling import OnStep
 from posecast.diffusion.shortcuts import Shortcuts, chosen
@@ -18,21 +23,17 @@ from posecast.diffusion.windows import windows_of
 from posecast.errors import InputError
 from posecast.geometry.framing import default_size
 from posecast.models import Animator
-from posecast.pipeline.cast import CastSheet, OrderChange
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
 from posecast.pipeline.decoding import decoded, retouch_of
 from posecast.pipeline.denoising import OnProgress, denoise, start_noise
-from posecast.pipeline.inputs import Picture, Poses, load_picture
+from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.memory import MemoryPlan
 from posecast.pipeline.placement import advised, choose, needs_of, tiling, weight_bytes
-from posecast.pipeline.plan import AnimationPlan, Size, plan_animation
 from posecast.pipeline.previews import OnPreview
 from posecast.pipeline.result import AnimationResult
 from posecast.pipeline.switches import switched_off
 
 Frame = UInt8[np.ndarray, "height width 3"]
-
-"""The paper's (section 5)."""
 
 
 class AnimationPipeline(DiffusionPipeline):
@@ -129,21 +130,22 @@ class AnimationPipeline(DiffusionPipeline):
         self,
         reference: Picture,
         poses: Poses | Sequence[Poses],
-        size: Size | None = None,
-        **matching: Any,
+        options: PlanOptions | None = None,
+        **changes: Any,
     ) -> AnimationPlan:
         """Read and match the inputs; `size` defaults to the model's, in the picture's orientation.
 
-        `matching` is as in `posecast.pipeline.plan_animation`.
+        `changes` are fields of `PlanOptions` to be set in `options`.
 
         Raises:
             InputError: something cannot be read or does not fit together.
         """
+        options = replace(options or PlanOptions(), **changes)
         picture = load_picture(reference)
-        if size is None:
-            height, width = self.animator.config.size
-            size = default_size((height, width), (picture.shape[0], picture.shape[1]))
-        return plan_animation(picture, poses, size, **matching)
+        if options.size is None:
+            size = default_size(self.animator.config.size, (picture.shape[0], picture.shape[1]))
+            options = replace(options, size=size)
+        return plan_animation(picture, poses, options)
 
     @torch.no_grad()
     def __call__(
@@ -156,13 +158,8 @@ class AnimationPipeline(DiffusionPipeline):
         generator: torch.Generator | None = None,
         on_step: OnStep | None = None,
         *,
+        options: PlanOptions | None = None,
         fast: bool | Shortcuts = False,
-        reference_poses: Poses | None = None,
-        size: Size | None = None,
-        assign: str | Mapping[int, int] | None = None,
-        depth_order: str | Sequence[int] | Sequence[OrderChange] | None = None,
-        max_frames: int | None = None,
-        fps: float | None = None,
         window: int | None = None,
         stride: int | None = None,
         without: Sequence[str] = (),
@@ -170,10 +167,12 @@ class AnimationPipeline(DiffusionPipeline):
         distributed: bool = False,
         on_preview: OnPreview | None = None,
         on_progress: OnProgress | None = None,
+        **changes: Any,
     ) -> AnimationResult:
         """Animate `reference` (path, PIL image or uint8 array) by `poses` (paths or sequences).
 
-        `reference_poses` hold the picture's characters. `without` leaves out guiders or the
+        `options`, and `changes` to its fields (`reference_poses`, `size`, `assign`, ...), say who
+        moves whom (`PlanOptions`). `without` leaves out guiders or the
         ReferenceNet (see `SWITCHES`). `num_steps` and `guidance_scale` are the model's own where
         they are not given: 50 and 1.5 in a full-size one. `generator` makes the result repeatable.
         `on_step(step, total, latents)` is called after every step, latents (1, frames, c, h, w);
@@ -185,17 +184,9 @@ class AnimationPipeline(DiffusionPipeline):
         Raises:
             InputError: something cannot be read or does not fit together.
         """
-        plan = self.plan(
-            reference,
-            poses,
-            size,
-            reference_poses=reference_poses,
-            cast=cast,
-            assignment=assign,
-            depth_order=depth_order,
-            max_frames=max_frames,
-            fps=fps,
-        )
+        if cast is not None:
+            changes["cast"] = cast
+        plan = self.plan(reference, poses, options, **changes)
         frames = self.frames(
             plan, num_steps=num_steps, guidance_scale=guidance_scale, fast=fast,
             generator=generator, window=window, stride=stride, without=without, memory=memory,
@@ -279,10 +270,10 @@ class AnimationPipeline(DiffusionPipeline):
         window = self.animator.config.window if window is None else window
         stride = max(1, window // 2) if stride is None else stride
         if longest is not None and window > longest:
-            raise InputError(f"--window {window}: this model sees at most {longest} frames at once")
+            raise InputError(f"`window={window}`: this model sees at most {longest} frames at once")
         if not 1 <= stride <= window:
             raise InputError(
-                f"--stride {stride}, --window {window}: expected 1 <= stride <= window, or frames "
+                f"`stride={stride}`, `window={window}`: expected 1 <= stride <= window, or frames "
                 "would be left out"
             )
         return window, stride
@@ -294,4 +285,5 @@ class AnimationPipeline(DiffusionPipeline):
         if "identity" in self.animator.config.guiders and "identity" not in off:
             dims = self.animator.config.guiders["identity"]["in_channels"]
             codes = well_separated_codes(plan.num_characters, dims, generator)
-        return Conditioning(self.animator, plan, off, codes, self._execution_device, self.dtype)
+        where = (self._execution_device, self.dtype)
+        return Conditioning(self.animator, MapRenderer(plan), off, codes, *where)

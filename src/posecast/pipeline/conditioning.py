@@ -10,11 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from posecast.casting.options import Size
+from posecast.casting.plan import AnimationPlan
 from posecast.geometry.identity import CODE_NORM
 from posecast.models import Animator
 from posecast.models.attention import ReferenceFeatures
+from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.offload import awake
-from posecast.pipeline.plan import AnimationPlan, Size
 from posecast.pipeline.previews import Projection, fit_projection
 from posecast.types import ConditionMaps
 
@@ -69,7 +71,7 @@ class Conditioning:
     """A clip's conditions. On the device there are those of a few windows, whatever its length."""
 
     animator: Animator
-    plan: AnimationPlan
+    renderer: MapRenderer
     off: frozenset[str]
     """What is left out of `SWITCHES`."""
     codes: Float[np.ndarray, "characters dims"] | None
@@ -87,6 +89,11 @@ class Conditioning:
     """On the CPU, by the number of the block."""
     _recent: dict[int, WindowConditions] = field(init=False, default_factory=dict)
     """On the device: the blocks of the last window, which the next one shares."""
+
+    @property
+    def plan(self) -> AnimationPlan:
+        """What is to be made."""
+        return self.renderer.plan
 
     def __post_init__(self) -> None:
         height, width = self.plan.size
@@ -139,7 +146,7 @@ class Conditioning:
 
     def _maps(self, start: int, stop: int, warp: bool = False) -> ConditionMaps:
         config = self.animator.config
-        return self.plan.maps(
+        return self.renderer.maps(
             start,
             stop,
             self.canvas,

@@ -10,12 +10,13 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from posecast.casting.options import Size
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.models import Animator
 from posecast.pipeline.conditioning import BLOCK, Conditioning
 from posecast.pipeline.denoising import OnProgress
+from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.offload import awake
-from posecast.pipeline.plan import AnimationPlan, Size
 
 STEADY_SHARE, STEADY_RANGE = 0.2, 0.05
 """What the ground takes of a new frame; it is new altogether where it differs by more, of 0..1."""
@@ -36,7 +37,7 @@ class Retouch:
     """
 
     animator: Animator
-    plan: AnimationPlan
+    renderer: MapRenderer
     canvas: Size
     device: torch.device
     dtype: torch.dtype
@@ -77,8 +78,8 @@ class Retouch:
     def _block(self, number: int) -> _Block:
         if number in self._blocks:
             return self._blocks[number]
-        stop = min((number + 1) * BLOCK, self.plan.num_frames)
-        maps = self.plan.maps(number * BLOCK, stop, self.canvas, warp=True).warp
+        stop = min((number + 1) * BLOCK, self.renderer.plan.num_frames)
+        maps = self.renderer.maps(number * BLOCK, stop, self.canvas, warp=True).warp
         assert maps is not None, "it was asked for"
         layers = torch.from_numpy(maps[None]).to(self.device, self.dtype)
         mended = self.animator.mended(layers)[0]
@@ -93,7 +94,7 @@ def retouch_of(conditioning: Conditioning) -> Retouch | None:
     if animator.mender is None or not conditioning.warps:
         return None
     place = (conditioning.device, conditioning.dtype)
-    return Retouch(animator, conditioning.plan, conditioning.canvas, *place)
+    return Retouch(animator, conditioning.renderer, conditioning.canvas, *place)
 
 
 @torch.no_grad()

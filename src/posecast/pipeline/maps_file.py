@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +13,6 @@ import numpy as np
 
 from posecast.errors import InputError
 from posecast.media.atomic import check_place, whole_file
-from posecast.pipeline.plan import AnimationPlan
 from posecast.types import ConditionMaps
 
 PREVIEW_CHUNK = 8
@@ -31,12 +30,6 @@ def check_maps_place(out: str | Path) -> Path:
     if path.suffix.lower() != ".npz" or path.is_dir():
         raise InputError(f"{path}: expected the name of a file that ends in .npz")
     return path
-
-
-def map_chunks(plan: AnimationPlan, chunk: int = 32, warp: bool = False) -> Iterator[ConditionMaps]:
-    """The maps of a clip, some frames at a time; with `warp` the warped reference too."""
-    for start in range(0, plan.num_frames, chunk):
-        yield plan.maps(start, min(start + chunk, plan.num_frames), warp=warp)
 
 
 def write_maps(chunks: Iterable[ConditionMaps], frames: int, out: str | Path) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from posecast.casting.options import Size
 from posecast.errors import InputError
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.models.mender import AT_ONCE
 from posecast.models.presets import AnimatorConfig
 from posecast.models.unet import KNOWN_CHANNELS
 from posecast.pipeline.conditioning import BLOCK, LATENT_STRIDE
-from posecast.pipeline.plan import Size
 
 GB = 10**9
 
@@ -230,7 +230,7 @@ def parse_memory(text: str) -> str | int:
         return word
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmg]i?b|)", word)
     if match is None or (number := float(match[1]) * _UNITS[match[2]]) < 1:
-        raise InputError(f"--memory {text}: expected auto, low, high, or a size such as 8GB")
+        raise InputError(f"`memory={text}`: expected auto, low, high, or a size such as 8GB")
     return int(number)
 
 

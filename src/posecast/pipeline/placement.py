@@ -11,6 +11,7 @@ import psutil
 import torch
 from torch import nn
 
+from posecast.casting.options import Size
 from posecast.errors import InputError
 from posecast.models import Animator
 from posecast.pipeline.memory import (
@@ -23,7 +24,6 @@ from posecast.pipeline.memory import (
     smallest_plan,
     what_fits,
 )
-from posecast.pipeline.plan import Size
 
 NETWORKS = ("image_encoder", "vae", "reference_net", "guiders", "mender", "unet")
 
@@ -134,13 +134,13 @@ def _smaller(
 
     settings = []
     if (low := least(size, window)) < fitted.needed:
-        settings.append(("--memory low", low))
+        settings.append(("`memory=low`", low))
     if animator.unet.dtype == torch.float32 and device.type != "cpu":
-        settings.append(("--dtype float16 --memory low", least(size, window, torch.float16)))
+        settings.append(("`dtype=float16` `memory=low`", least(size, window, torch.float16)))
     if window > 1:
-        settings.append((f"--window {window // 2} --memory low", least(size, window // 2)))
+        settings.append((f"`window={window // 2}` `memory=low`", least(size, window // 2)))
     for share in (0.75, 0.5):
         height, width = (max(16, round(side * share / 8) * 8) for side in size)
         needed = least((height, width), window)
-        settings.append((f"--size {height}x{width} --memory low", needed))
+        settings.append((f"`size={height}x{width}` `memory=low`", needed))
     return settings

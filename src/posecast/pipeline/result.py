@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from posecast.pipeline.plan import AnimationPlan
+from posecast.casting.plan import AnimationPlan
 
 
 @dataclass(frozen=True)

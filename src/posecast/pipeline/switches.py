@@ -22,6 +22,6 @@ def switched_off(without: Sequence[str]) -> frozenset[str]:
         key = "depth_order" if key == "depth" else key
         if key not in SWITCHES:
             known = ", ".join(s.replace("_", "-") for s in SWITCHES)
-            raise InputError(f"--without {name.strip() or '(empty)'}: expected some of {known}")
+            raise InputError(f"`without={name.strip() or '(empty)'}`: expected some of {known}")
         off.add(key)
     return frozenset(off)

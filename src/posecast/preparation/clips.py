@@ -11,7 +11,8 @@ from jaxtyping import Float32, Int64
 
 from posecast.data.statistics import ClipStatistics, clip_statistics
 from posecast.data.store import Origin
-from posecast.geometry.depth_order import NO_RANK, nearest_by_feet
+from posecast.geometry.depth_order import NO_RANK
+from posecast.geometry.front_order import nearest_by_feet
 from posecast.media.shots import shot_boundaries
 from posecast.preparation.people import People
 from posecast.preparation.scan import Scan

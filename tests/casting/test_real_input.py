@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from posecast.casting.plan import AnimationPlan, plan_animation
 from posecast.errors import InputError
+from posecast.geometry.framing import default_size
 from posecast.geometry.skeleton import present
-from posecast.pipeline.plan import AnimationPlan, plan_animation
-from tests.pipeline.conftest import dancers
+from posecast.media.images import read_image
+from posecast.media.poses import read_poses
+from posecast.pipeline.map_renderer import MapRenderer
+from tests.casting.conftest import dancers
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def test_one_person_and_a_dwpose_folder(real: Path) -> None:
     assert len(seen) == 18
     assert np.all((seen[:, :2] >= 0) & (seen[:, :2] < (128, 192)))
     assert abs(seen[:, 0].mean() - 64) < 12
-    maps = plan.maps(0, 8)
+    maps = MapRenderer(plan).maps(0, 8)
     assert maps.pose.any(axis=(1, 2, 3)).all()
     assert 0.05 < maps.characters.mean() < 0.8
 
@@ -42,12 +47,12 @@ def test_two_people_one_driver_each(real: Path, name: str) -> None:
     size = (128, 128) if "white" in name else (192, 108)
     drivers = [dancers(10, (8,)), dancers(10, (36,))]
     plan = planned(real, name, drivers, size=size)
-    swapped = planned(real, name, drivers, size=size, assignment="0:1,1:0")
+    swapped = planned(real, name, drivers, size=size, assign="0:1,1:0")
     inverted = planned(real, name, drivers, size=size, depth_order="1,0")
     assert plan.cast.drivers == (0, 1)
     assert np.array_equal(swapped.keypoints, plan.keypoints[::-1])
     assert plan.ranks[0].tolist() == [0, 1]  # as its file says
-    straight, reverse = plan.maps(0, 10), inverted.maps(0, 10)
+    straight, reverse = MapRenderer(plan).maps(0, 10), MapRenderer(inverted).maps(0, 10)
     assert np.array_equal(straight.characters, reverse.characters)
     first_only = (straight.characters[:, 0] == 1) & (straight.characters[:, 1] == 0)
     assert np.all(straight.depth_order[:, 0][first_only] == 1)
@@ -71,3 +76,41 @@ def test_files_of_the_wrong_kind_or_number(real: Path) -> None:
             dancers(3, (20,)),
             reference_poses=real / "images" / "pair_white_tops.poses.json",
         )
+
+
+@pytest.mark.parametrize("name", ["pair_white_tops.png", "pair_night_street.png"])
+def test_who_is_in_front_is_found_as_annotated(real: Path, name: str) -> None:
+    people = read_poses(real / "images" / name.replace(".png", ".poses.json"))
+    assert people.front_to_back is not None
+    unsaid = replace(people, front_to_back=None)
+    plan = planned(real, name, dancers(2, (8, 36)), reference_poses=unsaid)
+    assert plan.cast.depth_order[0].front_to_back == people.front_to_back
+    assert any("from front to back" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize("poses", ["openpose_v12_sign", "dwpose_npy_fight"])
+def test_half_body_drivers_leave_the_legs(real: Path, poses: str) -> None:
+    plan = planned(real, "man_red_jacket.png", real / "keypoints" / poses, retarget=True)
+    own = plan.reference_keypoints[0]
+    shown = present(plan.keypoints[0])
+    assert shown[:, [8, 9, 10, 11, 12, 13]].all()
+    # Shins as long as the picture's, and below the knees, in every frame.
+    for knee, ankle in ((9, 10), (12, 13)):
+        shins = plan.keypoints[0, :, ankle, :2] - plan.keypoints[0, :, knee, :2]
+        length = np.linalg.norm(own[ankle, :2] - own[knee, :2])
+        np.testing.assert_allclose(np.linalg.norm(shins, axis=1) / length, 1, atol=0.15)
+        assert (shins[:, 1] > 0.8 * length).all()
+    assert any("never shows" in note and "both ankles" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    "name", ["man_red_jacket.png", "anime_green_dress.png", "pair_night_street.png"]
+)
+@pytest.mark.parametrize("model", [(128, 128), (896, 640), (640, 896)])
+def test_the_default_size_cuts_nobody(real: Path, name: str, model: tuple[int, int]) -> None:
+    picture = read_image(real / "images" / name)
+    people = read_poses(real / "images" / name.replace(".png", ".poses.json"))
+    size = default_size(model, (picture.shape[0], picture.shape[1]))
+    lefts = tuple(range(0, 60, 60 // people.num_characters))[: people.num_characters]
+    plan = planned(real, name, dancers(2, lefts), size=size)
+    assert not [note for note in plan.notes if "crop" in note]

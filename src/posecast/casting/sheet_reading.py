@@ -8,12 +8,20 @@ from typing import Any
 import numpy as np
 import yaml
 
+from posecast.casting.sheet import (
+    FORMAT,
+    STILL,
+    Box,
+    CastSheet,
+    Character,
+    OrderChange,
+    check_order,
+)
 from posecast.errors import InputError
-from posecast.pipeline.cast import FORMAT, Box, CastSheet, Character, OrderChange, check_order
 from posecast.types import PoseSequence
 
 _MAX_BYTES, _MAX_BRACKETS = 200_000, 100
-_TOP = ("format", "characters", "depth_order", "retarget")
+_TOP = ("format", "characters", "depth_order", "retarget", "retarget_frame")
 _OF_CHARACTER = ("id", "driver", "box", "keypoints", "note")
 _OF_CHANGE = ("from_frame", "front_to_back")
 
@@ -145,11 +153,17 @@ class _Reader:
         retarget = tree.get("retarget", False)
         if not isinstance(retarget, bool):
             say(("retarget",), f"retarget {retarget!r}; expected true or false")
+        frame = tree.get("retarget_frame")
+        if frame not in (None, "first") and frame not in range(self.frames):
+            say(
+                ("retarget_frame",),
+                f"retarget_frame {frame!r}; expected first, or a frame from 0 to {self.frames - 1}",
+            )
         characters = self._characters(tree.get("characters"))
         order = self._order(tree.get("depth_order"))
         if self.document.problems:
             return None
-        return CastSheet(tuple(characters), tuple(order), retarget)
+        return CastSheet(tuple(characters), tuple(order), retarget, frame)
 
     def _keys(
         self, mapping: dict[Any, Any], place: tuple[Any, ...], known: tuple[str, ...]
@@ -173,7 +187,7 @@ class _Reader:
                 continue
             self._keys(entry, place, _OF_CHARACTER)
             number = self._number(entry, place, "id", count, "character")
-            driver = self._number(entry, place, "driver", self.drivers, "driving track")
+            driver = self._driver(entry, place)
             if number is None:
                 continue
             if number in found:
@@ -182,18 +196,25 @@ class _Reader:
             keypoints, note = entry.get("keypoints"), entry.get("note")
             found[number] = Character(
                 number,
-                -1 if driver is None else driver,
+                driver,
                 box,
                 None if keypoints is None else str(keypoints),
                 "" if note is None else str(note),
             )
-            for other in found.values():
-                if driver is not None and other.driver == driver and other.id != number:
-                    say((*place, "driver"), f"track {driver} already moves character {other.id}")
         missing = sorted(set(range(count)) - set(found))
         if missing and not self.document.problems:
             say(("characters",), f"character {', '.join(map(str, missing))} is missing")
         return [found[number] for number in sorted(found)]
+
+    def _driver(self, entry: dict[Any, Any], place: tuple[Any, ...]) -> int | None:
+        driver = entry.get("driver")
+        if driver == STILL:
+            return None
+        if isinstance(driver, str):
+            say = f"driver {driver!r}; expected the number of a track, or {STILL}"
+            self.document.problem((*place, "driver"), say)
+            return None
+        return self._number(entry, place, "driver", self.drivers, "driving track")
 
     def _number(
         self, entry: dict[Any, Any], place: tuple[Any, ...], key: str, count: int, what: str

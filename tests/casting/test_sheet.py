@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecast.errors import InputError
-from posecast.media.poses import read_poses
-from posecast.pipeline.cast import (
+from posecast.casting.sheet import (
     CastSheet,
     Character,
     OrderChange,
@@ -18,7 +16,9 @@ from posecast.pipeline.cast import (
     ranks_of,
     write_cast,
 )
-from posecast.pipeline.cast_reading import keypoints_file, read_cast
+from posecast.casting.sheet_reading import keypoints_file, read_cast
+from posecast.errors import InputError
+from posecast.media.poses import read_poses
 from posecast.types import PoseSequence
 
 
@@ -52,7 +52,7 @@ def test_a_written_sheet_reads_back(tmp_path: Path, people: PoseSequence) -> Non
 @settings(max_examples=50, deadline=None)
 @given(note=st.text(max_size=30))
 def test_any_note_survives(tmp_path_factory: pytest.TempPathFactory, note: str) -> None:
-    from tests.pipeline.conftest import person
+    from tests.casting.conftest import person
 
     path = tmp_path_factory.mktemp("notes") / "cast.yaml"
     sheet = CastSheet((Character(0, 0, None, None, note),), (OrderChange(0, (0,)),))
@@ -82,6 +82,23 @@ def test_a_short_sheet_by_hand(tmp_path: Path, people: PoseSequence) -> None:
     assert keypoints_file(tmp_path / "cast.yaml") is None
 
 
+def test_one_track_for_several_characters_and_one_that_stands_still(
+    tmp_path: Path, people: PoseSequence
+) -> None:
+    path = tmp_path / "cast.yaml"
+    path.write_text(GOOD.replace("driver: 1", "driver: 0") + "retarget_frame: first\n")
+    sheet = read_cast(path, people, drivers=2, frames=6)
+    assert sheet.drivers == (0, 0)
+    assert sheet.retarget_frame == "first"
+    path.write_text(GOOD.replace("driver: 1", "driver: still") + "retarget_frame: 5\n")
+    sheet = read_cast(path, people, drivers=2, frames=6)
+    assert sheet.drivers == (None, 0)
+    again = tmp_path / "again.yaml"
+    write_cast(sheet, again)
+    assert "driver: still" in again.read_text()
+    assert read_cast(again, people, drivers=2, frames=6) == sheet
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
@@ -91,7 +108,9 @@ def test_a_short_sheet_by_hand(tmp_path: Path, people: PoseSequence) -> None:
         ("driver: 1", "driver: 5", r"line 3: there is no driving track 5 \(0 to 1\)"),
         ("driver: 1", "driver: yes", "line 3: driver True; expected a whole number"),
         ("driver: 1", "driver: 1.5", "line 3: driver 1.5; expected a whole number"),
-        ("driver: 1", "driver: 0", "line 4: track 0 already moves character 0"),
+        ("driver: 1", "driver: stil", "line 3: driver 'stil'; expected the number .* or still"),
+        ("[1, 0]", "[1, 0]\nretarget_frame: 6", "line 6: retarget_frame 6; expected first, or"),
+        ("[1, 0]", "[1, 0]\nretarget_frame: last", "line 6: retarget_frame 'last'; expected"),
         ("id: 1", "id: 7", r"line 4: there is no character 7 \(0 to 1\)"),
         ("id: 1", "id: 0", "line 4: character 0 is given twice"),
         ("  - {id: 1, driver: 0}\n", "", "character 1 is missing"),
@@ -155,6 +174,6 @@ def test_files_that_are_no_sheet(tmp_path: Path, people: PoseSequence, content: 
 def test_order_of_the_command_line() -> None:
     assert parse_order("2,0,1", 3) == (OrderChange(0, (2, 0, 1)),)
     for text in ("0", "0,1,1", "a,b", "", "0,1,5", "-1,0,1"):
-        with pytest.raises(InputError, match="--depth-order"):
+        with pytest.raises(InputError, match="`depth_order="):
             parse_order(text, 3)
     assert np.array_equal(ranks_of(parse_order("1,0", 2), 2, 2), [[1, 0], [1, 0]])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import yaml
@@ -18,6 +19,9 @@ from posecast.errors import InputError
 from posecast.media.atomic import whole_file
 
 FORMAT = "posecast/cast/1"
+
+STILL = "still"
+"""In place of a driver's number: the character stands as it does in the picture."""
 
 Box = tuple[int, int, int, int]
 
@@ -36,8 +40,8 @@ class Character:
 
     id: int
     """Its number: its place in the reference's pose file, from 0."""
-    driver: int
-    """Number of the driving track, from 0."""
+    driver: int | None
+    """Number of the driving track, from 0; None: it stands still, as in the picture."""
     box: Box | None = None
     """x0, y0, x1, y1 in pixels of the reference picture; there to recognise it by."""
     keypoints: str | None = None
@@ -53,10 +57,12 @@ class CastSheet:
     depth_order: tuple[OrderChange, ...]
     retarget: bool = False
     """Whether each driver is fitted to its character's build and place."""
+    retarget_frame: int | Literal["first"] | None = None
+    """The frame that ties drivers to characters for that; None: the one that fits best."""
 
     @property
-    def drivers(self) -> tuple[int, ...]:
-        """The driving track of each character."""
+    def drivers(self) -> tuple[int | None, ...]:
+        """The driving track of each character; None for one that stands still."""
         return tuple(character.driver for character in self.characters)
 
 
@@ -85,7 +91,8 @@ _ORDER = """\
 """
 
 _RETARGET = """\
-# true: the drivers take on their characters' bone lengths, size and place.
+# true: the drivers take on their characters' bone lengths, size and place. A further line
+# `retarget_frame: 0` (or first) names the frame that ties them together.
 """
 
 
@@ -108,9 +115,12 @@ def _as_yaml(sheet: CastSheet, name: str) -> str:
         if character.keypoints is not None:
             text += f"    keypoints: {_scalar(character.keypoints)}\n"
         text += f"    note: {_scalar(character.note)}\n"
-        text += f"    driver: {character.driver}  # number of the driving track\n"
+        driver = STILL if character.driver is None else character.driver
+        text += f"    driver: {driver}  # number of the driving track, or {STILL}\n"
     first = list(sheet.depth_order[0].front_to_back)
     last = _RETARGET + f"retarget: {str(sheet.retarget).lower()}\n"
+    if sheet.retarget_frame is not None:
+        last += f"retarget_frame: {sheet.retarget_frame}\n"
     text += _ORDER.format(order=first, reverse=first[::-1])
     if len(sheet.depth_order) == 1:
         return text + f"depth_order: {first}\n{last}"
@@ -150,18 +160,27 @@ def _list(numbers: Sequence[int]) -> str:
 
 
 def parse_order(text: str, characters: int) -> tuple[OrderChange, ...]:
-    """`1,0` of the command line: characters, front first.
+    """An order such as `1,0`: characters, front first.
 
     Raises:
         InputError: no numbers, or not each character once.
     """
     try:
-        order = tuple(int(part) for part in text.split(","))
+        order = [int(part) for part in text.split(",")]
     except ValueError:
         raise InputError(
-            f"--depth-order {text}: expected numbers of characters, front first, such as 1,0"
+            f"`depth_order={text}`: expected numbers of characters, front first, such as 1,0"
         ) from None
+    return order_of(order, characters, "`depth_order=`")
+
+
+def order_of(order: Sequence[int], characters: int, name: str) -> tuple[OrderChange, ...]:
+    """An order that holds from frame 0 on; `name` is what errors call it.
+
+    Raises:
+        InputError: it does not name each character once.
+    """
     problem = check_order(order, characters)
     if problem:
-        raise InputError(f"--depth-order: {problem}")
-    return (OrderChange(0, order),)
+        raise InputError(f"{name}: {problem}")
+    return (OrderChange(0, tuple(int(i) for i in order)),)

@@ -1,4 +1,4 @@
-"""Pictures for people: the cast sheet's, and the condition maps side by side."""
+"""Pictures for people: the cast sheet's, and tracks on the frames they were found in."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from posecast.casting.plan import AnimationPlan
 from posecast.geometry.drawing import draw_poses
 from posecast.geometry.skeleton import present
-from posecast.pipeline.plan import AnimationPlan
-from posecast.types import ConditionMaps, PoseSequence
+from posecast.types import PoseSequence
 
 Picture = UInt8[np.ndarray, "height width 3"]
 
@@ -30,7 +30,6 @@ COLOURS = (
 
 _INK, _PAPER = (240, 240, 240), (24, 24, 28)
 _PANEL_HEIGHT = 640
-_PREVIEW_SIDE = 192
 
 
 def draw_cast(plan: AnimationPlan) -> Picture:
@@ -57,7 +56,7 @@ def draw_cast(plan: AnimationPlan) -> Picture:
         f"left: the reference; right: the drivers{fitted} (frame {frame} of {plan.num_frames})",
         "characters from front to back: " + "; ".join(orders),
     ]
-    return np.concatenate([panels, _strip(lines, panels.shape[1])])
+    return np.concatenate([panels, text_strip(lines, panels.shape[1])])
 
 
 def overlay_tracks(frames: Iterable[Picture], sequence: PoseSequence) -> Iterator[Picture]:
@@ -87,7 +86,8 @@ def _label_characters(picture: Picture, plan: AnimationPlan, zoom: float) -> Pic
         corners = [value * zoom for value in box]
         pen.rectangle(corners, outline=colour, width=3)
         place = plan.cast.depth_order[0].front_to_back.index(character.id)
-        text = f"{character.id}  driver {character.driver}  {_place(place, plan.num_characters)}"
+        driver = "still" if character.driver is None else f"driver {character.driver}"
+        text = f"{character.id}  {driver}  {_place(place, plan.num_characters)}"
         _tag(pen, (corners[0], corners[1]), text, colour, image.size)
     return np.array(image)
 
@@ -98,7 +98,8 @@ def _label_drivers(picture: Picture, plan: AnimationPlan, drivers: np.ndarray) -
     for character, keypoints in zip(plan.cast.characters, drivers, strict=True):
         if present(keypoints).any():
             x0, y0, *_ = _around(keypoints)
-            text = f"driver {character.driver}: character {character.id}"
+            driver = "still" if character.driver is None else f"driver {character.driver}"
+            text = f"{driver}: character {character.id}"
             _tag(
                 pen,
                 (x0, y0 - _PANEL_HEIGHT / 20),
@@ -137,7 +138,8 @@ def _tag(
     pen.text((x + 5, y + 1), text, fill=(0, 0, 0), font=font)
 
 
-def _strip(lines: Sequence[str], width: int) -> Picture:
+def text_strip(lines: Sequence[str], width: int) -> Picture:
+    """Lines of text as a picture, light on dark."""
     font = ImageFont.load_default(16)
     image = Image.new("RGB", (width, 24 * len(lines) + 12), _PAPER)
     pen = ImageDraw.Draw(image)
@@ -150,50 +152,3 @@ def _resized(picture: Picture, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 
     shrinks = size[0] < picture.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
     return cv2.resize(picture, (size[1], size[0]), interpolation=method)
-
-
-def preview_frames(plan: AnimationPlan, chunks: Iterator[ConditionMaps]) -> Iterator[Picture]:
-    """All maps of each frame side by side, labelled; small ones enlarged without smoothing."""
-    for maps in chunks:
-        for i in range(len(maps.pose)):
-            panels = {
-                "reference": plan.picture,
-                "reference_pose": _to_picture(maps.reference_pose),
-                "pose": _to_picture(maps.pose[i]),
-                "flow": _flow_picture(maps.flow[i]),
-                "depth_order": np.repeat(_to_picture(maps.depth_order[i]), 3, axis=2),
-                "characters": _characters_picture(maps.characters[i]),
-            }
-            if maps.warp is not None:
-                panels["warped reference (ours)"] = _to_picture(maps.warp[i, :3])
-            yield _side_by_side(panels)
-
-
-def _to_picture(image: np.ndarray) -> np.ndarray:
-    return np.round(image.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8)
-
-
-def _flow_picture(flow: np.ndarray) -> Picture:
-    """Grey where nothing moves, white within characters; u shifts red, v green."""
-    u, v, m = flow
-    return _to_picture(np.stack([0.5 + u / 2, 0.5 + v / 2, 0.5 + m / 2]))
-
-
-def _characters_picture(masks: np.ndarray) -> Picture:
-    """Each character's dilated region in its colour; where several overlap, their mean."""
-    colours = np.array([COLOURS[i % len(COLOURS)] for i in range(len(masks))], float)
-    total = np.maximum(masks.sum(axis=0), 1)[..., None]
-    mixed = np.einsum("jhw,jc->hwc", masks.astype(float), colours) / total
-    return mixed.astype(np.uint8)
-
-
-def _side_by_side(panels: dict[str, np.ndarray]) -> Picture:
-    height, width = panels["pose"].shape[:2]
-    zoom = max(1, -(-_PREVIEW_SIDE // min(height, width)))
-    columns = []
-    for name, panel in panels.items():
-        large = np.repeat(np.repeat(panel, zoom, axis=0), zoom, axis=1)
-        large = np.pad(large, ((0, 0), (0, 4), (0, 0)), constant_values=70)
-        columns.append(np.concatenate([_strip([name], large.shape[1]), large]))
-    row = np.concatenate(columns, axis=1)
-    return np.pad(row, ((0, row.shape[0] % 2), (0, row.shape[1] % 2), (0, 0)))

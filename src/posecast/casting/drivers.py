@@ -1,0 +1,196 @@
+"""The driving poses as a user hands them over: read, steadied, brought to one rate and length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from posecast.casting.inputs import estimator_for, name_of
+from posecast.casting.options import PlanOptions, Poses
+from posecast.casting.timing import USUAL_RATE, Span
+from posecast.errors import InputError
+from posecast.estimators.footage import about_cuts, estimate_poses, is_picture
+from posecast.geometry import smoothing
+from posecast.geometry.skeleton import present
+from posecast.media.pose_formats.content import PlainFootage
+from posecast.media.poses import read_poses
+from posecast.media.sound import Sound, has_sound
+from posecast.media.video import read_info
+from posecast.types import PoseSequence
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One of the driving sequences, in the frames that are made."""
+
+    name: str
+    """Its file, or what errors call it."""
+    sequence: PoseSequence
+
+    def describe(self, track: int, number: int) -> str:
+        """Where and for how long a track is seen: what tells it from the others."""
+        keypoints = self.sequence.keypoints[track]
+        shown = np.asarray(present(keypoints))
+        frames = np.flatnonzero(shown.any(axis=1))
+        named = f"track {number} ({Path(self.name).name})"
+        if not len(frames):
+            return f"{named}: in none of the frames"
+        points = keypoints[frames[0]][shown[frames[0]], :2]
+        x, y = points.mean(axis=0)
+        return (
+            f"{named}: {len(frames)} of {len(keypoints)} frames from frame {frames[0]} on, there "
+            f"around x {x:.0f}, y {y:.0f} of {self.sequence.width}x{self.sequence.height}"
+        )
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """All driving sequences, of one length and rate, and what a user should know about them."""
+
+    all: tuple[Driver, ...]
+    rate: float
+    """Frames a second."""
+    sound: Sound | None
+    """Of the first driver that has one, from where the clip begins."""
+    notes: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[int, ...]:
+        """Of each track, numbered through, which sequence it is of."""
+        return tuple(
+            number
+            for number, driver in enumerate(self.all)
+            for _ in range(driver.sequence.num_characters)
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of each track, its number and its file."""
+        return tuple(f"track {i} ({Path(self.all[f].name).name})" for i, f in enumerate(self.files))
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """Of each track, where and for how long it is seen."""
+        pairs = [(d, track) for d in self.all for track in range(d.sequence.num_characters)]
+        return tuple(d.describe(track, number) for number, (d, track) in enumerate(pairs))
+
+
+def load_drivers(
+    poses: Poses | Sequence[Poses],
+    options: PlanOptions,
+    normalised_size: tuple[int, int] | None = None,
+) -> Drivers:
+    """The driving sequences, cut to what is made of them and brought to its rate.
+
+    `normalised_size` (height, width) is the canvas of files of normalised coordinates where
+    neither they nor `options.poses_size` say it. Tracks are numbered through in the order of the
+    sequences. Holes are filled and jitter is smoothed at each driver's own rate.
+
+    Raises:
+        InputError: one cannot be read, shows nobody in the frames that are made, or ends before
+            they begin.
+    """
+    span = Span.of(options)
+    single = isinstance(poses, (str, Path, PoseSequence))
+    sources: Sequence[Poses] = [poses] if single else poses  # type: ignore[list-item,assignment]
+    if not sources:
+        raise InputError("no driving poses given")
+    notes: list[str] = []
+    read: list[PoseSequence] = []
+    for source in sources:
+        before = [sequence.fps for sequence in read]
+        read.append(_read(source, options, normalised_size, span, before, notes))
+    rate = span.output_rate([sequence.fps for sequence in read])
+    drivers = []
+    for source, sequence in zip(sources, read, strict=True):
+        steady = steadied(sequence, options.smooth, options.fill_gaps, rate)
+        name = name_of(source, "poses")
+        moved = span.frames_of(steady.keypoints, steady.fps, rate, name)
+        if not present(moved).any():
+            raise InputError(f"{name}: nobody is seen in any of {moved.shape[1]} frames")
+        timed = replace(steady.with_keypoints(moved), fps=rate)
+        drivers.append(Driver(name, timed))
+    drivers, cut = _one_length(drivers)
+    heard = [Path(s) for s in sources if options.audio and isinstance(s, (str, Path))]
+    sound = next((Sound(path, span.start) for path in heard if has_sound(path)), None)
+    return Drivers(tuple(drivers), rate, sound, (*notes, *_about_rates(read, rate), *cut))
+
+
+def steadied(
+    driver: PoseSequence, smooth: float, fill_gaps: float, fps: float | None = None
+) -> PoseSequence:
+    """A driver whose short holes are filled and whose jitter is smoothed (seconds, 0: not at all).
+
+    Time goes by the driver's own rate, else by `fps`, else 25 a second.
+
+    Raises:
+        InputError: a negative number of seconds.
+    """
+    if not smooth and not fill_gaps:
+        return driver
+    rate = driver.fps or fps or USUAL_RATE
+    try:
+        filled = smoothing.fill_gaps(driver.keypoints, fill_gaps, rate)
+        return driver.with_keypoints(smoothing.smooth(filled, smooth, rate))
+    except ValueError as error:
+        raise InputError(f"smoothing or filling gaps: {error}") from None
+
+
+def _read(
+    poses: Poses,
+    options: PlanOptions,
+    normalised_size: tuple[int, int] | None,
+    span: Span,
+    rates: Sequence[float | None],
+    notes: list[str],
+) -> PoseSequence:
+    """Poses as they come, read from a file, or estimated where that is a plain picture or video.
+
+    Of a video only the frames that matter are looked at; those before them are there, empty.
+    Where it has cuts, a line about them is added to `notes`.
+    """
+
+    def tell(cuts: list[int]) -> None:
+        notes.append(about_cuts(str(poses), cuts))
+
+    if isinstance(poses, PoseSequence):
+        return poses
+    width, height = (options.poses_size or (None, None))[::-1]
+    try:
+        return read_poses(poses, width, height, options.body, normalised_size)
+    except PlainFootage:
+        info = None if is_picture(poses) else read_info(poses)
+        own = None if info is None else info.fps
+        if info is not None and info.declared_frames:
+            span.check_length(info.declared_frames, info.fps, str(poses))
+        first, stop = span.needed(own or USUAL_RATE, span.output_rate([*rates, own]))
+        estimator = estimator_for(str(poses), "poses")
+        return estimate_poses(poses, estimator, stop, None, tell, first=first)
+
+
+def _one_length(drivers: list[Driver]) -> tuple[list[Driver], list[str]]:
+    """The drivers cut to the shortest, and a note where that takes something away."""
+    lengths = [driver.sequence.num_frames for driver in drivers]
+    frames = min(lengths)
+    if len(set(lengths)) == 1:
+        return drivers, []
+    cut = [
+        replace(d, sequence=d.sequence.with_keypoints(d.sequence.keypoints[:, :frames]))
+        for d in drivers
+    ]
+    return cut, [
+        f"the pose files make {', '.join(map(str, lengths))} frames; all are cut to the shortest, "
+        f"{frames}"
+    ]
+
+
+def _about_rates(read: Sequence[PoseSequence], rate: float) -> list[str]:
+    """A note where a driver is resampled in time."""
+    others = sorted({s.fps for s in read if s.fps and abs(s.fps / rate - 1) > 1e-3})
+    if not others:
+        return []
+    named = ", ".join(f"{other:g}" for other in others)
+    return [f"poses of {named} frames a second are resampled in time to {rate:g}"]

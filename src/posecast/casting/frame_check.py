@@ -1,0 +1,102 @@
+"""Who is outside of the frame, and when: what a user should know before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from posecast.errors import InputError
+from posecast.geometry.skeleton import present
+
+Size = tuple[int, int]
+
+_CUT = 0.1
+"""Share of a character's joints that the centre crop may take away without a word."""
+_OUTSIDE = 0.5
+"""Somebody with less than this share of the joints within the frame is outside of it."""
+_SHOWN = 4
+"""Spells outside of the frame that a note names."""
+
+
+def check_crop(size: Size, standing: Float[np.ndarray, "characters joints 3"]) -> list[str]:
+    """Notes about who of the picture the centre crop to `size` (height, width) cuts.
+
+    Raises:
+        InputError: nobody is left in it.
+    """
+    inside = _inside(standing, size)
+    if not inside.any():
+        raise InputError(
+            f"nobody of the reference is left in the centre crop of {size[0]}x{size[1]}; choose "
+            "another `size=`"
+        )
+    notes = []
+    for i, seen in enumerate(present(standing)):
+        cut = 1 - inside[i].sum() / seen.sum()
+        if cut == 1:
+            notes.append(f"character {i} of the reference is outside of the centre crop")
+        elif cut > _CUT:
+            notes.append(
+                f"the centre crop cuts off {cut:.0%} of character {i}'s keypoints; choose a "
+                "`size=` of the picture's shape to keep them"
+            )
+    return notes
+
+
+def check_tracks(
+    size: Size,
+    tracks: Float[np.ndarray, "characters frames joints 3"],
+    drivers: Sequence[int | None],
+    retargeted: bool,
+) -> list[str]:
+    """Notes about who starts or goes outside of the frame, in pixels of `size` (height, width).
+
+    Raises:
+        InputError: no character that is moved is ever inside.
+    """
+    moved = [i for i, driver in enumerate(drivers) if driver is not None]
+    within = _inside(tracks, size)
+    if moved and not within[moved].any():
+        raise InputError(
+            f"no driving track has a keypoint in the frame of {size[0]}x{size[1]}; choose another "
+            "`size=`, or `retarget=True` to bring drivers to their characters' places"
+        )
+    notes = []
+    for i in moved:
+        shown = present(tracks[i])
+        share = within[i].sum(axis=1) / np.maximum(shown.sum(axis=1), 1)
+        notes += _about(i, share < _OUTSIDE, bool(within[i].any()), retargeted)
+    return notes
+
+
+def _about(character: int, away: Bool[np.ndarray, " frames"], ever: bool, fit: bool) -> list[str]:
+    if not away.any():
+        return []
+    advice = "" if fit else "; `retarget=True` brings drivers to their characters' places"
+    if not ever:
+        return [f"the driving track of character {character} is never inside of the frame{advice}"]
+    spells = _spells(away)
+    if spells == [(0, len(away) - 1)]:
+        return [f"character {character} is mostly outside of the frame all the time{advice}"]
+    named = [f"{a}" if a == b else f"{a} to {b}" for a, b in spells[:_SHOWN]]
+    more = f" and {len(spells) - _SHOWN} times more" if len(spells) > _SHOWN else ""
+    verb = "starts" if spells[0][0] == 0 else "goes"
+    plural = "s" if len(spells) > 1 or "to" in named[0] else ""
+    return [
+        f"character {character} {verb} outside of the frame (frame{plural} "
+        f"{', '.join(named)}{more}){advice}"
+    ]
+
+
+def _spells(away: Bool[np.ndarray, " frames"]) -> list[tuple[int, int]]:
+    """First and last frames of the unbroken spells."""
+    edges = np.diff(np.concatenate([[0], away.astype(np.int64), [0]]))
+    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    return [(int(a), int(b) - 1) for a, b in zip(starts, stops, strict=True)]
+
+
+def _inside(keypoints: np.ndarray, size: Size) -> np.ndarray:
+    x, y = keypoints[..., 0], keypoints[..., 1]
+    return present(keypoints) & (x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0])

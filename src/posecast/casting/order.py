@@ -1,0 +1,127 @@
+"""Who is in front: as somebody says, else as the picture shows, else a guess that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from posecast.casting.drivers import Driver
+from posecast.casting.options import Masks, PlanOptions
+from posecast.casting.sheet import OrderChange, order_of, parse_order
+from posecast.errors import InputError
+from posecast.estimators.depth import DepthEstimator, depth_at_hand
+from posecast.geometry.depth_order import DEPTH_RADIUS, character_ranks
+from posecast.geometry.dilation import dilation_maps
+from posecast.geometry.front_order import (
+    front_to_back,
+    lower_is_nearer,
+    seen_by_colours,
+    seen_by_joints,
+    seen_through_masks,
+)
+from posecast.types import PoseSequence
+
+OF_REFERENCE = "front_to_back of the reference's poses"
+"""What errors call the order that the picture's pose file says."""
+
+Found = tuple[tuple[OrderChange, ...], tuple[str, ...]]
+"""An order, and a line about where it is from (none where somebody said it)."""
+
+
+def depth_order(
+    picture: UInt8[np.ndarray, "height width 3"],
+    people: PoseSequence,
+    drivers: Sequence[Driver],
+    moved_by: Sequence[int | None],
+    options: PlanOptions,
+) -> Found:
+    """The order of a picture's characters: what the options, else the pose files say, else found.
+
+    Raises:
+        InputError: an order that does not name each character once, or masks of another size.
+    """
+    count, asked = people.num_characters, options.depth_order
+    if isinstance(asked, str):
+        return parse_order(asked, count), ()
+    if asked is not None:
+        if asked and isinstance(asked[0], OrderChange):
+            return tuple(asked), ()  # type: ignore[arg-type]
+        return order_of(asked, count, "`depth_order=`"), ()  # type: ignore[arg-type]
+    if people.front_to_back is not None:
+        return order_of(people.front_to_back, count, OF_REFERENCE), ()
+    if (driven := _of_drivers(drivers, moved_by)) is not None:
+        return order_of(driven, count, f"front_to_back of {drivers[0].name}"), ()
+    if count == 1:
+        return (OrderChange(0, (0,)),), ()
+    standing, masks = people.keypoints[:, 0], options.masks
+    if masks is not None and masks.shape != (count, *picture.shape[:2]):
+        raise InputError(
+            f"`masks=`: an array of {masks.shape}; expected one mask of the picture's "
+            f"{picture.shape[0]}x{picture.shape[1]} pixels for each of {count} characters"
+        )
+    estimator = depth_at_hand()
+    if estimator is not None:
+        order, by = by_depth(picture, standing, estimator), "the picture's depth (Depth Anything)"
+    else:
+        order, by = by_sight(picture, standing, masks)
+    named = ", ".join(map(str, order))
+    line = f"from front to back the characters are {named}, by {by}; `depth_order=` says otherwise"
+    return (OrderChange(0, order),), (line,)
+
+
+def by_depth(
+    picture: UInt8[np.ndarray, "height width 3"],
+    standing: Float[np.ndarray, "characters joints 3"],
+    estimator: DepthEstimator,
+) -> tuple[int, ...]:
+    """The characters of a picture, front first, by its depth along their bones (section 4.2).
+
+    Those of whom nothing is in the picture come last.
+    """
+    depth = estimator(picture[None])[0]
+    cores = dilation_maps(standing, (picture.shape[0], picture.shape[1]), DEPTH_RADIUS)
+    ranks = character_ranks(cores, depth, estimator.near_is_large)
+    last = np.where(ranks < 0, len(ranks), ranks)
+    return tuple(int(i) for i in np.argsort(last, kind="stable"))
+
+
+def by_sight(
+    picture: UInt8[np.ndarray, "height width 3"],
+    standing: Float[np.ndarray, "characters joints 3"],
+    masks: Masks | None = None,
+) -> tuple[tuple[int, ...], str]:
+    """The characters of a picture, front first, and in words by what.
+
+    Where two overlap, by what hides what: their masks, else colours where their bones cross and
+    hidden joints. Else by the feet, which is a guess.
+    """
+    size = (picture.shape[0], picture.shape[1])
+    seen = np.zeros((len(standing), len(standing)))
+    if masks is not None:
+        seen = seen_through_masks(standing, masks.astype(np.float32))
+    # A joint's confidence is a judgement about what hides it, colours are only a likeness.
+    for other in (seen_by_joints(standing, size), seen_by_colours(picture, standing)):
+        seen = np.where(seen == 0, other, seen)
+    order = front_to_back(seen, lower_is_nearer(standing, masks))
+    pairs = len(standing) * (len(standing) - 1) // 2
+    known = int((seen > 0).sum())
+    if known == 0:
+        return order, "the feet, which is a guess"
+    if known == pairs:
+        return order, "what hides what in the picture"
+    return order, "what hides what in the picture and, where nothing does, the feet, a guess"
+
+
+def _of_drivers(drivers: Sequence[Driver], moved_by: Sequence[int | None]) -> list[int] | None:
+    """What the driving file says, for the characters that its tracks move; None: not all of it."""
+    if len(drivers) != 1 or drivers[0].sequence.front_to_back is None:
+        return None
+    order = [
+        character
+        for track in drivers[0].sequence.front_to_back
+        for character, driver in enumerate(moved_by)
+        if driver == track
+    ]
+    return order if len(order) == len(moved_by) else None

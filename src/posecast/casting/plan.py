@@ -1,0 +1,229 @@
+"""What is to be animated, settled before any network runs: framing, who moves whom, the order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+
+from posecast.casting.assignment import assign, pairs_of
+from posecast.casting.drivers import Drivers, load_drivers
+from posecast.casting.fitting import fit
+from posecast.casting.frame_check import check_crop, check_tracks
+from posecast.casting.inputs import (
+    Picture,
+    common_joints,
+    load_picture,
+    load_reference_poses,
+    with_joints,
+)
+from posecast.casting.options import PlanOptions, Poses, Size
+from posecast.casting.order import OF_REFERENCE, depth_order
+from posecast.casting.sheet import CastSheet, Character, order_of, ranks_of
+from posecast.casting.sheet_reading import keypoints_file, read_cast
+from posecast.errors import InputError
+from posecast.geometry.framing import SMALLEST_SIDE, Framing
+from posecast.geometry.left_to_right import left_to_right
+from posecast.geometry.skeleton import present
+from posecast.media.sound import Sound
+from posecast.types import PoseSequence
+
+MAX_SIDE = 8192
+"""Sides over this are taken for a slip of the keyboard."""
+
+
+@dataclass(frozen=True)
+class AnimationPlan:
+    """Everything in pixels of `size`; characters in the order of the reference's pose file."""
+
+    size: Size
+    """Height and width of the frames to be made."""
+    picture: UInt8[np.ndarray, "height width 3"]
+    """The reference, framed."""
+    reference_keypoints: Float32[np.ndarray, "characters joints 3"]
+    keypoints: Float32[np.ndarray, "characters frames joints 3"]
+    """Of each character, its driving track; of one that stands still, its own pose throughout."""
+    ranks: Int64[np.ndarray, "frames characters"]
+    cast: CastSheet
+    fps: float
+    notes: tuple[str, ...] = ()
+    """What a user should know: cut lengths, joints never shown, who is outside of the frame, and
+    how the order was found."""
+    reference_ranks: Int64[np.ndarray, " characters"] | None = None
+    """The order in the picture itself, where its pose file says; it stays whatever is asked for."""
+    sound: Sound | None = None
+    """To be heard with the frames."""
+
+    @property
+    def num_frames(self) -> int:
+        """Frames to be made."""
+        return self.keypoints.shape[1]
+
+    @property
+    def ranks_in_picture(self) -> Int64[np.ndarray, " characters"]:
+        """The order in the picture itself: its own where it is known, else that of frame 0."""
+        return self.ranks[0] if self.reference_ranks is None else self.reference_ranks
+
+    @property
+    def num_characters(self) -> int:
+        """Characters of the reference."""
+        return len(self.keypoints)
+
+
+def plan_animation(
+    reference: Picture,
+    poses: Poses | Sequence[Poses],
+    options: PlanOptions | None = None,
+    **changes: Any,
+) -> AnimationPlan:
+    """Bring a picture and its drivers together, at the picture's own size if none is asked for.
+
+    `changes` are fields of `PlanOptions` to be set in `options`.
+
+    Drivers are cut to `start` and `duration` and resampled in time to one rate; holes in their
+    joints are filled and jitter is smoothed before that. Who moves whom is the cast sheet's, else
+    `assign`'s, else by files and from left to right (`casting.assignment`). With `retarget` or a
+    sheet that says so, drivers are fitted to their characters (`geometry.retargeting`). Joints that
+    a driver never shows stay as in the picture (`geometry.own_joints`). Who is in front is the
+    sheet's, else `depth_order`'s, else what the pose files say, else what the picture shows
+    (`casting.order`).
+
+    Raises:
+        InputError: something cannot be read or does not fit together.
+    """
+    options = replace(options or PlanOptions(), **changes)
+    picture = load_picture(reference)
+    size = options.size or (picture.shape[0], picture.shape[1])
+    check_size(size)
+    if options.reference_poses is None and isinstance(options.cast, (str, Path)):
+        options = replace(options, reference_poses=keypoints_file(options.cast))
+    people = load_reference_poses(options.reference_poses, picture)
+    canvas = (people.height, people.width)
+    drivers = load_drivers(poses, options, canvas)
+    joints = common_joints([people, *(driver.sequence for driver in drivers.all)])
+    tracks = np.concatenate([_framed(driver.sequence, size, joints) for driver in drivers.all])
+    framing = Framing(canvas, size)
+    standing = framing.keypoints(with_joints(people.keypoints[:, 0], joints))
+    notes = [*drivers.notes, *check_crop(size, standing)]
+    sheet, about_order = _sheet(picture, people, drivers, tracks, options)
+    fitted = fit(tracks, standing, sheet, drivers.names, options.own_joints)
+    return AnimationPlan(
+        size=size,
+        picture=framing.image(picture),
+        reference_keypoints=standing,
+        keypoints=fitted.tracks,
+        ranks=ranks_of(sheet.depth_order, tracks.shape[1], len(standing)),
+        cast=sheet,
+        fps=drivers.rate,
+        notes=(
+            *notes,
+            *fitted.notes,
+            *check_tracks(size, fitted.tracks, sheet.drivers, sheet.retarget),
+            *about_order,
+        ),
+        reference_ranks=_reference_ranks(people),
+        sound=drivers.sound,
+    )
+
+
+def check_size(size: Size) -> None:
+    """Refuse sizes (height, width) that no video has.
+
+    Raises:
+        InputError: a side below 16 or over `MAX_SIDE`.
+    """
+    if not SMALLEST_SIDE <= min(size) <= max(size) <= MAX_SIDE:
+        raise InputError(
+            f"`size={size[0]}x{size[1]}`: expected HEIGHTxWIDTH, sides from {SMALLEST_SIDE} to "
+            f"{MAX_SIDE}"
+        )
+
+
+def _framed(sequence: PoseSequence, size: Size, joints: int) -> np.ndarray:
+    framing = Framing((sequence.height, sequence.width), size)
+    return framing.keypoints(with_joints(sequence.keypoints, joints))
+
+
+def _sheet(
+    picture: np.ndarray,
+    people: PoseSequence,
+    drivers: Drivers,
+    tracks: np.ndarray,
+    options: PlanOptions,
+) -> tuple[CastSheet, tuple[str, ...]]:
+    """The cast sheet that is given, or one made of the options; and a line about a guessed order.
+
+    Raises:
+        InputError: it cannot be read or obeyed, or both are given.
+    """
+    cast = options.cast
+    about: tuple[str, ...] = ()
+    if cast is None:
+        sheet, about = _cast(picture, people, drivers, tracks, options)
+    elif options.assign is not None or options.depth_order is not None:
+        raise InputError(
+            "a cast sheet says who moves whom: give it, or `assign=` and `depth_order=`"
+        )
+    elif isinstance(cast, CastSheet):
+        sheet = cast
+    else:
+        sheet = read_cast(cast, people, len(tracks), tracks.shape[1])
+    frame = sheet.retarget_frame if options.retarget_frame is None else options.retarget_frame
+    fits = sheet.retarget or options.retarget or frame is not None
+    return replace(sheet, retarget=fits, retarget_frame=frame), about
+
+
+def _cast(
+    picture: np.ndarray,
+    people: PoseSequence,
+    drivers: Drivers,
+    tracks: np.ndarray,
+    options: PlanOptions,
+) -> tuple[CastSheet, tuple[str, ...]]:
+    standing = people.keypoints[:, 0]
+    moved_by = assign(
+        tracks,
+        with_joints(standing, tracks.shape[2]),
+        pairs_of(options.assign),
+        drivers.files,
+        drivers.described,
+    )
+    places = {character: place for place, character in enumerate(left_to_right(standing), 1)}
+    named = options.reference_poses
+    keypoints = str(named) if isinstance(named, (str, Path)) else None
+    characters = tuple(
+        Character(
+            id=i,
+            driver=moved_by[i],
+            box=_box(standing[i], people),
+            keypoints=keypoints,
+            note=f"number {places[i]} of {len(places)} from the left",
+        )
+        for i in range(len(standing))
+    )
+    order, about = depth_order(picture, people, drivers.all, moved_by, options)
+    return CastSheet(characters, order), about
+
+
+def _reference_ranks(people: PoseSequence) -> Int64[np.ndarray, " characters"] | None:
+    if people.front_to_back is None:
+        return None
+    order = order_of(people.front_to_back, people.num_characters, OF_REFERENCE)
+    return ranks_of(order, 1, people.num_characters)[0]
+
+
+def _box(character: np.ndarray, people: PoseSequence) -> tuple[int, int, int, int]:
+    """Around the keypoints, with a margin: they lie inside of the body."""
+    points = character[present(character), :2]
+    (x0, y0), (x1, y1) = points.min(0), points.max(0)
+    margin = 0.08 * max(x1 - x0, y1 - y0) + 2
+    return (
+        max(0, int(x0 - margin)),
+        max(0, int(y0 - margin)),
+        min(people.width, int(x1 + margin) + 1),
+        min(people.height, int(y1 + margin) + 1),
+    )

@@ -1,0 +1,96 @@
+"""Which frames are made: from when on, how many, at which rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from posecast.casting.options import PlanOptions
+from posecast.errors import InputError
+from posecast.geometry.resampling import frames_within, resample
+
+USUAL_RATE = 25.0
+"""Frames a second where neither the user nor any driver says."""
+HIGHEST_RATE = 1000.0
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part of the drivers' time that is made, and at which rate."""
+
+    start: float
+    """Seconds into each driver."""
+    duration: float | None
+    """Seconds; None: to the end of the shortest driver."""
+    max_frames: int | None
+    rate: float | None
+    """Frames a second, where the user says; else it is the first driver's that has one."""
+
+    @classmethod
+    def of(cls, options: PlanOptions) -> Span:
+        """What the options ask for.
+
+        Raises:
+            InputError: a negative start, no duration, no frame, or a rate that no video has.
+        """
+        start, duration, frames = options.start, options.duration, options.max_frames
+        if not 0 <= start < np.inf:
+            raise InputError(f"`start={start:g}`: expected 0 seconds or more")
+        if duration is not None and not 0 < duration < np.inf:
+            raise InputError(f"`duration={duration:g}`: expected more than 0 seconds")
+        if frames is not None and frames < 1:
+            raise InputError(f"`max_frames={frames}`: expected 1 frame or more")
+        rate = options.fps
+        if rate is not None and not 0 < rate <= HIGHEST_RATE:
+            raise InputError(
+                f"`fps={rate:g}`: expected more than 0, up to {HIGHEST_RATE:g} frames a second"
+            )
+        return cls(start, duration, frames, rate)
+
+    def output_rate(self, rates: Sequence[float | None]) -> float:
+        """Frames a second of what is made, given those of the drivers."""
+        return self.rate or next((rate for rate in rates if rate), None) or USUAL_RATE
+
+    def count(self, rate: float) -> int | None:
+        """Most frames that are made at a rate; None where nothing limits them."""
+        limits = [] if self.max_frames is None else [self.max_frames]
+        if self.duration is not None:
+            limits.append(max(1, frames_within(1, 1 / self.duration, rate)))
+        return min(limits, default=None)
+
+    def needed(self, rate: float, output_rate: float) -> tuple[int, int | None]:
+        """The first frame of a driver at `rate` that matters, and the one after the last."""
+        first = round(self.start * rate)
+        count = self.count(output_rate)
+        if count is None:
+            return first, None
+        return first, first + int(np.ceil((count - 1) / output_rate * rate - 1e-6)) + 1
+
+    def frames_of(
+        self, keypoints: np.ndarray, rate: float | None, output_rate: float, name: str
+    ) -> np.ndarray:
+        """The tracks of a driver in the frames that are made of it.
+
+        It begins with the driver's own frame that is nearest to the start.
+
+        Raises:
+            InputError: the driver ends before the start.
+        """
+        own = rate or output_rate
+        self.check_length(keypoints.shape[1], own, name)
+        start = round(self.start * own) / own
+        return resample(keypoints, own, output_rate, start, self.count(output_rate))
+
+    def check_length(self, frames: int, rate: float, name: str) -> None:
+        """Refuse a driver of so many frames that ends before the start.
+
+        Raises:
+            InputError: it does.
+        """
+        if round(self.start * rate) >= frames:
+            raise InputError(
+                f"{name}: `start={self.start:g}` is past its end; it is {frames / rate:.2f} "
+                f"seconds long ({frames} frames at {rate:g} a second)"
+            )
