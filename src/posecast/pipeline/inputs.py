@@ -163,7 +163,7 @@ def _read(
 ) -> PoseSequence:
     """Poses as they come, read from a file, or estimated where that is a plain picture or video.
 
-    Where that has cuts, a line about them is added to `notes`.
+    `notes` gains lines about its cuts, and about what was guessed of a file.
     """
 
     def tell(cuts: list[int]) -> None:
@@ -173,7 +173,7 @@ def _read(
     if isinstance(poses, PoseSequence):
         return poses
     try:
-        return read_poses(poses, width, height, body, normalised_size)
+        return read_poses(poses, width, height, body, normalised_size, notes)
     except PlainFootage:
         return estimate_poses(poses, _estimator(str(poses), "--poses"), max_frames, None, tell)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,10 +34,38 @@ _SIGNATURES = (
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF"),
     (b"BM", "a BMP image"),
+    (b"II*\0", "a TIFF image"),
+    (b"MM\0*", "a TIFF image"),
     (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    (b"FLV\x01", "a Flash video"),
+    (b"0&\xb2u\x8ef\xcf\x11", "a WMV or ASF video"),
+    (b"\0\0\x01\xba", "an MPEG video"),
+    (b"\0\0\x01\xb3", "an MPEG video"),
+    (b"OggS", "an Ogg video"),
     (b"\x80", "a bare pickle"),
     (b"%YAML", "YAML"),
 )
+
+
+_TS_PACKET = 188
+START_BYTES = 2 * _TS_PACKET
+"""So many bytes tell the kind of any file that is no text."""
+
+
+def read_start(path: Path) -> bytes:
+    """The first `START_BYTES` of a file. Raises InputError as `read_bytes`, and for no file."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError.at(path, "is no file; expected poses, a picture or a video")
+        with path.open("rb") as file:
+            data = file.read(START_BYTES)
+    except FileNotFoundError:
+        raise InputError.at(path, "no such file or folder") from None
+    except OSError as error:
+        raise InputError.at(path, f"cannot be read: {error.strerror}") from None
+    if not data:
+        raise InputError.at(path, "the file is empty")
+    return data
 
 
 def read_bytes(path: Path) -> bytes:
@@ -66,6 +95,9 @@ def content_kind(data: bytes) -> str:
         return "an MP4 or QuickTime video"
     if data[:4] == b"RIFF":
         return "a WebP image" if data[8:12] == b"WEBP" else "an AVI video"
+    # MPEG-TS: packets of 188 bytes that each begin alike.
+    if len(data) > _TS_PACKET and data[0] == data[_TS_PACKET] == ord("G"):
+        return "an MPEG-TS video"
     if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         return "json"
     return "of an unknown kind"
