@@ -68,7 +68,7 @@ def read_dwpose_frame(frame: dict[str, Any] | None, path: Path, place: str) -> P
     return PeopleFrame(
         # Shares in single precision would lose the pixels they were made of.
         clean_joints(points, np.float64),
-        whole_body=bool(found),
+        whole_body=any(bool((part[..., 2] > 0).any()) for part in found.values()),
         ids=_ids(frame.get("ids"), people),
         may_be_signed=False,
         **canvas,
