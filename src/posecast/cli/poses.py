@@ -50,15 +50,20 @@ def poses(
 
     from posecast.estimators.footage import about_cuts, estimate_poses, is_picture, iter_frames
     from posecast.estimators.pose import pose_estimator
-    from posecast.media.pose_output import DEFAULT_FPS, pose_format, write_poses_as
+    from posecast.media.pose_output import (
+        DEFAULT_FPS,
+        left_out,
+        pose_format,
+        write_poses_as,
+    )
     from posecast.media.video import read_info, write_video
     from posecast.media.video_formats import output_format
     from posecast.pipeline.inputs import steadied
 
     existing([source, files["onto"], files["onto_poses"]])
-    form = pose_format(out, files["to"])
     if out.exists() and out.samefile(source):
         raise InputError(f"{out}: would be written over its source; choose another name")
+    form = pose_format(out, files["to"])
     if preview is not None:
         output_format(preview)
         if preview.exists() and preview.samefile(source):
@@ -67,6 +72,7 @@ def poses(
     if given is not None:
         sequence, picture = fitted(steadied(given, smooth, fill_gaps), files, quiet)
         write_poses_as(sequence, out, form)
+        note(left_out(sequence, form), quiet)
         if preview is not None:
             write_video(preview_of(sequence, picture), preview, sequence.fps or DEFAULT_FPS)
         if not quiet:
@@ -86,6 +92,7 @@ def poses(
         note([about_cuts(source, cuts, across_cuts)], quiet)
     sequence, picture = fitted(steadied(sequence, smooth, fill_gaps), files, quiet)
     write_poses_as(sequence, out, form)
+    note(left_out(sequence, form), quiet)
     if preview is not None:
         with closing(iter_frames(source)) as frames:
             shown = preview_of(sequence, picture, None if files["onto"] else frames)

@@ -12,6 +12,7 @@ import numpy as np
 
 from posecast.errors import InputError
 from posecast.geometry.drawing import draw_poses
+from posecast.geometry.skeleton import FEET, present
 from posecast.media.atomic import check_place, whole_file, whole_folder
 from posecast.media.pose_formats.written import comfyui_frames, dwpose_frames, openpose_frames
 from posecast.media.poses import write_poses
@@ -104,6 +105,17 @@ def write_poses_as(sequence: PoseSequence, out: str | Path, form: PoseFormat) ->
             for index, frame in enumerate(openpose_frames(sequence)):
                 name = f"{path.name}_{index:012d}_keypoints.json"
                 (folder / name).write_text(_text(frame), encoding="utf-8")
+
+
+def left_out(sequence: PoseSequence, form: PoseFormat) -> list[str]:
+    """Lines about what a clip has and a format has no place for."""
+    lines = []
+    if form in ("openpose", "comfyui", "dwpose") and sequence.fps is not None:
+        lines.append(f"{form} has no place for the rate, {sequence.fps:g} frames a second")
+    feet = sequence.keypoints[:, :, FEET] if sequence.joints == "wholebody134" else None
+    if form in ("comfyui", "dwpose") and feet is not None and present(feet).any():
+        lines.append(f"{form} has no place for feet")
+    return lines
 
 
 def _write_json(value: Any, path: Path) -> None:

@@ -19,7 +19,7 @@ from posecast.geometry.retargeting import retarget as retarget_tracks
 from posecast.geometry.skeleton import present
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.pipeline.cast import CastSheet, Character, OrderChange, parse_order, ranks_of
-from posecast.pipeline.cast_reading import keypoints_file, read_cast
+from posecast.pipeline.cast_reading import check_cast, keypoints_file, read_cast
 from posecast.pipeline.inputs import (
     Picture,
     Poses,
@@ -147,8 +147,9 @@ def plan_animation(
     picture = load_picture(reference)
     size = size or (picture.shape[0], picture.shape[1])
     check_size(size)
-    if reference_poses is None and isinstance(cast, (str, Path)):
-        reference_poses = keypoints_file(cast)
+    if isinstance(cast, (str, Path)):
+        check_cast(cast)  # before people are looked for
+        reference_poses = reference_poses or keypoints_file(cast)
     people = load_reference_poses(reference_poses, picture)
     canvas = (people.height, people.width)
     drivers, notes = load_drivers(poses, poses_size, max_frames, body, canvas)

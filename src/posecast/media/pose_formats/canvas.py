@@ -24,8 +24,9 @@ from posecast.media.pose_formats.people import PeopleFrame, clean_joints
 Units = Literal["pixels", "0..1", "-1..1"]
 Size = tuple[int, int]
 
-_LARGEST_SHARE = 2.0
-"""Shares of a canvas stay below this, but for a few points; nobody is drawn in so few pixels."""
+_LARGEST_SHARE, _LARGEST_OF_DWPOSE = 2.0, 10.0
+"""Shares of a canvas stay below this, but for a few points; nobody is drawn in so few pixels.
+DWPose's files are of shares, which may lie far outside; only some tools save pixels."""
 _SAMPLED = 500  # frames whose points tell the unit
 _OUTSIDE = 0.02
 _SIGNED, _SIGNED_WITH_CANVAS = 0.05, 0.35
@@ -77,7 +78,8 @@ def units_of(frames: Sequence[PeopleFrame]) -> Units:
     else:
         return "pixels"
     points = points[:, :2]
-    if np.median(np.abs(points).max(axis=1)) > _LARGEST_SHARE:
+    largest = _LARGEST_SHARE if frames[0].may_be_signed else _LARGEST_OF_DWPOSE
+    if np.median(np.abs(points).max(axis=1)) > largest:
         return "pixels"
     negative = float((points < -_OUTSIDE).any(axis=1).mean())
     limit = _SIGNED if frames[0].width is None else _SIGNED_WITH_CANVAS

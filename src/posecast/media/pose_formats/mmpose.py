@@ -89,7 +89,7 @@ def _read_list(
             _read_people(people, path, f"{place}[{index}]", names)
             for index, people in enumerate(entries)
         ]
-    if first is None and len(entries) > 1:  # frames with nobody in any of them
+    if first is None and entries:  # frames that nobody is in
         return [PeopleFrame.empty() for _ in entries]
     return [_read_people(entries, path, place, names)]
 
