@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from posecast.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from posecast.media.pose_output import PoseFormat
     from posecast.types import PoseSequence
 
 _OPTIONS = (
@@ -119,22 +120,36 @@ def fitted(
     return onto, plan.picture
 
 
-def preview_of(
-    sequence: PoseSequence, picture: np.ndarray | None, frames: Iterable[np.ndarray] | None = None
-) -> Iterator[np.ndarray]:
-    """The skeletons with their numbers on frames, else on a picture, else on black."""
+def finish(
+    sequence: PoseSequence,
+    options: dict[str, Any],
+    out: Path,
+    form: PoseFormat,
+    preview: Path | None,
+    quiet: bool,
+    frames: Iterable[np.ndarray] | None = None,
+) -> None:
+    """Fit the tracks where asked for, write them, preview them, and say what was done.
+
+    The preview is on the picture of ``--onto``, else on `frames`, else on black.
+    """
     import numpy as np
 
+    from posecast.media.pose_output import DEFAULT_FPS, left_out, write_poses_as
+    from posecast.media.video import write_video
     from posecast.pipeline.pictures import overlay_tracks
 
-    if picture is None:
-        picture = np.zeros((sequence.height, sequence.width, 3), np.uint8)
-    return overlay_tracks(repeat(picture) if frames is None else frames, sequence)
-
-
-def summary(out: Path, sequence: PoseSequence) -> str:
-    """The line that says what was written, and in how many frames each track is."""
-    seen = sequence.keypoints.any(axis=(2, 3)).sum(axis=1)
-    tracks = ", ".join(f"{i} in {n}" for i, n in enumerate(seen))
-    frames = f"{sequence.num_frames} frame{'' if sequence.num_frames == 1 else 's'}"
-    return f"{out}: {frames}; tracks: {tracks}"
+    sequence, picture = fitted(sequence, options, quiet)
+    write_poses_as(sequence, out, form)
+    note(left_out(sequence, form), quiet)
+    if preview is not None:
+        if frames is None or picture is not None:
+            black = np.zeros((sequence.height, sequence.width, 3), np.uint8)
+            frames = repeat(black if picture is None else picture)
+        rate = sequence.fps or (DEFAULT_FPS if sequence.num_frames > 1 else 1)
+        write_video(overlay_tracks(frames, sequence), preview, rate)
+    if not quiet:
+        seen = sequence.keypoints.any(axis=(2, 3)).sum(axis=1)
+        tracks = ", ".join(f"{i} in {n}" for i, n in enumerate(seen))
+        count = f"{sequence.num_frames} frame{'' if sequence.num_frames == 1 else 's'}"
+        click.echo(f"{out}: {count}; tracks: {tracks}")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from posecast.cli.options import PATH, existing, note, steadying_options
-from posecast.cli.pose_files import fitted, pose_file_options, preview_of, read_given, summary
+from posecast.cli.pose_files import finish, pose_file_options, read_given
 from posecast.errors import InputError
 
 
@@ -50,13 +50,8 @@ def poses(
 
     from posecast.estimators.footage import about_cuts, estimate_poses, is_picture, iter_frames
     from posecast.estimators.pose import pose_estimator
-    from posecast.media.pose_output import (
-        DEFAULT_FPS,
-        left_out,
-        pose_format,
-        write_poses_as,
-    )
-    from posecast.media.video import read_info, write_video
+    from posecast.media.pose_output import pose_format
+    from posecast.media.video import read_info
     from posecast.media.video_formats import output_format
     from posecast.pipeline.inputs import steadied
 
@@ -70,13 +65,7 @@ def poses(
             raise InputError(f"{preview}: the preview would overwrite the video; choose another")
     given = read_given(source, files, max_frames, quiet)
     if given is not None:
-        sequence, picture = fitted(steadied(given, smooth, fill_gaps), files, quiet)
-        write_poses_as(sequence, out, form)
-        note(left_out(sequence, form), quiet)
-        if preview is not None:
-            write_video(preview_of(sequence, picture), preview, sequence.fps or DEFAULT_FPS)
-        if not quiet:
-            click.echo(summary(out, sequence))
+        finish(steadied(given, smooth, fill_gaps), files, out, form, preview, quiet)
         return
     declared = 1 if is_picture(source) else read_info(source).declared_frames or None
     total = min(declared or max_frames or 0, max_frames or declared or 0) or None
@@ -90,12 +79,6 @@ def poses(
         )
     if cuts:
         note([about_cuts(source, cuts, across_cuts)], quiet)
-    sequence, picture = fitted(steadied(sequence, smooth, fill_gaps), files, quiet)
-    write_poses_as(sequence, out, form)
-    note(left_out(sequence, form), quiet)
-    if preview is not None:
-        with closing(iter_frames(source)) as frames:
-            shown = preview_of(sequence, picture, None if files["onto"] else frames)
-            write_video(shown, preview, sequence.fps or 1)
-    if not quiet:
-        click.echo(summary(out, sequence))
+    sequence = steadied(sequence, smooth, fill_gaps)
+    with closing(iter_frames(source)) as frames:
+        finish(sequence, files, out, form, preview, quiet, frames)
