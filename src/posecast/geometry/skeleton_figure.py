@@ -21,6 +21,7 @@ _FIGURE = 9.0
 hand, which look like short limbs, are not."""
 _SHORT = 3.0  # radii between two joints whose discs cover their limb
 _CUT_SHORT = 2.0  # radii of a limb that is seen before the edge of the picture cuts it off
+_LINE = 0.6  # slenderness of a limb, whose pieces in a hand are blobs
 _NEAR = 4.0  # radii from a joint to where its limb begins to be seen
 
 
@@ -65,5 +66,5 @@ def held_joints(
 def _is_cut_off(joint: np.ndarray, limb: Limb, evidence: Evidence) -> bool:
     """Whether a limb goes from a joint to the edge of the picture."""
     near, away = sorted(limb.ends, key=lambda end: float(np.linalg.norm(end - joint)))
-    long = evidence.radii(near, away) > _CUT_SHORT
+    long = evidence.radii(near, away) > _CUT_SHORT and limb.slender > _LINE
     return long and evidence.radii(near, joint) < _NEAR and evidence.at_edge(away)
