@@ -32,8 +32,18 @@ class Evidence:
     """One RGB picture, asked what may be where. Places are x, y in pixels, NaN for none."""
 
     def __init__(self, picture: UInt8[np.ndarray, "height width 3"], radius: float) -> None:
-        hue, _, value = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))
         self._size = np.array([picture.shape[1], picture.shape[0]])
+        # All is done in a window round what is drawn: outside of it the picture is black.
+        red, green, blue = cv2.split(picture)
+        lit = cv2.inRange(cv2.max(cv2.max(red, green), blue), LIT, 255)
+        x, y, width, height = cv2.boundingRect(lit)
+        margin = 2 + int(2 * radius)
+        low = np.maximum((x - margin, y - margin), 0)
+        high = np.minimum((x + width + margin, y + height + margin), self._size)
+        self._low, self._window = low, high - low
+        part = np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]])
+        hue, _, value = cv2.split(cv2.cvtColor(part, cv2.COLOR_RGB2HSV))
+        self._masks_of: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._step = np.rint(hue / (180 / HUES)).astype(np.int8) % HUES
         self._bright = (value >= _DISC).astype(np.uint8)
         self._dim = (value >= LIT) & (value < _DISC)
@@ -57,12 +67,13 @@ class Evidence:
     def covered_near(self, place: Float64[np.ndarray, " 2"]) -> Float64[np.ndarray, " 2"] | None:
         """The place nearest to one at which something may lie over a joint's disc, if any is."""
         reach = int(_REACH * self._radius) + 1
-        low = np.clip(place.astype(int) - reach, 0, self._size)
-        high = np.clip(place.astype(int) + reach + 1, 0, self._size)
+        centre = place.astype(int) - self._low
+        low = np.clip(centre - reach, 0, self._window)
+        high = np.clip(centre + reach + 1, 0, self._window)
         rows, columns = np.nonzero(self._share[low[1] : high[1], low[0] : high[0]] >= _COVERED)
         if not len(rows):
             return None
-        places = np.stack([columns, rows], axis=1) + low + 0.5
+        places = np.stack([columns, rows], axis=1) + low + self._low + 0.5
         return np.asarray(places[int(np.linalg.norm(places - place, axis=1).argmin())])
 
     def limb_costs(
@@ -132,14 +143,22 @@ class Evidence:
 
     def _masks(self, limb: int) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
         """Where a limb can be, with a pixel's leeway, and where its own colour is."""
+        if limb in self._masks_of:
+            return self._masks_of[limb]
         own = self._dim & (self._step == limb)
         later = self._dim & (self._step > limb)
         possible = (own | later).astype(np.uint8) | self._bright
         square = np.ones((3, 3), np.uint8)
-        return cv2.dilate(possible, square) > 0, cv2.dilate(own.astype(np.uint8), square) > 0
+        masks = (
+            cv2.dilate(possible, square).view(bool),
+            cv2.dilate(own.astype(np.uint8), square).view(bool),
+        )
+        self._masks_of[limb] = masks
+        return masks
 
     def _inside(self, places: np.ndarray) -> np.ndarray:
-        return np.asarray(((places >= 0) & (places < self._size)).all(axis=-1))
+        places = places - self._low
+        return np.asarray(((places >= 0) & (places < self._window)).all(axis=-1))
 
     def _pixels(self, places: np.ndarray) -> np.ndarray:
-        return np.clip(places.astype(int), 0, self._size - 1)
+        return np.clip(places.astype(int) - self._low, 0, self._window - 1)
