@@ -111,4 +111,4 @@ def test_real_skeleton_videos_cut(shared: Path, name: str, cut: str) -> None:
         inside += (here & present(truth)).sum()
         lost += (here & present(truth) & ~present(read)).sum()
     assert extra <= 0.05 * inside
-    assert lost <= 0.1 * inside + 1
+    assert lost <= (0.2 if "half" in cut else 0.1) * inside + 1

@@ -37,6 +37,7 @@ _PARTS = (
 )
 Name = TypeVar("Name", bound=int | str)
 
+_DIGITS = 15
 _NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>\d+)(?P<after>\D*)")
 
 
@@ -176,6 +177,8 @@ def in_picture_order(
     """
     names = sorted(by_image, key=lambda name: natural_order(Path(str(name))))
     parts = [_NUMBERED.fullmatch(str(name)) for name in names]
+    if any(p and len(p["number"]) > _DIGITS for p in parts):
+        return [*names]  # no frame's number
     alike = all(parts) and len({(p["before"], p["after"]) for p in parts if p}) == 1
     numbers = {int(p["number"]): name for p, name in zip(parts, names, strict=True) if p}
     if not alike or len(numbers) < len(names):

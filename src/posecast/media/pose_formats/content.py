@@ -106,7 +106,15 @@ def content_kind(data: bytes) -> str:
 def natural_order(path: Path) -> list[tuple[int, int, str]]:
     """A sort key that puts ``2.npy`` before ``10.npy``."""
     parts = re.split(r"(\d+)", path.name)
-    return [(0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts]
+    return [_rank(part) for part in parts]
+
+
+def _rank(part: str) -> tuple[int, int, str]:
+    if not (part.isascii() and part.isdigit()):
+        return 1, 0, part
+    # Of numbers without leading zeros the longer is the larger; thousands of digits are no int.
+    digits = part.lstrip("0")
+    return 0, len(digits), f"{digits} {part}"
 
 
 def parse_json(data: bytes, path: Path) -> Any:
