@@ -58,7 +58,9 @@ def held_joints(
                 figure[figure == figure[b]] = figure[a]
         elif index in limbs and (there[a] or there[b]):
             joint = a if there[a] else b
-            if _is_cut_off(places[joint], limbs[index], evidence):
+            # Hands hide wrists' discs; of any other joint that is all there is, the disc is seen.
+            seen = joints[joint, 2] == 1 or joint in FOREARMS
+            if seen and _is_cut_off(places[joint], limbs[index], evidence):
                 length[figure[joint]] += _FIGURE
     return np.asarray(there & (length[figure] >= _FIGURE))
 
