@@ -323,6 +323,7 @@ def test_arrays_that_are_no_poses(tmp_path):
         ({"draw_pose_params": [768, 768, 0, 10**6, 0, 5]}, ["draw_pose_params[3]"]),
         ({"subset": np.full((1, 18), 18.0)}, ["subset", "below 18"]),
         ({"subset": np.full((1, 18), 0.5)}, ["subset", "whole indices"]),
+        ({"subset": np.full((1, 18), 1e300)}, ["subset", "below 18, found 1e+300"]),
         ({"subset": np.full((1, 18), np.nan)}, ["finite"]),
         ({"subset": np.zeros((1, 17))}, ["subset", "n x 18"]),
         ({"candidate": np.zeros((18, 1))}, ["bodies"]),

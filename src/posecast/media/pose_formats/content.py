@@ -145,7 +145,7 @@ def describe(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, dict):
-        keys = ", ".join(repr(key[:30]) for key in list(value)[:6])
+        keys = ", ".join(repr(str(key)[:30]) for key in list(value)[:6])
         return f"an object with {keys}{', ...' if len(value) > 6 else ''}" if value else "{}"
     return str(value)[:30]
 

@@ -94,8 +94,10 @@ def _read_bodies(bodies: dict[str, Any], subset: np.ndarray, path: Path, place: 
     candidate = _array(bodies["candidate"], path, f"{place}.bodies.candidate", (None, None))
     if len(subset) and (candidate.shape[1] < 2 or not np.isfinite(subset).all()):
         raise InputError.at(path, "expected x, y rows and finite indices", f"{place}.bodies")
-    index = np.where(subset < 0, -1, subset).astype(np.int64)
-    if (index >= len(candidate)).any() or (index != np.where(subset < 0, -1, subset)).any():
+    wanted = np.where(subset < 0, -1, subset)
+    # Bounded first: what no integer holds has no place to be compared at.
+    index = np.clip(wanted, -1, len(candidate)).astype(np.int64)
+    if (index >= len(candidate)).any() or (index != wanted).any():
         raise InputError.at(
             path,
             f"expected whole indices below {len(candidate)}, found {subset.max():g}",
