@@ -16,7 +16,7 @@ from posecast.casting.sheet import (
     ranks_of,
     write_cast,
 )
-from posecast.casting.sheet_reading import keypoints_file, read_cast
+from posecast.casting.sheet_reading import check_cast, keypoints_file, read_cast
 from posecast.errors import InputError
 from posecast.media.poses import read_poses
 from posecast.types import PoseSequence
@@ -169,6 +169,34 @@ def test_files_that_are_no_sheet(tmp_path: Path, people: PoseSequence, content: 
         read_cast(tmp_path / "no.yaml", people, drivers=2, frames=6)
     with pytest.raises(InputError, match="is a folder"):
         read_cast(tmp_path, people, drivers=2, frames=6)
+
+
+def test_a_broken_sheet_is_named_before_people_are_looked_for(
+    tmp_path: Path, scene: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from posecast.casting import inputs, plan_animation
+
+    def found(*_: object, **__: object) -> None:
+        raise AssertionError("people were looked for")
+
+    monkeypatch.setattr(inputs, "pose_estimator", found)
+    sheet = tmp_path / "cast.yaml"
+    write_cast(SHEET, sheet)
+    good = sheet.read_text()
+    check_cast(sheet)
+    for broken, said in (
+        (good.replace("driver: 1", "drivr: 1"), "unknown key `drivr`"),
+        (good.replace("driver: 1", "driver: left"), "expected the number of a track, or still"),
+        (good.replace("driver: 1", "driver: -1"), "there is no driving track -1 (they count from"),
+        (good.replace("id: 1", "id: 5"), "character 1 is missing"),
+        (good.replace("[1, 0]", "[1, 1]"), "1 twice"),
+        (good.replace("[2, 10, 28, 60]", "[28, 10, 2, 60]"), "expected box"),
+        (good + "characters: [", "not YAML"),
+    ):
+        sheet.write_text(broken)
+        with pytest.raises(InputError) as error:
+            plan_animation(scene["picture"], scene["picture"], cast=sheet)
+        assert said in str(error.value)
 
 
 def test_order_of_the_command_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,84 @@ def test_who_animates_with_footage_is_told_of_its_cuts(
     assert "each cut starts new ones" in capsys.readouterr().err
     assert run([*line, "--assign", "0:0,1:1"]) == 0
     assert "two.mp4: 2 shots (cuts at frame 8); tracks end at a cut" in capsys.readouterr().err
+
+
+def walk(tmp_path: Path) -> Path:
+    """Two people who walk, as OpenPose writes them: no canvas, no rate, a frame lost."""
+    points = np.column_stack([np.linspace(20, 60, 18), np.linspace(10, 170, 18), np.ones(18)])
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for index in (0, 1, 3, 4):
+        people = [
+            {"pose_keypoints_2d": (points + [x + 2 * index, 0, 0]).ravel().tolist()}
+            for x in (0, 100)
+        ]
+        (folder / f"w_{index:012d}_keypoints.json").write_text(json.dumps({"people": people}))
+    return folder
+
+
+def test_pose_files_become_other_pose_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = walk(tmp_path)
+    line = ["poses", str(folder), "--poses-size", "200x240", "--fps", "10"]
+    assert run([*line, "--fill-gaps", "0.2", "-o", str(tmp_path / "a.json")]) == 0
+    said = capsys.readouterr()
+    assert "note: " in said.err
+    assert "no frame 2 between 0 and 4" in said.err
+    assert "5 frames; tracks: 0 in 5, 1 in 5" in said.out
+    clip = read_poses(tmp_path / "a.json")
+    assert (clip.width, clip.height, clip.fps) == (240, 200, 10)
+    np.testing.assert_allclose(np.diff(clip.keypoints[0, :, 0, 0]), 2, atol=1e-4)
+    for out, extra in (
+        ("b", []), ("c.json", ["--to", "comfyui"]), ("d.npy", []), ("e.mp4", []),
+        ("f", ["--to", "video"]),
+    ):  # fmt: skip
+        made = tmp_path / out
+        assert run(["poses", str(tmp_path / "a.json"), "-o", str(made), *extra]) == 0
+        said = capsys.readouterr()
+        if out in ("e.mp4", "f"):
+            continue
+        assert ("no place for the rate" in said.err) == (out != "e.mp4")
+        np.testing.assert_array_equal(read_poses(made).keypoints[:, :, :18], clip.keypoints)
+    drawn, fps = read_video(tmp_path / "e.mp4")
+    assert (drawn.shape, fps) == ((5, 200, 240, 3), 10)
+    assert len(list((tmp_path / "f").iterdir())) == 5
+    assert run(["poses", str(folder), "--quiet", "-o", str(tmp_path / "g.json")]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
+def test_pose_files_are_fitted_to_a_picture_and_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, picture = walk(tmp_path), tmp_path / "pair.png"
+    write_image(np.full((120, 160, 3), 200, np.uint8), picture)
+    points = np.column_stack([np.linspace(10, 30, 18), np.linspace(5, 85, 18), np.ones(18)])
+    people = [{"pose_keypoints_2d": (points + [x, 0, 0]).ravel().tolist()} for x in (0, 80)]
+    keypoints = tmp_path / "pair.json"
+    keypoints.write_text(json.dumps({"people": people, "width": 160, "height": 120}))
+    out, preview = tmp_path / "onto.json", tmp_path / "onto.mp4"
+    line = ["poses", str(folder), "-o", str(out), "--onto", str(picture)]
+    line += ["--onto-poses", str(keypoints), "--poses-size", "200x240"]
+    assert run([*line, "--preview", str(preview)]) == 0
+    clip = read_poses(out)
+    assert (clip.width, clip.height, clip.num_characters) == (160, 120, 2)
+    heights = np.ptp(clip.keypoints[:, 0, :, 1], axis=1)
+    np.testing.assert_allclose(heights, 80, atol=2)  # half as tall as the drivers
+    frames, _ = read_video(preview)
+    assert frames.shape == (5, 120, 160, 3)
+    assert frames[0, 0, 159].min() > 150  # on the picture
+    assert run([*line, "--assign", "0:1,1:0"]) == 0
+    swapped = read_poses(out).keypoints
+    assert swapped[0, 0, 1, 0] < 80 < swapped[1, 0, 1, 0]
+    capsys.readouterr()
+    for extra, said in (
+        (["--assign", "7:0"], "track 7"),
+        (["-o", str(folder)], "over its source"),
+        (["--onto", str(tmp_path / "no.png")], "no such file"),
+    ):
+        assert run([*line, *extra]) == 2
+        assert said in capsys.readouterr().err
+    assert run(["poses", str(folder), "-o", str(out), "--onto-poses", str(keypoints)]) == 2
+    assert "--onto PICTURE" in capsys.readouterr().err

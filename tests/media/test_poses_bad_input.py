@@ -78,7 +78,7 @@ def test_an_empty_or_mixed_folder(tmp_path):
         (b"\0\0\0\x18ftypmp42", "not a video that can be read"),
         (b"RIFF\0\0\0\0AVI ", "not a video that can be read"),
         (b"\x1aE\xdf\xa3", "not a video that can be read"),
-        (b"hello", "unknown kind; expected OpenPose, COCO-WholeBody or AlphaPose JSON"),
+        (b"hello", "unknown kind; expected OpenPose, COCO-WholeBody, AlphaPose or MMPose JSON"),
         (b"\x80\x04", "a bare pickle; expected OpenPose"),
     ],
 )
@@ -91,8 +91,8 @@ def test_files_of_another_kind_are_named(tmp_path, start, words):
     ("value", "words"),
     [
         ({"images": [], "annotations": []}, "JSON of another kind"),
-        ({"5.jpg": {"bodies": []}}, "AlphaPose results in its 'open' and 'cmu' forms"),
-        ({"meta_info": {}, "instance_info": []}, "MMPose results are not read yet"),
+        ({"version": "ap10k", "animals": [[]]}, "holds animals and no people"),
+        ({"5.jpg": {"bodies": []}, "6.jpg": {}}, "JSON of another kind"),
         ({"name": "x", "version": "1"}, "JSON of another kind: an object with 'name', 'version'"),
         ([1, 2, 3], "JSON of another kind: a list of 3"),
         ({}, "JSON of another kind"),
@@ -105,10 +105,9 @@ def test_json_of_another_kind_is_named(tmp_path, value, words):
 def test_real_files_that_are_no_poses_of_one_clip_say_why(shared):
     keypoints = shared / "real/keypoints"
     refused(keypoints / "coco_wholebody_2images.json", "640x429, the first one's 640x425")
-    refused(keypoints / "aic14_football_trio.json", "annotations[0].keypoints", "found 42 numbers")
     refused(shared / "real/images/im1010.jpg", "shows no drawn skeleton")
     refused(shared / "real/videos/street_crowd.avi", "shows no drawn skeleton")
-    refused(keypoints / "dwpose_ubc_91-3003CN5S.npy", "width and height")
+    refused(keypoints / "dwpose_ubc_91-3003CN5S.npy", "--poses-size HxW", "width and height")
 
 
 @pytest.mark.parametrize(
@@ -316,12 +315,15 @@ def test_arrays_that_are_no_poses(tmp_path):
     [
         ({"bodies": 5}, ["frame 0", "'candidate' and 'subset'"]),
         ({"hands": np.zeros((2, 20, 2))}, ["frame 0.hands", "2 x 21 x 2", "(2, 20, 2)"]),
-        ({"faces": [[1]]}, ["frame 0.faces", "an array"]),
+        ({"faces": [[1]]}, ["frame 0.faces", "1 x 68 x 2 numbers, found shape (1, 1)"]),
+        ({"faces": [[1], [1, 2]]}, ["frame 0.faces", "an array"]),
+        ({"faces": "none"}, ["frame 0.faces", "an array"]),
         ({"hands_score": np.zeros((1, 21))}, ["frame 0.hands_score"]),
         ({"draw_pose_params": [768, 768]}, ["draw_pose_params", "6 numbers"]),
         ({"draw_pose_params": [768, 768, 0, 10**6, 0, 5]}, ["draw_pose_params[3]"]),
         ({"subset": np.full((1, 18), 18.0)}, ["subset", "below 18"]),
         ({"subset": np.full((1, 18), 0.5)}, ["subset", "whole indices"]),
+        ({"subset": np.full((1, 18), 1e300)}, ["subset", "below 18, found 1e+300"]),
         ({"subset": np.full((1, 18), np.nan)}, ["finite"]),
         ({"subset": np.zeros((1, 17))}, ["subset", "n x 18"]),
         ({"candidate": np.zeros((18, 1))}, ["bodies"]),

@@ -326,3 +326,58 @@ def test_real_videos_with_given_poses(shared: Path, tmp_path: Path):
     record = read_index(out)[0]
     whole, _ = read_video(videos[0])
     assert np.array_equal(read_frames(out, record, [77, 5]), whole[[77, 5]])
+
+
+def test_poses_are_paired_by_path_and_never_shared(tmp_path: Path):
+    for folder in ("videos/sub1", "videos/sub2", "flat", "nested/sub1", "nested/videos/sub2"):
+        (tmp_path / folder).mkdir(parents=True)
+    for number in ("sub1", "sub2"):
+        (tmp_path / "videos" / number / "1.mp4").touch()
+    (tmp_path / "videos" / "sub2" / "2.mp4").touch()
+    for name in ("flat/1.json", "flat/2.json", "nested/sub1/1.json", "nested/videos/sub2/1.json"):
+        (tmp_path / name).touch()
+    nested = find_sources([tmp_path / "videos"], tmp_path / "nested")
+    assert [s.poses and s.poses.relative_to(tmp_path / "nested").as_posix() for s in nested] == [
+        "sub1/1.json", "videos/sub2/1.json", None,
+    ]  # fmt: skip
+    assert "named 2" in str(nested[2].missing_poses)
+    one, other, alone = find_sources([tmp_path / "videos"], tmp_path / "flat")
+    for mine, theirs in ((one, other), (other, one)):
+        assert mine.poses is None
+        assert f"1.json could also be of {theirs.path}" in str(mine.missing_poses)
+    assert alone.poses is not None
+    assert alone.poses.name == "2.json"
+    # Folders that are named one by one, too; and poses that lie among the videos are none.
+    apart = find_sources([tmp_path / "videos/sub1", tmp_path / "videos/sub2"], tmp_path / "flat")
+    assert [s.missing_poses is None for s in apart] == [False, False, True]
+    among = find_sources([tmp_path], tmp_path / "flat")
+    assert not [s for s in among if s.path.is_relative_to(tmp_path / "flat")]
+
+
+def test_the_list_says_the_body_of_each_file(tmp_path: Path, clips: list[Clip]):
+    """BODY_25 and BODY_25B, which look alike, in one dataset."""
+    clip = clips[0]
+    video = write_raw(clip, tmp_path, "one")
+    points = np.zeros((25, 3))
+    # A person who stands as BODY_25B has it: the layouts differ in everything but the nose.
+    points[:] = [[40 + 2 * i, 30 + 2 * i, 1.0] for i in range(25)]
+    folder = tmp_path / "openpose"
+    folder.mkdir()
+    people = [{"pose_keypoints_2d": points.ravel().tolist()}]
+    for frame in range(len(clip.frames)):
+        (folder / f"{frame}.json").write_text(json.dumps({"people": people}))
+    (tmp_path / "list.csv").write_text(
+        f"path,poses,body\n{video},openpose,body25b\n{video},openpose,body25\n{video},openpose,\n"
+    )
+    sources = find_sources([tmp_path / "list.csv"])
+    assert [source.body for source in sources] == ["body25b", "body25", None]
+    prepare(sources, tmp_path / "data", PrepareSettings())
+    shoulders = {
+        record.video: read_arrays(tmp_path / "data", record).keypoints[0, 0, 2, :2].tolist()
+        for record in read_index(tmp_path / "data")
+    }
+    assert shoulders["one"] == points[6, :2].tolist()
+    assert shoulders["one--2"] == shoulders["one--3"] == points[2, :2].tolist()
+    (tmp_path / "list.csv").write_text(f"path,body\n{video},coco17\n")
+    with pytest.raises(InputError, match=r"list\.csv: row 1: body 'coco17'; expected coco18, body"):
+        find_sources([tmp_path / "list.csv"])

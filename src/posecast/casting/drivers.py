@@ -160,7 +160,7 @@ def _read(
         return poses
     width, height = (options.poses_size or (None, None))[::-1]
     try:
-        return read_poses(poses, width, height, options.body, normalised_size)
+        return read_poses(poses, width, height, options.body, normalised_size, notes)
     except PlainFootage:
         info = None if is_picture(poses) else read_info(poses)
         own = None if info is None else info.fps

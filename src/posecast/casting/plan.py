@@ -24,7 +24,7 @@ from posecast.casting.inputs import (
 from posecast.casting.options import PlanOptions, Poses, Size
 from posecast.casting.order import OF_REFERENCE, depth_order
 from posecast.casting.sheet import CastSheet, Character, order_of, ranks_of
-from posecast.casting.sheet_reading import keypoints_file, read_cast
+from posecast.casting.sheet_reading import check_cast, keypoints_file, read_cast
 from posecast.errors import InputError
 from posecast.geometry.framing import SMALLEST_SIDE, Framing
 from posecast.geometry.left_to_right import left_to_right
@@ -99,8 +99,10 @@ def plan_animation(
     picture = load_picture(reference)
     size = options.size or (picture.shape[0], picture.shape[1])
     check_size(size)
-    if options.reference_poses is None and isinstance(options.cast, (str, Path)):
-        options = replace(options, reference_poses=keypoints_file(options.cast))
+    if isinstance(options.cast, (str, Path)):
+        check_cast(options.cast)  # before people are looked for
+        if options.reference_poses is None:
+            options = replace(options, reference_poses=keypoints_file(options.cast))
     people = load_reference_poses(options.reference_poses, picture)
     canvas = (people.height, people.width)
     drivers = load_drivers(poses, options, canvas)

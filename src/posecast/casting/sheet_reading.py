@@ -24,6 +24,7 @@ _MAX_BYTES, _MAX_BRACKETS = 200_000, 100
 _TOP = ("format", "characters", "depth_order", "retarget", "retarget_frame")
 _OF_CHARACTER = ("id", "driver", "box", "keypoints", "note")
 _OF_CHANGE = ("from_frame", "front_to_back")
+_MANY = 10**9  # of people and frames that are not known yet
 
 
 def read_cast(path: str | Path, reference: PoseSequence, drivers: int, frames: int) -> CastSheet:
@@ -40,6 +41,19 @@ def read_cast(path: str | Path, reference: PoseSequence, drivers: int, frames: i
     document.raise_problems()
     assert sheet is not None
     return sheet
+
+
+def check_cast(path: str | Path) -> None:
+    """Refuse a sheet that no picture and no drivers could make right.
+
+    For callers who find people first, which takes minutes.
+
+    Raises:
+        InputError: as `read_cast`, for what does not depend on the number of people.
+    """
+    document = _Document(Path(path))
+    _Reader(document, None, _MANY, _MANY).sheet()
+    document.raise_problems()
 
 
 def keypoints_file(path: str | Path) -> Path | None:
@@ -134,12 +148,13 @@ class _Reader:
     """Checks each entry where it stands and goes on, so that all problems come together."""
 
     def __init__(
-        self, document: _Document, reference: PoseSequence, drivers: int, frames: int
+        self, document: _Document, reference: PoseSequence | None, drivers: int, frames: int
     ) -> None:
         self.document = document
         self.reference = reference
         self.drivers = drivers
         self.frames = frames
+        self.count = _MANY if reference is None else reference.num_characters
 
     def sheet(self) -> CastSheet | None:
         """The sheet; None after problems, which the document holds."""
@@ -175,9 +190,10 @@ class _Reader:
                 )
 
     def _characters(self, entries: Any) -> list[Character]:
-        say, count = self.document.problem, self.reference.num_characters
+        say, count = self.document.problem, self.count
         if not isinstance(entries, list) or not entries:
-            say(("characters",), f"expected `characters`, a list of the picture's {count}")
+            whose = "those of the picture" if count == _MANY else f"the picture's {count}"
+            say(("characters",), f"expected `characters`, a list of {whose}")
             return []
         found: dict[int, Character] = {}
         for i, entry in enumerate(entries):
@@ -201,7 +217,8 @@ class _Reader:
                 None if keypoints is None else str(keypoints),
                 "" if note is None else str(note),
             )
-        missing = sorted(set(range(count)) - set(found))
+        known = len(found) if count == _MANY else count
+        missing = sorted(set(range(known)) - set(found))
         if missing and not self.document.problems:
             say(("characters",), f"character {', '.join(map(str, missing))} is missing")
         return [found[number] for number in sorted(found)]
@@ -226,6 +243,7 @@ class _Reader:
             self.document.problem((*place, key), f"{key} {value!r}; expected a whole number")
         elif not 0 <= value < count:
             known = f"0 to {count - 1}" if count > 1 else "only 0"
+            known = "they count from 0" if count == _MANY else known
             self.document.problem((*place, key), f"there is no {what} {value} ({known})")
         else:
             return value
@@ -240,6 +258,8 @@ class _Reader:
         if not numeric or len(value) != 4 or value[0] >= value[2] or value[1] >= value[3]:
             self.document.problem(place, "expected box: [x0, y0, x1, y1] with x0 < x1, y0 < y1")
             return None
+        if self.reference is None:
+            return _whole(value)
         points = self.reference.keypoints[number, 0]
         points = points[points[:, 2] > 0, :2]
         inside = np.all((points >= value[:2]) & (points <= value[2:]), axis=1)
@@ -249,8 +269,7 @@ class _Reader:
                 f"the box does not hold the keypoints of character {number}; "
                 "was the sheet written for another picture?",
             )
-        x0, y0, x1, y1 = (int(v) for v in value)
-        return x0, y0, x1, y1
+        return _whole(value)
 
     def _order(self, value: Any) -> list[OrderChange]:
         say, place = self.document.problem, ("depth_order",)
@@ -283,8 +302,13 @@ class _Reader:
         ):
             self.document.problem(place, "expected a list of characters, front first: [1, 0]")
             return None
-        problem = check_order(value, self.reference.num_characters)
+        problem = check_order(value, len(value) if self.count == _MANY else self.count)
         if problem:
             self.document.problem(place, problem)
             return None
         return tuple(value)
+
+
+def _whole(box: list[float]) -> Box:
+    x0, y0, x1, y1 = (int(side) for side in box)
+    return x0, y0, x1, y1

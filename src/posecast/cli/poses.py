@@ -1,19 +1,22 @@
-"""`posecast poses`: pose estimation and tracking."""
+"""`posecast poses`: people found and followed, and pose files of one kind made another."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 
 from posecast.cli.options import PATH, existing, note, steadying_options
+from posecast.cli.pose_files import finish, pose_file_options, read_given
 from posecast.errors import InputError
 
 
 @click.command()
-@click.argument("source", metavar="VIDEO_OR_IMAGE", type=PATH)
-@click.option("-o", "--out", type=PATH, required=True, help="Pose file to write, ends in .json.")
+@click.argument("source", metavar="SOURCE", type=PATH)
+@click.option("-o", "--out", type=PATH, required=True, help="Pose file to write (see --to).")
+@pose_file_options
 @click.option("--weights", type=PATH, help="Folder with DWPose's two files (default: the cache).")
 @click.option("--device", help="cpu, cuda, cuda:1, mps (default: the best there is).")
 @click.option("--max-frames", type=click.IntRange(1), help="Take the first frames only.")
@@ -36,29 +39,34 @@ def poses(
     across_cuts: bool,
     preview: Path | None,
     quiet: bool,
+    **files: Any,
 ) -> None:
     """Find the people of a video or picture and follow them: 134 points each, in every frame.
 
-    The file that it writes (posecast/poses/1) is what --poses and --reference-poses take.
+    SOURCE may also be poses of any kind that --poses takes (OpenPose, DWPose, ComfyUI, COCO,
+    AlphaPose, MMPose, a skeleton video): they are read, tracked and written as another kind.
     """
     from tqdm import tqdm
 
     from posecast.casting.drivers import steadied
-    from posecast.casting.pictures import overlay_tracks
     from posecast.estimators.footage import about_cuts, estimate_poses, is_picture, iter_frames
     from posecast.estimators.pose import pose_estimator
-    from posecast.media.atomic import check_place
-    from posecast.media.poses import write_poses
-    from posecast.media.video import read_info, write_video
+    from posecast.media.pose_output import pose_format
+    from posecast.media.video import read_info
     from posecast.media.video_formats import output_format
 
-    existing([source])
-    if check_place(out).suffix.lower() != ".json" or out.is_dir():
-        raise InputError(f"{out}: expected the name of a file that ends in .json")
+    existing([source, files["onto"], files["onto_poses"]])
+    if out.exists() and out.samefile(source):
+        raise InputError(f"{out}: would be written over its source; choose another name")
+    form = pose_format(out, files["to"])
     if preview is not None:
         output_format(preview)
         if preview.exists() and preview.samefile(source):
             raise InputError(f"{preview}: the preview would overwrite the video; choose another")
+    given = read_given(source, files, max_frames, quiet)
+    if given is not None:
+        finish(steadied(given, smooth, fill_gaps), files, out, form, preview, quiet)
+        return
     declared = 1 if is_picture(source) else read_info(source).declared_frames or None
     total = min(declared or max_frames or 0, max_frames or declared or 0) or None
     estimator = pose_estimator(weights, device)
@@ -72,11 +80,5 @@ def poses(
     if cuts:
         note([about_cuts(source, cuts, across_cuts)], quiet)
     sequence = steadied(sequence, smooth, fill_gaps)
-    write_poses(sequence, out)
-    if preview is not None:
-        with closing(iter_frames(source)) as frames:
-            write_video(overlay_tracks(frames, sequence), preview, sequence.fps or 1)
-    if not quiet:
-        seen = (sequence.keypoints.any(axis=(2, 3))).sum(axis=1)
-        tracks = ", ".join(f"{i} in {n}" for i, n in enumerate(seen))
-        click.echo(f"{out}: {sequence.num_frames} frames; tracks: {tracks}")
+    with closing(iter_frames(source)) as frames:
+        finish(sequence, files, out, form, preview, quiet, frames)

@@ -20,8 +20,8 @@ _SHOWN = 10
 @click.command()
 @click.argument("sources", type=PATH, nargs=-1, required=True)
 @click.option("-o", "--out", type=PATH, required=True, help="The dataset: a folder.")
-@click.option("--poses", type=PATH, help="Folder of pose files named as the videos (else poses are "
-              "estimated).")  # fmt: skip
+@click.option("--poses", type=PATH, help="Folder of pose files, each under its video's path in its "
+              "folder (else poses are estimated).")  # fmt: skip
 @click.option("--body", type=click.Choice(["coco18", "body25", "body25b"]),
               help="Layout of given OpenPose files (BODY_25B looks like BODY_25).")  # fmt: skip
 @click.option("--source", help="Where the videos are from, for the report (else the folder's name, "
@@ -59,7 +59,7 @@ def prepare(
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """Make a training set of videos: files, folders, or lists (.csv: path,source,poses).
+    """Make a training set of videos: files, folders, or lists (.csv: path,source,poses,body).
 
     Shots become clips with tracked poses, depth ranks and the background's motion. A video that
     cannot be used is listed in refused.jsonl with its reason, and the run goes on.

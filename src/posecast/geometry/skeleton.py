@@ -94,6 +94,7 @@ FOOT_EDGES: tuple[tuple[int, int], ...] = (
 
 # The body of openpose18 as indices into BODY_25, and the feet in the order of COCO-WholeBody.
 _BODY25_BODY = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
+_BODY25_MID_HIP = 8
 _BODY25_FEET = [19, 20, 21, 22, 23, 24]
 # The same for BODY_25B, which has no neck joint of its own: index 17 is its upper neck.
 _BODY25B_BODY = [0, 17, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
@@ -174,6 +175,19 @@ def wholebody133_to_134(keypoints: Float[np.ndarray, "*people 133 3"]) -> np.nda
 def body25_to_openpose18(keypoints: Float[np.ndarray, "*people 25 3"]) -> np.ndarray:
     """OpenPose BODY_25 to ``(..., 18, 3)``: the mid hip and the feet are left out."""
     return keypoints[..., _BODY25_BODY, :]
+
+
+def openpose18_to_body25(
+    body: Float[np.ndarray, "*people 18 3"],
+    mid_hip: Float[np.ndarray, "*people 3"],
+    feet: Float[np.ndarray, "*people 6 3"],
+) -> Float[np.ndarray, "*people 25 3"]:
+    """OpenPose BODY_25 of a body, its mid hip, and feet in the order of ``wholebody134``."""
+    points = np.zeros((*body.shape[:-2], 25, 3), dtype=body.dtype)
+    points[..., _BODY25_BODY, :] = body
+    points[..., _BODY25_MID_HIP, :] = mid_hip
+    points[..., _BODY25_FEET, :] = feet
+    return points
 
 
 def body25b_to_openpose18(keypoints: Float[np.ndarray, "*people 25 3"]) -> np.ndarray:

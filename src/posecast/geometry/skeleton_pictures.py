@@ -13,7 +13,9 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from posecast.geometry.skeleton import LEFT_WRIST, LIMBS, NECK, RIGHT_WRIST
+from posecast.geometry.skeleton import LIMBS, NECK
+from posecast.geometry.skeleton_evidence import Evidence
+from posecast.geometry.skeleton_figure import FOREARMS, held_joints
 from posecast.geometry.skeleton_strokes import (
     LIT,
     Limb,
@@ -23,18 +25,14 @@ from posecast.geometry.skeleton_strokes import (
     find_strokes,
     hand_dots,
     hand_root,
+    meeting,
 )
 from posecast.geometry.skeleton_wrists import limb_half_width, wrist_under_hand
 
 _MAX_DISCS = 12  # of one hue: hands have many dots of one
 _NO_DISC = 1.5  # cost of a joint without a disc
 _HAND = 0.3  # cost of a wrist at its hand's first dot
-FOREARMS = {
-    child: (limb, parent)
-    for limb, (parent, child) in enumerate(LIMBS)
-    if child in (RIGHT_WRIST, LEFT_WRIST)
-}
-"""Of each wrist the limb that ends there, and the elbow."""
+_WHOLE = 0.3  # of a disc's pixels that are seen of one that nothing lies over
 _FAR = 4.0  # most that one end of a limb costs
 
 # Which hue draws which limb in other conventions, in OpenPose-18 joints (18: the mid hip).
@@ -103,16 +101,19 @@ def read_skeleton(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[np.nd
         return joints
     disc = disc_pixels(discs)
     dots = hand_dots(picture)
-    candidates = _candidates(limbs, discs, disc, dots)
+    evidence = Evidence(picture, float(np.sqrt(disc / np.pi)))
+    discs = [[d for d in found if not evidence.is_cut_disc(*d)] for found in discs]
+    candidates = _candidates(limbs, discs, disc, dots, evidence)
+    for places in candidates:
+        places[:, 2] += evidence.joint_costs(places[:, :2])
     unit = 0.02 * extent(limbs) + 0.5 * np.sqrt(disc)
     fits = [
-        _fit(limbs[i], candidates[a][:, :2], candidates[b][:, :2], disc, unit)
-        + _too_long(limbs[i], candidates[a][:, :2], candidates[b][:, :2], unit)
-        if i in limbs
-        else _unseen_fit(candidates[a][:, :2], candidates[b][:, :2], disc, unit)
+        _limb_fit(limbs.get(i), candidates[a][:, :2], candidates[b][:, :2], disc, unit, evidence)
+        + evidence.limb_costs(i, candidates[a][:, :2], candidates[b][:, :2])
         for i, (a, b) in enumerate(LIMBS)
     ]
     chosen = _place(candidates, fits)
+    whole = np.zeros(18, bool)
     for joint, place in enumerate(chosen):
         own = [
             fit[chosen[a], chosen[b]]
@@ -121,7 +122,13 @@ def read_skeleton(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[np.nd
         ]
         x, y, _ = candidates[joint][place]
         if np.isfinite(x) and min(own) < _FAR:
-            joints[joint] = (x, y, 1.0 if place < min(_MAX_DISCS, len(discs[joint])) else 0.8)
+            seen = place < min(_MAX_DISCS, len(discs[joint]))
+            joints[joint] = (x, y, 1.0 if seen else 0.8)
+            whole[joint] = seen and _WHOLE < discs[joint][place][1] / disc < 1 / _WHOLE
+    fitting = {
+        i for i, (a, b) in enumerate(LIMBS) if i in limbs and fits[i][chosen[a], chosen[b]] < _FAR
+    }
+    joints[~held_joints(joints, limbs, fitting, whole, evidence)] = 0
     _look_under_hands(picture, joints, limbs, dots, disc)
     return joints
 
@@ -154,8 +161,9 @@ def _candidates(
     discs: list[list[tuple[np.ndarray, int]]],
     disc: float,
     dots: np.ndarray,
+    evidence: Evidence,
 ) -> list[np.ndarray]:
-    """Of each joint the places it may be at, rows of x, y, cost: discs, and ends of its limbs.
+    """Of each joint the places it may be at, rows of x, y, cost: discs, and where its limbs end.
 
     The last row is none at all (NaN). `disc` is the pixels of a whole disc: one of another size,
     half covered or something else of the colour, costs up to 1. `dots` are the pixels of hands'.
@@ -168,12 +176,20 @@ def _candidates(
         ]
         # Hands are drawn over wrists, with lines of any hue: there a disc is no better witness.
         no_disc = _NO_DISC / 2 if joint in FOREARMS else _NO_DISC
-        for limb in (limbs[i] for i, pair in enumerate(LIMBS) if joint in pair and i in limbs):
-            places += [(*tip, no_disc) for tip in limb.tips]
+        own = [limbs[i] for i, pair in enumerate(LIMBS) if joint in pair and i in limbs]
+        hidden = [tip for limb in own for tip in limb.tips if not evidence.at_edge(tip)]
+        hidden += [meet for pair in combinations(own, 2) if (meet := meeting(*pair)) is not None]
+        places += [(*place, no_disc) for place in hidden]
+        covers = [cover for place in hidden if (cover := evidence.covered_near(place)) is not None]
+        places += [(*cover, no_disc) for cover in covers]
         if joint in FOREARMS:
             forearm, elbow = FOREARMS[joint]
-            for centre, _ in discs[elbow][:1]:
-                root = hand_root(centre, limbs.get(forearm), dots, np.sqrt(disc / np.pi))
+            starts = [centre for centre, _ in discs[elbow][:1]]
+            # The edge of the picture may cut off the elbow.
+            if forearm in limbs:
+                starts += [end for end in limbs[forearm].ends if evidence.at_edge(end)]
+            for start in starts:
+                root = hand_root(start, limbs.get(forearm), dots, np.sqrt(disc / np.pi))
                 places += [] if root is None else [(*root, _HAND)]
         candidates.append(np.array([*places, (np.nan, np.nan, _FAR)]))
     return candidates
@@ -198,33 +214,57 @@ def _place(candidates: list[np.ndarray], fits: list[np.ndarray]) -> list[int]:
     return chosen
 
 
+def _limb_fit(
+    limb: Limb | None,
+    parents: np.ndarray,
+    children: np.ndarray,
+    disc: float,
+    unit: float,
+    evidence: Evidence,
+) -> np.ndarray:
+    """Cost (parents, children) of a limb between each two places, by what is seen of it."""
+    if limb is None:
+        return _unseen_fit(parents, children, disc, unit)
+    missing = [0.0 if evidence.at_edge(end) else _FAR for end in limb.ends]
+    length = _length_costs(limb, parents, children, unit)
+    cut = evidence.cut_costs(limb.ends, parents, children)
+    return _fit(limb, parents, children, disc, unit, missing) + length + cut
+
+
 def _fit(
-    limb: Limb, parents: np.ndarray, children: np.ndarray, disc: float, unit: float
+    limb: Limb,
+    parents: np.ndarray,
+    children: np.ndarray,
+    disc: float,
+    unit: float,
+    missing: list[float],
 ) -> np.ndarray:
     """Cost (parents, children) of a limb between each two places, the better way round.
 
     A limb's line is sure; how far it goes is not: what lies over it cuts it short, and compression
-    lends its hue to a neighbour's. One of which little is seen says little.
+    lends its hue to a neighbour's. One of which little is seen says little. No joint at an end
+    costs `missing`: nothing where the edge of the picture cuts the limb off.
     """
     axis = limb.ends[1] - limb.ends[0]
     axis = axis / max(float(np.linalg.norm(axis)), 1e-9)
     across = np.array([-axis[1], axis[0]])
 
-    def away(places: np.ndarray, end: np.ndarray) -> np.ndarray:
-        steps = places - end
+    def away(places: np.ndarray, end: int) -> np.ndarray:
+        steps = places - limb.ends[end]
         cost = np.hypot(steps @ across, 0.4 * (steps @ axis)) / unit
-        return np.nan_to_num(np.minimum(cost, _FAR), nan=_FAR)
+        return np.nan_to_num(np.minimum(cost, _FAR), nan=missing[end])
 
-    ends = limb.ends
-    ways = [away(parents, ends[i])[:, None] + away(children, ends[1 - i]) for i in (0, 1)]
+    ways = [away(parents, i)[:, None] + away(children, 1 - i) for i in (0, 1)]
     return np.asarray(np.minimum(*ways)) * min(1.0, limb.pixels / disc) * limb.slender
 
 
-def _too_long(limb: Limb, parents: np.ndarray, children: np.ndarray, unit: float) -> np.ndarray:
-    """Cost (parents, children) of joints much farther apart than the limb is seen to be long."""
+def _length_costs(limb: Limb, parents: np.ndarray, children: np.ndarray, unit: float) -> np.ndarray:
+    """Cost (parents, children) of joints much farther apart, or nearer, than the limb is long."""
     length = float(np.linalg.norm(limb.ends[1] - limb.ends[0]))
-    apart = np.linalg.norm(parents[:, None] - children, axis=-1)
-    return np.nan_to_num(np.clip((apart - length) / (4 * unit) - 1.0, 0.0, _FAR))
+    longer = np.linalg.norm(parents[:, None] - children, axis=-1) - length
+    # A limb may be hidden in part; beyond its joints there is none of it.
+    away = np.where(longer > 0, longer / 4, -longer / 2) / unit
+    return np.nan_to_num(np.clip(away - 1.0, 0.0, 2 * _FAR))
 
 
 def _unseen_fit(parents: np.ndarray, children: np.ndarray, disc: float, unit: float) -> np.ndarray:

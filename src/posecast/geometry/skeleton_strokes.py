@@ -19,6 +19,8 @@ _MIN_LIMB = 6  # pixels
 _MIN_PROFILE = 8  # places along a limb that its width is known at
 _COVERED = 0.5  # most of a limb that may be hidden at an end, as a share of what is seen
 _MIN_DISC = 3
+_LINE = 0.4  # least slenderness of a limb whose direction is sure
+_CROSSING = 0.1  # least sine of the angle at which lines cross in a sure place
 MAX_HIDDEN = 4.0  # radii of a disc that a forearm may be long of which nothing is seen
 
 
@@ -182,6 +184,21 @@ def disc_pixels(discs: list[list[tuple[np.ndarray, int]]]) -> float:
 def apart(one: Limb, other: Limb) -> float:
     """Pixels between the nearest ends of two limbs."""
     return float(np.linalg.norm(one.ends[:, None] - other.ends, axis=-1).min())
+
+
+def meeting(one: Limb, other: Limb) -> np.ndarray | None:
+    """Where the lines of two limbs cross, if that is between or near the ends of both."""
+    steps = [limb.ends[1] - limb.ends[0] for limb in (one, other)]
+    across = np.column_stack([steps[0], -steps[1]])
+    lengths = [float(np.linalg.norm(step)) for step in steps]
+    if min(one.slender, other.slender) < _LINE or abs(np.linalg.det(across)) < _CROSSING * (
+        lengths[0] * lengths[1]
+    ):
+        return None
+    shares = np.linalg.solve(across, other.ends[0] - one.ends[0])
+    if (shares < -_COVERED).any() or (shares > 1 + _COVERED).any():
+        return None
+    return np.asarray(one.ends[0] + shares[0] * steps[0])
 
 
 def extent(limbs: dict[int, Limb]) -> float:

@@ -1,13 +1,13 @@
 """Pose files to tracks: told apart by content, not by name, and never trusted.
 
 OpenPose JSON (one file, or a folder of one a frame), the same with `width`, `height` and
-`front_to_back`, our own clips (``posecast/poses/1``), DWPose ``.npy``/``.npz``, COCO,
-COCO-WholeBody and AlphaPose, and rendered skeleton videos or pictures.
+`front_to_back`, ControlNet's and ComfyUI's, our own clips (``posecast/poses/1``), DWPose
+``.npy``/``.npz``, COCO, COCO-WholeBody, AlphaPose, MMPose, AnimatedDrawings' joints, and rendered
+skeleton videos, pictures and folders of pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,32 +15,43 @@ from typing import Any
 from posecast.errors import InputError
 from posecast.geometry.skeleton import present
 from posecast.media.atomic import whole_file
+from posecast.media.pose_formats.animated_drawings import (
+    is_animated_drawing,
+    read_animated_drawing,
+)
+from posecast.media.pose_formats.canvas import on_canvas
 from posecast.media.pose_formats.clip import clip_text, read_clip
-from posecast.media.pose_formats.coco import is_coco, read_coco
 from posecast.media.pose_formats.content import (
     MAX_BYTES,
+    MAX_TRACK_FRAMES,
     check_side,
     content_kind,
     describe,
     natural_order,
     parse_json,
     read_bytes,
+    read_start,
 )
 from posecast.media.pose_formats.dwpose import dwpose_dicts, read_dwpose_frame
+from posecast.media.pose_formats.json_kinds import read_json_frames
+from posecast.media.pose_formats.numbering import files_by_number
 from posecast.media.pose_formats.numpy_pickle import read_npy, read_npz
-from posecast.media.pose_formats.openpose import BODIES, read_openpose_frame
+from posecast.media.pose_formats.openpose import BODIES
 from posecast.media.pose_formats.people import PeopleFrame
 from posecast.media.pose_formats.skeleton_video import (
+    read_skeleton_folder,
     read_skeleton_picture,
     read_skeleton_video,
 )
 from posecast.media.pose_formats.tracks import tracks_of_people
+from posecast.media.video import read_info
 from posecast.types import PoseSequence
 
 EXPECTED = (
-    "expected OpenPose, COCO-WholeBody or AlphaPose JSON, posecast/poses/1, DWPose .npy, or a "
-    "rendered skeleton video"
+    "expected OpenPose, COCO-WholeBody, AlphaPose or MMPose JSON, posecast/poses/1, DWPose .npy, "
+    "or a rendered skeleton video"
 )
+_POSE_DATA = ("json", "npy", "npz")
 
 
 def read_poses(
@@ -49,22 +60,26 @@ def read_poses(
     height: int | None = None,
     body: str | None = None,
     normalised_size: tuple[int, int] | None = None,
+    notes: list[str] | None = None,
 ) -> PoseSequence:
     """Read a pose file, or a folder of one file a frame, as tracks.
 
-    A canvas that the file states stands. Else it is `width` and `height`, in pixels: pixel
-    coordinates are not scaled, normalised ones are. `normalised_size` (height, width) is for files
-    of normalised coordinates where neither says more. A canvas of pixels that nobody states is
-    estimated from the points (`pose_formats.tracks.estimate_canvas`). `body` is the layout of an
-    OpenPose file's people: ``coco18``, ``body25`` or ``body25b``, which cannot be told from
-    ``body25`` by its content.
+    Pixels and shares of the canvas (0..1 or -1..1) are told apart by their size. A canvas that the
+    file states stands; else it is `width` and `height`. Where nobody says one, it is
+    `normalised_size` (height, width) for shares; for pixels it is estimated from the points
+    (`pose_formats.canvas`). `body` is the layout of an OpenPose file's people: ``coco18``,
+    ``body25`` or ``body25b``, which cannot be told from ``body25`` by its content.
+
+    `notes` gains a line for each thing that was guessed: a canvas, frames that are missing in the
+    numbering (nobody is in them), pictures that lie beside pose files.
 
     People of a single frame keep the file's order. Over several frames they get tracks (by the
     file's own ids where these tell people apart, else see `posecast.geometry.tracking`), in the
     order of first appearance. Joints beyond 100,000 pixels or not finite are absent.
 
     Raises:
-        InputError: the file is missing, broken, too large, of another kind, or shows nobody.
+        InputError: the file is missing, broken, too large, of another kind, or shows nobody; the
+            folder holds several clips; shares have no canvas.
     """
     path = Path(path)
     if body is not None and body not in BODIES:
@@ -73,16 +88,15 @@ def read_poses(
         if side is not None:
             check_side(side, path, name)
     given = None if width is None or height is None else (height, width)
-    formats = _Readers(body, given or normalised_size)
-    if path.is_dir():
-        files = sorted((f for f in path.iterdir() if not f.name.startswith(".")), key=natural_order)
-        frames = formats.read_folder(path, files)
-    else:
-        read = formats.read_file(path)
-        if isinstance(read, PoseSequence):
-            return _check_somebody(read, path)
-        frames = read
-    return _check_somebody(tracks_of_people(frames, path, width, height), path)
+    notes = [] if notes is None else notes
+    readers = _Readers(body, notes)
+    read = readers.read_folder(path) if path.is_dir() else readers.read_file(path)
+    if isinstance(read, PoseSequence):
+        return _check_somebody(read, path)
+    if len(read) > MAX_TRACK_FRAMES:
+        raise InputError.at(path, f"more than {MAX_TRACK_FRAMES} frames")
+    frames, canvas = on_canvas(read, path, given, normalised_size, notes)
+    return _check_somebody(tracks_of_people(frames, path, canvas), path)
 
 
 def write_poses(sequence: PoseSequence, path: str | Path) -> None:
@@ -100,67 +114,90 @@ def _check_somebody(sequence: PoseSequence, path: Path) -> PoseSequence:
 
 @dataclass(frozen=True)
 class _Readers:
-    """What the caller says about the files, for all of them."""
+    """What the caller says about the files, and what there is to tell the caller."""
 
     body: str | None
-    normalised_size: tuple[int, int] | None
+    notes: list[str]
 
-    def read_folder(self, folder: Path, files: Sequence[Path]) -> list[PeopleFrame]:
+    def read_folder(self, folder: Path) -> PoseSequence | list[PeopleFrame]:
+        """A folder of one file a frame: pose files, or pictures of a drawn skeleton."""
+        files = sorted(
+            (f for f in folder.iterdir() if not f.name.startswith(".")), key=natural_order
+        )
         if not files:
             raise InputError.at(folder, f"the folder is empty; {EXPECTED}, one file a frame")
-        total = 0
-        frames: list[PeopleFrame] = []
+        kinds: dict[Path, str] = {}
         for file in files:
             if file.is_dir():
                 raise InputError.at(folder, f"holds the folder {file.name}; {EXPECTED} alone")
-            data = read_bytes(file)
-            total += len(data)
+            kinds[file] = content_kind(read_start(file))
+        pictures = [file for file in files if kinds[file].endswith("image")]
+        if len(pictures) == len(files):
+            return read_skeleton_folder(files_by_number(files, folder, self.notes), folder)
+        if pictures and all(kinds[f] in _POSE_DATA for f in files if f not in set(pictures)):
+            self.notes.append(f"{folder}: its {len(pictures)} pictures are not read")
+            files = [file for file in files if kinds[file] in _POSE_DATA]
+        for file in files:
+            if kinds[file] not in _POSE_DATA:
+                self.read_file(file)  # says what is wrong with it
+                raise InputError.at(file, f"is {kinds[file]} among pose files; {EXPECTED} alone")
+        return self._read_frames(files, folder)
+
+    def _read_frames(self, files: list[Path], folder: Path) -> PoseSequence | list[PeopleFrame]:
+        if len(files) == 1:
+            return self.read_file(files[0])
+        total = 0
+        frames: list[PeopleFrame] = []
+        for file in files_by_number(files, folder, self.notes):
+            if file is None:
+                frames.append(PeopleFrame.empty())
+                continue
+            total += file.stat().st_size
             if total > MAX_BYTES:
                 raise InputError.at(folder, f"more than {MAX_BYTES // 2**20} MB of poses")
-            read = self._read(data, file)
+            read = self.read_file(file)
             if isinstance(read, PoseSequence) or len(read) != 1:
                 raise InputError.at(file, "a whole clip in a folder; expected one frame a file")
             frames += read
         return frames
 
     def read_file(self, path: Path) -> PoseSequence | list[PeopleFrame]:
-        return self._read(read_bytes(path), path)
-
-    def _read(self, data: bytes, path: Path) -> PoseSequence | list[PeopleFrame]:
-        kind = content_kind(data)
-        if kind == "json":
-            return self._read_json(parse_json(data, path), path)
-        if kind in ("npy", "npz"):
-            array = read_npy(data, path) if kind == "npy" else read_npz(data, path)
-            return [
-                read_dwpose_frame(frame, path, f"frame {i}", self.normalised_size)
-                for i, frame in enumerate(dwpose_dicts(array, path))
-            ]
+        """One file, of one frame or a whole clip."""
+        kind = content_kind(read_start(path))
         if kind.endswith("image"):
             return read_skeleton_picture(path)
         if kind.endswith(("video", "GIF")):
             return read_skeleton_video(path)
+        if kind in _POSE_DATA:
+            return self._read_data(read_bytes(path), kind, path)
+        if kind in ("YAML", "of an unknown kind"):
+            data = read_bytes(path)
+            if is_animated_drawing(data):
+                return [read_animated_drawing(data, path)]
+            if _opens_as_video(path):
+                return read_skeleton_video(path)
         raise InputError.at(path, f"is {kind}; {EXPECTED}")
 
-    def _read_json(self, value: Any, path: Path) -> PoseSequence | list[PeopleFrame]:
+    def _read_data(self, data: bytes, kind: str, path: Path) -> PoseSequence | list[PeopleFrame]:
+        if kind != "json":
+            array = read_npy(data, path) if kind == "npy" else read_npz(data, path)
+            return [
+                read_dwpose_frame(frame, path, f"frame {i}")
+                for i, frame in enumerate(dwpose_dicts(array, path))
+            ]
+        value: Any = parse_json(data, path)
         if isinstance(value, dict) and "format" in value:
             return read_clip(value, path)
-        if isinstance(value, dict) and "people" in value:
-            return [read_openpose_frame(value, path, self.body)]
-        if is_coco(value):
-            return read_coco(value, path)
-        other = _other_json_format(value)
-        if other:
-            raise InputError.at(path, f"{other} are not read yet; {EXPECTED}")
-        raise InputError.at(path, f"JSON of another kind: {describe(value)}; {EXPECTED}")
+        frames = read_json_frames(value, path, self.body, self.notes)
+        if frames is None:
+            raise InputError.at(path, f"JSON of another kind: {describe(value)}; {EXPECTED}")
+        return frames
 
 
-def _other_json_format(value: Any) -> str | None:
-    """The name of a pose format that we know of and do not read."""
-    if isinstance(value, dict):
-        if "instance_info" in value:
-            return "MMPose results"
-        first = next(iter(value.values()), None)
-        if "bodies" in value or (isinstance(first, dict) and "bodies" in first):
-            return "AlphaPose results in its 'open' and 'cmu' forms (write its default form)"
-    return None
+def _opens_as_video(path: Path) -> bool:
+    """Whether a file of no signature that we know is a container that is read."""
+    try:
+        read_info(path)
+    except InputError:
+        return False
+    return True

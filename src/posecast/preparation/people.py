@@ -84,9 +84,9 @@ class GivenPeople:
     def __init__(self, path: Path, size: tuple[int, int], body: str | None) -> None:
         height, width = size
         self._path = path
-        sequence = read_poses(path, width, height, body, normalised_size=size)
-        self.joints: JointSet = sequence.joints
         self.notes: list[str] = []
+        sequence = read_poses(path, width, height, body, size, self.notes)
+        self.joints: JointSet = sequence.joints
         self._keypoints = self._fitted(sequence, size)
         self._seen = np.asarray(present(self._keypoints).any(axis=-1))
         self._order = sequence.front_to_back

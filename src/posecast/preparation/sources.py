@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from posecast.errors import InputError
+from posecast.media.pose_formats.openpose import BODIES
 
 UNNAMED = "unnamed"
 
@@ -26,6 +28,20 @@ class VideoSource:
     """Its pose file or folder; None: poses are estimated."""
     missing_poses: str | None = None
     """Why it has no poses though they were to be given."""
+    body: str | None = None
+    """The layout of its OpenPose files, where the list says so."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file as it was named: by itself, in a folder, or in a list."""
+
+    path: Path
+    source: str
+    keys: tuple[str, ...]
+    """Its path without ending in the folder of poses, the surest first."""
+    poses: Path | None = None
+    body: str | None = None
 
 
 def find_sources(
@@ -33,37 +49,74 @@ def find_sources(
 ) -> list[VideoSource]:
     """Every file that the paths name, in their order; folders with all below them, by name.
 
-    A ``.csv`` file is a list: a header with ``path`` and perhaps ``source`` and ``poses``, paths
-    relative to the list. Where nothing says the source, it is `source`, or the folder's name.
-    `poses` is a folder of pose files (or folders) named as the videos are.
+    A ``.csv`` file is a list: a header with ``path`` and perhaps ``source``, ``poses`` and ``body``
+    (of ``pose_formats.openpose.BODIES``), paths relative to the list. Where nothing says the
+    source, it is `source`, or the folder's name. `poses` is a folder of pose files (or folders):
+    each lies there as its video does in its own folder, or at the top under the video's name if no
+    other video has it.
 
     Raises:
         InputError: a path does not exist, a list is none, or there is no file at all.
     """
     if poses is not None and not poses.is_dir():
         raise InputError.at(poses, "is no folder; expected one with pose files named as the videos")
-    given = _by_stem(poses) if poses is not None else None
     taken: dict[str, int] = {}
     found: list[VideoSource] = []
-    for path, label, own_poses in _files(paths, source):
-        missing = None
-        if own_poses is None and given is not None:
-            matches = given.get(path.stem, [])
+    look_up = cache(_by_stem)
+    for file in _files(paths, source):
+        if poses is not None and poses.resolve() in file.path.resolve().parents:
+            continue  # the poses lie among the videos
+        own_poses, missing = file.poses, None
+        if own_poses is None and poses is not None:
+            matches = _matches(poses, file, look_up)
             if len(matches) == 1:
                 own_poses = matches[0]
             else:
                 what = "several" if matches else "nothing"
-                missing = f"{what} in {poses} is named {path.stem}: its poses were to be given"
-        name = _plain(path.stem)
+                missing = f"{what} in {poses} is named {file.path.stem}: its poses were to be given"
+        name = _plain(file.path.stem)
         taken[name] = taken.get(name, 0) + 1
         if taken[name] > 1:
             name = f"{name}--{taken[name]}"
         # Absolute: a cluster's workers run in folders of their own.
         own_poses = own_poses.absolute() if own_poses is not None else None
-        found.append(VideoSource(name, path.absolute(), label, own_poses, missing))
+        found.append(
+            VideoSource(name, file.path.absolute(), file.source, own_poses, missing, file.body)
+        )
     if not found:
         raise InputError("there is no file to prepare in " + ", ".join(map(str, paths)))
-    return found
+    return _each_its_own(found) if poses is not None else found
+
+
+def _matches(
+    folder: Path, file: _File, look_up: Callable[[Path], dict[str, list[Path]]]
+) -> list[Path]:
+    """What lies in a folder of poses where a video's would."""
+    for key in dict.fromkeys((*file.keys, file.path.stem)):
+        place, name = (folder / key).parent, Path(key).name
+        matches = look_up(place).get(name, []) if place.is_dir() else []
+        if matches:
+            return matches
+    return []
+
+
+def _each_its_own(found: list[VideoSource]) -> list[VideoSource]:
+    """Videos that would share one pose file have none: whose it is, nobody said."""
+    users: dict[Path, list[Path]] = {}
+    for source in found:
+        if source.poses is not None and source.path not in users.setdefault(source.poses, []):
+            users[source.poses].append(source.path)
+    checked = []
+    for source in found:
+        others = [path for path in users.get(source.poses or Path(), []) if path != source.path]
+        if others:
+            reason = (
+                f"{source.poses} could also be of {others[0]}: put each video's poses under its "
+                "path in its folder, or use a list with a column poses"
+            )
+            source = replace(source, poses=None, missing_poses=reason)
+        checked.append(source)
+    return checked
 
 
 def _by_stem(folder: Path) -> dict[str, list[Path]]:
@@ -81,22 +134,24 @@ def _plain(stem: str) -> str:
     return name or "video"
 
 
-def _files(paths: Sequence[Path], source: str | None) -> Iterator[tuple[Path, str, Path | None]]:
+def _files(paths: Sequence[Path], source: str | None) -> Iterator[_File]:
     for path in paths:
         if path.is_dir():
             for file in sorted(path.rglob("*")):
                 inside = file.relative_to(path).parts
                 if file.is_file() and not any(part.startswith(".") for part in inside):
-                    yield file, source or path.resolve().name, None
+                    folder = path.resolve().name
+                    key = file.relative_to(path).with_suffix("").as_posix()
+                    yield _File(file, source or folder, (f"{folder}/{key}", key))
         elif not path.exists():
             raise InputError(f"{path}: no such file or folder")
         elif path.suffix.lower() == ".csv":
             yield from _listed(path, source)
         else:
-            yield path, source or UNNAMED, None
+            yield _File(path, source or UNNAMED, ())
 
 
-def _listed(path: Path, source: str | None) -> Iterator[tuple[Path, str, Path | None]]:
+def _listed(path: Path, source: str | None) -> Iterator[_File]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -104,13 +159,28 @@ def _listed(path: Path, source: str | None) -> Iterator[tuple[Path, str, Path | 
             rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError.at(path, f"is no list of videos: {error}") from None
-    if "path" not in columns or not columns <= {"path", "source", "poses"}:
+    if "path" not in columns or not columns <= {"path", "source", "poses", "body"}:
         raise InputError.at(
-            path, "expected a header of path and perhaps source and poses", "line 1"
+            path, "expected a header of path and perhaps source, poses and body", "line 1"
         )
-    for row in rows:
+    for number, row in enumerate(rows, 1):
         if not row["path"]:
             raise InputError.at(path, "a row without a path")
+        body = row.get("body") or None
+        if body is not None and body not in BODIES:
+            raise InputError.at(
+                path,
+                f"body {body[:30]!r}; expected {', '.join(BODIES)} or nothing",
+                f"row {number}",
+            )
         poses = row.get("poses")
-        label = row.get("source") or source or UNNAMED
-        yield path.parent / row["path"], label, path.parent / poses if poses else None
+        key = (
+            "" if Path(row["path"]).is_absolute() else Path(row["path"]).with_suffix("").as_posix()
+        )
+        yield _File(
+            path.parent / row["path"],
+            row.get("source") or source or UNNAMED,
+            (key,) if key and ".." not in Path(key).parts else (),
+            path.parent / poses if poses else None,
+            body,
+        )

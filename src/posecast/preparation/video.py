@@ -105,7 +105,7 @@ def _scanned(
 
     def people(size: tuple[int, int]) -> People:
         if source.poses is not None:
-            found.append(GivenPeople(source.poses, size, settings.body))
+            found.append(GivenPeople(source.poses, size, source.body or settings.body))
         elif pose is not None:
             found.append(EstimatedPeople(pose))
         return found[-1]

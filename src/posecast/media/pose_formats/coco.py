@@ -9,33 +9,24 @@ annotations have the list under ``annotations``, and the pictures' sizes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from posecast.errors import InputError
-from posecast.geometry.skeleton import (
-    BODY,
-    FACE,
-    FEET,
-    LEFT_HAND,
-    RIGHT_HAND,
-    coco17_to_openpose18,
-    halpe26_to_openpose18,
-    halpe_feet,
-    wholebody133_to_134,
-)
+from posecast.geometry.skeleton import FACE, FEET, LEFT_HAND, RIGHT_HAND
 from posecast.media.pose_formats.content import (
     MAX_PEOPLE,
-    MAX_TRACK_FRAMES,
     check_numbers,
     check_side,
     describe,
     is_number,
     natural_order,
 )
+from posecast.media.pose_formats.layouts import check_layout, joints_of
+from posecast.media.pose_formats.numbering import by_number
 from posecast.media.pose_formats.people import PeopleFrame, clean_joints
 
 _PARTS = (
@@ -44,6 +35,9 @@ _PARTS = (
     ("lefthand_kpts", LEFT_HAND),
     ("righthand_kpts", RIGHT_HAND),
 )
+Name = TypeVar("Name", bound=int | str)
+
+_DIGITS = 15
 _NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>\d+)(?P<after>\D*)")
 
 
@@ -58,14 +52,18 @@ def is_coco(value: Any) -> bool:
     )
 
 
-def read_coco(value: Any, path: Path) -> list[PeopleFrame]:
+def read_coco(value: Any, path: Path, notes: list[str]) -> list[PeopleFrame]:
     """The frames in the order of their pictures, numbered ones that nobody is in among them.
+
+    A layout is told by its number of joints, else by the names that the file gives them. `notes`
+    gains a line about numbers without anybody.
 
     Raises InputError naming the person and the part that is not as it should be.
     """
     annotations = isinstance(value, dict)
     people = value["annotations"] if annotations else value
     sizes = _sizes(value.get("images"), path) if annotations else {}
+    names = _joint_names(value, path) if annotations else None
     by_image: dict[int | str, list[tuple[np.ndarray, int | None]]] = {}
     layout: int | None = None
     for index, person in enumerate(people):
@@ -74,7 +72,7 @@ def read_coco(value: Any, path: Path) -> list[PeopleFrame]:
             raise InputError.at(
                 path, f"expected 'image_id' and 'keypoints', found {describe(person)}", place
             )
-        points = _points(person["keypoints"], path, f"{place}.keypoints")
+        points = _points(person["keypoints"], names, path, f"{place}.keypoints")
         if layout not in (None, len(points)):
             raise InputError.at(
                 path,
@@ -82,14 +80,17 @@ def read_coco(value: Any, path: Path) -> list[PeopleFrame]:
                 f"{place}.keypoints",
             )
         layout = len(points)
-        joints = _READERS[layout](points)
+        joints = joints_of(points, names)
         for name, part in _PARTS:
             _read_part(person.get(name), joints, part, path, f"{place}.{name}")
         group = by_image.setdefault(_image_id(person["image_id"], path, place), [])
         group.append((clean_joints(joints), _track(person.get("idx"))))
         if len(group) > MAX_PEOPLE:
             raise InputError.at(path, f"more than {MAX_PEOPLE} people in one picture", place)
-    return [_frame(by_image.get(name, []), sizes.get(name)) for name in _in_order(by_image, path)]
+    return [
+        PeopleFrame.empty() if name is None else _frame(by_image[name], sizes.get(name))
+        for name in in_picture_order(by_image, path, notes)
+    ]
 
 
 def _frame(
@@ -106,14 +107,23 @@ def _frame(
     )
 
 
-def _points(values: Any, path: Path, place: str) -> np.ndarray:
-    counts = ", ".join(str(count) for count in _READERS)
-    if not isinstance(values, list) or len(values) % 3 or len(values) // 3 not in _READERS:
+def _points(values: Any, names: list[str] | None, path: Path, place: str) -> np.ndarray:
+    if not isinstance(values, list) or len(values) % 3:
         found = describe(values) if not isinstance(values, list) else f"{len(values)} numbers"
-        raise InputError.at(
-            path, f"expected x, y, confidence of {counts} joints, found {found}", place
-        )
+        raise InputError.at(path, f"expected x, y, confidence of each joint, found {found}", place)
+    check_layout(len(values) // 3, names, path, place)
     return check_numbers(values, path, place).reshape(-1, 3)
+
+
+def _joint_names(value: dict[str, Any], path: Path) -> list[str] | None:
+    """What the annotations' one category calls its joints."""
+    categories = value.get("categories")
+    if not isinstance(categories, list) or len(categories) != 1:
+        return None
+    names = categories[0].get("keypoints") if isinstance(categories[0], dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return names
 
 
 def _read_part(values: Any, joints: np.ndarray, part: slice, path: Path, place: str) -> None:
@@ -124,32 +134,6 @@ def _read_part(values: Any, joints: np.ndarray, part: slice, path: Path, place: 
     if not isinstance(values, list) or len(values) != 3 * count:
         raise InputError.at(path, f"expected {3 * count} numbers, found {describe(values)}", place)
     joints[part] = check_numbers(values, path, place).reshape(-1, 3)
-
-
-def _coco17(points: np.ndarray) -> np.ndarray:
-    joints = np.zeros((134, 3))
-    joints[BODY] = coco17_to_openpose18(points)
-    return joints
-
-
-def _halpe26(points: np.ndarray) -> np.ndarray:
-    joints = np.zeros((134, 3))
-    joints[BODY], joints[FEET] = halpe26_to_openpose18(points), halpe_feet(points)
-    return joints
-
-
-def _halpe136(points: np.ndarray) -> np.ndarray:
-    joints = _halpe26(points[:26])
-    joints[FACE.start :] = points[26:]  # 68 of the face, left hand, right hand: our own order
-    return joints
-
-
-_READERS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    17: _coco17,
-    26: _halpe26,
-    133: wholebody133_to_134,
-    136: _halpe136,
-}
 
 
 def _image_id(value: Any, path: Path, place: str) -> int | str:
@@ -184,19 +168,19 @@ def _sizes(images: Any, path: Path) -> dict[int | str, tuple[int, int]]:
     return sizes
 
 
-def _in_order(by_image: dict[int | str, Any], path: Path) -> list[int | str]:
-    """The pictures of a clip in order; of numbered ones, also those without anybody in them.
+def in_picture_order(
+    by_image: Mapping[Name, Any], path: Path, notes: list[str]
+) -> list[Name | None]:
+    """The pictures of a clip in order; of numbered ones, also those without anybody in them (None).
 
     Ids far apart are pictures of a data set and no clip: nothing is put between them.
     """
     names = sorted(by_image, key=lambda name: natural_order(Path(str(name))))
     parts = [_NUMBERED.fullmatch(str(name)) for name in names]
-    if not all(parts) or len({(p["before"], p["after"]) for p in parts if p}) != 1:
-        return names
+    if any(p and len(p["number"]) > _DIGITS for p in parts):
+        return [*names]  # no frame's number
+    alike = all(parts) and len({(p["before"], p["after"]) for p in parts if p}) == 1
     numbers = {int(p["number"]): name for p, name in zip(parts, names, strict=True) if p}
-    first, last = min(numbers), max(numbers)
-    if len(numbers) < len(names) or last - first >= 10 * len(names):
-        return names
-    if last - first >= MAX_TRACK_FRAMES:
-        raise InputError.at(path, f"more than {MAX_TRACK_FRAMES} frames")
-    return [numbers.get(number, f"nobody in {number}") for number in range(first, last + 1)]
+    if not alike or len(numbers) < len(names):
+        return [*names]
+    return by_number(numbers, path, notes, "picture")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,10 +34,38 @@ _SIGNATURES = (
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF"),
     (b"BM", "a BMP image"),
+    (b"II*\0", "a TIFF image"),
+    (b"MM\0*", "a TIFF image"),
     (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    (b"FLV\x01", "a Flash video"),
+    (b"0&\xb2u\x8ef\xcf\x11", "a WMV or ASF video"),
+    (b"\0\0\x01\xba", "an MPEG video"),
+    (b"\0\0\x01\xb3", "an MPEG video"),
+    (b"OggS", "an Ogg video"),
     (b"\x80", "a bare pickle"),
     (b"%YAML", "YAML"),
 )
+
+
+_TS_PACKET = 188
+START_BYTES = 2 * _TS_PACKET
+"""So many bytes tell the kind of any file that is no text."""
+
+
+def read_start(path: Path) -> bytes:
+    """The first `START_BYTES` of a file. Raises InputError as `read_bytes`, and for no file."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError.at(path, "is no file; expected poses, a picture or a video")
+        with path.open("rb") as file:
+            data = file.read(START_BYTES)
+    except FileNotFoundError:
+        raise InputError.at(path, "no such file or folder") from None
+    except OSError as error:
+        raise InputError.at(path, f"cannot be read: {error.strerror}") from None
+    if not data:
+        raise InputError.at(path, "the file is empty")
+    return data
 
 
 def read_bytes(path: Path) -> bytes:
@@ -66,6 +95,9 @@ def content_kind(data: bytes) -> str:
         return "an MP4 or QuickTime video"
     if data[:4] == b"RIFF":
         return "a WebP image" if data[8:12] == b"WEBP" else "an AVI video"
+    # MPEG-TS: packets of 188 bytes that each begin alike.
+    if len(data) > _TS_PACKET and data[0] == data[_TS_PACKET] == ord("G"):
+        return "an MPEG-TS video"
     if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         return "json"
     return "of an unknown kind"
@@ -74,7 +106,15 @@ def content_kind(data: bytes) -> str:
 def natural_order(path: Path) -> list[tuple[int, int, str]]:
     """A sort key that puts ``2.npy`` before ``10.npy``."""
     parts = re.split(r"(\d+)", path.name)
-    return [(0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts]
+    return [_rank(part) for part in parts]
+
+
+def _rank(part: str) -> tuple[int, int, str]:
+    if not (part.isascii() and part.isdigit()):
+        return 1, 0, part
+    # Of numbers without leading zeros the longer is the larger; thousands of digits are no int.
+    digits = part.lstrip("0")
+    return 0, len(digits), f"{digits} {part}"
 
 
 def parse_json(data: bytes, path: Path) -> Any:
@@ -105,7 +145,7 @@ def describe(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, dict):
-        keys = ", ".join(repr(key[:30]) for key in list(value)[:6])
+        keys = ", ".join(repr(str(key)[:30]) for key in list(value)[:6])
         return f"an object with {keys}{', ...' if len(value) > 6 else ''}" if value else "{}"
     return str(value)[:30]
 

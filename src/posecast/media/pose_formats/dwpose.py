@@ -1,10 +1,12 @@
-"""DWPose dictionaries, one a frame, as its users save them with numpy.
+"""DWPose dictionaries, one a frame, as its users save them with numpy (or as JSON).
 
 ``bodies``: ``candidate`` (points, 2), ``subset`` (people, 18) of indices into it, -1 unseen, and
 perhaps ``score``; ``hands`` (2 people, 21, 2): all left ones, then all right ones; ``faces``
 (people, 68, 2); both with -1, -1 for unseen, or with scores. Coordinates are shares of the
-drawing's width and height. ``draw_pose_params``, if there, is the drawing's height and width and
-where it goes in the canvas: top, bottom, left, right.
+drawing's width and height, in some tools pixels of it. ``draw_pose_params``, if there, is the
+drawing's height and width and where it goes in the canvas: top, bottom, left, right. A frame that
+nobody is in has arrays without elements, empty lists or None in place of arrays, or is None.
+``ids`` (ours) says who is who.
 """
 
 from __future__ import annotations
@@ -16,29 +18,36 @@ import numpy as np
 
 from posecast.errors import InputError
 from posecast.geometry.skeleton import BODY, FACE, LEFT_HAND, RIGHT_HAND
-from posecast.media.pose_formats.content import MAX_PEOPLE, check_side
+from posecast.media.pose_formats.content import MAX_PEOPLE, check_side, is_number
 from posecast.media.pose_formats.people import PeopleFrame, clean_joints
 
 
 def dwpose_dicts(array: np.ndarray, path: Path) -> list[Any]:
-    """The frames of a loaded ``.npy``: one dictionary, or an array of them."""
+    """The frames of a loaded ``.npy``: one dictionary, or an array of them; None is nobody."""
     frames = array.ravel().tolist() if array.dtype.hasobject else []
-    if not frames or not all(isinstance(frame, dict) and "bodies" in frame for frame in frames):
+    if not frames or not all(frame is None or is_dwpose(frame) for frame in frames):
         what = f"an array of {array.dtype} {array.shape}" if not frames else "other objects"
         raise InputError.at(path, f"expected DWPose dictionaries with 'bodies', found {what}")
     return frames
 
 
-def read_dwpose_frame(
-    frame: dict[str, Any], path: Path, place: str, size: tuple[int, int] | None
-) -> PeopleFrame:
-    """One frame in pixels. `size` (height, width) is the canvas where the file gives none.
+def is_dwpose(value: Any) -> bool:
+    """Whether a value is one frame of this format."""
+    return isinstance(value, dict) and "bodies" in value
 
-    Raises InputError naming the part that is not as it should be, or where no size is known.
-    """
+
+def read_dwpose_frame(frame: dict[str, Any] | None, path: Path, place: str) -> PeopleFrame:
+    """One frame. Raises InputError naming the part that is not as it should be."""
+    if frame is None:
+        return PeopleFrame.empty(may_be_signed=False)
     bodies = frame["bodies"]
-    if not isinstance(bodies, dict) or not {"candidate", "subset"} <= set(bodies):
+    if bodies is not None and not (
+        isinstance(bodies, dict) and {"candidate", "subset"} <= set(bodies)
+    ):
         raise InputError.at(path, "expected 'candidate' and 'subset' in bodies", place)
+    canvas = _canvas(frame.get("draw_pose_params"), path, place)
+    if bodies is None or _nobody(bodies["subset"]):
+        return PeopleFrame.empty(may_be_signed=False, **canvas)
     subset = _array(bodies["subset"], path, f"{place}.bodies.subset", (None, 18))
     people = len(subset)
     if people > MAX_PEOPLE:
@@ -49,31 +58,53 @@ def read_dwpose_frame(
     found = {
         name: _read_points(frame, name, count, joints, path, place)
         for name, count, joints in parts
-        if people and frame.get(name) is not None
+        if not _nobody(frame.get(name))
     }
     if "hands" in found:
         points[:, LEFT_HAND] = found["hands"][:people]
         points[:, RIGHT_HAND] = found["hands"][people:]
     if "faces" in found:
         points[:, FACE] = found["faces"]
-    height, width = _place_on_canvas(points, frame.get("draw_pose_params"), size, path, place)
-    whole_body = any(bool((part[..., 2] > 0).any()) for part in found.values())
-    return PeopleFrame(clean_joints(points), whole_body, width=width, height=height)
+    return PeopleFrame(
+        # Shares in single precision would lose the pixels they were made of.
+        clean_joints(points, np.float64),
+        whole_body=any(bool((part[..., 2] > 0).any()) for part in found.values()),
+        ids=_ids(frame.get("ids"), people),
+        may_be_signed=False,
+        **canvas,
+    )
+
+
+def _nobody(value: Any) -> bool:
+    """Whether an array is how a tool says that nobody was found."""
+    if value is None or (isinstance(value, (list, tuple)) and not len(value)):
+        return True
+    return isinstance(value, np.ndarray) and value.size == 0 and value.shape[:1] == (0,)
+
+
+def _ids(value: Any, people: int) -> tuple[int, ...] | None:
+    fits = isinstance(value, (list, tuple)) and len(value) == people
+    if not fits or not all(is_number(own) and own % 1 == 0 and 0 <= own < 2**31 for own in value):
+        return None
+    ids = tuple(int(own) for own in value)
+    return ids if len(set(ids)) == people else None
 
 
 def _read_bodies(bodies: dict[str, Any], subset: np.ndarray, path: Path, place: str) -> np.ndarray:
     candidate = _array(bodies["candidate"], path, f"{place}.bodies.candidate", (None, None))
     if len(subset) and (candidate.shape[1] < 2 or not np.isfinite(subset).all()):
         raise InputError.at(path, "expected x, y rows and finite indices", f"{place}.bodies")
-    index = np.where(subset < 0, -1, subset).astype(np.int64)
-    if (index >= len(candidate)).any() or (index != np.where(subset < 0, -1, subset)).any():
+    wanted = np.where(subset < 0, -1, subset)
+    # Bounded first: what no integer holds has no place to be compared at.
+    index = np.clip(wanted, -1, len(candidate)).astype(np.int64)
+    if (index >= len(candidate)).any() or (index != wanted).any():
         raise InputError.at(
             path,
             f"expected whole indices below {len(candidate)}, found {subset.max():g}",
             f"{place}.bodies.subset",
         )
     scores = np.ones(subset.shape)
-    if bodies.get("score") is not None:
+    if not _nobody(bodies.get("score")):
         scores = _array(bodies["score"], path, f"{place}.bodies.score", subset.shape)
     joints = np.zeros((*subset.shape, 3))
     if len(candidate):
@@ -88,14 +119,19 @@ def _read_points(
     points = _array(frame[name], path, f"{place}.{name}", (count, joints, 2))
     unseen = (points == -1).all(axis=-1)
     scores = np.ones(points.shape[:2])
-    if frame.get(f"{name}_score") is not None:
+    if not _nobody(frame.get(f"{name}_score")):
         scores = _array(frame[f"{name}_score"], path, f"{place}.{name}_score", (count, joints))
     return np.concatenate([points, np.where(unseen, 0.0, scores)[..., None]], axis=-1)
 
 
 def _array(value: Any, path: Path, place: str, shape: tuple[int | None, ...]) -> np.ndarray:
-    """A numeric array of a shape (None: any length) as float64."""
+    """A numeric array, or lists of numbers, of a shape (None: any length) as float64."""
     wanted = " x ".join("n" if side is None else str(side) for side in shape)
+    if isinstance(value, (list, tuple)):
+        try:
+            value = np.array(value)
+        except (ValueError, OverflowError):  # rows of different lengths, absurd numbers
+            raise InputError.at(path, f"expected an array of {wanted} numbers", place) from None
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
         fits = value.ndim == len(shape) and all(
             side is None or side == length for side, length in zip(shape, value.shape, strict=True)
@@ -106,27 +142,23 @@ def _array(value: Any, path: Path, place: str, shape: tuple[int | None, ...]) ->
     raise InputError.at(path, f"expected an array of {wanted} numbers", place)
 
 
-def _place_on_canvas(
-    points: np.ndarray, params: Any, size: tuple[int, int] | None, path: Path, place: str
-) -> tuple[int, int]:
-    """Scale shares to pixels in place; return the canvas (height, width)."""
+def _canvas(params: Any, path: Path, place: str) -> dict[str, Any]:
+    """The canvas and the drawing's place in it, as arguments of `PeopleFrame`."""
     if params is None:
-        if size is None:
-            raise InputError.at(
-                path,
-                "coordinates are shares of a picture whose size the file does not give: "
-                "give its width and height",
-            )
-        points[..., :2] *= (size[1], size[0])
-        return size
+        return {}
     where = f"{place}.draw_pose_params"
+    if isinstance(params, np.ndarray):
+        params = params.ravel().tolist()
     if not isinstance(params, (list, tuple)) or len(params) != 6:
         raise InputError.at(path, "expected 6 numbers", where)
-    drawn_height, drawn_width, bottom, right = (
-        check_side(params[i], path, f"{where}[{i}]") for i in (0, 1, 3, 5)
+    # numpy's numbers as Python's.
+    plain = [
+        n.item() if isinstance(n, (np.generic, np.ndarray)) and n.ndim == 0 else n for n in params
+    ]
+    height, width, bottom, right = (
+        check_side(plain[i], path, f"{where}[{i}]") for i in (0, 1, 3, 5)
     )
     top, left = (
-        0 if params[i] == 0 else check_side(params[i], path, f"{where}[{i}]") for i in (2, 4)
+        0 if plain[i] == 0 else check_side(plain[i], path, f"{where}[{i}]") for i in (2, 4)
     )
-    points[..., :2] = points[..., :2] * (drawn_width, drawn_height) + (left, top)
-    return bottom, right
+    return {"height": bottom, "width": right, "drawing": (left, top, width, height)}

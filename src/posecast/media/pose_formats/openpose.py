@@ -1,8 +1,12 @@
 """OpenPose JSON 1.2 and 1.3, one file a frame; also with `width`, `height`, `front_to_back`.
 
-A person is ``pose_keypoints_2d`` (COCO-18, BODY_25, or BODY_25B where the user says so) and
-optionally ``face_keypoints_2d`` (70 points, of which the last two, the pupils, are dropped) and two
-hands of 21; ``x, y, confidence`` in pixels of the canvas, 0 0 0 for a joint that was not found.
+ControlNet's JSON and ComfyUI's POSE_KEYPOINT (a list of frames) state the canvas as `canvas_width`
+and `canvas_height`, have null for what was not found, and confidence 1 or 0. A person is
+``pose_keypoints_2d`` (COCO-18, BODY_25, or BODY_25B where the user says so) and optionally
+``face_keypoints_2d`` (70 points, of which the last two, the pupils, are dropped) and two hands of
+21; ``x, y, confidence`` in pixels of the canvas, 0 0 0 for a joint that was not found. OpenPose's
+``--keypoint_scale 3`` and 4, and some versions of ComfyUI's nodes, write 0..1 or -1..1. AlphaPose's
+``open`` and ``cmu`` forms map pictures to such frames, of 18 joints.
 """
 
 from __future__ import annotations
@@ -42,17 +46,53 @@ _PARTS = (
 )
 
 
-def read_openpose_frame(value: dict[str, Any], path: Path, body: str | None) -> PeopleFrame:
-    """One frame. Raises InputError naming the person and the part that is not as it should be."""
-    people = value["people"]
+_CANVAS = (("width", "canvas_width"), ("height", "canvas_height"))
+
+
+def is_openpose(value: Any) -> bool:
+    """Whether a JSON value is one frame of this format."""
+    return isinstance(value, dict) and "people" in value
+
+
+def alphapose_frames(value: Any) -> dict[str, dict[str, Any]] | None:
+    """The frames by picture of AlphaPose's ``open`` and ``cmu`` forms, as OpenPose's; else None."""
+    if not isinstance(value, dict) or not value:
+        return None
+    frames = {}
+    for name, frame in value.items():
+        if is_openpose(frame):
+            frames[name] = frame
+        elif isinstance(frame, dict) and isinstance(frame.get("bodies"), list):
+            people = [
+                {"pose_keypoints_2d": body["joints"]}
+                if isinstance(body, dict) and "joints" in body
+                else body
+                for body in frame["bodies"]
+            ]
+            frames[name] = {"people": people}
+        else:
+            return None
+    return frames
+
+
+def read_openpose_frame(
+    value: dict[str, Any], path: Path, body: str | None, before: str = ""
+) -> PeopleFrame:
+    """One frame, which `before` places in the file (``[3].``).
+
+    Raises InputError naming the person and the part that is not as it should be.
+    """
+    people = [] if value["people"] is None else value["people"]
     if not isinstance(people, list) or len(people) > MAX_PEOPLE:
         raise InputError.at(
-            path, f"expected a list of at most {MAX_PEOPLE}, found {describe(people)}", "people"
+            path,
+            f"expected a list of at most {MAX_PEOPLE}, found {describe(people)}",
+            f"{before}people",
         )
     joints = np.zeros((len(people), 134, 3), dtype=np.float32)
     whole_body = False
     for index, person in enumerate(people):
-        place = f"people[{index}]"
+        place = f"{before}people[{index}]"
         if not isinstance(person, dict) or "pose_keypoints_2d" not in person:
             raise InputError.at(
                 path, f"expected a person with 'pose_keypoints_2d', found {describe(person)}", place
@@ -61,26 +101,33 @@ def read_openpose_frame(value: dict[str, Any], path: Path, body: str | None) -> 
             person["pose_keypoints_2d"], path, f"{place}.pose_keypoints_2d", body, joints[index]
         )
         for name, part, counts in _PARTS:
-            points = _read_part(person.get(name) or [], path, f"{place}.{name}", counts)
+            points = _read_part(person.get(name), path, f"{place}.{name}", counts)
             if points is not None:
                 joints[index, part] = points[: part.stop - part.start]
-                whole_body |= bool(points[:, 2].any())
-    sides = [
-        check_side(value[name], path, name) if name in value else None
-        for name in ("width", "height")
-    ]
+                whole_body = True
+    sides = [_side(value, names, path, before) for names in _CANVAS]
     return PeopleFrame(
         people=joints,
         whole_body=whole_body,
         width=sides[0],
         height=sides[1],
         ids=_person_ids(people),
-        front_to_back=_front_to_back(value.get("front_to_back"), len(people), path),
+        front_to_back=_front_to_back(value.get("front_to_back"), len(people), path, before),
     )
 
 
+def _side(value: dict[str, Any], names: tuple[str, ...], path: Path, before: str) -> int | None:
+    """A side of the canvas under the first of its names that is there and not null."""
+    for name in names:
+        if value.get(name) is not None:
+            return check_side(value[name], path, f"{before}{name}")
+    return None
+
+
 def _read_part(values: Any, path: Path, place: str, counts: tuple[int, ...]) -> np.ndarray | None:
-    """Points ``(count, 3)`` of a flat list; None for an empty one."""
+    """Points ``(count, 3)`` of a flat list; None for an empty one or null."""
+    if values is None:
+        return None
     expected = " or ".join(str(3 * count) for count in counts)
     if not isinstance(values, list):
         raise InputError.at(path, f"expected {expected} numbers, found {describe(values)}", place)
@@ -117,7 +164,7 @@ def _person_ids(people: list[dict[str, Any]]) -> tuple[int, ...] | None:
     return tuple(ids) if len(set(ids)) == len(ids) else None
 
 
-def _front_to_back(value: Any, people: int, path: Path) -> tuple[int, ...] | None:
+def _front_to_back(value: Any, people: int, path: Path, before: str) -> tuple[int, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or sorted(map(repr, value)) != sorted(map(repr, range(people))):
@@ -125,6 +172,6 @@ def _front_to_back(value: Any, people: int, path: Path) -> tuple[int, ...] | Non
             path,
             f"expected each index of the {people} people once, nearest first, found "
             f"{value if isinstance(value, list) and len(value) < 20 else describe(value)}",
-            "front_to_back",
+            f"{before}front_to_back",
         )
     return tuple(value)

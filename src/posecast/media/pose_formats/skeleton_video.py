@@ -6,7 +6,7 @@ limbs that share a joint meet, and so is whose palette it has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -59,6 +59,31 @@ def read_skeleton_picture(path: Path) -> PoseSequence:
     swapped = _is_swapped([picture] if is_skeleton_picture(picture) else [], path)
     joints = _read(picture, swapped)
     return PoseSequence(joints[None, None], picture.shape[1], picture.shape[0])
+
+
+def read_skeleton_folder(files: Sequence[Path | None], folder: Path) -> PoseSequence:
+    """As `read_skeleton_video`, of a folder of pictures, one a frame; None is one that is missing.
+
+    Raises InputError also for pictures of different sizes.
+    """
+    there = [file for file in files if file is not None]
+    swapped = _is_swapped(_drawn(read_image(file) for file in there), folder)
+    joints = np.zeros((len(files), 18, 3), np.float32)
+    size: tuple[int, int] | None = None
+    for index, file in enumerate(files):
+        if file is None:
+            continue
+        picture = read_image(file)
+        size = size or (picture.shape[0], picture.shape[1])
+        if picture.shape[:2] != size:
+            raise InputError.at(
+                file,
+                f"{picture.shape[1]}x{picture.shape[0]} pixels, the first one {size[1]}x{size[0]}; "
+                "expected frames of one size",
+            )
+        joints[index] = _read(picture, swapped)
+    assert size is not None
+    return PoseSequence(joints[None], size[1], size[0])
 
 
 def _read(picture: np.ndarray, swapped: bool) -> np.ndarray:

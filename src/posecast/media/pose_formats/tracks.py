@@ -2,141 +2,84 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Int64
 
 from posecast.errors import InputError
-from posecast.geometry.skeleton import (
-    LEFT_ANKLE,
-    LEFT_KNEE,
-    RIGHT_ANKLE,
-    RIGHT_KNEE,
-    present,
-)
-from posecast.geometry.tracking import track_people
-from posecast.media.pose_formats.content import MAX_SIDE, MAX_TRACK_FRAMES
+from posecast.geometry.skeleton import present
+from posecast.geometry.tracking import track_ids
+from posecast.media.pose_formats.content import MAX_TRACK_FRAMES
 from posecast.media.pose_formats.people import PeopleFrame
 from posecast.types import PoseSequence
 
 
 def tracks_of_people(
-    frames: Sequence[PeopleFrame], path: Path, width: int | None, height: int | None
+    frames: Sequence[PeopleFrame], path: Path, canvas: tuple[int, int]
 ) -> PoseSequence:
-    """One clip of the frames; people without a present joint are left out.
+    """One clip of frames in pixels of the canvas (height, width).
 
-    `width` and `height` are the canvas where no frame states it; else it is estimated. Raises
-    InputError where frames state different canvases, or people make too many tracks.
+    People without a present joint are left out. Raises InputError where people make too many
+    tracks.
     """
     whole_body = any(frame.whole_body for frame in frames)
     people = [frame.people if whole_body else frame.people[:, :18] for frame in frames]
-    there = [np.asarray(present(persons).any(axis=1)) for persons in people]
-    if len(frames) == 1:
-        tracks = people[0][there[0]][:, None]
-    else:
-        kept = [persons[seen] for persons, seen in zip(people, there, strict=True)]
-        tracks = _link(frames, kept, there, path)
-    canvas = _stated_canvas(frames, path)
-    if canvas is None:
-        canvas = (height, width) if height and width else estimate_canvas(tracks, path)
+    names, count = _track_of_each([frame.ids for frame in frames], people, path)
+    tracks = np.zeros((count, len(frames), 134 if whole_body else 18, 3), np.float32)
+    for index, (persons, own) in enumerate(zip(people, names, strict=True)):
+        tracks[own[own >= 0], index] = persons[own >= 0]
     return PoseSequence(
-        keypoints=np.ascontiguousarray(tracks, dtype=np.float32),
+        keypoints=tracks,
         width=canvas[1],
         height=canvas[0],
         joints="wholebody134" if whole_body else "openpose18",
-        front_to_back=_first_order(frames, people, there, tracks),
+        front_to_back=_first_order(frames, names, count),
     )
 
 
-def estimate_canvas(
-    tracks: Float[np.ndarray, "tracks frames joints 3"], path: Path
-) -> tuple[int, int]:
-    """A canvas (height, width) for pixel coordinates that came without one: a guess.
+def _track_of_each(
+    ids: Sequence[tuple[int, ...] | None], people: list[np.ndarray], path: Path
+) -> tuple[list[Int64[np.ndarray, " _"]], int]:
+    """For each frame the track of each of its people (-1: of none), and how many tracks there are.
 
-    The people are taken to be framed with equal margins left and right, and as narrow a one below
-    as the narrowest of these and the one above; where nobody shows a knee or an ankle, the picture
-    is taken to end at the lowest point, as it does in half-length shots. Every point is inside.
+    By the file's ids if each frame's tell its people apart, else by nearness.
     """
-    seen = present(tracks)
-    if not seen.any():
-        return 1, 1
-    points = tracks[seen][:, :2].astype(np.float64)
-    low, high = points.min(axis=0), points.max(axis=0)
-    legs = seen[..., [RIGHT_KNEE, RIGHT_ANKLE, LEFT_KNEE, LEFT_ANKLE]].any()
-    right = max(0.0, float(low[0]))
-    margin = (right, max(0.0, min(right, float(low[1]))) if legs else 0.0)
-    width, height = (max(1, math.ceil(side) + 1) for side in high + margin)
-    if max(width, height) > MAX_SIDE:
-        raise InputError.at(
-            path,
-            f"a point lies at x={high[0]:g}, y={high[1]:g}: expected pixels of a picture; "
-            "if they are, give its width and height",
-        )
-    return height, width
-
-
-def _stated_canvas(frames: Sequence[PeopleFrame], path: Path) -> tuple[int, int] | None:
-    stated = [(f.height, f.width) for f in frames if f.height and f.width]
-    for index, canvas in enumerate(stated):
-        if canvas != stated[0]:
-            raise InputError.at(
-                path,
-                f"its canvas is {canvas[1]}x{canvas[0]}, the first one's {stated[0][1]}x"
-                f"{stated[0][0]}; expected frames of one size",
-                f"frame {index}",
-            )
-    if not stated:
-        return None
-    height, width = stated[0]
-    return None if height is None or width is None else (height, width)
-
-
-def _link(
-    frames: Sequence[PeopleFrame],
-    people: list[np.ndarray],
-    there: list[Bool[np.ndarray, " _"]],
-    path: Path,
-) -> np.ndarray:
-    """Tracks by the file's ids if each frame's tell its people apart, else by nearness."""
-    joints = people[0].shape[1]
-    ids = [frame.ids for frame in frames]
+    seen = [np.asarray(present(persons).any(axis=1)) for persons in people]
+    if len(people) == 1:
+        alone = np.where(seen[0], np.cumsum(seen[0]) - 1, -1)
+        return [alone], int(seen[0].sum())
+    known = [names for names in ids if names is not None]
     several = any(len(persons) > 1 for persons in people)
-    if not several or any(names is None for names in ids):
-        try:
-            return track_people(people, joints, max_tracks=MAX_TRACK_FRAMES // len(frames))
-        except ValueError as error:
-            raise InputError.at(path, str(error)) from None
-    tracks: dict[int, np.ndarray] = {}
-    for index, (names, persons, seen) in enumerate(zip(ids, people, there, strict=True)):
-        kept = [name for name, there_ in zip(names or (), seen, strict=True) if there_]
-        for name, person in zip(kept, persons, strict=True):
-            if name not in tracks:
-                if len(tracks) * len(frames) >= MAX_TRACK_FRAMES:
-                    raise InputError.at(path, f"more than {len(tracks)} different person ids")
-                tracks[name] = np.zeros((len(frames), joints, 3), dtype=np.float32)
-            tracks[name][index] = person
-    empty = np.zeros((0, len(frames), joints, 3), dtype=np.float32)
-    return np.stack(list(tracks.values())) if tracks else empty
+    # One id for everybody who is ever there alone is one person; many are perhaps counters.
+    if len(known) == len(people) and (several or len({n for own in known for n in own}) == 1):
+        there = {
+            n
+            for own, s in zip(known, seen, strict=True)
+            for n, is_ in zip(own, s, strict=True)
+            if is_
+        }
+        order = [n for n in dict.fromkeys(n for own in known for n in own) if n in there]
+        place = {name: index for index, name in enumerate(order)}
+        tracks = [np.array([place.get(n, -1) for n in own], np.int64) for own in known]
+        count = len(order)
+    else:
+        tracks = track_ids(people)
+        count = max((int(own.max()) + 1 for own in tracks if len(own)), default=0)
+    if count * len(people) > MAX_TRACK_FRAMES:
+        raise InputError.at(
+            path, f"people come and go in more than {MAX_TRACK_FRAMES // len(people)} tracks"
+        )
+    return tracks, count
 
 
 def _first_order(
-    frames: Sequence[PeopleFrame],
-    people: list[np.ndarray],
-    there: list[Bool[np.ndarray, " _"]],
-    tracks: np.ndarray,
+    frames: Sequence[PeopleFrame], names: list[Int64[np.ndarray, " _"]], count: int
 ) -> tuple[int, ...] | None:
     """The first order that any frame states, as tracks; whoever is not in that frame is behind."""
-    for index, frame in enumerate(frames):
-        if frame.front_to_back is None:
-            continue
-        named: list[int] = []
-        for person in frame.front_to_back:
-            if there[index][person]:
-                same = (tracks[:, index] == people[index][person]).all(axis=(1, 2))
-                same[named] = False
-                named.append(int(np.argmax(same)))
-        return (*named, *(t for t in range(len(tracks)) if t not in named))
+    for frame, own in zip(frames, names, strict=True):
+        if frame.front_to_back is not None:
+            named = [int(own[person]) for person in frame.front_to_back if own[person] >= 0]
+            return (*named, *(track for track in range(count) if track not in named))
     return None
