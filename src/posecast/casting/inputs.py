@@ -15,7 +15,7 @@ from posecast.errors import InputError
 from posecast.estimators.footage import estimate_poses, track_frames
 from posecast.estimators.pose import PoseEstimator, pose_estimator
 from posecast.geometry.skeleton import present
-from posecast.media.images import read_image
+from posecast.media.images import pixels_of, read_image
 from posecast.media.pose_formats.content import PlainFootage
 from posecast.media.poses import read_poses
 from posecast.types import JOINT_COUNTS, PoseSequence
@@ -24,7 +24,7 @@ Picture = str | Path | Image.Image | np.ndarray
 
 
 def load_picture(reference: Picture) -> UInt8[np.ndarray, "height width 3"]:
-    """A path, a PIL image or an array as an RGB picture.
+    """A path, a PIL image (the same pixels as its path) or an array as an RGB picture.
 
     Raises:
         InputError: it cannot be read, or the array is no uint8 (height, width, 3).
@@ -32,7 +32,7 @@ def load_picture(reference: Picture) -> UInt8[np.ndarray, "height width 3"]:
     if isinstance(reference, (str, Path)):
         return read_image(reference)
     if isinstance(reference, Image.Image):
-        return np.array(reference.convert("RGB"))
+        return pixels_of(reference, "reference")
     if reference.dtype != np.uint8 or reference.ndim != 3 or reference.shape[2] != 3:
         raise InputError(
             f"reference: array of {reference.dtype} {reference.shape}; expected uint8 "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from posecast.errors import InputError
 from posecast.media.atomic import whole_file
+from posecast.media.colour_profiles import in_srgb
 
 MAX_PIXELS = 64_000_000
 """The largest picture that is decoded: the decoder's memory, and a bomb's, are bounded by it."""
@@ -25,8 +28,9 @@ def read_image(path: str | Path) -> Rgb:
     """Read a picture as RGB, `(height, width, 3)`.
 
     The camera's rotation (EXIF) is applied, transparency is laid over white, 16-bit and floating
-    point channels are scaled to 8 bits, greyscale, palette and CMYK are converted. Of an animated
-    picture the first frame is taken. The size is checked before anything is decoded.
+    point channels are scaled to 8 bits, greyscale, palette and CMYK are converted, and colours of
+    another profile (ICC) become sRGB. Of an animated picture the first frame is taken. The size is
+    checked before anything is decoded.
 
     Raises:
         InputError: missing, a folder, empty, no picture, cut off, or over `MAX_PIXELS`.
@@ -38,22 +42,37 @@ def read_image(path: str | Path) -> Rgb:
         raise InputError(f"{path}: no such file; expected a picture (PNG, JPEG, WebP, ...)")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; expected a picture")
+    with decoding(path), Image.open(path) as image:
+        return pixels_of(image, path)
+
+
+def pixels_of(image: Image.Image, name: str | Path = "the picture") -> Rgb:
+    """The pixels of a picture that PIL has opened or made: the same as `read_image` of its file.
+
+    `name` is what errors call it. Raises `InputError` as `read_image`.
+    """
+    with decoding(name):
+        _check_size(name, image.size)
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
+
+
+@contextmanager
+def decoding(name: str | Path) -> Iterator[None]:
+    """Errors of PIL in the block, as those of bad input."""
     with warnings.catch_warnings():
         # Our own limit is lower than the one this warning is about.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
         try:
-            with Image.open(path) as image:
-                _check_size(path, image.size)
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+            yield
         except UnidentifiedImageError:
             raise InputError(
-                f"{path}: not a picture that can be read (PNG, JPEG, WebP, BMP, TIFF, GIF)"
+                f"{name}: not a picture that can be read (PNG, JPEG, WebP, BMP, TIFF, GIF)"
             ) from None
         except Image.DecompressionBombError:
             raise InputError(
-                f"{path}: picture too large; up to {MAX_PIXELS // 10**6} megapixels are read: "
+                f"{name}: picture too large; up to {MAX_PIXELS // 10**6} megapixels are read: "
                 "scale it down first"
             ) from None
         except PermissionError:
@@ -62,10 +81,10 @@ def read_image(path: str | Path) -> Rgb:
             if isinstance(error, InputError):
                 raise
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise InputError(f"{path}: the picture is cut off or damaged ({reason})") from error
+            raise InputError(f"{name}: the picture is cut off or damaged ({reason})") from error
 
 
-def _check_size(path: Path, size: tuple[int, int]) -> None:
+def _check_size(path: str | Path, size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise InputError(
@@ -80,13 +99,24 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
 
 
 def _to_rgb(image: Image.Image) -> Rgb:
+    profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
         image = Image.fromarray(_to_8_bits(np.asarray(image)))
-    if "A" in image.getbands() or "transparency" in image.info:
+    alpha = None
+    if image.has_transparency_data:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, image)
-    return np.array(image.convert("RGB"))
+        alpha = image.getchannel("A")
+    colours = in_srgb(_without_alpha(image), profile).convert("RGB")
+    if alpha is not None:
+        colours.putalpha(alpha)
+        white = Image.new("RGBA", colours.size, (255, 255, 255, 255))
+        colours = Image.alpha_composite(white, colours).convert("RGB")
+    return np.array(colours)
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """In a mode that a colour profile may be for."""
+    return image if image.mode in ("RGB", "L", "CMYK", "LAB") else image.convert("RGB")
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
