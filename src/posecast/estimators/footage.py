@@ -15,6 +15,7 @@ from posecast.estimators.pose import PoseEstimator
 from posecast.geometry.left_to_right import left_to_right
 from posecast.geometry.skeleton import present
 from posecast.geometry.tracking import track_people
+from posecast.media.animated import HEAD
 from posecast.media.images import read_image
 from posecast.media.pose_formats.content import MAX_TRACK_FRAMES, content_kind
 from posecast.media.shots import shot_boundaries, thumbnail
@@ -31,10 +32,10 @@ OnCuts = Callable[[list[int]], object]
 
 
 def is_picture(path: str | Path) -> bool:
-    """Whether a file is a still picture, by its content (an animated GIF is a video)."""
+    """Whether a file is a still picture, by its content (an animated one is a video)."""
     try:
         with Path(path).open("rb") as stream:
-            return content_kind(stream.read(64)).endswith(" image")
+            return content_kind(stream.read(HEAD)).endswith(" image")
     except OSError:
         return False
 

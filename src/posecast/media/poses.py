@@ -44,7 +44,7 @@ from posecast.media.pose_formats.skeleton_video import (
     read_skeleton_video,
 )
 from posecast.media.pose_formats.tracks import tracks_of_people
-from posecast.media.video import read_info
+from posecast.media.video import is_video
 from posecast.types import PoseSequence
 
 EXPECTED = (
@@ -166,16 +166,16 @@ class _Readers:
         kind = content_kind(read_start(path))
         if kind.endswith("image"):
             return read_skeleton_picture(path)
-        if kind.endswith(("video", "GIF")):
+        if kind.endswith("video") or "GIF" in kind or "animated" in kind:
             return read_skeleton_video(path)
         if kind in _POSE_DATA:
             return self._read_data(read_bytes(path), kind, path)
         if kind in ("YAML", "of an unknown kind"):
+            if is_video(path):
+                return read_skeleton_video(path)
             data = read_bytes(path)
             if is_animated_drawing(data):
                 return [read_animated_drawing(data, path)]
-            if _opens_as_video(path):
-                return read_skeleton_video(path)
         raise InputError.at(path, f"is {kind}; {EXPECTED}")
 
     def _read_data(self, data: bytes, kind: str, path: Path) -> PoseSequence | list[PeopleFrame]:
@@ -192,12 +192,3 @@ class _Readers:
         if frames is None:
             raise InputError.at(path, f"JSON of another kind: {describe(value)}; {EXPECTED}")
         return frames
-
-
-def _opens_as_video(path: Path) -> bool:
-    """Whether a file of no signature that we know is a container that is read."""
-    try:
-        read_info(path)
-    except InputError:
-        return False
-    return True

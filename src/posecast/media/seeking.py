@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from posecast.errors import InputError
-from posecast.media.video import iterate_video, open_video, upright
+from posecast.media.animated import is_animated
+from posecast.media.display import Display
+from posecast.media.video import iterate_video, open_video, video_stream
 
 if TYPE_CHECKING:
     import av
@@ -38,7 +40,7 @@ def read_frames_at(
     wanted = sorted(set(indices))
     if wanted and not 0 <= wanted[0] <= wanted[-1] < len(times):
         raise InputError.at(path, f"expected frames 0 to {len(times) - 1}", f"frame {wanted[-1]}")
-    rising = len(times) < 2 or bool((np.diff(times) > 0).all())
+    rising = not is_animated(path) and (len(times) < 2 or bool((np.diff(times) > 0).all()))
     found = _seek(path, times, wanted) if rising else _from_start(path, wanted)
     for index in wanted:
         if index not in found:
@@ -59,9 +61,10 @@ def _seek(path: Path, times: np.ndarray, wanted: list[int]) -> dict[int, np.ndar
     found: dict[int, np.ndarray] = {}
     try:
         with closing(open_video(path)) as container:
+            stream = video_stream(container, path)
             for run in _runs(wanted):
                 for back in _STEPS_BACK:
-                    found |= _decode_run(container, times, run, back)
+                    found |= _decode_run(container, stream, times, run, back)
                     if run[0] in found:
                         break
     except (av.error.FFmpegError, EOFError):
@@ -80,9 +83,13 @@ def _runs(wanted: list[int]) -> Iterator[list[int]]:
 
 
 def _decode_run(
-    container: av.container.InputContainer, times: np.ndarray, run: list[int], back: float
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    times: np.ndarray,
+    run: list[int],
+    back: float,
 ) -> dict[int, np.ndarray]:
-    stream = container.streams.video[0]
+    display = Display.of(stream)
     unit = float(stream.time_base or 1)
     container.seek(int(times[run[0]]) - round(back / unit), stream=stream, backward=True)
     by_time = {int(times[index]): index for index in run}
@@ -92,7 +99,7 @@ def _decode_run(
         if frame.pts is None:
             return {}
         if frame.pts in by_time:
-            found[by_time[frame.pts]] = upright(frame)
+            found[by_time[frame.pts]] = display.rgb(frame)
         if frame.pts >= last:
             break
     return found
@@ -101,5 +108,5 @@ def _decode_run(
 def packet_times(path: str | Path) -> list[int]:
     """The presentation times of a video's frames without decoding it: for files of our own."""
     with closing(open_video(Path(path))) as container:
-        packets = container.demux(container.streams.video[0])
+        packets = container.demux(video_stream(container, Path(path)))
         return sorted(packet.pts for packet in packets if packet.pts is not None)

@@ -1,10 +1,13 @@
-"""Read videos of any common container, by content; write MP4, GIF or a folder of PNG frames."""
+"""Read videos of any common container, by content; write MP4, GIF or a folder of PNG frames.
+
+Frames come as a player shows them (`display`), and the rate is that of their times (`frame_rate`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +16,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.errors import InputError
+from posecast.media import animated
+from posecast.media.display import Display
+from posecast.media.frame_rate import HIGHEST, LOWEST, USUAL, frame_rate, possible
 from posecast.media.images import MAX_PIXELS
 from posecast.media.stated_size import stated_size
 from posecast.media.video_formats import (
@@ -37,9 +43,13 @@ _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
 Frames = UInt8[np.ndarray, "frames height width 3"]
 
 
+_NO_VIDEO = 0x400 | 0x800
+"""FFmpeg's marks of streams that are a cover picture or thumbnails."""
+
+
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video's header says. Sizes are as stored, before the rotation it may ask for."""
+    """What a video's file says. Sizes are as stored, before the rotation it may ask for."""
 
     width: int
     height: int
@@ -51,13 +61,38 @@ class VideoInfo:
 
 
 def read_info(path: str | Path) -> VideoInfo:
-    """The header of a video.
+    """The header of a video, and its rate by the times of its frames, which are all looked at.
 
     Raises:
         InputError: missing, a folder, empty, no video, or frames over the size limit.
     """
-    with closing(open_video(Path(path))) as container:
-        return _info(Path(path), container)
+    path = Path(path)
+    info = read_header(path)
+    if animated.is_animated(path):
+        return info
+    import av
+
+    with closing(open_video(path)) as container:
+        stream = video_stream(container, path)
+        try:
+            times = _packet_times(container, stream)
+        except (av.error.FFmpegError, EOFError):
+            return info  # decoding will say what is wrong
+        unit = float(stream.time_base or 0)
+    return replace(info, fps=frame_rate(times, unit, info.fps).fps)
+
+
+def read_header(path: str | Path) -> VideoInfo:
+    """As `read_info`, at once: the rate is what the header says, which is wrong at times."""
+    path = Path(path)
+    if animated.is_animated(path):
+        times = animated.frame_times(path)
+        with animated.open_animated(path) as image:
+            width, height, kind = *image.size, animated.FORMATS[image.format or "GIF"]
+        frames = len(times) - 1
+        return VideoInfo(width, height, frames / (times[-1] * animated.UNIT), frames, kind)
+    with closing(open_video(path)) as container:
+        return _info(path, container)
 
 
 def iterate_video(path: str | Path) -> Generator[Frame, None, None]:
@@ -79,8 +114,8 @@ class TimedFrame:
     """In units of `unit`; None where the file does not say."""
     unit: float
     """Seconds."""
-    turned: bool
-    """Whether the file asked for a rotation, which is done."""
+    changes: tuple[str, ...] = ()
+    """What was done to the frame because the file asks for it (turned, mirrored, ...)."""
 
 
 def iterate_timed(path: str | Path) -> Generator[TimedFrame, None, None]:
@@ -88,15 +123,20 @@ def iterate_timed(path: str | Path) -> Generator[TimedFrame, None, None]:
     import av
 
     path = Path(path)
+    if animated.is_animated(path):
+        for image, time in animated.iterate_animated(path):
+            yield TimedFrame(image, time, animated.UNIT)
+        return
     with closing(open_video(path)) as container:
         _info(path, container)
-        stream = container.streams.video[0]
+        stream = video_stream(container, path)
         stream.thread_type = "AUTO"
+        display = Display.of(stream)
         index = 0
         try:
             for frame in container.decode(stream):
-                turned = bool(getattr(frame, "rotation", 0))
-                yield TimedFrame(upright(frame), frame.pts, float(frame.time_base or 0), turned)
+                unit = float(frame.time_base or 0)
+                yield TimedFrame(display.rgb(frame), frame.pts, unit, display.changes(frame))
                 index += 1
         except (av.error.FFmpegError, EOFError) as error:
             raise InputError.at(
@@ -145,8 +185,8 @@ def write_video(
         InputError: `out` ends otherwise or cannot be written, or there is no frame.
         OSError: the disk is full or fails.
     """
-    if not np.isfinite(fps) or not 0 < fps <= 1000:
-        raise InputError(f"{fps:g} frames per second; expected a number above 0, up to 1000")
+    if not possible(fps):
+        raise InputError(f"{fps:g} frames per second; expected {LOWEST:g} to {HIGHEST:g}")
     kind = output_format(out)
     if kind == "mp4":
         return write_mp4(iter(frames), Path(out), float(fps), sound=sound)
@@ -174,18 +214,54 @@ def open_video(path: Path) -> av.container.InputContainer:
         ) from error
 
 
+def is_video(path: str | Path) -> bool:
+    """Whether a file holds moving pictures in a container that is read, by its content."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    try:
+        return not read_header(path).container.endswith("_pipe")  # FFmpeg's stills
+    except (InputError, OSError):
+        return animated.is_animated(path)
+
+
+def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """The moving pictures of a container: no cover picture; of several the one to play by default.
+
+    Raises InputError where there is none.
+    """
+    streams = container.streams.video
+    moving = [s for s in streams if not int(getattr(s, "disposition", 0)) & _NO_VIDEO]
+    if not moving:
+        found = "a cover picture, but no video" if streams else "no video stream, or is cut off"
+        raise InputError(f"{path}: holds {found}")
+    preferred = [s for s in moving if int(getattr(s, "disposition", 0)) & 1]
+    return (preferred or moving)[0]
+
+
 def _info(path: Path, container: av.container.InputContainer) -> VideoInfo:
-    if not container.streams.video:
-        raise InputError(f"{path}: holds no video stream, or is cut off")
-    stream = container.streams.video[0]
+    stream = video_stream(container, path)
     width, height = stream.width, stream.height
-    if width * height > MAX_PIXELS:
+    shown = Display.of(stream).squared_size(height, width)
+    if max(width * height, shown[0] * shown[1]) > MAX_PIXELS:
         raise InputError(
             f"{path}: frames of {width}x{height} pixels; up to {MAX_PIXELS // 10**6} megapixels "
             "are read"
         )
-    rate = stream.average_rate or stream.guessed_rate or 0
-    return VideoInfo(width, height, float(rate) or 25.0, stream.frames, container.format.name)
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    fps = rate if possible(rate) else USUAL
+    return VideoInfo(width, height, fps, stream.frames, container.format.name)
+
+
+def _packet_times(container: av.container.InputContainer, stream: av.VideoStream) -> list[int]:
+    """When frames are shown, in order, without decoding them; none where a time is missing."""
+    times = []
+    for packet in container.demux(stream):
+        if packet.size and not packet.is_discard:
+            if packet.pts is None:
+                return []
+            times.append(packet.pts)
+    return sorted(times)
 
 
 def _ends_early(path: Path, stream: av.VideoStream) -> bool:
@@ -193,14 +269,6 @@ def _ends_early(path: Path, stream: av.VideoStream) -> bool:
     entries = getattr(stream, "index_entries", None) or ()  # PyAV 16 and later
     end = max((entries[i].pos + entries[i].size for i in range(len(entries))), default=0)
     return max(end, stated_size(path) or 0) > path.stat().st_size
-
-
-def upright(frame: av.VideoFrame) -> Frame:
-    """RGB, turned as the file asks for."""
-    rotation = getattr(frame, "rotation", 0)
-    image = frame.to_ndarray(format="rgb24")
-    # Counterclockwise, in quarter turns; phones write no other angles.
-    return np.ascontiguousarray(np.rot90(image, round(rotation / 90) % 4))
 
 
 def _reason(error: BaseException) -> str:

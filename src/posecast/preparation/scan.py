@@ -37,7 +37,8 @@ class Scan:
     width: int
     unit: float
     """Seconds a unit of `times` is."""
-    turned: bool
+    changes: tuple[str, ...]
+    """What was done to the frames because the file asks for it."""
     times: list[int] = field(default_factory=list)
     people: list[np.ndarray] = field(default_factory=list)
     """``(people, joints, 3)`` a frame."""
@@ -66,7 +67,7 @@ class Scanner:
         with closing(iterate_timed(path)) as frames:
             first = next(frames)  # iterate_timed raises where there is none
             height, width = first.image.shape[:2]
-            scan = Scan(height, width, first.unit, first.turned)
+            scan = Scan(height, width, first.unit, first.changes)
             people = self.people((height, width))
             work = _working_size(height, width)
             with ArrayFile(flow_path, (2, *cells_of(work)), np.float16) as cells:

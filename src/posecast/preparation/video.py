@@ -25,8 +25,9 @@ from posecast.data.store import (
     write_entry,
 )
 from posecast.errors import InputError
+from posecast.media.frame_rate import frame_rate
 from posecast.media.seeking import packet_times
-from posecast.media.video import VideoInfo, iterate_video, read_info
+from posecast.media.video import VideoInfo, iterate_video, read_header
 from posecast.media.video_formats import write_mp4
 from posecast.preparation.clips import FoundClip, find_clips
 from posecast.preparation.people import EstimatedPeople, GivenPeople, People
@@ -45,7 +46,7 @@ KEY_FRAMES = 16
 _CONTAINERS = {
     "mp4": "mp4", "m4v": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm", "avi": "avi",
     "ts": "mpegts", "mpg": "mpeg", "mpeg": "mpeg", "flv": "flv", "wmv": "asf", "gif": "gif",
-    "ogv": "ogg",
+    "ogv": "ogg", "webp": "webp", "apng": "apng",
 }  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def _scanned(
 
     scanner = Scanner(people, flow, depth, advance)
     with _reasons(source.name, dataset) as failed:
-        info = read_info(source.path)
+        info = read_header(source.path)
         if source.missing_poses:
             raise InputError(source.missing_poses)
         with new_video(dataset, source.name) as folder:
@@ -146,11 +147,11 @@ def _write(
     people: People,
     info: VideoInfo,
 ) -> Outcome:
-    fps, notes = _rate(scan, info)
+    rate = frame_rate(scan.times, scan.unit, info.fps)
+    fps = rate.fps
     clips, left_out = find_clips(scan, people, fps, settings.min_frames)
-    notes = [*_named_wrong(source.path, info), *notes, *people.notes, *left_out]
-    if scan.turned:
-        notes.insert(0, "turned upright as the file asks")
+    notes = [*scan.changes, *_named_wrong(source.path, info)]
+    notes += [*([rate.note] if rate.note else []), *people.notes, *left_out]
     if not clips:
         raise InputError.at(source.path, f"holds no clip: {'; '.join(left_out)}")
     media, kind = _write_media(source.path, folder, settings, fps)
@@ -208,22 +209,6 @@ def _write_media(
     shutil.copyfile(path, folder / media)
     os.chmod(folder / media, 0o644)
     return media, "video"
-
-
-def _rate(scan: Scan, info: VideoInfo) -> tuple[float, list[str]]:
-    """Frames a second, and a note where they do not come evenly."""
-    steps = np.diff(np.asarray(scan.times, dtype=np.int64)) * scan.unit
-    if not len(steps) or (steps <= 0).any():
-        return info.fps, []
-    typical = np.median(steps)
-    # Containers count in units as coarse as a millisecond, or a frame that is shown twice as long.
-    uneven = (np.abs(steps - typical) > max(0.1 * typical, 1.5 * scan.unit)).mean()
-    if uneven <= 0.01:
-        return info.fps, []
-    low, high = 1 / float(steps.max()), 1 / float(steps.min())
-    mean = 1 / float(steps.mean())
-    note = f"variable frame rate, {low:.3g} to {high:.3g}: frames are taken in order, at {mean:.3g}"
-    return mean, [note]
 
 
 def _named_wrong(path: Path, info: VideoInfo) -> list[str]:

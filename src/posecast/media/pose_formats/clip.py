@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from posecast.errors import InputError
+from posecast.media.frame_rate import HIGHEST, LOWEST, possible
 from posecast.media.pose_formats.content import (
     MAX_PEOPLE,
     MAX_TRACK_FRAMES,
@@ -153,10 +154,9 @@ def _read_track(frames: list[Any], joints: int, path: Path, place: str) -> np.nd
 def _read_fps(value: Any, path: Path) -> float | None:
     if value is None:
         return None
-    if not is_number(value) or not 0 < value <= 1000:
-        raise InputError.at(
-            path, f"expected 0 to 1000 frames a second, found {describe(value)}", "fps"
-        )
+    if not is_number(value) or not possible(value):
+        expected = f"expected {LOWEST:g} to {HIGHEST:g} frames a second"
+        raise InputError.at(path, f"{expected}, found {describe(value)}", "fps")
     return float(value)
 
 

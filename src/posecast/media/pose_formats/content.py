@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from posecast.errors import InputError
+from posecast.media.animated import HEAD, PNG, animated_kind
 
 MAX_BYTES = 512 * 2**20
 """Pose data larger than this is refused before it is read."""
@@ -32,7 +33,6 @@ _SIGNATURES = (
     (b"PK\x03\x04", "npz"),
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF"),
     (b"BM", "a BMP image"),
     (b"II*\0", "a TIFF image"),
     (b"MM\0*", "a TIFF image"),
@@ -59,6 +59,8 @@ def read_start(path: Path) -> bytes:
             raise InputError.at(path, "is no file; expected poses, a picture or a video")
         with path.open("rb") as file:
             data = file.read(START_BYTES)
+            if data.startswith(PNG):  # whether it is animated is said further on
+                data += file.read(HEAD)
     except FileNotFoundError:
         raise InputError.at(path, "no such file or folder") from None
     except OSError as error:
@@ -87,7 +89,13 @@ def read_bytes(path: Path) -> bytes:
 
 
 def content_kind(data: bytes) -> str:
-    """``json``, ``npy``, ``npz``, or in words what else the bytes are."""
+    """``json``, ``npy``, ``npz``, or in words what else the bytes are.
+
+    Of a picture the first MB tells whether it is animated.
+    """
+    animated = animated_kind(data)
+    if animated is not None:
+        return animated
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
             return kind

@@ -1,0 +1,114 @@
+"""A decoded frame as a player shows it: its colours, square pixels, turned and mirrored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from posecast.media.standard_colours import HDR, needs_conversion, standard_colours
+
+if TYPE_CHECKING:
+    import av
+
+Frame = UInt8[np.ndarray, "height width 3"]
+
+_NEARLY_SQUARE = 0.01
+"""Encoders round sides to whole blocks and note the difference as a pixel's shape."""
+_MOST_STRETCHED = 8.0
+"""A pixel's shape beyond this is a slip in the file, and no player obeys it."""
+
+
+@dataclass(frozen=True)
+class Display:
+    """How the frames of one video stream are shown. How each is turned is said with the frame."""
+
+    aspect: float
+    """A pixel's width over its height."""
+    primaries: int
+    transfer: int
+    """Numbers of ITU-T H.273."""
+
+    @classmethod
+    def of(cls, stream: av.VideoStream) -> Display:
+        """As the container says, else the encoded stream."""
+        context = stream.codec_context
+        ratio = stream.sample_aspect_ratio or getattr(context, "sample_aspect_ratio", None) or 1
+        aspect = float(ratio)
+        if not 1 / _MOST_STRETCHED <= aspect <= _MOST_STRETCHED or abs(aspect - 1) < _NEARLY_SQUARE:
+            aspect = 1.0
+        return cls(
+            aspect,
+            int(getattr(context, "color_primaries", 0) or 0),
+            int(getattr(context, "color_trc", 0) or 0),
+        )
+
+    def squared_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width with square pixels: the side that the pixels are long in grows."""
+        if self.aspect >= 1:
+            return height, max(1, round(width * self.aspect))
+        return max(1, round(height / self.aspect)), width
+
+    def rgb(self, frame: av.VideoFrame) -> Frame:
+        """The frame as it is to be seen."""
+        if needs_conversion(self.primaries, self.transfer):
+            deep = frame.to_ndarray(format="rgb48le")
+            image = standard_colours(deep, self.primaries, self.transfer)
+        else:
+            image = frame.to_ndarray(format="rgb24")
+        if self.aspect != 1:
+            height, width = self.squared_size(*image.shape[:2])
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(turned(image, _matrix(frame)))
+
+    def changes(self, frame: av.VideoFrame) -> tuple[str, ...]:
+        """What `rgb` does to the frame because the file asks for it, in words."""
+        said = []
+        if self.transfer in HDR:
+            said.append(f"high dynamic range ({HDR[self.transfer]}) brought to sRGB")
+        elif needs_conversion(self.primaries, self.transfer):
+            said.append("colours of a wide gamut brought to sRGB")
+        if self.aspect != 1:
+            said.append(f"pixels made square (they are {self.aspect:.3g} times as wide as high)")
+        matrix = _matrix(frame)
+        if matrix is not None:
+            a, b, c, d = matrix
+            mirrored = a * d - b * c < 0
+            upright = abs(a) + abs(d) >= abs(b) + abs(c) and d > 0
+            said += ["mirrored as the file asks"] if mirrored else []
+            said += [] if upright else ["turned upright as the file asks"]
+        return tuple(said)
+
+
+def turned(image: np.ndarray, matrix: tuple[int, int, int, int] | None) -> np.ndarray:
+    """An image under a display matrix (a, b, c, d): x' = a x + c y, y' = b x + d y.
+
+    Of other angles than quarter turns the nearest is taken: phones and cameras write no others.
+    """
+    if matrix is None:
+        return image
+    a, b, c, d = matrix
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        x, y = a, d
+    else:
+        image = image.swapaxes(0, 1)
+        x, y = c, b
+    return image[:: -1 if y < 0 else 1, :: -1 if x < 0 else 1]
+
+
+def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
+    """The linear part of a frame's display matrix; None where it has none, or one that is flat."""
+    from av.sidedata import sidedata
+
+    # Not `frame.side_data`, which frame and data then hold in a circle: frames would wait for the
+    # garbage collector, which crashes in a forked process when it frees what decoding threads made.
+    container: Any = sidedata.SideDataContainer  # PyAV's stubs leave out what it is made of
+    data = container(frame).get(sidedata.Type.DISPLAYMATRIX)
+    if data is None or len(bytes(data)) < 36:
+        return None
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
+    identity = b == c == 0 and a > 0 and d > 0
+    return None if identity or a * d == b * c else (a, b, c, d)
