@@ -83,7 +83,7 @@ def test_score_without_poses_says_so(bench, capsys):
         (["prepare", "bench", "--poses", "nowhere"], "nowhere: no such"),
         (["prepare", "bench", "--poses", "ours"], "clips that could not be prepared: 1; "),
         (["prepare", "bench", "--weights", "given"], "no such file; expected yolox_l.onnx"),
-        (["score", "bench", "--generated", "given"], "340.json: not a video"),
+        (["score", "bench", "--generated", "given"], "340.json is neither"),
         (["score", "bench", "--generated", "bench"], "has no partner in bench/real"),
     ],
 )

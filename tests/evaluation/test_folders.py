@@ -14,6 +14,7 @@ from posecast.evaluation.folders import (
     VideoPair,
     count_frames,
     frame_batches,
+    frame_files,
     frame_numbers,
     iterate_frames,
     pair_videos,
@@ -232,3 +233,36 @@ def test_files_are_closed_when_reading_stops_early(folders):
     next(frames)
     frames.close()
     (real / "a.mkv").unlink()
+
+
+LITTER = ("Thumbs.db", ".DS_Store", "desktop.ini", "._0.png", "notes.txt", "meta.json", "sound.wav")
+
+
+def test_frames_with_other_files_beside_are_one_video(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for side in ("ours", "theirs"):
+        folder = tmp_path / side / "clip"
+        folder.mkdir(parents=True)
+        for number in range(3):
+            frame = rng.integers(0, 256, (16, 16, 3), np.uint8)
+            write_image(frame, folder / f"{number}.png")
+    for where in (tmp_path / "ours" / "clip", tmp_path / "ours"):
+        for name in LITTER:
+            (where / name).write_bytes(b"not a picture")
+        (where / "@eaDir").mkdir()
+    [pair] = pair_videos(tmp_path / "ours", tmp_path / "theirs")
+    assert (pair.name, pair.num_frames) == ("clip", 3)
+    [alone] = pair_videos(tmp_path / "ours" / "clip", tmp_path / "theirs" / "clip")
+    assert alone.num_frames == 3
+    assert [f.stem for f in frame_files(tmp_path / "ours" / "clip")] == ["0", "1", "2"]
+    assert sum(1 for _ in iterate_frames(tmp_path / "ours" / "clip")) == 3
+
+
+def test_what_is_named_as_a_video_is_never_passed_over(tmp_path: Path) -> None:
+    for side in ("ours", "theirs"):
+        (tmp_path / side).mkdir()
+        write_image(np.zeros((16, 16, 3), np.uint8), tmp_path / side / "a.png")
+        (tmp_path / side / "b").mkdir()
+    (tmp_path / "ours" / "broken.mp4").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"broken\.mp4.*no partner"):
+        pair_videos(tmp_path / "ours", tmp_path / "theirs")

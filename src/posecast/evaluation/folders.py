@@ -1,7 +1,8 @@
 """Folders of generated and real videos: paired by name, read together, brought to one size.
 
 A folder holds videos, folders of frames (PNG, JPEG, ...), or both; a video's name is that of its
-file without the ending, or of its folder. Whatever does not pair up is an error, never dropped.
+file without the ending, or of its folder. Whatever does not pair up is an error, never dropped;
+notes, tables and file managers' litter beside them (`media.frame_folders`) are no videos.
 """
 
 from __future__ import annotations
@@ -17,15 +18,12 @@ from jaxtyping import UInt8
 
 from posecast.errors import InputError
 from posecast.geometry.framing import Framing
+from posecast.media.frame_folders import beside, holds_frames, visible
 from posecast.media.images import read_image
-from posecast.media.pose_formats.content import natural_order
-from posecast.media.video import iterate_video, read_info
+from posecast.media.video import iterate_video, read_header
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Frames = UInt8[np.ndarray, "frames height width 3"]
-
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-"""Endings by which a folder is seen to hold the frames of one video; files are read by content."""
 
 
 @dataclass(frozen=True)
@@ -104,21 +102,19 @@ def named_videos(path: Path) -> dict[str, Path]:
             )
         videos[name] = entry
     if not videos:
-        raise InputError(f"{path}: the folder is empty; expected videos or folders of frames")
+        others = visible(path)
+        found = f"{others[0].name} is neither" if others else "the folder is empty"
+        raise InputError(f"{path}: {found}; expected videos or folders of frames")
     return videos
 
 
 def _is_one_video(path: Path) -> bool:
-    """A file, or a folder that holds nothing but pictures."""
-    if path.is_file():
-        return True
-    entries = _entries(path)
-    return bool(entries) and all(e.is_file() and e.suffix.lower() in PICTURES for e in entries)
+    """A file, or a folder whose pictures are frames."""
+    return path.is_file() or holds_frames(visible(path))
 
 
 def _entries(folder: Path) -> list[Path]:
-    visible = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted(visible, key=natural_order)
+    return [entry for entry in visible(folder) if not beside(entry)]
 
 
 def frame_files(folder: Path) -> list[Path]:
@@ -180,7 +176,7 @@ def count_frames(path: Path) -> int:
 
 
 def _stated_length(path: Path) -> int:
-    return len(frame_files(path)) if path.is_dir() else read_info(path).declared_frames
+    return len(frame_files(path)) if path.is_dir() else read_header(path).declared_frames
 
 
 def frame_batches(

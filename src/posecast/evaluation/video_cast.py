@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
 from posecast.errors import InputError
-from posecast.evaluation.folders import PICTURES, Frame, VideoPair, iterate_frames
+from posecast.evaluation.folders import Frame, VideoPair, iterate_frames
 from posecast.evaluation.limb_looks import limb_map, look_of
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.framing import Framing
 from posecast.geometry.skeleton import BODY, present
+from posecast.media.frame_folders import PICTURES
 from posecast.media.images import read_image
 from posecast.media.poses import read_poses
 from posecast.types import PoseSequence

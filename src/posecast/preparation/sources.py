@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from posecast.errors import InputError
+from posecast.media.frame_folders import is_litter
 from posecast.media.pose_formats.openpose import BODIES
 
 UNNAMED = "unnamed"
@@ -139,7 +140,7 @@ def _files(paths: Sequence[Path], source: str | None) -> Iterator[_File]:
         if path.is_dir():
             for file in sorted(path.rglob("*")):
                 inside = file.relative_to(path).parts
-                if file.is_file() and not any(part.startswith(".") for part in inside):
+                if file.is_file() and not any(is_litter(part) for part in inside):
                     folder = path.resolve().name
                     key = file.relative_to(path).with_suffix("").as_posix()
                     yield _File(file, source or folder, (f"{folder}/{key}", key))
