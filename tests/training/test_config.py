@@ -81,8 +81,11 @@ def test_mistakes_are_named(read, text: str, message: str):
             GOOD.replace("{stage: {size: [64, 64]}}", "{}"),
             "data: expected one of stage, dataset and mixture",
         ),
-        (GOOD.replace("{size: [64, 64]}", "{size: [4, 64]}"), "data.stage: a stage frame is at"),
-        (GOOD.replace("steps: 10", "steps: 0"), "must be at least 1"),
+        (
+            GOOD.replace("{size: [64, 64]}", "{size: [4, 64]}"),
+            "data.stage.size[0]: expected 16 to 4096, got 4",
+        ),
+        (GOOD.replace("steps: 10", "steps: 0"), "steps: expected 1 to 1000000000, got 0"),
         (GOOD.replace("images", "mender") + "shard: true", "the stage mender is too small for it"),
     ],
 )
@@ -137,10 +140,13 @@ def test_shipped_configs_are_valid(path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("objective: {guider_drop: {flow: 2}}\n", "objective.guider_drop: found flow: 2"),
+        (
+            "objective: {guider_drop: {flow: 2}}\n",
+            "objective.guider_drop.flow: expected 0 to 1, got 2.0",
+        ),
         (
             "objective: {guider_drop: {sound: 0.5}}\n",
-            "expected a share from 0 to 1 of some of pose",
+            "objective.guider_drop: no guider is called 'sound'",
         ),
     ],
 )
@@ -155,5 +161,5 @@ def test_a_mixture_takes_the_stages_place(read):
     assert config.data.sample_size == (32, 48)
     with pytest.raises(InputError, match="one size"):
         read(GOOD.replace("{stage: {size: [64, 64]}}", shares.replace("48]}}]", "32]}}]")))
-    with pytest.raises(InputError, match="share: found 0"):
+    with pytest.raises(InputError, match="share: expected above 0"):
         read(GOOD.replace("{stage: {size: [64, 64]}}", shares.replace("share: 1", "share: 0")))

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
+from posecast.cli.options import PATH
+
 
 @click.command()
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=PATH)
 @click.option("--resume", is_flag=True, help="Go on from the newest whole checkpoint.")
 @click.option("--dry-run", is_flag=True, help="Say what the run would take, and do nothing.")
 @click.option(
     "--processes",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10**6),
     help="With --dry-run: say it of one of so many processes.",
 )
 def train(config: Path, resume: bool, dry_run: bool, processes: int | None) -> None:
@@ -35,6 +37,9 @@ def train(config: Path, resume: bool, dry_run: bool, processes: int | None) -> N
         held = psutil.Process().memory_info().rss  # by Python and the libraries, all loaded now
         click.echo(describe(forecast(settings, processes or 1), settings, held))
         return
+    from posecast.training.paths import check_paths
+
+    check_paths(settings, config)
     from posecast.training.loop import train as run
     from posecast.training.stages import make_task
 

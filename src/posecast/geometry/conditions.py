@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 from jaxtyping import Float, Int
 
 from posecast.geometry.body_coordinates import body_coordinates
@@ -21,11 +23,11 @@ from posecast.types import ConditionMaps
 class ConditionSettings:
     """Constants of the maps (method.md "Condition maps"); the same in training and use."""
 
-    radius_fraction: float = 0.08
+    radius_fraction: Annotated[float, Interval(gt=0, le=1)] = 0.08
     """Dilation radius as a fraction of the character's skeleton height."""
-    flow_scale: float = 32.0
+    flow_scale: Annotated[float, Interval(gt=0, le=10_000)] = 32.0
     """Pixels a frame that one unit of the flow map stands for."""
-    max_characters: int = 8
+    max_characters: Annotated[int, Interval(ge=1, le=255)] = 8
     """Levels of the depth order map."""
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from posecast.types import JointSet
 
+Side = Annotated[int, Interval(ge=16, le=4096)]
 MAX_CHARACTERS = 4
 MAX_SHAKE = 0.08
 """Frame heights: what a shot's canvas has beyond the frame's borders."""
 FORMATIONS = ("line", "cluster", "hug", "cross", "circle")
+MAX_PIXELS = 1_000_000_000
+"""Of all frames of a shot, which are made at once: 3 GB of colours, and more of depth and flow."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +41,32 @@ class StageSettings:
         supersample: side of the square of samples averaged into a pixel.
     """
 
-    size: tuple[int, int] = (128, 128)
-    frames: int = 16
-    fps: float = 12.0
-    characters: tuple[float, ...] = (0.4, 0.4, 0.15, 0.05)
+    size: tuple[Side, Side] = (128, 128)
+    frames: Annotated[int, Interval(ge=1, le=10_000)] = 16
+    fps: Annotated[float, Interval(ge=0.01, le=240)] = 12.0
+    characters: tuple[Annotated[float, Interval(ge=0, le=1e6)], ...] = (0.4, 0.4, 0.15, 0.05)
     camera: Literal["still", "moving", "shaking"] = "still"
     light: Literal["still", "changing"] = "still"
-    shake: float = 0.04
-    shake_alone: float = 0.5
-    texture: float = 1.0
+    shake: Annotated[float, Interval(ge=0, le=MAX_SHAKE)] = 0.04
+    shake_alone: Annotated[float, Interval(ge=0, le=1)] = 0.5
+    texture: Annotated[float, Interval(ge=0, le=10)] = 1.0
     formations: tuple[str, ...] | None = None
     joints: JointSet = "openpose18"
-    supersample: int = 2
+    supersample: Annotated[int, Interval(ge=1, le=8)] = 2
 
     def __post_init__(self) -> None:
         height, width = self.size
         if min(height, width) < 16:
             raise ValueError(f"a stage frame is at least 16 pixels a side, not {height}x{width}")
-        if self.frames < 1 or self.fps <= 0 or self.supersample < 1:
+        if height * width * self.frames > MAX_PIXELS:
+            raise ValueError(
+                f"{self.frames} frames of {height}x{width} pixels are too much for one shot's "
+                f"memory; expected up to {MAX_PIXELS // 10**6} million pixels in all"
+            )
+        if self.frames < 1 or not 0 < self.fps < math.inf or self.supersample < 1:
             raise ValueError("frames, fps and supersample are positive")
-        if not 1 <= len(self.characters) <= MAX_CHARACTERS or sum(self.characters) <= 0:
+        weights = self.characters
+        if not 1 <= len(weights) <= MAX_CHARACTERS or not 0 < sum(weights) < math.inf:
             raise ValueError(f"characters holds 1 to {MAX_CHARACTERS} weights, not all zero")
         if not 0 <= self.shake <= MAX_SHAKE or not 0 <= self.shake_alone <= 1:
             raise ValueError(f"shake is 0 to {MAX_SHAKE} frame heights, shake_alone 0 to 1")
@@ -65,3 +77,5 @@ class StageSettings:
                 raise ValueError(f"no formation {name!r}; there are {', '.join(FORMATIONS)}")
         if self.formations == ():
             raise ValueError("formations: expected at least one")
+        if min(weights) < 0:
+            raise ValueError("characters holds weights of 0 and more")

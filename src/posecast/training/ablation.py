@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from posecast.errors import InputError
 from posecast.training.config import TrainingConfig
+from posecast.training.ranges import Clips, Frames, Guidance, SamplingSteps, Seed, Side
 from posecast.training.reader import build, merged, read_yaml
 
 STAGE_SEEDS = 1000
@@ -42,11 +43,11 @@ class Variant:
 class BenchSettings:
     """How every model is scored."""
 
-    clips: int = 24
-    size: tuple[int, int] = (128, 128)
-    frames: int = 16
-    steps: int = 4
-    guidance: float = 1.5
+    clips: Clips = 24
+    size: tuple[Side, Side] = (128, 128)
+    frames: Frames = 16
+    steps: SamplingSteps = 4
+    guidance: Guidance = 1.5
 
     def __post_init__(self) -> None:
         if self.frames < MIN_FRAMES:
@@ -61,7 +62,7 @@ class Ablation:
     stages: tuple[Path, ...]
     """Training configs, one after the other; each starts from the model of the one before."""
     variants: dict[str, Variant]
-    seeds: tuple[int, ...] = (1,)
+    seeds: tuple[Seed, ...] = (1,)
     """Every variant is trained with the first one, then every one with the second, ..."""
     bench: BenchSettings = field(default_factory=BenchSettings)
 

@@ -11,6 +11,7 @@ import yaml
 
 from posecast.data.stage_source import MovingCamera
 from posecast.stage import StageSettings
+from posecast.training import ranges
 from posecast.training.reader import build, read_yaml
 
 GUIDERS = ("pose", "flow", "depth_order", "reference_pose", "identity")
@@ -40,16 +41,12 @@ class ModelSettings:
 class StageShare:
     """One kind of scenes in a mixture, with the settings that `DataSettings` has for one alone."""
 
-    share: float
+    share: ranges.Large
     """Its weight among the mixture's."""
     stage: StageSettings
-    misaligned: float = 0.7
-    moving: float = 0.0
+    misaligned: ranges.Share = 0.7
+    moving: ranges.Share = 0.0
     camera: MovingCamera = "moving"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share < float("inf"):
-            raise ValueError(f"share: found {self.share}; expected a positive number")
 
 
 @dataclass(frozen=True)
@@ -58,13 +55,13 @@ class DataSettings:
 
     stage: StageSettings | None = None
     dataset: Path | None = None
-    size: tuple[int, int] | None = None
+    size: tuple[ranges.Side, ranges.Side] | None = None
     """Height and width of a dataset's samples: resized to cover, centre-cropped."""
-    misaligned: float = 0.7
+    misaligned: ranges.Share = 0.7
     """How often the reference comes from another shot of the same characters and place."""
-    margin: int = 1
+    margin: ranges.Distance = 1
     """A dataset's reference is so many frames from each target where its clip has such a frame."""
-    moving: float = 0.0
+    moving: ranges.Share = 0.0
     """Share of the stage's scenes whose camera is `camera`."""
     camera: MovingCamera = "moving"
     """Of those scenes: "moving" (also with changing light) or "shaking" (in steady light)."""
@@ -72,7 +69,7 @@ class DataSettings:
     """Several kinds of scenes of the stage, each a share of the samples, in place of `stage`."""
     flow_from: Literal["previous", "reference"] = "previous"
     """Since when the stage's flow is measured: the frame before (the paper's), or the reference."""
-    workers: int = 0
+    workers: ranges.Workers = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
 
     def __post_init__(self) -> None:
@@ -97,9 +94,9 @@ class DataSettings:
 class BatchShape:
     """What one process sees in a step."""
 
-    references: int = 2
-    frames: int = 4
-    accumulate: int = 1
+    references: ranges.Samples = 2
+    frames: ranges.Frames = 4
+    accumulate: ranges.Accumulated = 1
     """Batches whose gradients are summed to one step."""
 
 
@@ -109,15 +106,15 @@ class OptimizerSettings:
 
     kind: Literal["adamw", "adamw8bit"] = "adamw"
     """`adamw8bit` keeps the moments in 8 bits, a quarter of the memory (needs bitsandbytes)."""
-    learning_rate: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.99)
-    epsilon: float = 1e-8
-    weight_decay: float = 0.01
-    warmup_steps: int = 50
-    decay_from: float = 0.5
+    learning_rate: ranges.Rate = 1e-3
+    betas: tuple[ranges.Decay, ranges.Decay] = (0.9, 0.99)
+    epsilon: ranges.Tiny = 1e-8
+    weight_decay: ranges.Share = 0.01
+    warmup_steps: ranges.Waiting = 50
+    decay_from: ranges.Share = 0.5
     """Share of the steps after which the rate falls."""
-    final: float = 0.03
-    clip_norm: float = 1.0
+    final: ranges.Share = 0.03
+    clip_norm: ranges.Large = 1.0
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step (from 0): a pure function, so a resume needs no state."""
@@ -134,39 +131,35 @@ class LoraSettings:
     Their own weights are frozen then; guiders train as `frozen` says. Models are written merged.
     """
 
-    rank: int = 16
-    alpha: float = 16.0
+    rank: ranges.Rank = 16
+    alpha: ranges.Large = 16.0
     """The update is alpha / rank times the product of the two small matrices."""
-
-    def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError("rank must be at least 1")
 
 
 @dataclass(frozen=True)
 class ObjectiveSettings:
     """The diffusion loss (eq. 11 with field practice around it, as settings)."""
 
-    timestep_power: float = 0.5
+    timestep_power: ranges.Power = 0.5
     """t = 1000 u^power with u uniform: below 1 it leans to high noise; 1 is uniform."""
-    character_weight: float = 3.0
+    character_weight: ranges.Weight = 3.0
     """Weight of the loss inside the characters' dilation maps (1 outside)."""
-    pixel_share: float = 0.0
+    pixel_share: ranges.Share = 0.0
     """Share of the loss measured in pixels, through a PatchAutoencoder's linear decoder; the rest
     is measured in latents, where all channels count alike."""
-    min_snr_gamma: float | None = None
-    noise_offset: float = 0.0
-    shared_noise: float = 0.0
+    min_snr_gamma: ranges.Large | None = None
+    noise_offset: ranges.Noise = 0.0
+    shared_noise: ranges.Share = 0.0
     """Share of the noise's variance that all frames of a clip have in common."""
-    reference_drop: float = 0.1
+    reference_drop: ranges.Share = 0.1
     """How often a sample sees no reference, for classifier-free guidance."""
-    identity_drop: float = 0.1
-    guider_drop: dict[str, float] = field(default_factory=dict)
+    identity_drop: ranges.Share = 0.1
+    guider_drop: dict[str, ranges.Share] = field(default_factory=dict)
     """Guider name to how often a sample goes without it, exactly as if its map were left out: one
     run then holds every row of the paper's ablation (table 4)."""
-    warp_drop: float = 0.0
+    warp_drop: ranges.Share = 0.0
     """How often a sample has its reference, but not warped."""
-    exchange_weight: float = 0.0
+    exchange_weight: ranges.Weight = 0.0
     """The mender's, on the stage: how much it weighs that pixels are nearer to their own
     character's look than to exchanged ones."""
 
@@ -175,9 +168,9 @@ class ObjectiveSettings:
 class ReconstructionSettings:
     """The autoencoder's loss: L1 in [-1, 1]."""
 
-    character_weight: float = 1.0
-    latent_noise: float = 0.05
-    start_samples: int = 96
+    character_weight: ranges.Weight = 1.0
+    latent_noise: ranges.Noise = 0.05
+    start_samples: ranges.Samples = 96
     """Samples whose principal components the autoencoder starts from."""
 
 
@@ -185,18 +178,18 @@ class ReconstructionSettings:
 class CheckpointSettings:
     """When to write, how many to keep."""
 
-    every_steps: int = 1000
-    every_minutes: float | None = None
-    keep: int = 2
+    every_steps: ranges.Steps = 1000
+    every_minutes: ranges.Minutes | None = None
+    keep: ranges.Kept = 2
 
 
 @dataclass(frozen=True)
 class ValidationSettings:
     """Held-out samples, the same every time, with the averaged weights."""
 
-    every_steps: int = 1000
-    samples: int = 4
-    sampling_steps: int = 8
+    every_steps: ranges.Steps = 1000
+    samples: ranges.Samples = 4
+    sampling_steps: ranges.SamplingSteps = 8
 
 
 @dataclass(frozen=True)
@@ -205,7 +198,7 @@ class TrainingConfig:
 
     stage: Literal["autoencoder", "mender", "images", "clips"]
     output: Path
-    steps: int
+    steps: ranges.Steps
     data: DataSettings
     model: ModelSettings = field(default_factory=ModelSettings)
     without: tuple[str, ...] = ()
@@ -214,7 +207,7 @@ class TrainingConfig:
     lora: LoraSettings | None = None
     batch: BatchShape = field(default_factory=BatchShape)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
-    ema: float = 0.998
+    ema: ranges.Decay = 0.998
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
     precision: Literal["no", "bf16"] = "no"
@@ -225,9 +218,9 @@ class TrainingConfig:
     weights between steps (FSDP2). In one process it changes nothing."""
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
-    max_minutes: float | None = None
+    max_minutes: ranges.Minutes | None = None
     """Stop and checkpoint after this long. The learning rate follows `steps` alone."""
-    seed: int = 0
+    seed: ranges.Seed = 0
 
     def __post_init__(self) -> None:
         for name in self.without:
@@ -235,14 +228,13 @@ class TrainingConfig:
                 raise ValueError(
                     f"without: no guider is called {name!r}; expected some of {', '.join(GUIDERS)}"
                 )
-        for name, rate in self.objective.guider_drop.items():
-            if name not in GUIDERS or not 0 <= rate <= 1:
+        for name in self.objective.guider_drop:
+            if name not in GUIDERS:
                 raise ValueError(
-                    f"objective.guider_drop: found {name}: {rate}; expected a share from 0 to 1 "
-                    f"of some of {', '.join(GUIDERS)}"
+                    f"objective.guider_drop: no guider is called {name!r}; expected some of "
+                    f"{', '.join(GUIDERS)}"
                 )
-        if self.steps < 1 or self.batch.references < 1 or self.batch.frames < 1:
-            raise ValueError("steps, batch.references and batch.frames must be at least 1")
+        self._check_stage()
         if self.objective.exchange_weight and (self.stage != "mender" or self.data.stage is None):
             raise ValueError(
                 "objective.exchange_weight: only the mender's training on the stage exchanges looks"
@@ -252,11 +244,27 @@ class TrainingConfig:
         if self.shard and self.optimizer.kind != "adamw":
             raise ValueError("shard: 8-bit moments cannot be divided; take optimizer.kind: adamw")
 
+    def _check_stage(self) -> None:
+        """What is rendered must hold the targets, and be of a size that latents have."""
+        shots = {f"mixture[{i}].stage": part.stage for i, part in enumerate(self.data.mixture)}
+        if self.data.stage is not None:
+            shots["stage"] = self.data.stage
+        for name, shot in shots.items():
+            if shot.frames < self.batch.frames:
+                frames = self.batch.frames
+                raise ValueError(
+                    f"batch.frames: {frames}, but a shot of data.{name} has {shot.frames}"
+                )
+            if shot.size[0] % 8 or shot.size[1] % 8:
+                size = f"{shot.size[0]}x{shot.size[1]}"
+                raise ValueError(f"data.{name}.size: expected multiples of 8, got {size}")
+
 
 def read_config(path: str | Path) -> TrainingConfig:
     """The run described by a YAML file.
 
-    Raises `InputError`: no such file, no YAML, an unknown key, a value of another type.
+    Raises `InputError`: no such file, no YAML, an unknown key, a value of another type or beyond
+    its range.
     """
     path = Path(path)
     return build(TrainingConfig, read_yaml(path), path)

@@ -106,9 +106,10 @@ def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
     size = _size(config)
     # No sample is drawn, so the data need not be there. What is dropped costs nothing, and whether
     # something is dropped cannot be asked without storage.
+    shot = StageSettings(size=(64, 64), frames=config.batch.frames)
     stripped = replace(
         config,
-        data=DataSettings(stage=StageSettings(size=size)),
+        data=DataSettings(stage=shot),
         objective=replace(config.objective, reference_drop=0.0, warp_drop=0.0),
     )
     task = DiffusionTask(stripped, Process(torch.device("cpu")), animator)

@@ -59,7 +59,7 @@ def _forget_after(path: Path, start: int) -> None:
     """Drop the lines of steps that a resumed run will do again."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     kept = [line for line in lines if _step(line) <= start]
     draft = path.with_suffix(".draft")
     draft.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
@@ -69,5 +69,5 @@ def _forget_after(path: Path, start: int) -> None:
 def _step(line: str) -> float:
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return float("inf")  # cut in the middle: it belongs to no step

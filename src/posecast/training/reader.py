@@ -1,14 +1,19 @@
-"""A strict reader: YAML to frozen dataclasses; what is unknown or of another type is named."""
+"""A strict reader: YAML to frozen dataclasses; what is unknown, of another type or beyond its range
+is named.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
+from annotated_types import Interval, MultipleOf
 
 from posecast.errors import InputError
 
@@ -26,7 +31,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise InputError.at(path, "no such file") from None
     except IsADirectoryError:
         raise InputError.at(path, "is a folder; expected a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, depth
         where = getattr(error, "problem_mark", None)
         place = f"line {where.line + 1}" if where else None
         problem = getattr(error, "problem", None) or "not text"
@@ -50,7 +55,7 @@ def build(cls: type[T], content: Any, path: str | Path, place: str = "") -> T:
     """
     if not isinstance(content, dict):
         raise InputError.at(path, f"expected a mapping, got {_name(content)}", place or None)
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     known = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
     for key in content:
         if key not in known:
@@ -81,6 +86,9 @@ def build(cls: type[T], content: Any, path: str | Path, place: str = "") -> T:
 def convert(hint: Any, value: Any, path: str | Path, place: str) -> Any:
     """A YAML value as the annotated type, or an `InputError` that names both."""
     origin = get_origin(hint)
+    if origin is Annotated:
+        kind, *limits = get_args(hint)
+        return _within(limits, convert(kind, value, path, place), path, place)
     if origin in (Union, types.UnionType):
         return _convert_union(hint, value, path, place)
     if origin is Literal:
@@ -101,7 +109,7 @@ def convert(hint: Any, value: Any, path: str | Path, place: str) -> Any:
         return build(hint, value, path, place)
     if hint is float:
         return _convert_number(value, path, place)
-    if hint is Path and isinstance(value, str):
+    if hint is Path and isinstance(value, str) and value.strip() and "\0" not in value:
         return Path(value)
     if type(value) is not hint:
         raise InputError.at(path, f"expected {_type_name(hint)}, got {_name(value)}", place)
@@ -135,13 +143,39 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, path: str | Path, place: s
 def _convert_number(value: Any, path: str | Path, place: str) -> float:
     if isinstance(value, str):
         # YAML 1.1 reads `1e-3` as text: it wants `1.0e-3`. People write the former.
-        try:
-            return float(value)
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError.at(path, f"expected a number, got {_name(value)}", place)
+    if not abs(value) <= sys.float_info.max:  # NaN too
+        raise InputError.at(path, f"expected a finite number, got {_name(value)}", place)
     return float(value)
+
+
+def _within(limits: Sequence[Any], value: Any, path: str | Path, place: str) -> Any:
+    """The number, if it is within its range; see `ranges`."""
+    for limit in limits:
+        if isinstance(limit, MultipleOf) and value % limit.multiple_of:
+            expected = f"a multiple of {limit.multiple_of}"
+            raise InputError.at(path, f"expected {expected}, got {_name(value)}", place)
+        if isinstance(limit, Interval) and not _inside(limit, value):
+            raise InputError.at(path, f"expected {_range(limit)}, got {_name(value)}", place)
+    return value
+
+
+def _inside(limit: Interval, value: Any) -> bool:
+    return (
+        (limit.ge is None or value >= limit.ge)
+        and (limit.gt is None or value > limit.gt)
+        and (limit.le is None or value <= limit.le)
+        and (limit.lt is None or value < limit.lt)
+    )
+
+
+def _range(limit: Interval) -> str:
+    least = f"{limit.ge}" if limit.gt is None else f"above {limit.gt}"
+    most = f"{limit.le}" if limit.lt is None else f"below {limit.lt}"
+    return f"{least} to {most}"
 
 
 def _join(place: str, key: Any) -> str:
@@ -163,4 +197,9 @@ def _name(value: Any) -> str:
         return "nothing"
     if isinstance(value, dict):
         return "a mapping"
-    return "a list" if isinstance(value, list) else repr(value)
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, int) and abs(value) > 10**30:
+        return "a number of absurd size"
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."

@@ -12,6 +12,7 @@ from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
 from posecast.models.mender import Mender
+from posecast.models.motion import MotionSettings
 from posecast.models.presets import PRESETS, AnimatorConfig
 from posecast.models.winograd import channels_last
 from posecast.training.autoencoder import AutoencoderTask
@@ -76,6 +77,12 @@ def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
     for name in config.without:
         if name not in shape.guiders:
             raise InputError(f"without: this model has no guider called {name}")
+    longest = None if motion is None else MotionSettings(**motion).max_frames
+    if longest is not None and config.batch.frames > longest:
+        raise InputError(
+            f"batch.frames: {config.batch.frames}; this model's motion modules see at most "
+            f"{longest} frames at once"
+        )
     try:
         animator = Animator.from_preset(dataclasses.replace(shape, motion=motion))
     except ValueError as error:

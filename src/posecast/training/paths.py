@@ -1,0 +1,80 @@
+"""What a run reads, looked at before anything is built: what is missing, and what makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from posecast.errors import InputError
+from posecast.training.config import TrainingConfig
+from posecast.training.reader import read_yaml
+
+INDEX = "index.parquet"
+_MOST_CONFIGS = 200
+_MOST_BYTES = 100_000
+
+
+def check_paths(config: TrainingConfig, path: Path) -> None:
+    """Look at everything that the run of a config file (`path`) reads, and where it writes.
+
+    Raises:
+        InputError: one line with all that is missing, each with the command that makes it.
+    """
+    problems = [*_missing(config, path), *_in_the_way(config)]
+    if problems:
+        raise InputError.at(path, "; ".join(problems))
+
+
+def _missing(config: TrainingConfig, path: Path) -> Iterator[str]:
+    data, model = config.data, config.model
+    if data.dataset is not None and not (data.dataset / INDEX).is_file():
+        what = f"holds no {INDEX}" if data.dataset.is_dir() else "is no folder"
+        way = _way(data.dataset, path) or f"`posecast prepare VIDEOS -o {data.dataset}` makes it"
+        yield f"data.dataset: {data.dataset} {what} ({way})"
+    folders = {"model.init": model.init} | {
+        "model.autoencoder": model.autoencoder,
+        "model.mender": model.mender,
+        **{f"model.parts.{name}": folder for name, folder in model.parts.items()},
+    }
+    for name, folder in folders.items():
+        if folder is None:
+            continue
+        weights = folder / "unet" if name == "model.init" else folder
+        if not any(weights.glob("*.safetensors")):
+            what = "holds no safetensors weights" if weights.is_dir() else "is no folder"
+            yield f"{name}: {weights} {what} ({_way(folder, path) or _public(name, folder)})"
+
+
+def _in_the_way(config: TrainingConfig) -> Iterator[str]:
+    """Where the run cannot be written: a file is there, or in place of one of its folders."""
+    for place in (config.output, *config.output.parents):
+        if place.exists():
+            if not place.is_dir():
+                yield f"output: {place} is a file; expected a folder to write the run into"
+            return
+
+
+def _way(wanted: Path, path: Path) -> str | None:
+    """The config file, among those near the run's own, whose training writes what is wanted."""
+    near = sorted(path.parent.glob("*.yaml")) + sorted(path.parent.parent.glob("*/*.yaml"))
+    for file in list(dict.fromkeys(near))[:_MOST_CONFIGS]:
+        if file.resolve() == path.resolve():
+            continue
+        try:
+            output = read_yaml(file).get("output") if file.stat().st_size < _MOST_BYTES else None
+        except (InputError, OSError):
+            continue
+        if isinstance(output, str) and output and wanted.is_relative_to(output):
+            return f"`posecast train {file}` makes it"
+    return None
+
+
+def _public(name: str, folder: Path) -> str:
+    """How weights come that no training near by makes."""
+    if name == "model.init":
+        return f"`posecast fetch animateanyone -o {folder}`, or a training of yours, makes it"
+    if name == "model.parts.motion":
+        return "`posecast fetch sd15 -o MODEL` makes a model.init that has motion modules"
+    if name.startswith("model.parts."):
+        return f"`posecast fetch sd15 -o {folder.parent}` has public weights in such folders"
+    return "`posecast train` of that stage makes it, see docs/training.md"
