@@ -100,3 +100,45 @@ def test_mistakes_are_one_line(videos, capsys, arguments, message):
     assert message in error
     assert "Traceback" not in error
     assert sorted(path.name for path in videos.iterdir()) == ["one", "real", "two"]
+
+
+@pytest.mark.parametrize("metrics", ["fvd", "lpips,fid", "lpips,fid,fid_vid,fvd"])
+def test_nothing_scored_is_no_success_and_says_how_to_get_weights(videos, capsys, metrics):
+    (videos / "empty").mkdir()
+    arguments = ["evaluate", "--generated", "one", "--real", "real", "--metrics", metrics]
+    arguments += ["--weights", "empty", "--json", "s.json", "--per-video", "s.csv"]
+    assert cli.run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    [line] = err.splitlines()
+    assert "nothing that was asked for could be scored" in line
+    for name in metrics.split(","):
+        assert f"{name}: no weights of {name} in empty" in line
+    assert "--download" in line
+    assert "--weights" in line
+    assert not list(videos.glob("s.*"))
+
+
+def test_too_few_frames_for_the_one_score_asked_for_are_no_success(videos, capsys, monkeypatch):
+    from posecast.evaluation import network_metrics
+
+    found = network_metrics.NetworkMetrics()
+    found.extractors["fid"] = network_metrics.FeatureNetwork(
+        4, lambda frames: np.zeros((len(frames), 4), np.float32)
+    )
+    monkeypatch.setattr(network_metrics, "network_metrics", lambda *arguments: found)
+    for side in ("short", "truth"):
+        (videos / side).mkdir()
+        write_video(clip(1), videos / side / "a", 25)
+    arguments = ["evaluate", "--generated", "short", "--real", "truth", "--metrics", "fid"]
+    assert cli.run([*arguments, "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert "fid: a distance of distributions needs two frames" in error
+    assert "--download" not in error
+
+
+def test_what_lacks_weights_is_noted_beside_what_is_scored(videos, capsys):
+    (videos / "empty").mkdir()
+    arguments = ["evaluate", "--generated", "one", "--real", "real", "--metrics", "psnr,fvd"]
+    assert cli.run([*arguments, "--weights", "empty"]) == 0
+    assert "note: fvd: no weights; --download" in capsys.readouterr().err

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecast.cli.options import PATH, SIZE, existing
+from posecast.cli.options import DEVICE, PATH, SIZE, TEXT, WORKERS, existing, note
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ class SizeOrNative(click.ParamType):
 
 @click.command()
 @click.option(
-    "--generated", "generated", metavar="[NAME=]DIR", required=True, multiple=True,
+    "--generated", "generated", type=TEXT, metavar="[NAME=]DIR", required=True, multiple=True,
     help="Videos or folders of frames. Give it again for each further method.",
 )  # fmt: skip
 @click.option("--real", type=PATH, required=True, help="The real ones, under the same names.")
 @click.option("--json", "json_file", type=PATH, help="Write all scores here.")
 @click.option("--per-video", type=PATH, help="Write the scores of each video here (.csv).")
-@click.option("--metrics", metavar="NAMES", help="Only these, such as l1,psnr,ssim.")
+@click.option("--metrics", type=TEXT, metavar="NAMES", help="Only these, such as l1,psnr,ssim.")
 @click.option(
     "--protocol", type=click.Choice(["correct", "field"]), default="correct", show_default=True,
     help="correct: as defined; field: as published tables were computed.",
@@ -62,8 +63,10 @@ class SizeOrNative(click.ParamType):
     "--weights", type=PATH, help="Folder with the networks' weights (default: where they are kept)."
 )
 @click.option("--download", is_flag=True, help="Fetch missing weights where that can be done.")
-@click.option("--device", help="Of the networks: cpu, cuda, cuda:1, mps (default: the best).")
-@click.option("--workers", type=click.IntRange(1), help="Threads (default: one a core).")
+@click.option(
+    "--device", type=DEVICE, help="Of the networks: cpu, cuda, cuda:1, mps (default: the best)."
+)
+@click.option("--workers", type=WORKERS, help="Threads (default: one a core).")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def evaluate(generated: tuple[str, ...], real: Path, **options: Any) -> None:
     """Score generated videos against the real ones.
@@ -154,6 +157,10 @@ def _run(
     from posecast.evaluation.network_metrics import network_metrics
 
     networks = network_metrics(settings, options["weights"], options["device"], options["download"])
+    missing = {} if networks is None else networks.skipped
+    _check_scored(not set(settings.metrics) <= set(missing) or settings.cast is not None, missing)
+    if missing:
+        note([f"{', '.join(missing)}: no weights; {_GET_WEIGHTS}"], options["quiet"])
     passes = 1 + (networks is not None and networks.any_loaded)
     total = passes * sum(pair.num_frames for method in pairs.values() for pair in method)
     # disable=None: only where standard error is a terminal.
@@ -163,7 +170,28 @@ def _run(
         for name, videos in pairs.items():
             bar.set_postfix_str(name, refresh=False)
             methods[name] = score(videos, settings, networks, on_frames=bar.update)
+    scores = [score for method in methods.values() for score in method.metrics.values()]
+    reasons = {name: why for method in methods.values() for name, why in method.skipped.items()}
+    _check_scored(not all(map(math.isnan, scores)), reasons, bool(missing))
     return methods
+
+
+_GET_WEIGHTS = (
+    "--download fetches those that a program may fetch, --weights FOLDER names a folder with them"
+)
+
+
+def _check_scored(scored: bool, skipped: Mapping[str, str], get_weights: bool = True) -> None:
+    """Refuse to end well with an empty table.
+
+    Raises:
+        InputError: nothing that was asked for is `scored`; it says why.
+    """
+    if not scored:
+        reasons = [f"{name}: {why}" for name, why in skipped.items()]
+        way = [_GET_WEIGHTS] if reasons and get_weights else []
+        why = "; ".join([*reasons, *way]) or "no frame could be judged"
+        raise InputError(f"nothing that was asked for could be scored: {why}")
 
 
 def _print(

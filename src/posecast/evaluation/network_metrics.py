@@ -15,6 +15,7 @@ from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
 from posecast.errors import InputError
+from posecast.estimators.devices import usable_device
 from posecast.evaluation.clips import CLIP_FRAMES, clip_batches
 from posecast.evaluation.evaluate import NETWORK_NAMES, EvaluationSettings, OnFrames
 from posecast.evaluation.folders import FrameBatch, VideoPair, frame_batches, frame_numbers
@@ -189,12 +190,13 @@ def network_metrics(
     weights are not to be had is skipped with the reason; a damaged file is an error.
 
     Raises:
-        InputError: ``place`` does not exist, or a file in it is not the network's weights.
+        InputError: ``place`` or the device does not exist, or a file in it is not the network's
+            weights.
     """
     wanted = [name for name in NETWORK_NAMES if name in settings.metrics]
     if not wanted:
         return None
-    on = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    on = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     metrics = NetworkMetrics()
     for name in wanted:
         try:
