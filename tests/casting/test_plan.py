@@ -114,7 +114,7 @@ def test_a_part_of_the_drivers(scene: dict[str, Path]) -> None:
         ({"start": 0.5}, r"dance\.json: `start=0\.5` is past its end; it is 0\.50 seconds"),
         ({"start": -1.0}, "`start=-1`: expected 0 seconds or more"),
         ({"duration": 0.0}, "`duration=0`: expected more than 0"),
-        ({"fps": float("nan")}, "`fps=nan`: expected more than 0"),
+        ({"fps": float("nan")}, "`fps=nan`: expected 0.01 to 1000"),
     ):
         with pytest.raises(InputError, match=problem):
             planned(scene, **options)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from posecast.casting.plan import plan_animation
 from posecast.casting.sheet import (
     CastSheet,
     Character,
@@ -132,6 +133,19 @@ def test_one_track_for_several_characters_and_one_that_stands_still(
         ("depth_order: [1, 0]", "depth_order: [1, 0", r"line \d: not YAML"),
         ("driver: 1", "driver: &a 1", None),
         ("id: 1, driver: 0", "id: 1, driver: *a", "aliases"),
+        ("driver: 1", "driver: .nan", "line 3: driver nan; expected a whole number"),
+        ("driver: 1", "driver: " + "9" * 5000, "line 3: cannot read the value '9{40}'"),
+        ("driver: 1", "driver: " + "9" * 3000, "line 3: there is no driving track 9{20} "),
+        ("id: 0", "id: .inf", "line 3: id inf; expected a whole number"),
+        ("id: 0,", "id: 0, box: [.nan, 0, 60, 60],", "line 3: expected box"),
+        ("id: 0,", "id: 0, box: [0, 0, .inf, 60],", "line 3: expected box"),
+        ("id: 0,", "id: 0, box: [-.inf, 0, 60, 60],", "line 3: expected box"),
+        ("id: 0,", "id: 0, box: [0, 0, " + "9" * 400 + ", 60],", "line 3: expected box"),
+        ("[1, 0]", "[.nan, 0]", "line 5: expected a list of characters"),
+        ("[1, 0]", "\n  - {from_frame: .nan, front_to_back: [1, 0]}", "line 6: from_frame nan"),
+        ("[1, 0]", "\n  - {from_frame: -1, front_to_back: [1, 0]}", "line 6: there is no frame -1"),
+        ("cast/1", "cast/.nan", "line 1: format"),
+        ("[1, 0]", "[1, 0]\nretarget: .nan", "line 6: retarget nan; expected true or false"),
         ("driver: 1", "driver: !!python/object/apply:os.system ['true']", "line 3: "),
     ],
 )
@@ -148,6 +162,34 @@ def test_each_line_that_cannot_be_used(
         read_cast(path, people, drivers=2, frames=6)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+CHANGES = """
+  - {from_frame: 0, front_to_back: [1, 0]}
+  - {from_frame: 4, front_to_back: [0, 1]}"""
+
+
+def test_a_short_preview_obeys_the_whole_clips_sheet(
+    tmp_path: Path, scene: dict[str, Path]
+) -> None:
+    (tmp_path / "cast.yaml").write_text(GOOD.replace("[1, 0]", CHANGES))
+
+    def orders(max_frames: int | None) -> list[list[int]]:
+        return plan_animation(
+            scene["picture"],
+            scene["dance"],
+            reference_poses=scene["people"],
+            cast=tmp_path / "cast.yaml",
+            max_frames=max_frames,
+        ).ranks.tolist()
+
+    assert orders(None) == [[1, 0]] * 4 + [[0, 1]] * 2
+    for frames in (1, 2, 4, 5, 99):
+        assert orders(frames) == orders(None)[:frames]
+    (tmp_path / "cast.yaml").write_text(GOOD.replace("[1, 0]", CHANGES.replace("4", "24")))
+    assert orders(4) == [[1, 0]] * 4
+    with pytest.raises(InputError, match="there is no frame 24"):
+        orders(None)
 
 
 def test_all_problems_come_together(tmp_path: Path, people: PoseSequence) -> None:
@@ -201,7 +243,7 @@ def test_a_broken_sheet_is_named_before_people_are_looked_for(
 
 def test_order_of_the_command_line() -> None:
     assert parse_order("2,0,1", 3) == (OrderChange(0, (2, 0, 1)),)
-    for text in ("0", "0,1,1", "a,b", "", "0,1,5", "-1,0,1"):
+    for text in ("0", "0,1,1", "a,b", "", "0,1,5", "-1,0,1", "nan,0,1", "9" * 5000):
         with pytest.raises(InputError, match="`depth_order="):
             parse_order(text, 3)
     assert np.array_equal(ranks_of(parse_order("1,0", 2), 2, 2), [[1, 0], [1, 0]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,13 @@ import pytest
 from pyarrow import parquet
 
 from posecast.data import DatasetSource, read_index, write_clip, write_index
-from posecast.data.read import read_arrays, read_flow, read_frames
+from posecast.data.read import (
+    read_arrays,
+    read_embeddings,
+    read_flow,
+    read_frames,
+    read_latents,
+)
 from posecast.data.store import ENTRY, FLOW, VIDEOS
 from posecast.errors import InputError
 from posecast.geometry.cells import flow_of_cells
@@ -214,6 +221,69 @@ def test_spoilt_arrays_are_refused(dataset: Path):
         read_flow(dataset, record, [0])
 
 
+WRONG = {
+    "keypoints": (np.float32, [np.nan, np.inf, -np.inf, 1e30]),
+    "ranks": (np.int16, [-2, 2, 32767, -32768]),
+    "latents": (np.float16, [np.nan, np.inf]),
+    "embeddings": (np.float16, [np.nan, -np.inf]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_numbers_that_cannot_be_are_named_with_their_place(dataset: Path, name: str):
+    record = read_index(dataset)[0]
+    path = record.array_path(dataset, name)
+    kind, values = WRONG[name]
+    for value in values:
+        if name in ("keypoints", "ranks"):
+            array = np.load(path) if path.stat().st_size else None
+            read = partial(read_arrays, dataset, record)
+        else:
+            shape = (record.frames, 4, 3, 3) if name == "latents" else (record.frames, 8)
+            array = np.zeros(shape, kind)
+            read = partial(
+                {"latents": read_latents, "embeddings": read_embeddings}[name], dataset, record, [1]
+            )
+        before = array.copy()
+        array[(1,) * array.ndim] = value
+        np.save(path, array)
+        with pytest.raises(InputError, match=rf"{name}\.npy: .*expected (numbers|ranks)"):
+            read()
+        np.save(path, before)
+        read()
+
+
+def test_flow_that_is_no_number_is_named(dataset: Path):
+    record = read_index(dataset)[0]
+    path = record.folder(dataset) / FLOW
+    cells = np.load(path)
+    cells[2, 1, 0, 0] = np.nan
+    np.save(path, cells)
+    read_flow(dataset, record, [0, 1])
+    with pytest.raises(InputError, match=r"background_flow\.npy: \(1, 1, 0, 0\): expected numbers"):
+        read_flow(dataset, record, [1, 2])
+
+
+@pytest.mark.parametrize(
+    "content", ["zip", "text", "empty", "negative", "huge", "objects", "pickle"]
+)
+def test_what_is_no_array_is_refused(dataset: Path, content: str):
+    record = read_index(dataset)[0]
+    path = record.array_path(dataset, "keypoints")
+    if content == "zip":
+        np.savez(path.with_suffix(".npz"), a=np.zeros(3))
+        path.with_suffix(".npz").replace(path)
+    else:
+        shapes = {"negative": "(-1, 5, 18, 3)", "huge": f"({10**18}, {10**18})", "objects": "(2,)"}
+        kind = "|O" if content == "objects" else "<f4"
+        head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shapes.get(content)}, }}"
+        header = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode()
+        others = {"text": b"hello", "empty": b"", "pickle": b"\x80\x04N."}
+        path.write_bytes(others.get(content, header + bytes(64)))
+    with pytest.raises(InputError, match=r"keypoints\.npy: not an array that can be read"):
+        read_arrays(dataset, record)
+
+
 def test_missing_pieces_are_named(dataset: Path, tmp_path: Path):
     record = read_index(dataset)[0]
     (record.media_path(dataset) / "frame_000002.png").unlink()
@@ -238,3 +308,8 @@ def test_a_spoilt_entry_is_named(dataset: Path):
     entry.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"video\.json: clips\[0\]: people: expected int"):
         write_index(dataset)
+    absurd = (b"\xff\xfe{}", b"[" * 100_000, b'{"format": ' + b"9" * 5000 + b"}", b"null", b"")
+    for spoilt in absurd:
+        entry.write_bytes(spoilt)
+        with pytest.raises(InputError, match=r"video\.json: (is no JSON|format: expected)"):
+            write_index(dataset)

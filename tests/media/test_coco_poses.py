@@ -36,6 +36,31 @@ def person(image: int | str, values: list[float], **more: Any) -> dict[str, Any]
     return {"image_id": image, "category_id": 1, "keypoints": values, "score": 1.0, **more}
 
 
+NINES = "9" * 5000
+
+
+@pytest.mark.parametrize("image", [NINES, f"frame_{NINES}.jpg", f"0{NINES}", int(NINES[:4000])])
+def test_ids_of_thousands_of_digits(tmp_path, image):
+    """A number is refused in one line; a name is a name, however it ends."""
+    people = [person(image, points(17)), person("frame_2.jpg", points(17), idx=int(NINES[:4000]))]
+    path = write(tmp_path / "a.json", people)
+    if isinstance(image, str):
+        assert read_poses(path, 100, 100).num_frames == 2
+        return
+    with pytest.raises(InputError, match="expected a number or a file's name") as caught:
+        read_poses(path)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_number_of_5000_digits_is_refused(tmp_path):
+    text = json.dumps([person(1, points(17)), person(2, points(17))])
+    for old in ('"image_id": 2', '"score": 1.0'):
+        name = old.split(":")[0]
+        (tmp_path / "a.json").write_text(text.replace(old, f"{name}: {NINES}", 1))
+        with pytest.raises(InputError, match="absurd numbers"):
+            read_poses(tmp_path / "a.json")
+
+
 def test_coco_wholebody_in_one_list_or_in_parts(tmp_path):
     whole = points(133)
     read = read_poses(write(tmp_path / "a.json", [person(3, whole)]), 200, 100)

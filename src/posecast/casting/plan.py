@@ -173,7 +173,8 @@ def _sheet(
     elif isinstance(cast, CastSheet):
         sheet = cast
     else:
-        sheet = read_cast(cast, people, len(tracks), tracks.shape[1])
+        preview = options.max_frames is not None or options.duration is not None
+        sheet = read_cast(cast, people, len(tracks), tracks.shape[1], preview)
     frame = sheet.retarget_frame if options.retarget_frame is None else options.retarget_frame
     fits = sheet.retarget or options.retarget or frame is not None
     return replace(sheet, retarget=fits, retarget_frame=frame), about

@@ -6,6 +6,7 @@ writes it, and `posecast animate --cast`, which obeys it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,13 +166,12 @@ def parse_order(text: str, characters: int) -> tuple[OrderChange, ...]:
     Raises:
         InputError: no numbers, or not each character once.
     """
-    try:
-        order = [int(part) for part in text.split(",")]
-    except ValueError:
+    parts = text.split(",")
+    if not all(re.fullmatch(r"\s*-?[0-9]{1,9}\s*", part) for part in parts):
         raise InputError(
-            f"`depth_order={text}`: expected numbers of characters, front first, such as 1,0"
-        ) from None
-    return order_of(order, characters, "`depth_order=`")
+            f"`depth_order={text[:40]}`: expected numbers of characters, front first, such as 1,0"
+        )
+    return order_of([int(part) for part in parts], characters, "`depth_order=`")
 
 
 def order_of(order: Sequence[int], characters: int, name: str) -> tuple[OrderChange, ...]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from posecast.casting.sheet import (
     FORMAT,
@@ -17,27 +16,31 @@ from posecast.casting.sheet import (
     OrderChange,
     check_order,
 )
+from posecast.casting.sheet_document import Document
 from posecast.errors import InputError
+from posecast.media.pose_formats.content import MAX_SIDE
 from posecast.types import PoseSequence
 
-_MAX_BYTES, _MAX_BRACKETS = 200_000, 100
 _TOP = ("format", "characters", "depth_order", "retarget", "retarget_frame")
 _OF_CHARACTER = ("id", "driver", "box", "keypoints", "note")
 _OF_CHANGE = ("from_frame", "front_to_back")
 _MANY = 10**9  # of people and frames that are not known yet
 
 
-def read_cast(path: str | Path, reference: PoseSequence, drivers: int, frames: int) -> CastSheet:
+def read_cast(
+    path: str | Path, reference: PoseSequence, drivers: int, frames: int, preview: bool = False
+) -> CastSheet:
     """Read a sheet and check it against the picture's characters and the driving tracks.
 
     `reference` holds the picture's characters (pixels of the picture), `drivers` is the number of
-    driving tracks, `frames` their length.
+    driving tracks, `frames` their length. In a `preview` orders may begin after that.
 
     Raises:
         InputError: no YAML, or one line of text with every problem and its line number.
     """
-    document = _Document(Path(path))
-    sheet = _Reader(document, reference, drivers, frames).sheet()
+    document = Document(Path(path))
+    most = _MANY if preview else frames
+    sheet = _Reader(document, reference, drivers, frames, most).sheet()
     document.raise_problems()
     assert sheet is not None
     return sheet
@@ -51,8 +54,8 @@ def check_cast(path: str | Path) -> None:
     Raises:
         InputError: as `read_cast`, for what does not depend on the number of people.
     """
-    document = _Document(Path(path))
-    _Reader(document, None, _MANY, _MANY).sheet()
+    document = Document(Path(path))
+    _Reader(document, None, _MANY, _MANY, _MANY).sheet()
     document.raise_problems()
 
 
@@ -63,7 +66,7 @@ def keypoints_file(path: str | Path) -> Path | None:
         InputError: no YAML, or the characters name different files.
     """
     path = Path(path)
-    tree = _Document(path).tree
+    tree = Document(path).tree
     characters = tree.get("characters") if isinstance(tree, dict) else None
     named = {
         str(character["keypoints"])
@@ -79,81 +82,22 @@ def keypoints_file(path: str | Path) -> Path | None:
     return path.parent / named.pop() if named else None
 
 
-class _Document:
-    """A parsed YAML file: plain values, the line of each, and the problems found so far."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.problems: list[tuple[int, str]] = []
-        self._lines: dict[tuple[Any, ...], int] = {}
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; expected a cast sheet (YAML)")
-        if not path.exists():
-            raise InputError(f"{path}: no such file; `posecast cast` writes a cast sheet")
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path}: too large for a cast sheet")
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-            # The parser's time grows with the square of open brackets.
-            if text.count("[") + text.count("{") > len(text.splitlines()) * 3 + _MAX_BRACKETS:
-                raise InputError(f"{path}: too many brackets; this is no cast sheet")
-            # Aliases make a small file a large tree; no sheet needs them.
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-                raise InputError(f"{path}: YAML aliases (*name) are not allowed in a cast sheet")
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.tree: Any = None if node is None else self._value(node, ())
-        except UnicodeDecodeError:
-            raise InputError(f"{path}: not a text file; expected a cast sheet (YAML)") from None
-        except RecursionError:
-            raise InputError(f"{path}: nested too deeply; this is no cast sheet") from None
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            place = f"line {mark.line + 1}" if mark else None
-            problem = getattr(error, "problem", None) or "cannot be parsed"
-            raise InputError.at(path, f"not YAML: {problem}", place) from None
-
-    def _value(self, node: yaml.Node, place: tuple[Any, ...]) -> Any:
-        self._lines[place] = node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            mapping: dict[Any, Any] = {}
-            for key_node, value_node in node.value:
-                key = str(key_node.value)
-                if key in mapping:
-                    self.problem((*place, key), f"`{key}` is given twice")
-                mapping[key] = self._value(value_node, (*place, key))
-                self._lines[(*place, key)] = key_node.start_mark.line + 1
-            return mapping
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(child, (*place, i)) for i, child in enumerate(node.value)]
-        try:
-            return yaml.SafeLoader("").construct_object(node)
-        except (yaml.YAMLError, ValueError):
-            self.problem(place, f"cannot read the value {node.value!r}")
-            return None
-
-    def problem(self, place: tuple[Any, ...], text: str) -> None:
-        while place and place not in self._lines:
-            place = place[:-1]
-        self.problems.append((self._lines.get(place, 1), text))
-
-    def raise_problems(self) -> None:
-        if self.problems:
-            found = sorted(set(self.problems))
-            raise InputError(
-                f"{self.path}: " + "; ".join(f"line {line}: {text}" for line, text in found)
-            )
-
-
 class _Reader:
     """Checks each entry where it stands and goes on, so that all problems come together."""
 
     def __init__(
-        self, document: _Document, reference: PoseSequence | None, drivers: int, frames: int
+        self,
+        document: Document,
+        reference: PoseSequence | None,
+        drivers: int,
+        frames: int,
+        most: int,
     ) -> None:
         self.document = document
         self.reference = reference
         self.drivers = drivers
         self.frames = frames
+        self.most = most  # frames of which orders may begin
         self.count = _MANY if reference is None else reference.num_characters
 
     def sheet(self) -> CastSheet | None:
@@ -172,7 +116,8 @@ class _Reader:
         if frame not in (None, "first") and frame not in range(self.frames):
             say(
                 ("retarget_frame",),
-                f"retarget_frame {frame!r}; expected first, or a frame from 0 to {self.frames - 1}",
+                f"retarget_frame {repr(frame)[:20]}; expected first, or a frame from 0 to "
+                f"{self.frames - 1}",
             )
         characters = self._characters(tree.get("characters"))
         order = self._order(tree.get("depth_order"))
@@ -228,7 +173,7 @@ class _Reader:
         if driver == STILL:
             return None
         if isinstance(driver, str):
-            say = f"driver {driver!r}; expected the number of a track, or {STILL}"
+            say = f"driver {driver[:40]!r}; expected the number of a track, or {STILL}"
             self.document.problem((*place, "driver"), say)
             return None
         return self._number(entry, place, "driver", self.drivers, "driving track")
@@ -240,11 +185,12 @@ class _Reader:
         if key not in entry:
             self.document.problem(place, f"`{key}` is missing")
         elif not isinstance(value, int) or isinstance(value, bool):
-            self.document.problem((*place, key), f"{key} {value!r}; expected a whole number")
+            problem = f"{key} {repr(value)[:40]}; expected a whole number"
+            self.document.problem((*place, key), problem)
         elif not 0 <= value < count:
             known = f"0 to {count - 1}" if count > 1 else "only 0"
             known = "they count from 0" if count == _MANY else known
-            self.document.problem((*place, key), f"there is no {what} {value} ({known})")
+            self.document.problem((*place, key), f"there is no {what} {str(value)[:20]} ({known})")
         else:
             return value
         return None
@@ -253,7 +199,8 @@ class _Reader:
         if value is None:
             return None
         numeric = isinstance(value, list) and all(
-            isinstance(v, (int, float)) and not isinstance(v, bool) for v in value
+            isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= MAX_SIDE
+            for v in value
         )
         if not numeric or len(value) != 4 or value[0] >= value[2] or value[1] >= value[3]:
             self.document.problem(place, "expected box: [x0, y0, x1, y1] with x0 < x1, y0 < y1")
@@ -287,7 +234,7 @@ class _Reader:
                 continue
             self._keys(entry, here, _OF_CHANGE)
             order = self._ids(entry.get("front_to_back"), (*here, "front_to_back"))
-            start = self._number(entry, here, "from_frame", self.frames, "frame")
+            start = self._number(entry, here, "from_frame", self.most, "frame")
             if i == 0 and start not in (0, None):
                 say((*here, "from_frame"), "the first order must start from frame 0")
             if changes and start is not None and start <= changes[-1].from_frame:

@@ -10,10 +10,10 @@ import numpy as np
 from posecast.casting.options import PlanOptions
 from posecast.errors import InputError
 from posecast.geometry.resampling import frames_within, resample
+from posecast.media.frame_rate import HIGHEST, LOWEST, USUAL, possible
 
-USUAL_RATE = 25.0
+USUAL_RATE = USUAL
 """Frames a second where neither the user nor any driver says."""
-HIGHEST_RATE = 1000.0
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,21 @@ class Span:
         if frames is not None and frames < 1:
             raise InputError(f"`max_frames={frames}`: expected 1 frame or more")
         rate = options.fps
-        if rate is not None and not 0 < rate <= HIGHEST_RATE:
-            raise InputError(
-                f"`fps={rate:g}`: expected more than 0, up to {HIGHEST_RATE:g} frames a second"
-            )
+        if rate is not None and not possible(rate):
+            raise InputError(f"`fps={rate:g}`: expected {LOWEST:g} to {HIGHEST:g} frames a second")
         return cls(start, duration, frames, rate)
 
     def output_rate(self, rates: Sequence[float | None]) -> float:
-        """Frames a second of what is made, given those of the drivers."""
+        """Frames a second of what is made, given those of the drivers.
+
+        Raises:
+            InputError: a driver's rate is none that a video has.
+        """
+        for rate in rates:
+            if rate and not possible(rate):
+                raise InputError(
+                    f"poses of {rate:g} frames a second: expected {LOWEST:g} to {HIGHEST:g}"
+                )
         return self.rate or next((rate for rate in rates if rate), None) or USUAL_RATE
 
     def count(self, rate: float) -> int | None:

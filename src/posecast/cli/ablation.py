@@ -7,9 +7,11 @@ command is its own resume.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from posecast.cli.ablation_results import SCORES, TAKEN, check_bench, score, write_tables
-from posecast.cli.options import PATH
+from posecast.cli.options import PATH, TEXT, WORKERS
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,10 +32,10 @@ INTERRUPTED = 130
 @click.command()
 @click.argument("config", type=PATH)
 @click.option("-o", "--output", type=PATH, help="Another folder than the file names.")
-@click.option("--only", metavar="NAMES", help="Some variants: full,without-flow.")
-@click.option("--seeds", metavar="NUMBERS", help="Other seeds than the file's: 1,2,3.")
+@click.option("--only", type=TEXT, metavar="NAMES", help="Some variants: full,without-flow.")
+@click.option("--seeds", type=TEXT, metavar="NUMBERS", help="Other seeds than the file's: 1,2,3.")
 @click.option(
-    "--processes", type=click.IntRange(1, 1024), default=1, show_default=True,
+    "--processes", type=WORKERS, default=1, show_default=True,
     help="Processes that train together.",
 )  # fmt: skip
 @click.option("--table", "table_only", is_flag=True, help="Make the tables of what is there.")
@@ -60,7 +62,7 @@ def ablation(
         plan = replace(plan, seeds=_numbers(seeds))
     names = tuple(only.split(",")) if only else ()
     runs = list(plan.runs(names))
-    _check(plan)
+    _check(plan, None if table_only else runs)
     for name, seed in runs if not table_only else []:
         if not (plan.folder(name, seed) / SCORES).is_file():
             _train(plan, name, seed, processes)
@@ -70,18 +72,18 @@ def ablation(
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(number) for number in text.split(","))
-    except ValueError:
-        raise InputError(f"--seeds {text}: expected whole numbers, such as 1,2,3") from None
+    parts = text.split(",")
+    if not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", part) for part in parts):
+        raise InputError(f"--seeds {text[:40]}: expected whole numbers, such as 1,2,3")
+    return tuple(int(part) for part in parts)
 
 
-def _check(plan: Ablation) -> None:
+def _check(plan: Ablation, to_train: Sequence[tuple[str, int]] | None) -> None:
     """Refuse before hours of training what cannot end in a table.
 
     Raises:
-        InputError: a row that the paper does not have, settings that fit no stage, or a folder
-            that holds a run of other settings.
+        InputError: a row that the paper does not have, settings that fit no stage, a folder that
+            holds a run of other settings, or something that a run reads is missing.
     """
     from posecast.evaluation.ablation_report import paper_methods
     from posecast.training.config import changed_keys
@@ -103,6 +105,18 @@ def _check(plan: Ablation) -> None:
                     f"remove {plan.folder(name, seed)}",
                 )
         check_bench(plan, name, seed)
+    for name, seed in to_train or ():
+        _check_paths(plan, name, seed)
+
+
+def _check_paths(plan: Ablation, name: str, seed: int) -> None:
+    """What the stages of a run read, but for the models that they make for each other."""
+    from posecast.training.paths import check_paths
+
+    for number, config in enumerate(plan.training(name, seed)):
+        if not (config.output / "model").is_dir():
+            model = config.model if number == 0 else replace(config.model, init=None)
+            check_paths(replace(config, model=model), plan.stages[number])
 
 
 def file_of(config: TrainingConfig) -> Path:

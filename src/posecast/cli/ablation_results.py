@@ -31,7 +31,7 @@ SHEET_CLIPS = 8
 def check_bench(plan: Ablation, name: str, seed: int) -> None:
     """Raises `InputError` where the run's scores are there, but of another bench."""
     path = plan.folder(name, seed) / SCORES
-    if path.is_file() and _read(path)["bench"] != _bench(plan, name):
+    if path.is_file() and _read(path).get("bench") != _bench(plan, name):
         raise InputError.at(
             path, "was scored with other settings of the bench; remove it to score it again"
         )
@@ -212,5 +212,10 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise InputError.at(path, "is no file of an ablation; remove it to make it again")
     return content

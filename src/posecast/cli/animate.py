@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.options import (
+    DEVICE,
+    GUIDANCE,
     PATH,
+    SEED,
     SIZE,
+    STEPS,
+    TEXT,
+    WINDOW,
     cast_option,
     existing,
     input_options,
@@ -36,7 +42,11 @@ if TYPE_CHECKING:
     "-o", "--out", type=PATH, required=True, help="Video to write: .mp4, .gif, or a folder of PNGs."
 )
 @click.option(
-    "--model", default="embedded", show_default=True, help="Name, model folder or hub id."
+    "--model",
+    type=TEXT,
+    default="embedded",
+    show_default=True,
+    help="Name, model folder or hub id.",
 )
 @click.option(
     "--size",
@@ -45,25 +55,27 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--steps",
-    type=click.IntRange(1, 1000),
+    type=STEPS,
     help="Denoising steps (default: the model's own, mostly 50; with --fast at most 16).",
 )
 @click.option(
     "--guidance",
-    type=click.FloatRange(0),
+    type=GUIDANCE,
     help="Strength of the reference (default: the model's own, mostly 1.5; 1: off).",
 )
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
-@click.option("--window", type=click.IntRange(1), help="Frames the model sees at once.")
-@click.option("--stride", type=click.IntRange(1), help="From one window to the next.")
+@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--window", type=WINDOW, help="Frames the model sees at once.")
+@click.option("--stride", type=WINDOW, help="From one window to the next.")
 @click.option(
     "--audio/--no-audio",
     default=None,
     help="Take over the sound of the first poses that have one (default: where OUT can hold it).",
 )
-@click.option("--without", metavar="NAMES", help="Leave guiders out: flow,depth,reference-pose.")
+@click.option(
+    "--without", type=TEXT, metavar="NAMES", help="Leave guiders out: flow,depth,reference-pose."
+)
 @click.option("--fast", is_flag=True, help="Several times faster, for slightly less quality.")
-@click.option("--device", help="cpu, cuda, cuda:1, mps (default: the best there is).")
+@click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1, mps (default: the best there is).")
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16"]),
@@ -71,6 +83,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--memory",
+    type=TEXT,
     default="auto",
     show_default=True,
     metavar="auto|low|high|SIZE",

@@ -13,7 +13,7 @@ import click
 from posecast.cli.ablation import ablation
 from posecast.cli.claims import claims
 from posecast.cli.contestants import PipelineModel, contestants
-from posecast.cli.options import PATH
+from posecast.cli.options import DEVICE, GUIDANCE, PATH, STEPS, TEXT
 from posecast.cli.published_benches import published_benches
 from posecast.errors import InputError
 
@@ -31,7 +31,9 @@ def benchmark() -> None:
 
 
 @benchmark.command()
-@click.option("--model", default="embedded", show_default=True, help="Name or model folder.")
+@click.option(
+    "--model", type=TEXT, default="embedded", show_default=True, help="Name or model folder."
+)
 @click.option(
     "--set", "bench", type=click.Choice(["1", "2"]), default="1", show_default=True,
     help="stage-bench/1: 2 and 3 characters, still camera; /2: 1 to 4, still and moving.",
@@ -39,17 +41,19 @@ def benchmark() -> None:
 @click.option("--quick", is_flag=True, help="The first 8 clips, no long clip.")
 @click.option("--clips", type=click.IntRange(1, 10_000), help="Number of clips (default: 24).")
 @click.option(
-    "--steps", type=click.IntRange(1, 1000), default=DEFAULT_STEPS, show_default=True,
+    "--steps", type=STEPS, default=DEFAULT_STEPS, show_default=True,
     help="Denoising steps.",
 )  # fmt: skip
-@click.option("--guidance", type=click.FloatRange(0), help="Guidance scale (default: the model's).")
-@click.option("--without", metavar="NAMES", help="Leave guiders out: flow,depth,reference-pose.")
+@click.option("--guidance", type=GUIDANCE, help="Guidance scale (default: the model's).")
 @click.option(
-    "--long", "long_frames", type=click.IntRange(0), help="Frames of the long clip; 0: none."
+    "--without", type=TEXT, metavar="NAMES", help="Leave guiders out: flow,depth,reference-pose."
+)
+@click.option(
+    "--long", "long_frames", type=click.IntRange(0, 10**5), help="Frames of the long clip; 0: none."
 )
 @click.option("--json", "json_file", type=PATH, help="Write all figures here.")
 @click.option("--contact-sheet", type=PATH, help="Write a picture of all clips here (.png).")
-@click.option("--device", help="cpu, cuda, cuda:1, mps (default: the best there is).")
+@click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1, mps (default: the best there is).")
 @click.option("--dtype", type=click.Choice(["float32", "float16", "bfloat16"]))
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def stage(

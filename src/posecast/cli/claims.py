@@ -7,19 +7,19 @@ from pathlib import Path
 
 import click
 
-from posecast.cli.options import PATH
+from posecast.cli.options import DEVICE, PATH, STEPS, TEXT
 from posecast.errors import InputError
 
 
 @click.command()
-@click.option("--model", required=True, help="Model folder, trained with guider dropout.")
-@click.option("--clips", type=click.IntRange(2, 10_000), default=24, show_default=True)
 @click.option(
-    "--steps", type=click.IntRange(1, 1000), default=25, show_default=True, help="Denoising steps."
+    "--model", type=TEXT, required=True, help="Model folder, trained with guider dropout."
 )
+@click.option("--clips", type=click.IntRange(2, 10_000), default=24, show_default=True)
+@click.option("--steps", type=STEPS, default=25, show_default=True, help="Denoising steps.")
 @click.option("--seed", type=click.IntRange(0, 2**32), default=0, help="Of the starting noise.")
 @click.option("--json", "json_file", type=PATH, help="Write every clip's figures here.")
-@click.option("--device", help="cpu, cuda, cuda:1 (default: cuda if there is one).")
+@click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1 (default: cuda if there is one).")
 def claims(
     model: str, clips: int, steps: int, seed: int, json_file: Path | None, device: str | None
 ) -> None:

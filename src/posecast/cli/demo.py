@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from posecast.cli.options import PATH
+from posecast.cli.options import PATH, SEED, STEPS
 
 
 @click.command()
@@ -19,10 +19,8 @@ from posecast.cli.options import PATH
     show_default=True,
     help="Video to write: .mp4, .gif, or a folder of PNGs.",
 )
-@click.option(
-    "--steps", type=click.IntRange(1, 1000), help="Denoising steps (default: the model's own)."
-)
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option("--steps", type=STEPS, help="Denoising steps (default: the model's own).")
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes.")
 def demo(out: Path, steps: int | None, seed: int, quiet: bool) -> None:
     """Animate the bundled example: two puppets of one picture dance past each other.

@@ -26,19 +26,14 @@ def chosen_device(name: str | None) -> torch.device:
     Raises:
         InputError: it is not there.
     """
-    import torch
+    from posecast.estimators.devices import usable_device
 
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-        if name == "cpu" and torch.backends.mps.is_available():
-            name = "mps"
-    if name == "cuda" and _launched():
-        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"--device {name}: cannot be used here ({reason})") from None
+        if _launched() and name in (None, "cuda") and usable_device(name).type == "cuda":
+            name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        return usable_device(name)
+    except InputError as error:
+        raise InputError(f"--{error}") from None  # the option in place of the parameter
 
 
 @contextmanager

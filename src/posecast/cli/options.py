@@ -1,7 +1,8 @@
-"""Options that several verbs share, and how their values are read."""
+"""Options that several verbs share, and the ranges of their values: what cannot be is refused."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -17,10 +18,76 @@ if TYPE_CHECKING:
     from posecast.casting.options import PlanOptions
 
 
+class Number(click.ParamType):
+    """A finite number from `least` to `most`; click's own range lets NaN and infinity through."""
+
+    name = "number"
+
+    def __init__(self, least: float, most: float) -> None:
+        self.least, self.most = least, most
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number, or a usage error."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not self.least <= number <= self.most:  # NaN is in no range
+            expected = f"expected a number from {self.least:g} to {self.most:g}"
+            self.fail(f"{_short(value)}: {expected}", param, ctx)
+        return number
+
+
+class Text(click.ParamType):
+    """Text that says something; an empty value is mostly a variable of a script that is not set."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text, or a usage error."""
+        if not str(value).strip() or "\0" in str(value):
+            self.fail(f"{_short(value)}: expected a value", param, ctx)
+        return str(value)
+
+
+class PathType(click.Path):
+    """A path, which is checked where it is read: one place, one kind of message.
+
+    An empty one is refused: it would be the folder that the command is called in.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or a usage error."""
+        text = str(value)
+        if not text.strip() or "\0" in text:
+            self.fail(f"{_short(text)}: expected a path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class DeviceType(click.ParamType):
+    """Where torch computes."""
+
+    name = "device"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The device's name, or a usage error."""
+        if not re.fullmatch(r"(cpu|mps|(cuda|xpu)(:\d{1,3})?)", str(value)):
+            self.fail(f"{_short(value)}: expected cpu, cuda, cuda:1 or mps", param, ctx)
+        return str(value)
+
+
 class SizeType(click.ParamType):
-    """HEIGHTxWIDTH in pixels, such as 896x640."""
+    """HEIGHTxWIDTH in pixels, such as 896x640, with sides from `least` to `most`."""
 
     name = "HxW"
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least, self.most = least, most
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -28,15 +95,38 @@ class SizeType(click.ParamType):
         """Height and width, or a usage error."""
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", str(value).strip())
-        if not match:
-            self.fail(f"{value!r}: expected HEIGHTxWIDTH, such as 896x640", param, ctx)
-        return int(match[1]), int(match[2])
+        match = re.fullmatch(r"([0-9]{1,6})[xX]([0-9]{1,6})", str(value).strip())
+        sides = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not self.least <= min(sides) <= max(sides) <= self.most:
+            expected = f"HEIGHTxWIDTH, such as 896x640, sides from {self.least} to {self.most}"
+            self.fail(f"{_short(value)}: expected {expected}", param, ctx)
+        return sides
 
 
-SIZE = SizeType()
-# A path is checked where it is read: one place, one kind of message.
-PATH = click.Path(path_type=Path)
+def _short(value: Any) -> str:
+    text = str(value)
+    return repr(text if len(text) <= 40 else text[:40] + "...")
+
+
+PATH, TEXT, DEVICE = PathType(), Text(), DeviceType()
+SIZE = SizeType(16, 8192)
+"""Of frames that are made or read; larger sides are a slip of the keyboard."""
+CANVAS = SizeType(1, 16384)
+"""Of what pose files were made for."""
+FPS = Number(0.01, 1000)
+GUIDANCE = Number(0, 100)
+SECONDS = Number(0, 10)
+"""Of smoothing and of holes that are filled."""
+START, DURATION = Number(0, 1e6), Number(0.001, 1e6)
+"""Seconds into a driver, and of it."""
+SEED = click.IntRange(0, 2**63 - 1)
+STEPS = click.IntRange(1, 1000)
+FRAMES = click.IntRange(1, 10**6)
+"""Of a clip."""
+WINDOW = click.IntRange(1, 4096)
+"""Frames that a model sees at once, and from one such window to the next."""
+WORKERS = click.IntRange(1, 256)
+"""Processes or threads on one machine."""
 
 
 class FrameType(click.ParamType):
@@ -51,8 +141,10 @@ class FrameType(click.ParamType):
         word = str(value).strip().lower()
         if word == "first":
             return word
-        if not re.fullmatch(r"\d{1,9}", word):
-            self.fail(f"{value!r}: expected the number of a frame, from 0, or first", param, ctx)
+        if not re.fullmatch(r"[0-9]{1,9}", word):
+            self.fail(
+                f"{_short(value)}: expected the number of a frame, from 0, or first", param, ctx
+            )
         return int(word)
 
 
@@ -63,14 +155,14 @@ def _steadying(fill_gaps: float) -> tuple[Callable[..., Any], ...]:
     return (
         click.option(
             "--smooth",
-            type=click.FloatRange(0, 10),
+            type=SECONDS,
             default=0.0,
             metavar="SECONDS",
             help="Smooth the poses' jitter; 0.05 is little, 0.2 much.",
         ),
         click.option(
             "--fill-gaps",
-            type=click.FloatRange(0, 10),
+            type=SECONDS,
             default=fill_gaps,
             show_default=True,
             metavar="SECONDS",
@@ -95,13 +187,16 @@ _INPUTS = (
     ),
     click.option(
         "--assign",
+        type=TEXT,
         metavar="TRACK:CHARACTER,...",
         help="Which track moves whom: 0:1,1:0 swaps, 0:0,0:1 has one move two; who is left out "
         "stands still.",
     ),
-    click.option("--depth-order", metavar="IDS", help="Characters, front first, such as 1,0."),
     click.option(
-        "--poses-size", type=SIZE, help="Canvas of the driving poses, where their file says none."
+        "--depth-order", type=TEXT, metavar="IDS", help="Characters, front first, such as 1,0."
+    ),
+    click.option(
+        "--poses-size", type=CANVAS, help="Canvas of the driving poses, where their file says none."
     ),
     click.option(
         "--body",
@@ -110,21 +205,21 @@ _INPUTS = (
     ),
     click.option(
         "--start",
-        type=click.FloatRange(0),
+        type=START,
         default=0.0,
         metavar="SECONDS",
         help="Begin so far into the poses.",
     ),
     click.option(
         "--duration",
-        type=click.FloatRange(0, min_open=True),
+        type=DURATION,
         metavar="SECONDS",
         help="Make so much of them (default: up to the end of the shortest).",
     ),
-    click.option("--max-frames", type=click.IntRange(1), help="Make at most so many frames."),
+    click.option("--max-frames", type=FRAMES, help="Make at most so many frames."),
     click.option(
         "--fps",
-        type=click.FloatRange(0, 1000, min_open=True),
+        type=FPS,
         help="Frames a second; poses of another rate are resampled in time (default: the first "
         "poses', else 25).",
     ),

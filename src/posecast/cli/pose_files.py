@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecast.cli.options import PATH, SIZE, note
+from posecast.cli.options import CANVAS, FPS, PATH, TEXT, note
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ _OPTIONS = (
     click.option(
         "--onto-poses", type=PATH, help="Keypoints of that picture's characters (else found in it)."
     ),
-    click.option("--assign", metavar="TRACK:CHARACTER,...", help="With --onto: who moves whom."),
     click.option(
-        "--poses-size", type=SIZE, help="Canvas of a pose file, where the file says none."
+        "--assign", type=TEXT, metavar="TRACK:CHARACTER,...", help="With --onto: who moves whom."
+    ),
+    click.option(
+        "--poses-size", type=CANVAS, help="Canvas of a pose file, where the file says none."
     ),
     click.option(
         "--body",
@@ -45,7 +47,7 @@ _OPTIONS = (
     ),
     click.option(
         "--fps",
-        type=click.FloatRange(0, 1000, min_open=True),
+        type=FPS,
         help="Frames a second of a pose file (default: its own).",
     ),
 )

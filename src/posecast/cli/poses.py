@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from posecast.cli.options import PATH, existing, note, steadying_options
+from posecast.cli.options import DEVICE, FRAMES, PATH, existing, note, steadying_options
 from posecast.cli.pose_files import finish, pose_file_options, read_given
 from posecast.errors import InputError
 
@@ -18,8 +18,8 @@ from posecast.errors import InputError
 @click.option("-o", "--out", type=PATH, required=True, help="Pose file to write (see --to).")
 @pose_file_options
 @click.option("--weights", type=PATH, help="Folder with DWPose's two files (default: the cache).")
-@click.option("--device", help="cpu, cuda, cuda:1, mps (default: the best there is).")
-@click.option("--max-frames", type=click.IntRange(1), help="Take the first frames only.")
+@click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1, mps (default: the best there is).")
+@click.option("--max-frames", type=FRAMES, help="Take the first frames only.")
 @steadying_options
 @click.option(
     "--across-cuts",
@@ -52,7 +52,7 @@ def poses(
     from posecast.estimators.footage import about_cuts, estimate_poses, is_picture, iter_frames
     from posecast.estimators.pose import pose_estimator
     from posecast.media.pose_output import pose_format
-    from posecast.media.video import read_info
+    from posecast.media.video import read_header
     from posecast.media.video_formats import output_format
 
     existing([source, files["onto"], files["onto_poses"]])
@@ -67,7 +67,7 @@ def poses(
     if given is not None:
         finish(steadied(given, smooth, fill_gaps), files, out, form, preview, quiet)
         return
-    declared = 1 if is_picture(source) else read_info(source).declared_frames or None
+    declared = 1 if is_picture(source) else read_header(source).declared_frames or None
     total = min(declared or max_frames or 0, max_frames or declared or 0) or None
     estimator = pose_estimator(weights, device)
     with tqdm(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecast.cli.options import PATH, SIZE
+from posecast.cli.options import DEVICE, PATH, SIZE, TEXT, WORKERS
 
 if TYPE_CHECKING:
     from posecast.preparation import Summary, VideoSource
@@ -24,26 +24,28 @@ _SHOWN = 10
               "folder (else poses are estimated).")  # fmt: skip
 @click.option("--body", type=click.Choice(["coco18", "body25", "body25b"]),
               help="Layout of given OpenPose files (BODY_25B looks like BODY_25).")  # fmt: skip
-@click.option("--source", help="Where the videos are from, for the report (else the folder's name, "
-              "or the list's column).")  # fmt: skip
+@click.option("--source", type=TEXT, help="Where the videos are from, for the report (else the "
+              "folder's name, or the list's column).")  # fmt: skip
 @click.option("--media", type=click.Choice(["copy", "reference", "reencode"]), default="copy",
               show_default=True, help="The frames: the video's file, its path, or H.264 with a key "
               "frame every 16 frames.")  # fmt: skip
-@click.option("--pose-weights", type=click.Path(), help="Folder of DWPose's two ONNX files.")
-@click.option("--flow", default="dis", show_default=True, help="Flow estimator.")
-@click.option("--flow-weights", type=click.Path(), help="File of its weights.")
-@click.option("--depth", metavar="small|FOLDER",
+@click.option("--pose-weights", type=TEXT, help="Folder of DWPose's two ONNX files.")
+@click.option("--flow", type=TEXT, default="dis", show_default=True, help="Flow estimator.")
+@click.option("--flow-weights", type=TEXT, help="File of its weights.")
+@click.option("--depth", type=TEXT, metavar="small|FOLDER",
               help="Depth Anything V2, for the characters' order. Without it: the order that the "
               "pose file states, else who stands lower in the frame is in front.")  # fmt: skip
-@click.option("--device", help="Of the networks: cpu, cuda, ...")
-@click.option("--min-frames", type=click.IntRange(2), default=16, show_default=True,
+@click.option("--device", type=DEVICE, help="Of the networks: cpu, cuda, ...")
+@click.option("--min-frames", type=click.IntRange(2, 10**6), default=16, show_default=True,
               help="Shorter shots are left out.")  # fmt: skip
-@click.option("--latents", metavar="MODEL", help="Also keep what this model's frozen VAE and image "
-              "encoder make of each frame, for training at --size; with --resume also for videos "
-              "that are there already.")  # fmt: skip
+@click.option("--latents", type=TEXT, metavar="MODEL", help="Also keep what this model's "
+              "frozen VAE and image encoder make of each frame, for training at --size; with "
+              "--resume also for videos that are there already.")  # fmt: skip
 @click.option("--size", type=SIZE, help="The training's size, for --latents.")
-@click.option("--workers", type=click.IntRange(1), help="Processes (default: one a core).")
-@click.option("--cluster", metavar="ADDRESS", help="A Ray cluster instead; local starts one here.")
+@click.option("--workers", type=WORKERS, help="Processes (default: one a core).")
+@click.option(
+    "--cluster", type=TEXT, metavar="ADDRESS", help="A Ray cluster instead; local starts one here."
+)
 @click.option("--resume", is_flag=True, help="Go on with what a stopped run has begun.")
 @click.option("--retry-refused", is_flag=True, help="With --resume: try the refused ones again.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
@@ -95,12 +97,12 @@ def _advance(bar: Any, frames: int) -> None:
 def _declared(sources: list[VideoSource]) -> int | None:
     """Frames in all, as the files say; None where one does not."""
     from posecast.errors import InputError
-    from posecast.media.video import read_info
+    from posecast.media.video import read_header
 
     total = 0
     for source in sources:
         try:
-            frames = read_info(source.path).declared_frames
+            frames = read_header(source.path).declared_frames
         except (InputError, OSError):
             continue
         if not frames:

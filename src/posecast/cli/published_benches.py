@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.evaluate import evaluate
-from posecast.cli.options import PATH, existing, note
+from posecast.cli.options import DEVICE, PATH, existing, note
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def _group(name: str, about: str) -> click.Group:
             ["--poses"], type=PATH, help="Pose files named as the clips (default: DWPose)."
         ),
         click.Option(["--weights"], type=PATH, help="Folder with DWPose's files (default: cache)."),
-        click.Option(["--device"], help="Of DWPose: cpu, cuda, cuda:1, mps (default: the best)."),
+        click.Option(
+            ["--device"], type=DEVICE, help="Of DWPose: cpu, cuda, cuda:1, mps (default: the best)."
+        ),
         quiet,
     ]
     group.add_command(

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from posecast.cli.options import PATH, TEXT, Number, SizeType
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
     from posecast.types import Clip
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """``HxW`` to (height, width). Raises `InputError` on anything else."""
-    height, cross, width = text.lower().partition("x")
-    if not (cross and height.isdigit() and width.isdigit()):
-        raise InputError(f"--size {text}: expected HEIGHTxWIDTH in pixels, such as 128x128")
-    return int(height), int(width)
+STAGE_SIZE = SizeType(16, 4096)
 
 
 @click.group()
@@ -27,17 +23,15 @@ def stage() -> None:
 
 
 @stage.command()
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The dataset.")
-@click.option("--clips", "groups", type=click.IntRange(1), default=8, show_default=True,
+@click.option("-o", "--out", type=PATH, required=True, help="The dataset.")
+@click.option("--clips", "groups", type=click.IntRange(1, 10**6), default=8, show_default=True,
               help="Scenes to render; each has its own characters and place.")  # fmt: skip
-@click.option("--shots", type=click.IntRange(1), default=1, show_default=True,
+@click.option("--shots", type=click.IntRange(1, 1000), default=1, show_default=True,
               help="Shots a scene: same characters and place, other arrangement.")  # fmt: skip
-@click.option("--size", default="128x128", show_default=True, help="HxW, pixels.")
-@click.option("--frames", type=click.IntRange(1), default=32, show_default=True)
-@click.option(
-    "--fps", type=click.FloatRange(0, 240, min_open=True), default=12.0, show_default=True
-)
-@click.option("--characters", default="40,40,15,5", show_default=True,
+@click.option("--size", type=STAGE_SIZE, default="128x128", show_default=True, help="Pixels.")
+@click.option("--frames", type=click.IntRange(1, 10_000), default=32, show_default=True)
+@click.option("--fps", type=Number(0.01, 240), default=12.0, show_default=True)
+@click.option("--characters", type=TEXT, default="40,40,15,5", show_default=True,
               help="Weights of casts of one, two, three and four.")  # fmt: skip
 @click.option(
     "--camera", type=click.Choice(["still", "moving"]), default="still", show_default=True
@@ -107,6 +101,8 @@ def _settings(options: dict[str, Any], make: Any) -> Any:
     """The stage's settings from the options; a value that cannot be is named."""
     try:
         weights = tuple(float(part) for part in options["characters"].split(","))
+        if not all(0 <= weight < float("inf") for weight in weights):
+            raise ValueError
     except ValueError:
         raise InputError(
             f"--characters {options['characters']}: expected up to four weights, such as 40,40,15,5"
@@ -114,7 +110,7 @@ def _settings(options: dict[str, Any], make: Any) -> Any:
     names = ("frames", "fps", "camera", "light", "joints")
     try:
         return make(
-            size=parse_size(options["size"]),
+            size=options["size"],
             characters=weights,
             **{name: options[name] for name in names},
         )

@@ -8,13 +8,18 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float16, Float32, Int64, UInt8
+from numpy.lib import format as npy
 
 from posecast.data.store import FLOW, TIMES, Record
 from posecast.errors import InputError
 from posecast.geometry.cells import CELL
+from posecast.geometry.depth_order import NO_RANK
 from posecast.media.images import read_image
 from posecast.media.seeking import read_frames_at
 from posecast.types import JOINT_COUNTS
+
+_MOST = 1e6
+"""Of any number in a dataset's arrays: pixels, pixels a frame, latents."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,26 @@ def read_arrays(dataset: str | Path, record: Record) -> ClipArrays:
         (people, frames, JOINT_COUNTS[record.joints], 3),
         np.float32,
     )
-    ranks = _mapped(record.array_path(dataset, "ranks"), (frames, people), np.int16)
-    return ClipArrays(np.array(keypoints), ranks.astype(np.int64))
+    path = record.array_path(dataset, "ranks")
+    ranks = _mapped(path, (frames, people), np.int16)
+    if ranks.min() < NO_RANK or ranks.max() >= people:
+        found = f"{ranks.min()} to {ranks.max()}"
+        raise InputError.at(
+            path, f"expected ranks of {people} characters ({NO_RANK} to {people - 1}), got {found}"
+        )
+    joints = _finite(np.array(keypoints), record.array_path(dataset, "keypoints"))
+    return ClipArrays(joints, ranks.astype(np.int64))
+
+
+def _finite(array: np.ndarray, path: Path) -> np.ndarray:
+    """The array, or `InputError` that names its first number that is none, or is absurd."""
+    wrong = ~(np.abs(array.astype(np.float32)) <= _MOST)  # NaN is wrong too
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise InputError.at(
+            path, f"expected numbers up to {_MOST:g}, got {array[place]}", f"{place}"
+        )
+    return array
 
 
 def read_flow(
@@ -49,7 +72,7 @@ def read_flow(
     flow = _mapped(path, (record.video_frames, 2, None, None), np.float16)
     if max(flow.shape[2:]) > -(-max(record.height, record.width) // CELL) or not flow.size:
         raise InputError.at(path, f"expected cells of {CELL}x{CELL} pixels or more: {flow.shape}")
-    chosen = np.array([flow[record.first_frame + time] for time in times])
+    chosen = _finite(np.array([flow[record.first_frame + time] for time in times]), path)
     chosen[[time == 0 for time in times]] = 0
     return chosen
 
@@ -62,7 +85,8 @@ def read_latents(
     Raises `InputError` where the file is not as listed; so does `read_embeddings`.
     """
     path = record.array_path(dataset, "latents")
-    return np.array(_mapped(path, (record.frames, None, None, None), np.float16)[list(times)])
+    latents = _mapped(path, (record.frames, None, None, None), np.float16)
+    return _finite(np.array(latents[list(times)]), path)
 
 
 def read_embeddings(
@@ -70,7 +94,8 @@ def read_embeddings(
 ) -> Float16[np.ndarray, "frames dim"]:
     """Stored image embeddings of some frames."""
     path = record.array_path(dataset, "embeddings")
-    return np.array(_mapped(path, (record.frames, None), np.float16)[list(times)])
+    embeddings = _mapped(path, (record.frames, None), np.float16)
+    return _finite(np.array(embeddings[list(times)]), path)
 
 
 def read_frames(
@@ -109,11 +134,14 @@ def _times(dataset: str | Path, record: Record) -> Int64[np.ndarray, " video_fra
 def _mapped(path: Path, shape: tuple[int | None, ...], dtype: type) -> np.ndarray:
     """An array of a file, not yet read. Raises `InputError` where it is none, or another."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Not `np.load`, which takes archives for arrays.
+        with np.errstate(over="raise"):  # sides whose product is no number
+            array = npy.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise InputError.at(path, "no such file, but the index lists it") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError.at(path, f"not an array that can be read: {error}") from None
+    except (ValueError, EOFError, OSError, ArithmeticError, SyntaxError, TypeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError.at(path, f"not an array that can be read: {reason}") from None
     fits = len(array.shape) == len(shape) and all(
         wanted in (None, found) for wanted, found in zip(shape, array.shape, strict=True)
     )

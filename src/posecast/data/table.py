@@ -84,7 +84,11 @@ def update_entry(path: Path, records: Sequence[Record]) -> None:
 def _entry(path: Path) -> dict[str, Any]:
     try:
         entry: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except OSError as error:
+        raise InputError.at(path, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError.at(path, f"is no JSON: not UTF-8 text at byte {error.start}") from None
+    except (ValueError, RecursionError):
         raise InputError.at(path, "is no JSON") from None
     if not isinstance(entry, dict) or entry.get("format") != FORMAT:
         raise InputError.at(path, f"format: expected {FORMAT}")
@@ -108,7 +112,9 @@ def _record(path: Path, place: str, row: Any) -> Record:
             value = float(value)
         missing = value is None and name.endswith("None")
         if not missing and type(value) is not kind:
-            raise InputError.at(path, f"{field.name}: expected {name}, got {value!r}", place)
+            raise InputError.at(
+                path, f"{field.name}: expected {name}, got {repr(value)[:60]}", place
+            )
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError.at(path, f"{field.name}: expected a finite number", place)
         values[field.name] = value

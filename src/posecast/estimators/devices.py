@@ -6,6 +6,9 @@ import torch
 
 from posecast.errors import InputError
 
+KINDS = ("cpu", "cuda", "mps", "xpu")
+"""torch has others, such as `meta`, that compute nothing."""
+
 
 def usable_device(name: str | None = None) -> torch.device:
     """``cpu``, ``cuda``, ``cuda:1``, ``mps``; without a name the first of CUDA, MPS, CPU there is.
@@ -18,8 +21,11 @@ def usable_device(name: str | None = None) -> torch.device:
         if name == "cpu" and torch.backends.mps.is_available():
             name = "mps"
     try:
-        torch.empty(0, device=name)
+        device = torch.device(name)
+        if device.type not in KINDS:
+            raise InputError(f"device {name}: expected one of {', '.join(KINDS)}")
+        # With its number: `cuda` is not `cuda:0`.
+        return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"device {name}: cannot be used here ({reason})") from None
-    return torch.device(name)

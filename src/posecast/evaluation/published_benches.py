@@ -146,7 +146,7 @@ def read_record(path: Path) -> Record:
         if values["format"] != RECORD_FORMAT:
             raise ValueError(f"format {values['format']!r}")
         clips = {str(name): _checked(clip) for name, clip in values["clips"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError.at(
             path, f"is no record of {RECORD_FORMAT} ({type(error).__name__}: {error}); remove it"
         ) from error

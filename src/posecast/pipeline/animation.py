@@ -35,6 +35,8 @@ from posecast.pipeline.switches import switched_off
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
+MAX_GUIDANCE = 100.0
+
 
 class AnimationPipeline(DiffusionPipeline):
     """Animates every character of a picture, each by its own pose sequence.
@@ -222,8 +224,10 @@ class AnimationPipeline(DiffusionPipeline):
         config = self.animator.config
         shortcuts, steps = chosen(fast, num_steps, config.num_steps)
         scale = config.guidance_scale if guidance_scale is None else guidance_scale
-        if steps < 1 or not np.isfinite(scale) or scale < 0:
-            raise InputError(f"{steps} steps, guidance {scale:g}: expected 1 or more, 0 or more")
+        if steps < 1 or not 0 <= scale <= MAX_GUIDANCE:
+            raise InputError(
+                f"{steps} steps, guidance {scale:g}: expected 1 or more, 0 to {MAX_GUIDANCE:g}"
+            )
         window, stride = self._windows(window, stride)
         off = switched_off(without)
         processes = Processes.initialised() if distributed else ALONE

@@ -23,6 +23,7 @@ from posecast.preparation.sources import VideoSource
 from posecast.preparation.video import Outcome, prepare_video
 
 ABOUT, REFUSED = "dataset.json", "refused.jsonl"
+_OF_REFUSED = ("name", "file", "source", "reason")
 _POLL = 0.5  # seconds between looks at the workers' progress
 _AHEAD = 4  # videos handed to the pool for each worker
 
@@ -116,7 +117,7 @@ def _begin(dataset: Path, settings: PrepareSettings, resume: bool) -> None:
     try:
         saved: Any = json.loads(about.read_text(encoding="utf-8"))["settings"]
         changed = settings.changed(saved)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError.at(about, f"is none of {FORMAT}") from None
     if changed:
         raise InputError.at(about, f"was begun with other settings: {', '.join(changed)}")
@@ -128,11 +129,11 @@ def _read_refused(path: Path) -> dict[str, dict[str, str]]:
     if not path.exists():
         return {}
     refused = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
-            refused[str(entry["name"])] = entry
-        except (ValueError, KeyError, TypeError):
+            refused[str(entry["name"])] = {key: str(entry[key]) for key in _OF_REFUSED}
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue  # cut off by a kill: that video is tried again
     return refused
 
