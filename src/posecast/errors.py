@@ -1,4 +1,4 @@
-"""The one error type a user can cause: bad input, reported as one clear line."""
+"""The one error type a user can cause: bad input, reported as one clear line; and its wording."""
 
 from __future__ import annotations
 
@@ -16,3 +16,10 @@ class InputError(ValueError):
         """An error at a place in a file: ``poses.json: people[2]: expected 54 numbers, got 51``."""
         where = f"{path}: {place}" if place else f"{path}"
         return cls(f"{where}: {problem}")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts, for messages: ``1 frame``, ``2 frames``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}es" if noun.endswith("s") else f"{number} {noun}s"

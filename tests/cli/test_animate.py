@@ -215,6 +215,17 @@ def test_a_model_folder_is_read(scene: dict[str, Path], tiny: Path, tmp_path: Pa
     assert np.array_equal(frames_of(tmp_path / "a"), frames_of(tmp_path / "b"))
 
 
+def test_the_last_line_says_what_decides_the_bytes(
+    scene: dict[str, Path], tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sizes as they were asked for: height first."""
+    line = ("-o", tmp_path / "a", "--size", "64x48", "--max-frames", "1", "--seed", "3")
+    assert animate(scene, tiny, *line) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'a'}: 1 frame of 64x48, 12 a second; seed 3, on the CPU with 1 thread\n"
+    )
+
+
 def test_ctrl_c_is_130_and_leaves_nothing(
     scene: dict[str, Path],
     tiny: Path,

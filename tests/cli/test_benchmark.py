@@ -111,7 +111,7 @@ def test_verb_prints_the_table_and_writes_both_files(pipe, tmp_path, monkeypatch
     )
     captured = capsys.readouterr()
     assert (status, captured.err) == (0, "")
-    assert "1 steps, guidance 1.5, without depth_order" in captured.out
+    assert "1 step, guidance 1.5, without depth_order" in captured.out
     assert "| model " in captured.out
     figures = json.loads(scores.read_text())
     assert figures["settings"]["without"] == ["depth_order"]

@@ -210,7 +210,7 @@ def _spoiled(root: Path, poses: PoseSequence, how: str) -> str:
     if how == "other people":
         alone = PoseSequence(poses.keypoints[:1], poses.width, poses.height)
         write_poses(alone, root / "references/clip.poses.json")
-        return r"clip.poses.json: 1 characters, but the video's poses have 2"
+        return r"clip.poses.json: 1 character, but the video's poses have 2"
     (root / "references/clip.png").unlink()
     return r"references: holds no picture of the video 'clip'; expected clip.png"
 

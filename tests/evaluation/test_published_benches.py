@@ -252,7 +252,7 @@ def test_tracks_end_at_a_cut_and_the_line_says_so(tmp_path):
     prepare_bench(BenchFolder(tmp_path), find, on_clip=note)
     assert lines == [
         "one: cuts at frame 4: tracks end there",
-        "one: 8 frames, 1 characters; 1 more are not in the first frame: left out",
+        "one: 8 frames, 1 character; 1 more are not in the first frame: left out",
     ]
     seen = read_poses(tmp_path / "poses" / "one.json").keypoints[0].any(axis=(1, 2))
     assert seen.tolist() == [True] * 4 + [False] * 4

@@ -198,7 +198,7 @@ def test_frames_of_different_sizes(tmp_path):
         ({"characters": [{"id": "a", "frames": [[[5, 5]] * 18]}]}, ["frames[0][0]", "[x, y, con"]),
         ({"characters": [{"id": "a", "frames": [[[5, 5, "1"]] * 18]}]}, ["frames[0][2]", "'1'"]),
         ({"characters": [CLIP["characters"][0], {"id": "b", "frames": [None]}]},
-         ["characters[1].frames", "1 frames", "first character has 2"]),
+         ["characters[1].frames", "1 frame", "first character has 2"]),
     ],
 )  # fmt: skip
 def test_faults_of_our_own_format_are_placed(tmp_path, change, words):

@@ -84,9 +84,14 @@ def test_an_older_folder_is_replaced_and_nothing_else(saved, tmp_path) -> None:
     _, animator = saved
     place = tmp_path / "model"
     animator.save_pretrained(place)
-    (place / "old.txt").write_text("left over")
+    changed = place / "vae" / "config.json"
+    changed.write_text("older")
     animator.save_pretrained(place)
-    assert not (place / "old.txt").exists()
+    assert changed.read_text() != "older"
+    (place / "lora.safetensors").write_text("mine")
+    with pytest.raises(InputError, match=r"holds other files \(lora.safetensors\)"):
+        animator.save_pretrained(place)
+    assert (place / "lora.safetensors").read_text() == "mine"
     other = tmp_path / "holiday"
     other.mkdir()
     (other / "photo.jpg").write_bytes(b"1")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 
 from posecast.cli import run
@@ -381,3 +382,76 @@ def test_the_list_says_the_body_of_each_file(tmp_path: Path, clips: list[Clip]):
     (tmp_path / "list.csv").write_text(f"path,body\n{video},coco17\n")
     with pytest.raises(InputError, match=r"list\.csv: row 1: body 'coco17'; expected coco18, body"):
         find_sources([tmp_path / "list.csv"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "workers"),
+    [
+        (["--flow", "nosuch"], "nosuch", "1"),
+        (["--flow", "nosuch"], "nosuch", "2"),
+        (["--depth", "nosuch"], "nosuch", "1"),
+        (["--latents", "nosuch", "--size", "64x64"], "no model 'nosuch'", "1"),
+        (["--latents", "embedded", "--size", "60x60"], "expected multiples of 8", "1"),
+    ],
+)
+def test_a_refused_run_leaves_nothing_in_the_way(
+    raw: Path, tmp_path: Path, options: list[str], message: str, workers: str, capsys
+):
+    line = ["prepare", str(raw / "videos"), "--poses", str(raw / "poses"), "--quiet"]
+    line += ["-o", str(tmp_path / "new" / "data"), "--workers", workers]
+    assert run([*line, *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_was_killed_at_once_is_not_in_the_way(raw: Path, tmp_path: Path):
+    out = tmp_path / "data"
+    (out / "videos" / ".clip_0.0123abcd.part").mkdir(parents=True)
+    (out / "refused.jsonl").touch()
+    (out / ".lock").write_text("1 elsewhere")
+    (out / "dataset.json").write_text('{"format": "posecast/dataset/2", "settings": {"flow": "x"}}')
+    sources = find_sources([raw / "videos"], raw / "poses")
+    assert prepare(sources, out, PrepareSettings()).videos == 3
+    assert not [path for path in out.rglob(".*")]
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    while process.poll() is None and len(found) < 2:
+        time.sleep(0.01)
+        found = [
+            child
+            for child in psutil.Process(process.pid).children()
+            if "spawn_main" in " ".join(child.cmdline())
+        ]
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_two_workers_end_with_the_run(raw: Path, dataset: Path, tmp_path: Path, number: int):
+    """Told to end, it and its workers (the whole group, as supervisors do) leave nothing."""
+    out = tmp_path / "data"
+    command = [sys.executable, "-m", "posecast", "prepare", str(raw / "videos"), "-o", str(out)]
+    command += ["--poses", str(raw / "poses"), "--workers", "2", "--quiet"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not list(out.glob("videos/.*.part")) and process.poll() is None:
+        time.sleep(0.005)
+    workers = workers_of(process)
+    if number == signal.SIGKILL:
+        process.kill()
+    else:
+        os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=60)
+    deadline = time.monotonic() + 5
+    while [w for w in workers if w.is_running() and w.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < deadline, "workers stay"
+        time.sleep(0.02)
+    if number == signal.SIGTERM:
+        assert process.returncode == 130
+        assert said in (
+            "posecast: interrupted\n",
+            *(f"posecast: interrupted: {n} done; go on with --resume\n"
+              for n in ("1 video", "2 videos", "3 videos")),
+        )  # fmt: skip
+        assert not [path for path in tmp_path.rglob(".*")]
+    assert contents(prepared(raw, out, resume=True)) == contents(dataset)

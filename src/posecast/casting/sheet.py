@@ -17,7 +17,8 @@ import yaml
 from jaxtyping import Int64
 
 from posecast.errors import InputError
-from posecast.media.atomic import whole_file
+from posecast.media.atomic import write_text
+from posecast.media.outputs import is_standard_output
 
 FORMAT = "posecast/cast/1"
 
@@ -103,8 +104,8 @@ def write_cast(sheet: CastSheet, path: str | Path) -> None:
     Raises:
         InputError: the file cannot be written there.
     """
-    with whole_file(path) as part:
-        part.write_text(_as_yaml(sheet, Path(path).name), encoding="utf-8")
+    name = "cast.yaml" if is_standard_output(path) else Path(path).name
+    write_text(path, _as_yaml(sheet, name))
 
 
 def _as_yaml(sheet: CastSheet, name: str) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -18,6 +20,7 @@ import click
 from posecast import __version__
 from posecast.cli.wording import in_options
 from posecast.errors import InputError
+from posecast.media.interruption import interruptible
 
 # Verb -> one line for `posecast --help`, so that help imports no verb (and no torch).
 VERBS = {
@@ -37,6 +40,13 @@ VERBS = {
 }
 
 
+INTERRUPTED = 130
+
+
+class Interrupted(Exception):
+    """Ctrl-C, SIGTERM or a closed terminal, and how to go on."""
+
+
 class VerbGroup(click.Group):
     """A group whose commands live in `posecast.cli.<verb>` and are imported when needed."""
 
@@ -51,6 +61,23 @@ class VerbGroup(click.Group):
         command: click.Command = getattr(import_module(f"posecast.cli.{cmd_name}"), cmd_name)
         _add_debug_option(command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, and with the nearest verb where there is none of that name."""
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], VERBS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" Expected {', '.join(VERBS)}."
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Call the verb. Its interruption is said by `run`, in one line; click would add one."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted(str(interrupt)) from interrupt
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of verbs, without importing any."""
@@ -96,38 +123,46 @@ def cli() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line (without the program's name) and return its exit status."""
     debug = "--debug" in arguments
-    try:
-        status = cli.main(args=list(arguments), prog_name="posecast", standalone_mode=False)
-        return status if isinstance(status, int) else 0
-    except (click.Abort, KeyboardInterrupt) as interrupt:
-        hint = str(interrupt.__cause__ or "") or str(interrupt)
-        _complain(f"interrupted{': ' + hint if hint else ''}")
-        return 130
-    except click.exceptions.NoArgsIsHelpError as nothing:
-        nothing.show()
-        return nothing.exit_code
-    except click.ClickException as error:
+    with interruptible() as interrupted:
+        try:
+            status = cli.main(args=list(arguments), prog_name="posecast", standalone_mode=False)
+            return status if isinstance(status, int) else 0
+        except (Interrupted, click.Abort, KeyboardInterrupt) as interrupt:
+            return _interrupted(str(interrupt), debug)
+        except Exception as error:
+            if interrupted.is_set():  # which a library has made an error of its own of
+                return _interrupted("", debug)
+            return _failed(error, debug)
+
+
+def _interrupted(hint: str, debug: bool) -> int:
+    # Of the processes that torchrun started, the first speaks.
+    if os.environ.get("RANK", "0") == "0":
+        return _fail(f"interrupted{': ' + hint if hint else ''}", INTERRUPTED, debug)
+    return INTERRUPTED
+
+
+def _failed(error: Exception, debug: bool) -> int:
+    """Say what went wrong; the status that belongs to it."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
         verb = context.command_path if context else "posecast"
         return _fail(f"error: {error.format_message()} ({verb} --help)", error.exit_code, debug)
-    except InputError as error:
+    if isinstance(error, InputError):
         return _fail(f"error: {in_options(str(error))}", 2, debug)
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader of our output has gone (`posecast ... | head`): nothing to say to anybody.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        if is_users(error):
-            return _fail(f"error: {describe(error)}", 2, debug)
-        return _fail(_fault(error), 1, debug)
-    except Exception as error:
-        if _is_out_of_memory(error):
-            return _fail(
-                "error: out of memory; choose a smaller --size or --window, or --dtype float16",
-                2,
-                debug,
-            )
-        return _fail(_fault(error), 1, debug)
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output has gone (`posecast ... | head`): nothing to say to anybody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, OSError) and is_users(error):
+        return _fail(f"error: {describe(error)}", 2, debug)
+    if _is_out_of_memory(error):
+        line = "out of memory; choose a smaller --size or --window, or --dtype float16"
+        return _fail(f"error: {line}", 2, debug)
+    return _fail(_fault(error), 1, debug)
 
 
 def is_users(error: OSError) -> bool:
@@ -171,4 +206,9 @@ def _complain(line: str) -> None:
 
 def main() -> None:
     """Entry point of the `posecast` program."""
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    if status == INTERRUPTED:
+        # Whoever asked once may ask again while Python shuts down.
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(kind, signal.SIG_IGN)
+    sys.exit(status)

@@ -20,6 +20,8 @@ import click
 
 from posecast.cli.ablation_results import SCORES, TAKEN, check_bench, score, write_tables
 from posecast.cli.options import PATH, TEXT, WORKERS
+from posecast.cli.outputs import resumable
+from posecast.cli.train import WORKS_FOR
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def ablation(
     every variant it writes ablation.md, ablation.json and pictures of what there is so far
     (docs/claims.md).
     """
+    from posecast.media.locks import sole_worker
     from posecast.training.ablation import read_ablation
 
     plan = read_ablation(config)
@@ -62,12 +65,15 @@ def ablation(
         plan = replace(plan, seeds=_numbers(seeds))
     names = tuple(only.split(",")) if only else ()
     runs = list(plan.runs(names))
+    if not table_only:
+        click.get_current_context().with_resource(sole_worker(plan.output))
     _check(plan, None if table_only else runs)
-    for name, seed in runs if not table_only else []:
-        if not (plan.folder(name, seed) / SCORES).is_file():
-            _train(plan, name, seed, processes)
-            score(plan, name, seed)
-            write_tables(plan)
+    with resumable("go on with the same command"):
+        for name, seed in runs if not table_only else []:
+            if not (plan.folder(name, seed) / SCORES).is_file():
+                _train(plan, name, seed, processes)
+                score(plan, name, seed)
+                write_tables(plan)
     click.echo(write_tables(plan))
 
 
@@ -144,21 +150,18 @@ def _run_stage(path: Path, processes: int) -> None:
         InputError: it did not end well; it has said why.
     """
     command = [sys.executable, "-m"]
-    environment = {**os.environ}
+    environment = {**os.environ, WORKS_FOR: str(os.getpid())}
     if processes > 1:
         command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
         environment |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     command += ["posecast", "train", str(path), "--resume"]
     training = subprocess.Popen(command, env=environment)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = training.wait()
     except KeyboardInterrupt:
         training.send_signal(signal.SIGINT)  # it writes a checkpoint; to hear it twice is no harm
         training.wait()
         status = INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
     if status == INTERRUPTED:
         raise KeyboardInterrupt("go on with the same command")
     if status != 0:

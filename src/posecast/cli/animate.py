@@ -24,7 +24,8 @@ from posecast.cli.options import (
     note,
     plan_options,
 )
-from posecast.errors import InputError
+from posecast.cli.outputs import claim
+from posecast.errors import InputError, counted
 
 WITH_SOUND = ("mp4",)
 """Kinds of output that hold sound."""
@@ -105,12 +106,16 @@ def animate(
     """
     from posecast.media.video import write_video
     from posecast.media.video_formats import output_format
+    from posecast.models.model_files import check_model
     from posecast.pipeline.switches import switched_off
 
-    audible(options["audio"], out, output_format(out))
+    inputs = [reference, *poses, options["reference_poses"], options["cast"]]
+    audible(options["audio"], out, output_format(out, inputs))
     without = options["without"].split(",") if options["without"] else []
     switched_off(without)
-    existing([reference, *poses, options["reference_poses"], options["cast"]])
+    existing(inputs)
+    check_model(model)
+    claim(out)
     import torch  # slow: after the checks above
 
     from posecast.cli.launch import chosen_device, joined, launched_rank
@@ -146,7 +151,20 @@ def animate(
             return
         count = write_video(frames, out, plan.fps, plan.sound)
     if not quiet:
-        click.echo(f"{out}: {count} frames of {plan.size[1]}x{plan.size[0]}, {plan.fps:g} a second")
+        height, width = plan.size
+        click.echo(
+            f"{out}: {counted(count, 'frame')} of {height}x{width}, {plan.fps:g} a second; seed "
+            f"{options['seed']}, {worked_on(device)}"
+        )
+
+
+def worked_on(device: torch.device) -> str:
+    """What decides the bytes beside seed and inputs: on a CPU, sums depend on the threads."""
+    import torch
+
+    if device.type != "cpu":
+        return f"on {device}"
+    return f"on the CPU with {counted(torch.get_num_threads(), 'thread')}"
 
 
 def audible(asked: bool | None, out: Path, kind: str) -> None:

@@ -14,8 +14,9 @@ from posecast.cli.ablation import ablation
 from posecast.cli.claims import claims
 from posecast.cli.contestants import PipelineModel, contestants
 from posecast.cli.options import DEVICE, GUIDANCE, PATH, STEPS, TEXT
+from posecast.cli.outputs import claim, say
 from posecast.cli.published_benches import published_benches
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
 
 if TYPE_CHECKING:
     from posecast.evaluation.run_bench import BenchResult, LongRun
@@ -69,7 +70,7 @@ def stage(
     from posecast.cli.animate import load_pipeline
     from posecast.evaluation.bench_report import table
 
-    _check_outputs(json_file, contact_sheet)
+    _check_outputs(json_file, contact_sheet, model)
     begin = time.monotonic()
     settings = _settings(model, options)
     pipe = load_pipeline(model, options["device"], options["dtype"])
@@ -81,8 +82,8 @@ def stage(
     )
     borders = _borders(settings["long_frames"], window)
     result, long_run = _run(pipe, generate, settings, borders, quiet)
-    click.echo(f"{model}: {_in_words(settings)}")
-    click.echo(table(result, long_run))
+    say(f"{model}: {_in_words(settings)}", json_file)
+    say(table(result, long_run), json_file)
     _write(result, long_run, settings, json_file, contact_sheet)
     if not quiet:
         click.echo(f"posecast: {time.monotonic() - begin:.0f} s", err=True)
@@ -170,26 +171,28 @@ def _names(text: str | None) -> Sequence[str]:
 def _in_words(settings: dict[str, Any]) -> str:
     without = ", ".join(settings["without"])
     return (
-        f"{settings['steps']} steps, guidance {settings['guidance']:g}"
+        f"{counted(settings['steps'], 'step')}, guidance {settings['guidance']:g}"
         f"{f', without {without}' if without else ''}"
     )
 
 
-def _check_outputs(json_file: Path | None, contact_sheet: Path | None) -> None:
-    """Refuse places that cannot be written before minutes of computing.
+def _check_outputs(json_file: Path | None, contact_sheet: Path | None, model: str) -> None:
+    """Refuse a model that is not there, and places that cannot be written, before the computing.
 
     Raises:
-        InputError: no such folder, no permission, or a picture that is no PNG.
+        InputError: no place for a file, a picture that is no PNG, or no such model.
     """
-    from posecast.media.atomic import check_place
+    from posecast.media.outputs import check_file, check_text_file
+    from posecast.models.model_files import check_model
 
     if contact_sheet is not None and contact_sheet.suffix.lower() != ".png":
         raise InputError(f"--contact-sheet {contact_sheet}: expected a name that ends in .png")
-    for path in (json_file, contact_sheet):
-        if path is not None:
-            check_place(path)
-            if path.is_dir():
-                raise InputError(f"{path}: is a folder; expected a file to write")
+    check_model(model)
+    if json_file is not None:
+        check_text_file(json_file, Path(model).glob("**/*.json"))
+    if contact_sheet is not None:
+        check_file(contact_sheet)
+    claim(json_file, contact_sheet)
 
 
 def _write(
@@ -200,12 +203,11 @@ def _write(
     contact_sheet: Path | None,
 ) -> None:
     from posecast.evaluation import bench_report
-    from posecast.media.atomic import whole_file
+    from posecast.media.atomic import write_text
     from posecast.media.images import write_image
 
     if json_file is not None:
         figures = {"settings": settings, **bench_report.figures(result, long_run)}
-        with whole_file(json_file) as part:
-            part.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", "utf-8")
+        write_text(json_file, json.dumps(figures, indent=2, allow_nan=False) + "\n")
     if contact_sheet is not None:
         write_image(bench_report.contact_sheet(result), contact_sheet)

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from posecast.cli.options import PATH, existing, input_options, note, plan_options
-from posecast.errors import InputError
+from posecast.cli.outputs import claim, say
+from posecast.errors import counted
 
 
 @click.command()
@@ -27,27 +28,30 @@ def cast(
     """Write the cast sheet (who is moved by which driver, who is in front) and a picture of it.
 
     The picture lies beside the sheet under the same name, ending in .png. Edit the sheet, then
-    give it to `posecast animate --cast`.
+    give it to `posecast animate --cast`. With `-o -` the sheet goes to standard output, without
+    the picture.
     """
     from posecast.casting.pictures import draw_cast
     from posecast.casting.plan import plan_animation
     from posecast.casting.sheet import write_cast
-    from posecast.media.atomic import check_place
     from posecast.media.images import write_image
+    from posecast.media.outputs import check_file, check_text_file, is_standard_output
 
     reference_poses: Path | None = options["reference_poses"]
-    existing([reference, *poses, reference_poses])
-    if check_place(out).suffix.lower() not in (".yaml", ".yml") or out.is_dir():
-        raise InputError(f"{out}: expected the name of a file that ends in .yaml")
+    inputs = [reference, *poses, reference_poses]
+    check_text_file(out, inputs, [".yaml", ".yml"])
+    picture = None if is_standard_output(out) else check_file(out.with_suffix(".png"), inputs)
+    existing(inputs)
+    claim(out, picture)
     plan = plan_animation(reference, poses, plan_options(options))
     note(plan.notes)
     # The sheet names the pose file as seen from its own folder.
-    named = os.path.relpath(reference_poses or "", out.parent) if reference_poses else None
+    folder = Path() if is_standard_output(out) else out.parent
+    named = os.path.relpath(reference_poses, folder) if reference_poses else None
     characters = tuple(replace(c, keypoints=named) for c in plan.cast.characters)
     sheet = replace(plan.cast, characters=characters)
-    picture = out.with_suffix(".png")
-    if picture.exists() and picture.samefile(reference):
-        raise InputError(f"{out}: its picture would overwrite the reference; choose another name")
-    write_image(draw_cast(plan), picture)
+    if picture is not None:
+        write_image(draw_cast(plan), picture)
     write_cast(sheet, out)
-    click.echo(f"{out}: {len(characters)} characters; its picture is {picture}")
+    drawn = f"; its picture is {picture}" if picture is not None else ""
+    say(f"{out}: {counted(len(characters), 'character')}{drawn}", out)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from posecast.cli.options import DEVICE, PATH, STEPS, TEXT
+from posecast.cli.outputs import claim, say
 from posecast.errors import InputError
 
 
@@ -29,10 +30,18 @@ def claims(
     two or three people who overlap. All eight combinations of the three guiders, from the same
     noise, and two checks: is a flow that moves followed, is the inverted order?
     """
-    import torch
+    from posecast.media.outputs import check_text_file
+    from posecast.models.model_files import check_model
+
+    check_model(model)
+    if json_file is not None:
+        check_text_file(json_file, Path(model).glob("**/*.json"))
+    claim(json_file)
+    import torch  # slow: after the checks above
 
     from posecast.evaluation import claims as made
     from posecast.evaluation import claims_run
+    from posecast.media.atomic import write_text
     from posecast.models.animator import Animator
 
     animator = Animator.from_pretrained(model)
@@ -47,5 +56,5 @@ def claims(
     if json_file is not None:
         settings = {"model": str(model), "clips": clips, "steps": steps, "seed": seed}
         results = {**settings, "flow": flow, "order": order}
-        json_file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    click.echo(claims_run.table(flow, order))
+        write_text(json_file, json.dumps(results, indent=1) + "\n")
+    say(claims_run.table(flow, order), json_file)

@@ -16,6 +16,8 @@ from posecast.cli.options import (
     note,
     plan_options,
 )
+from posecast.cli.outputs import claim
+from posecast.errors import counted
 
 
 @click.command()
@@ -43,10 +45,12 @@ def conditions(
     from posecast.pipeline.map_renderer import MapRenderer
     from posecast.pipeline.maps_file import PREVIEW_CHUNK, check_maps_place, write_maps
 
-    existing([reference, *poses, options["reference_poses"], options["cast"]])
-    check_maps_place(out)
+    inputs = [reference, *poses, options["reference_poses"], options["cast"]]
+    check_maps_place(out, inputs)
     if preview is not None:
-        output_format(preview)
+        output_format(preview, inputs)
+    existing(inputs)
+    claim(out, preview)
     plan = plan_animation(reference, poses, plan_options(options))
     note(plan.notes)
     renderer = MapRenderer(plan)
@@ -56,6 +60,7 @@ def conditions(
             preview_frames(plan, renderer.chunks(PREVIEW_CHUNK, warp=True)), preview, plan.fps
         )
     click.echo(
-        f"{out}: maps of {plan.num_frames} frames, {plan.num_characters} characters, "
-        f"{plan.size[0]}x{plan.size[1]}" + (f"; preview in {preview}" if preview else "")
+        f"{out}: maps of {counted(plan.num_frames, 'frame')}, "
+        f"{counted(plan.num_characters, 'character')}, {plan.size[0]}x{plan.size[1]}"
+        + (f"; preview in {preview}" if preview else "")
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.options import PATH
+from posecast.cli.outputs import claim
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +55,7 @@ def convert() -> None:
 @dtype_option
 def animateanyone(weights: Path, out: Path, dtype: str | None) -> None:
     """AnimateAnyone's weights; the guiders that it does not have start silent."""
+    _check_place(out, weights)
     from posecast.models.conversion.animateanyone import convert_animateanyone
 
     report(out, convert_animateanyone(weights, out, stored(dtype)))
@@ -76,9 +78,17 @@ def animateanyone(weights: Path, out: Path, dtype: str | None) -> None:
 @dtype_option
 def sd15(weights: Path, motion: Path | None, out: Path, dtype: str | None) -> None:
     """Stable Diffusion 1.5 or sd-image-variations, to train from: it animates nothing yet."""
+    _check_place(out, weights, motion)
     from posecast.models.conversion.sd15 import convert_sd15
 
     report(out, convert_sd15(weights, out, motion, stored(dtype)))
+
+
+def _check_place(out: Path, *inputs: Path | None) -> None:
+    from posecast.models.model_files import check_free
+
+    check_free(out, inputs)
+    claim(out)
 
 
 def stored(dtype: str | None) -> torch.dtype | None:

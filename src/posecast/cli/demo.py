@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from posecast.cli.options import PATH, SEED, STEPS
+from posecast.cli.outputs import claim
+from posecast.errors import counted
 
 
 @click.command()
@@ -33,10 +35,11 @@ def demo(out: Path, steps: int | None, seed: int, quiet: bool) -> None:
     from posecast.media.video_formats import output_format
 
     output_format(out)
+    claim(out)
     start = time.monotonic()
     import torch  # slow: after the check above
 
-    from posecast.cli.animate import load_pipeline, progress_bar
+    from posecast.cli.animate import load_pipeline, progress_bar, worked_on
 
     pipe = load_pipeline("embedded", "cpu", "float32")
     with as_file(files("posecast") / "assets" / "demo") as example:
@@ -54,6 +57,7 @@ def demo(out: Path, steps: int | None, seed: int, quiet: bool) -> None:
     if not quiet:
         height, width = plan.size
         click.echo(
-            f"{out}: {count} frames of {width}x{height} by the embedded model (puppets), "
-            f"{time.monotonic() - start:.0f} seconds"
+            f"{out}: {counted(count, 'frame')} of {height}x{width} by the embedded model "
+            f"(puppets), {time.monotonic() - start:.0f} seconds; seed {seed}, "
+            f"{worked_on(pipe.device)}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.options import DEVICE, PATH, SIZE, TEXT, WORKERS, existing, note
+from posecast.cli.outputs import claim, say
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
     from posecast.evaluation.evaluate import EvaluationSettings, MethodScores
     from posecast.evaluation.folders import VideoPair
+
+
+_READ = ("poses", "references", "estimated_poses", "weights")
+_WRITTEN = ("json_file", "per_video")
 
 
 class SizeOrNative(click.ParamType):
@@ -77,9 +83,9 @@ def evaluate(generated: tuple[str, ...], real: Path, **options: Any) -> None:
     from posecast.evaluation.folders import pair_videos
 
     folders = named_folders(generated)
-    existing([real, *folders.values(), options["poses"], options["references"]])
-    existing([options["estimated_poses"], options["weights"]])
-    _check_options(options, len(folders))
+    inputs = [real, *folders.values(), *(options[name] for name in _READ)]
+    existing(inputs)
+    _check_options(options, len(folders), inputs)
     settings = _settings(options)
     pairs = {name: pair_videos(folder, real) for name, folder in folders.items()}
     methods = _run(pairs, settings, options)
@@ -106,19 +112,19 @@ def named_folders(texts: Sequence[str]) -> dict[str, Path]:
     return folders
 
 
-def _check_options(options: dict[str, Any], methods: int) -> None:
+def _check_options(options: dict[str, Any], methods: int, inputs: list[Path | None]) -> None:
     """Refuse what cannot work before hours of computing."""
-    from posecast.media.atomic import check_place
+    from posecast.media.outputs import check_text_file
 
     for option in ("references", "estimated_poses"):
         if options[option] is not None and options["poses"] is None:
             raise InputError(f"--{option.replace('_', '-')} needs --poses as well")
     if options["estimated_poses"] is not None and methods > 1:
         raise InputError("--estimated-poses are of one method: give one --generated")
-    for option in ("json_file", "per_video"):
-        path = options[option]
-        if path is not None and check_place(path).is_dir():
-            raise InputError(f"{path}: is a folder; expected a file to write")
+    for option in _WRITTEN:
+        if options[option] is not None:
+            check_text_file(options[option], inputs)
+    claim(*(options[option] for option in _WRITTEN))
 
 
 def _settings(options: dict[str, Any]) -> EvaluationSettings:
@@ -200,11 +206,12 @@ def _print(
     from posecast.evaluation import tables
     from posecast.evaluation.results import result_values
 
+    written = [options[option] for option in _WRITTEN]
     if options["form"] == "json":
-        click.echo(_json_text(result_values(methods, settings)), nl=False)
+        say(_json_text(result_values(methods, settings)).rstrip("\n"), *written)
         return
     table = tables.scores_table(methods, settings.protocol, settings.size, options["paper_table"])
-    click.echo({"markdown": tables.markdown, "latex": tables.latex}[options["form"]](table))
+    say({"markdown": tables.markdown, "latex": tables.latex}[options["form"]](table), *written)
 
 
 def _write(
@@ -212,17 +219,14 @@ def _write(
 ) -> None:
     from posecast.evaluation.results import result_values
     from posecast.evaluation.tables import csv_rows
-    from posecast.media.atomic import whole_file
+    from posecast.media.atomic import write_text
 
     if options["json_file"] is not None:
-        with whole_file(options["json_file"]) as part:
-            part.write_text(_json_text(result_values(methods, settings)), "utf-8")
+        write_text(options["json_file"], _json_text(result_values(methods, settings)))
     if options["per_video"] is not None:
-        with (
-            whole_file(options["per_video"]) as part,
-            part.open("w", encoding="utf-8", newline="") as file,
-        ):
-            csv.writer(file, lineterminator="\n").writerows(csv_rows(methods))
+        rows = io.StringIO(newline="")
+        csv.writer(rows, lineterminator="\n").writerows(csv_rows(methods))
+        write_text(options["per_video"], rows.getvalue())
 
 
 def _json_text(values: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import click
 
 from posecast.cli.convert import dtype_option, model_option, report, stored
 from posecast.cli.options import PATH
+from posecast.cli.outputs import claim, resumable
 
 if TYPE_CHECKING:
     from posecast.models.hub import PublicFile
@@ -61,12 +62,15 @@ def sd15(out: Path, weights: Path | None, dtype: str | None) -> None:
 
 
 def _downloaded(files: tuple[PublicFile, ...], out: Path, weights: Path | None) -> Path:
-    from posecast.media.atomic import check_place
-    from posecast.models.folder import check_free
+    from posecast.media.outputs import check_working_folder
     from posecast.models.hub import fetch_files
+    from posecast.models.model_files import check_free
 
-    check_place(out)
-    check_free(out)
     weights = weights or out.with_name(f"{out.name}.download")
-    fetch_files(files, weights)
+    check_free(out, [weights])
+    check_working_folder(weights)
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    claim(out, weights)
+    with resumable("go on with the same command"):
+        fetch_files(files, weights)
     return weights

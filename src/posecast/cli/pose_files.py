@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.options import CANVAS, FPS, PATH, TEXT, note
-from posecast.errors import InputError
+from posecast.cli.outputs import say
+from posecast.errors import InputError, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,5 +154,4 @@ def finish(
     if not quiet:
         seen = sequence.keypoints.any(axis=(2, 3)).sum(axis=1)
         tracks = ", ".join(f"{i} in {n}" for i, n in enumerate(seen))
-        count = f"{sequence.num_frames} frame{'' if sequence.num_frames == 1 else 's'}"
-        click.echo(f"{out}: {count}; tracks: {tracks}")
+        say(f"{out}: {counted(sequence.num_frames, 'frame')}; tracks: {tracks}", out)

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from posecast.cli.options import DEVICE, FRAMES, PATH, existing, note, steadying_options
+from posecast.cli.outputs import claim
 from posecast.cli.pose_files import finish, pose_file_options, read_given
-from posecast.errors import InputError
 
 
 @click.command()
@@ -55,14 +55,12 @@ def poses(
     from posecast.media.video import read_header
     from posecast.media.video_formats import output_format
 
-    existing([source, files["onto"], files["onto_poses"]])
-    if out.exists() and out.samefile(source):
-        raise InputError(f"{out}: would be written over its source; choose another name")
-    form = pose_format(out, files["to"])
+    inputs = [source, files["onto"], files["onto_poses"]]
+    form = pose_format(out, files["to"], inputs)
     if preview is not None:
-        output_format(preview)
-        if preview.exists() and preview.samefile(source):
-            raise InputError(f"{preview}: the preview would overwrite the video; choose another")
+        output_format(preview, inputs)
+    existing(inputs)
+    claim(out, preview)
     given = read_given(source, files, max_frames, quiet)
     if given is not None:
         finish(steadied(given, smooth, fill_gaps), files, out, form, preview, quiet)

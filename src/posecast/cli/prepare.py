@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.options import DEVICE, PATH, SIZE, TEXT, WORKERS
+from posecast.errors import InputError, counted
 
 if TYPE_CHECKING:
     from posecast.preparation import Summary, VideoSource
@@ -73,6 +74,9 @@ def prepare(
     from posecast.preparation import PrepareSettings, find_sources
     from posecast.preparation import prepare as run
 
+    for path in sources:
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise InputError(f"{out}: lies in {path}, all of which is read; name another place")
     found = find_sources(sources, poses, source)
     with tqdm(total=_declared(found), unit="frame", disable=quiet or None) as bar:
         summary = run(
@@ -87,7 +91,8 @@ def prepare(
         )
     _tell(summary, out)
     if summary.faults:
-        raise RuntimeError(f"{len(summary.faults)} videos: the last was {summary.faults[-1]}")
+        videos = counted(len(summary.faults), "video")
+        raise RuntimeError(f"{videos}: the last was {summary.faults[-1]}")
 
 
 def _advance(bar: Any, frames: int) -> None:
@@ -96,7 +101,6 @@ def _advance(bar: Any, frames: int) -> None:
 
 def _declared(sources: list[VideoSource]) -> int | None:
     """Frames in all, as the files say; None where one does not."""
-    from posecast.errors import InputError
     from posecast.media.video import read_header
 
     total = 0
@@ -113,8 +117,8 @@ def _declared(sources: list[VideoSource]) -> int | None:
 
 def _tell(summary: Summary, out: Path) -> None:
     click.echo(
-        f"{out}: {summary.videos} videos, {summary.clips} clips, {summary.frames} frames; "
-        f"{len(summary.refused)} videos refused"
+        f"{out}: {counted(summary.videos, 'video')}, {counted(summary.clips, 'clip')}, "
+        f"{counted(summary.frames, 'frame')}; {counted(len(summary.refused), 'video')} refused"
     )
     if summary.done_frames:
         each = summary.array_bytes / summary.done_frames / 1000

@@ -9,7 +9,8 @@ import click
 
 from posecast.cli.evaluate import evaluate
 from posecast.cli.options import DEVICE, PATH, existing, note
-from posecast.errors import InputError
+from posecast.cli.outputs import resumable
+from posecast.errors import InputError, counted
 
 if TYPE_CHECKING:
     from posecast.evaluation.bench_prepare import Prepared
@@ -101,22 +102,22 @@ def _download(name: str, folder: Path, lines: int, quiet: bool) -> None:
 
     from posecast.evaluation.bench_download import download_bench
     from posecast.evaluation.published_benches import BenchFolder, published_bench
-    from posecast.media.atomic import check_place
+    from posecast.media.locks import sole_worker
     from posecast.media.video_sites import fetch_video
 
     bench = published_bench(name)
-    if check_place(folder).is_file():
-        raise InputError(f"{folder}: is a file; expected a folder to write")
+    click.get_current_context().with_resource(sole_worker(folder, ["real", "sources"]))
 
     def tell(clip: str, line: str) -> None:
         if not quiet:
             click.echo(f"{clip}: {line}", err=True)
 
     place = BenchFolder(folder)
-    record = download_bench(bench, place, partial(fetch_video, lines=lines), tell)
+    with resumable("go on with the same command"):
+        record = download_bench(bench, place, partial(fetch_video, lines=lines), tell)
     frames = sum(clip["frames"] for clip in record.clips.values())
     click.echo(
-        f"{folder}: {len(record.clips)} of {bench.videos} clips, {frames} frames; "
+        f"{folder}: {len(record.clips)} of {bench.videos} clips, {counted(frames, 'frame')}; "
         f"{bench.source} says {bench.videos} clips, {bench.frames} frames"
     )
     if record.missing:
@@ -140,8 +141,11 @@ def _prepare(
     from posecast.estimators.pose import pose_estimator
     from posecast.evaluation.bench_prepare import estimated, given, prepare_bench
     from posecast.evaluation.published_benches import BenchFolder, published_bench
+    from posecast.media.locks import sole_worker
 
     place = BenchFolder(folder)
+    working = sole_worker(folder, ["references", "poses"])
+    click.get_current_context().with_resource(working)
     note(_differences(published_bench(name), place), quiet)
     # disable=None: only where standard error is a terminal.
     with tqdm(unit="frame", disable=True if quiet else None, dynamic_ncols=True) as bar:
@@ -154,7 +158,8 @@ def _prepare(
             find = estimated(pose_estimator(weights, device), bar.update, tell)
         else:
             find = given(poses)
-        done = prepare_bench(place, find, redo=poses is not None, on_clip=tell)
+        with resumable("go on with the same command"):
+            done = prepare_bench(place, find, redo=poses is not None, on_clip=tell)
     _tell_prepared(done, place)
 
 
@@ -197,7 +202,7 @@ def _differences(bench: Bench, folder: BenchFolder) -> list[str]:
         notes.append(f"{strange[0]} is no clip of {bench.name} ({len(strange)} such)")
     if bench.videos is not None and len(folder.clips) != bench.videos:
         notes.append(
-            f"{len(folder.clips)} clips; {bench.name} has {bench.videos}: figures on other clips "
-            "do not compare with the paper's"
+            f"{counted(len(folder.clips), 'clip')}; {bench.name} has {bench.videos}: figures on "
+            "other clips do not compare with the paper's"
         )
     return notes

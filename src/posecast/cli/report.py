@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from posecast.cli.options import PATH
+from posecast.cli.options import PATH, existing
+from posecast.cli.outputs import claim
+from posecast.errors import counted
 
 
 @click.command()
@@ -14,12 +16,17 @@ from posecast.cli.options import PATH
 @click.option("-o", "--out", type=PATH, help="Folder to write (default: report in the dataset).")
 def report(dataset: Path, out: Path | None) -> None:
     """Background motion, characters, occlusion and sources of a dataset, beside the paper's."""
-    from posecast.data.report_page import PAGE, write_report
+    from posecast.data.report_page import PAGE, check_report_place, write_report
 
+    existing([dataset])
     out = out or dataset / "report"
+    check_report_place(out, dataset)
+    if out.parent.exists():
+        claim(out)
     content = write_report(dataset, out)
     flow, occlusion = content["background_flow_mean"], content["body_occlusion_rate"]
-    click.echo(f"{content['videos']} videos, {content['clips']} clips, {content['frames']} frames")
+    counts = [counted(content[f"{name}s"], name) for name in ("video", "clip", "frame")]
+    click.echo(", ".join(counts))
     if flow["share_below_1"] is not None:
         click.echo(f"background flow mean below 1 pixel a frame: {flow['share_below_1']:.1%}")
     shares = content["characters"]["shares"]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.options import PATH, TEXT, Number, SizeType
-from posecast.errors import InputError
+from posecast.cli.outputs import resumable
+from posecast.errors import InputError, counted
 
 if TYPE_CHECKING:
     from posecast.types import Clip
@@ -52,32 +53,37 @@ def render(out: Path, resume: bool, quiet: bool, groups: int, shots: int, **opti
     """Render clips into a dataset that training and reports read like real video."""
     from tqdm import tqdm
 
-    from posecast.data.store import video_names, write_clip
+    from posecast.data.store import VIDEOS, video_names, write_clip
     from posecast.data.table import write_index
+    from posecast.media.locks import sole_worker
     from posecast.stage import StageSettings, plan_shots
     from posecast.stage import render as render_plan
 
     settings = _settings(options, StageSettings)
-    if out.is_file():
-        raise InputError(f"{out}: is a file; expected a folder to write the dataset into")
+    click.get_current_context().with_resource(sole_worker(out, [VIDEOS, "truth"]))
     done = video_names(out)
     if done and not resume:
-        raise InputError(f"{out}: holds {len(done)} clips already; add --resume, or name another")
+        raise InputError(
+            f"{out}: holds {counted(len(done), 'clip')} already; add --resume, or name another"
+        )
     seed = options["seed"]
     work = [(group, shot) for group in range(groups) for shot in range(shots)]
     plans, planned = [], -1
-    for group, shot in tqdm(work, unit="clip", disable=quiet or None):
-        name = f"stage-{seed}-{group:06d}-{shot}"
-        if name in done:
-            continue
-        if planned != group:
-            plans, planned = plan_shots(seed * 1_000_003 + group, settings, shots), group
-        clip = render_plan(plans[shot])
-        if options["truth"]:
-            _write_truth(out / "truth" / f"{name}.npz", clip)
-        write_clip(out, clip, group=f"stage-{seed}-{group:06d}", name=name, video=options["video"])
+    with resumable("go on with --resume"):
+        for group, shot in tqdm(work, unit="clip", disable=quiet or None):
+            name = f"stage-{seed}-{group:06d}-{shot}"
+            if name in done:
+                continue
+            if planned != group:
+                plans, planned = plan_shots(seed * 1_000_003 + group, settings, shots), group
+            clip = render_plan(plans[shot])
+            if options["truth"]:
+                _write_truth(out / "truth" / f"{name}.npz", clip)
+            write_clip(
+                out, clip, group=f"stage-{seed}-{group:06d}", name=name, video=options["video"]
+            )
     write_index(out)
-    click.echo(f"{out}: {len(work)} clips of {settings.frames} frames")
+    click.echo(f"{out}: {counted(len(work), 'clip')} of {counted(settings.frames, 'frame')}")
 
 
 def _write_truth(path: Path, clip: Clip) -> None:

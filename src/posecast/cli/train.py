@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from posecast.cli.options import PATH
+
+WORKS_FOR = "POSECAST_WORKS_FOR"
+"""Environment: the process that started this training, and with which it ends."""
 
 
 @click.command()
@@ -37,9 +41,14 @@ def train(config: Path, resume: bool, dry_run: bool, processes: int | None) -> N
         held = psutil.Process().memory_info().rss  # by Python and the libraries, all loaded now
         click.echo(describe(forecast(settings, processes or 1), settings, held))
         return
+    from posecast.media.interruption import interrupted_with
+    from posecast.media.outputs import check_working_folder
     from posecast.training.paths import check_paths
 
+    check_working_folder(settings.output)
     check_paths(settings, config)
+    if os.environ.get(WORKS_FOR, "").isdigit():
+        interrupted_with(int(os.environ[WORKS_FOR]))
     from posecast.training.loop import train as run
     from posecast.training.stages import make_task
 

@@ -21,12 +21,16 @@ from posecast.data.read import read_arrays, read_frames
 from posecast.data.report import report
 from posecast.data.store import Record
 from posecast.data.table import read_index
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
 from posecast.geometry.dilation import dilation_maps
 from posecast.media.atomic import whole_folder
 from posecast.media.images import write_image
+from posecast.media.outputs import check_folder, check_working_folder
 
 JSON, PAGE = "report.json", "report.html"
+_CHARTS = "(background_flow|characters|body_occlusion|sources)"
+_OURS = (r"report\.json", r"report\.html", rf"{_CHARTS}\.png")
+"""Files of a report, which another one may replace."""
 _EXAMPLES, _EXAMPLE_HEIGHT = 5, 220
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
@@ -48,12 +52,10 @@ def write_report(dataset: str | Path, out: str | Path) -> dict[str, Any]:
         InputError: no dataset, a broken one, or `out` holds something else.
     """
     dataset, out = Path(dataset), Path(out)
-    records = read_index(dataset)
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / JSON).exists()):
-        raise InputError.at(out, "holds something else; a report goes to a new or empty folder")
+    check_report_place(out, dataset)
+    content = report(records := read_index(dataset))
     out.parent.mkdir(parents=True, exist_ok=True)
-    content = report(records)
-    with whole_folder(out) as part:
+    with whole_folder(out, _OURS) as part:
         (part / JSON).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         charts = _charts(content)
         for name, picture in charts.items():
@@ -61,6 +63,19 @@ def write_report(dataset: str | Path, out: str | Path) -> dict[str, Any]:
         page = _page(dataset, content, charts, records)
         (part / PAGE).write_text(page, encoding="utf-8")
     return content
+
+
+def check_report_place(out: Path, dataset: Path) -> None:
+    """Check, before any work, that a report of a dataset can be written into the folder `out`.
+
+    Raises:
+        InputError: `out` is no place for a folder, or holds something else.
+    """
+    check_working_folder(out)
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / JSON).exists()):
+        raise InputError.at(out, "holds something else; a report goes to a new or empty folder")
+    if out.parent.exists():
+        check_folder(out, _OURS, [dataset])
 
 
 def _charts(content: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -128,8 +143,9 @@ def _page(
     below = paper["background_flow_mean"]["share_below_1"]
     made = content["made_by"]
     parts = [
-        f"<h1>{escape(dataset.name)}</h1><p>{content['videos']} videos, {content['clips']} clips, "
-        f"{content['frames']:,} frames. Poses: {_counted(made['poses'])}. Depth order: "
+        f"<h1>{escape(dataset.name)}</h1><p>{counted(content['videos'], 'video')}, "
+        f"{counted(content['clips'], 'clip')}, {content['frames']:,} frames. Poses: "
+        f"{_counted(made['poses'])}. Depth order: "
         f"{_counted(made['ranks'])}.</p><p>The form is that of appendix A of arXiv 2406.03035 "
         "(figures 11 and 12, table 5); the paper's own figures stand beside.</p>",
         "<h2>Background motion</h2>"
@@ -235,4 +251,4 @@ def _numbers(values: Sequence[float] | None) -> str:
 
 
 def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} ({count} clips)" for name, count in counts.items())
+    return ", ".join(f"{name} ({counted(count, 'clip')})" for name, count in counts.items())

@@ -21,7 +21,7 @@ from posecast.data.statistics import ClipStatistics, FrameStatistics, clip_stati
 from posecast.errors import InputError
 from posecast.geometry.cells import cell_means
 from posecast.geometry.dilation import dilation_maps
-from posecast.media.atomic import whole_file, whole_folder
+from posecast.media.atomic import whole_folder
 from posecast.media.video import write_video
 from posecast.types import JOINT_COUNTS, Clip
 
@@ -216,9 +216,3 @@ def _measure(clip: Clip) -> tuple[ClipStatistics, np.ndarray | None]:
         if flow is not None:
             cells.append(cell_means(flow))
     return clip_statistics(figures), np.stack(cells) if cells else None
-
-
-def write_text(path: Path, text: str) -> None:
-    """A small file, whole or not at all."""
-    with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8")

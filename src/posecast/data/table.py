@@ -17,10 +17,9 @@ from posecast.data.store import (
     Record,
     entry_text,
     video_names,
-    write_text,
 )
 from posecast.errors import InputError
-from posecast.media.atomic import whole_file
+from posecast.media.atomic import whole_file, write_text
 
 
 def write_index(dataset: str | Path) -> list[Record]:

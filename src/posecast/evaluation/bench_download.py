@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
 from posecast.evaluation.folders import frame_files
 from posecast.evaluation.published_benches import (
     Bench,
@@ -112,7 +112,7 @@ def _cut(
 
 
 def _in_words(clip: BenchClip, count: int, fps: float) -> str:
-    line = f"{count} frames at {fps:g} a second"
+    line = f"{counted(count, 'frame')} at {fps:g} a second"
     expected = (clip.end - clip.start) * fps
     if abs(count - expected) > 1:
         line += f" (a steady rate would give {expected:.0f}: the video's rate varies)"

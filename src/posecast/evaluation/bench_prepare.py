@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
 from posecast.estimators.footage import track_frames
 from posecast.estimators.pose import PoseEstimator
 from posecast.evaluation.folders import count_frames, iterate_frames
@@ -156,6 +156,7 @@ def _of_reference(poses: PoseSequence, reference: Frame, real: Path) -> PoseSequ
 
 
 def _in_words(poses: PoseSequence, found: PoseSequence) -> str:
-    line = f"{poses.num_frames} frames, {poses.num_characters} characters"
+    characters = counted(poses.num_characters, "character")
+    line = f"{counted(poses.num_frames, 'frame')}, {characters}"
     later = found.num_characters - poses.num_characters
     return line if not later else f"{line}; {later} more are not in the first frame: left out"

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
 from posecast.geometry.framing import Framing
 from posecast.media.frame_folders import beside, holds_frames, visible
 from posecast.media.images import read_image
@@ -243,5 +243,6 @@ def _in_step(pair: VideoPair) -> Iterator[tuple[Frame, Frame]]:
 
 def _other_length(generated: Path, ours: int, real: Path, theirs: int) -> InputError:
     return InputError.at(
-        generated, f"{ours} frames, but {real} has {theirs}; expected videos of one length"
+        generated,
+        f"{counted(ours, 'frame')}, but {real} has {theirs}; expected videos of one length",
     )

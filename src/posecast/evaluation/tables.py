@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Literal
 
+from posecast.errors import counted
 from posecast.evaluation.evaluate import UNIFIED_SIZE, MethodScores
 from posecast.evaluation.protocols import Protocol
 
@@ -122,8 +123,8 @@ def scores_table(
     rows = method_rows(methods)
     some = next(iter(methods.values()))
     shape = "at their own sizes" if size is None else f"at {size[0]}x{size[1]}"
-    count = f"{len(some.videos)} video{'s' if len(some.videos) > 1 else ''}"
-    notes = [f"{count}, {some.num_frames} frames {shape}, protocol {protocol}."]
+    counts = f"{counted(len(some.videos), 'video')}, {counted(some.num_frames, 'frame')}"
+    notes = [f"{counts} {shape}, protocol {protocol}."]
     if any(row.intervals for row in rows):
         notes[0] += " In brackets: 95 % bootstrap interval over videos."
     notes += [

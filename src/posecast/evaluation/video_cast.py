@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
 from posecast.evaluation.folders import Frame, VideoPair, iterate_frames
 from posecast.evaluation.limb_looks import limb_map, look_of
 from posecast.geometry.dilation import dilation_maps
@@ -54,7 +54,8 @@ class VideoCast:
         """Raise InputError where the video turns out to have other frames than the pose file."""
         if num_frames != self.num_frames:
             raise InputError.at(
-                self.source, f"poses of {self.num_frames} frames, but the video has {num_frames}"
+                self.source,
+                f"poses of {counted(self.num_frames, 'frame')}, but the video has {num_frames}",
             )
 
 
@@ -73,7 +74,8 @@ def read_cast(pair: VideoPair, folders: CastFolders, size: tuple[int, int] | Non
     poses = poses_of_video(source, (height, width))
     if pair.num_frames and poses.num_frames != pair.num_frames:
         raise InputError.at(
-            source, f"poses of {poses.num_frames} frames, but the video has {pair.num_frames}"
+            source,
+            f"poses of {counted(poses.num_frames, 'frame')}, but the video has {pair.num_frames}",
         )
     estimated = None
     if folders.estimated is not None:
@@ -81,7 +83,9 @@ def read_cast(pair: VideoPair, folders: CastFolders, size: tuple[int, int] | Non
         found = poses_of_video(path, (height, width))
         if found.num_frames != poses.num_frames:
             raise InputError.at(
-                path, f"poses of {found.num_frames} frames, but {source} has {poses.num_frames}"
+                path,
+                f"poses of {counted(found.num_frames, 'frame')}, but {source} has "
+                f"{poses.num_frames}",
             )
         estimated = _at(found, target)
     if folders.references is not None:
@@ -146,7 +150,9 @@ def _looks_of_picture(folder: Path, name: str, characters: int) -> np.ndarray:
     people = read_poses(path, width=picture.shape[1], height=picture.shape[0])
     if people.num_characters != characters:
         raise InputError.at(
-            path, f"{people.num_characters} characters, but the video's poses have {characters}"
+            path,
+            f"{counted(people.num_characters, 'character')}, but the video's poses have "
+            f"{characters}",
         )
     keypoints = _at(people, (picture.shape[0], picture.shape[1]))[:, 0]
     return np.stack([_look(picture, keypoints, j) for j in range(characters)])

@@ -1,36 +1,49 @@
-"""Files appear whole or not at all: written beside their place under another name, then moved."""
+"""Files appear whole or not at all: written beside their place under another name, then moved.
+
+A kill leaves at most the hidden `.NAME.xxxxxxxx.part`, which the next command that writes to the
+same place removes (`locks`), and never a place without the old or the new.
+"""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 import shutil
+import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from posecast.errors import InputError
+from posecast.media.exchange import exchange
+from posecast.media.interruption import undisturbed
+from posecast.media.outputs import (
+    check_file,
+    check_folder,
+    check_place,
+    is_standard_output,
+    real_place,
+)
+
+__all__ = [
+    "check_place",
+    "clear_parts",
+    "hidden_beside",
+    "hidden_name",
+    "whole_file",
+    "whole_folder",
+    "write_text",
+]
 
 # Errors of a full or failing disk carry no file name of their own.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
-
-
-def check_place(path: str | Path) -> Path:
-    """Check, before any long work, that a file or folder could be written at `path`.
-
-    Raises:
-        InputError: its folder does not exist or cannot be written.
-    """
-    path = Path(path)
-    parent = path.parent
-    if not parent.exists():
-        raise InputError(f"{path}: the folder {parent} does not exist; create it first")
-    if not parent.is_dir():
-        raise InputError(f"{path}: {parent} is a file, not a folder")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: no permission to write in {parent}")
-    return path
+_LONGEST = 180
+"""Bytes of a name that still fits into that of its hidden part: 255 are allowed."""
+_HIDDEN = re.compile(
+    r"\.(?P<stem>.+)\.[0-9a-f]{8}\.(?P<kind>part|old)(?P<suffix>\.[^.]*)?", re.DOTALL
+)
 
 
 @contextmanager
@@ -38,39 +51,97 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` when the block ends without an error.
 
     Raises:
-        InputError: `path` is a folder, or its own folder cannot be written.
+        InputError: `path` is no place for a file (`outputs.check_file`).
         OSError: the disk is full or fails (names `path`).
     """
-    path = check_place(path)
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected the name of a file to write")
-    part = _beside(path)
+    path = check_file(path)
+    place = real_place(path)
+    part = _beside(place)
     try:
         with named(path, part):
             yield part
-            os.replace(part, path)
+            os.replace(part, place)
     finally:
-        part.unlink(missing_ok=True)
+        with undisturbed():
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
+def whole_folder(path: str | Path, ours: Sequence[str] = ()) -> Iterator[Path]:
     """Yield an empty temporary folder that takes the place of `path` when the block ends well.
 
-    Whatever was at `path` is removed then: callers check first that it may be.
+    What is there is replaced if it holds no other files than those of the patterns `ours`. Where
+    the system can exchange two names in one step (Linux, macOS), there is never a moment without
+    the one or the other; elsewhere a kill in that moment leaves the old one beside, and the next
+    command puts it back.
+
+    Raises:
+        InputError: `path` is no place for a folder (`outputs.check_folder`).
+        OSError: the disk is full or fails (names `path`).
     """
-    path = check_place(path)
-    part, old = _beside(path), _beside(path)
-    part.mkdir()
+    path = check_folder(path, ours)
+    place = real_place(path)
+    part = _beside(place)
     try:
         with named(path, part):
+            part.mkdir()
             yield part
-            if path.exists():
-                os.replace(path, old)
-            os.replace(part, path)
+            check_folder(path, ours)  # again: somebody may have put files there meanwhile
+            with undisturbed():
+                _move(part, place)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        with undisturbed():
+            shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def hidden_beside(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, for what is needed until that is written."""
+    place = real_place(path)
+    folder = _beside(place)
+    try:
+        with named(Path(path), folder):
+            folder.mkdir()
+            yield folder
+    finally:
+        with undisturbed():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """A text in UTF-8, whole or not at all; `-` and `/dev/stdout` are written through."""
+    data = text.encode("utf-8")
+    if not is_standard_output(path):
+        with whole_file(path) as part:
+            part.write_bytes(data)
+        return
+    sys.stdout.flush()
+    if hasattr(sys.stdout, "buffer"):
+        sys.stdout.buffer.write(data)
+    else:
+        sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def clear_parts(folder: Path, name: str | None = None) -> None:
+    """Remove what killed commands left unfinished in a folder, all of it or that of one `name`.
+
+    Only for who knows that nobody else is writing there (`locks`).
+    """
+    if not folder.is_dir():
+        return
+    wanted = None if name is None else _shown(folder / name)
+    for entry in sorted(folder.iterdir()):
+        match = _HIDDEN.fullmatch(entry.name)
+        if not match or (wanted is not None and (match["stem"], match["suffix"] or "") != wanted):
+            continue
+        place = folder / (name or match["stem"] + (match["suffix"] or ""))
+        if match["kind"] == "old" and not place.exists():
+            os.rename(entry, place)  # a kill between two names: the old one stays
+        elif entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -79,12 +150,58 @@ def named(path: Path, part: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        number = error.errno or _number_in(str(error))
         about_part = error.filename is not None and str(error.filename).startswith(str(part))
-        if about_part or (error.filename is None and error.errno in _DISK):
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        if about_part or (error.filename is None and number in _DISK):
+            assert number is not None
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise
+    except Exception as error:
+        number = _number_in(str(error))
+        if number in _DISK:
+            raise OSError(number, os.strerror(number), str(path)) from error
         raise
 
 
-def _beside(path: Path) -> Path:
+def _number_in(message: str) -> int | None:
+    """The system's error number where a library only says it: safetensors in Rust, numpy."""
+    match = re.search(r"\(os error (\d+)\)", message)
+    if match:
+        return int(match[1])
+    short = re.fullmatch(r"\d+ requested and \d+ written", message)
+    return errno.ENOSPC if short else None
+
+
+def _move(part: Path, place: Path) -> None:
+    if not place.exists():
+        os.rename(part, place)
+        return
+    if exchange(part, place):
+        return  # what was there has the part's name now, and goes with it
+    old = _beside(place, "old")
+    os.rename(place, old)
+    try:
+        os.rename(part, place)
+    except OSError:
+        os.rename(old, place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def hidden_name(place: Path) -> str:
+    """The name that files about a place bear, between a dot and their own ending."""
+    return "".join(_shown(place))
+
+
+def _beside(place: Path, kind: str = "part") -> Path:
+    stem, suffix = _shown(place)
     # The suffix stays last: writers choose their format by it.
-    return path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    return place.with_name(f".{stem}.{uuid.uuid4().hex[:8]}.{kind}{suffix}")
+
+
+def _shown(place: Path) -> tuple[str, str]:
+    """Of a name, what its hidden part shows: itself, or a digest where it is too long for that."""
+    if len(os.fsencode(place.name)) <= _LONGEST:
+        return place.stem, place.suffix
+    suffix = place.suffix if len(place.suffix) <= 10 else ""
+    return hashlib.sha256(os.fsencode(place.name)).hexdigest()[:16], suffix

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,7 +12,14 @@ import numpy as np
 from posecast.errors import InputError
 from posecast.geometry.drawing import draw_poses
 from posecast.geometry.skeleton import FEET, present
-from posecast.media.atomic import check_place, whole_file, whole_folder
+from posecast.media.atomic import whole_file, whole_folder, write_text
+from posecast.media.outputs import (
+    Inputs,
+    check_file,
+    check_folder,
+    check_place,
+    is_standard_output,
+)
 from posecast.media.pose_formats.written import comfyui_frames, dwpose_frames, openpose_frames
 from posecast.media.poses import write_poses
 from posecast.media.video import write_video
@@ -31,20 +37,29 @@ _VIDEO_ENDINGS = (".mp4", ".gif", ".mov", ".webm", ".webp")
 _ENDINGS: dict[PoseFormat, tuple[str, ...]] = {
     "posecast": (".json",), "openpose": ("", ".json"), "comfyui": (".json",), "dwpose": (".npy",),
 }  # fmt: skip
-_FRAME_NAME = re.compile(r".*_\d{12}_keypoints\.json")
+_OURS = (r"[^/]*_\d{12}_keypoints\.json",)
+"""Files of a folder of OpenPose JSON, which other poses may replace."""
 
 
-def pose_format(out: str | Path, to: PoseFormat | None = None) -> PoseFormat:
+def pose_format(out: str | Path, to: PoseFormat | None = None, inputs: Inputs = ()) -> PoseFormat:
     """How poses will be written at `out`: `to`, else by its ending. Checked before any long work.
 
+    Standard output (``-``) takes what is JSON in one file; one of ours where nothing else is said.
+
     Raises:
-        InputError: another ending, a place that cannot be written, or a folder with other files.
+        InputError: another ending, a place that cannot be written, one of the `inputs` of the work,
+            or a folder with other files.
     """
-    path = check_place(out)
+    path = Path(out)
+    if is_standard_output(path):
+        if to in ("dwpose", "video"):
+            raise InputError(f"{path}: only text goes to standard output, and {to} is none")
+        return to or "posecast"
+    path = check_place(path)
     ending = path.suffix.lower()
     chosen = to or _BY_ENDING.get(ending) or ("video" if ending in _VIDEO_ENDINGS else None)
     if chosen == "video":
-        output_format(path)
+        output_format(path, inputs)
         return chosen
     if chosen is None or (ending not in _ENDINGS[chosen] and not path.is_dir()):
         expected = {
@@ -53,21 +68,11 @@ def pose_format(out: str | Path, to: PoseFormat | None = None) -> PoseFormat:
         }.get(chosen) or f"the name of a file that ends in {_ENDINGS[chosen or 'posecast'][0]}"
         raise InputError(f"{path}: expected {expected}")
     if chosen != "openpose" or ending:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; expected the name of a file to write")
+        check_file(path, inputs)
         return chosen
     if path.is_file():
         raise InputError(f"{path}: is a file; OpenPose JSON goes to a folder, a file a frame")
-    others = (
-        [e.name for e in path.iterdir() if not _FRAME_NAME.fullmatch(e.name)]
-        if (path.is_dir())
-        else []
-    )
-    if others:
-        raise InputError(
-            f"{path}: the folder holds other files ({min(others)}); poses go to a new or empty "
-            "folder, or replace earlier ones"
-        )
+    check_folder(path, _OURS, inputs)
     return chosen
 
 
@@ -93,7 +98,7 @@ def write_poses_as(sequence: PoseSequence, out: str | Path, form: PoseFormat) ->
             np.save(file, dwpose_frames(sequence), allow_pickle=True)
     elif form == "video":
         write_video(_drawn(sequence), path, sequence.fps or DEFAULT_FPS)
-    elif path.suffix.lower() == ".json":
+    elif path.suffix.lower() == ".json" or is_standard_output(path):
         if sequence.num_frames != 1:
             raise InputError(
                 f"{path}: {sequence.num_frames} frames of OpenPose JSON go to a folder: give a "
@@ -101,7 +106,7 @@ def write_poses_as(sequence: PoseSequence, out: str | Path, form: PoseFormat) ->
             )
         _write_json(openpose_frames(sequence)[0], path)
     else:
-        with whole_folder(path) as folder:
+        with whole_folder(path, _OURS) as folder:
             for index, frame in enumerate(openpose_frames(sequence)):
                 name = f"{path.name}_{index:012d}_keypoints.json"
                 (folder / name).write_text(_text(frame), encoding="utf-8")
@@ -119,8 +124,7 @@ def left_out(sequence: PoseSequence, form: PoseFormat) -> list[str]:
 
 
 def _write_json(value: Any, path: Path) -> None:
-    with whole_file(path) as part:
-        part.write_text(_text(value), encoding="utf-8")
+    write_text(path, _text(value))
 
 
 def _text(value: Any) -> str:

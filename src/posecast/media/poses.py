@@ -14,7 +14,7 @@ from typing import Any
 
 from posecast.errors import InputError
 from posecast.geometry.skeleton import present
-from posecast.media.atomic import whole_file
+from posecast.media.atomic import write_text
 from posecast.media.pose_formats.animated_drawings import (
     is_animated_drawing,
     read_animated_drawing,
@@ -101,8 +101,7 @@ def read_poses(
 
 def write_poses(sequence: PoseSequence, path: str | Path) -> None:
     """Write a clip as ``posecast/poses/1``, whole or not at all; absent frames become null."""
-    with whole_file(path) as part:
-        part.write_text(clip_text(sequence), encoding="utf-8")
+    write_text(path, clip_text(sequence))
 
 
 def _check_somebody(sequence: PoseSequence, path: Path) -> PoseSequence:

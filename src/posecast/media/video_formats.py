@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -17,7 +16,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from posecast.errors import InputError
-from posecast.media.atomic import check_place, whole_file, whole_folder
+from posecast.media.atomic import whole_file, whole_folder
+from posecast.media.outputs import Inputs, check_file, check_folder, check_place
 
 if TYPE_CHECKING:
     import av
@@ -33,33 +33,30 @@ CRF = 16
 # Ordered dithering: the same offset at the same pixel in every frame, half a palette step or so.
 _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) - 7
 
-_FRAME_NAME = re.compile(r"frame_\d{6,}\.png")
+_OURS = (r"frame_\d{6,}\.png",)
+"""Files of a folder of frames: an earlier clip, which may be replaced."""
 
 
-def output_format(out: str | Path) -> OutputFormat:
-    """How `out` will be written, checked before any long work.
+def output_format(out: str | Path, inputs: Inputs = ()) -> OutputFormat:
+    """How `out` will be written, checked before any long work, beside the `inputs` of that work.
 
     Raises:
-        InputError: another ending, a folder that cannot be written, or one with other files in it.
+        InputError: another ending, a place that cannot be written, one of the inputs, or a folder
+            with other files in it.
     """
     path = check_place(out)
     suffix = path.suffix.lower()
     if suffix in (".mp4", ".gif"):
         if path.is_dir():
             raise InputError(f"{path}: is a folder, but its name ends as a {suffix} file's")
+        check_file(path, inputs)
         return "mp4" if suffix == ".mp4" else "gif"
     if path.is_file() or (suffix and not path.is_dir()):
         raise InputError(
             f"{path}: the output ends in .mp4 or .gif, or is a folder (a name without ending) "
             "for PNG frames"
         )
-    if path.is_dir():
-        others = [entry.name for entry in path.iterdir() if not _FRAME_NAME.fullmatch(entry.name)]
-        if others:
-            raise InputError(
-                f"{path}: the folder holds other files ({min(others)}); PNG frames go to a new or "
-                "empty folder, or replace earlier frames"
-            )
+    check_folder(path, _OURS, inputs)
     return "frames"
 
 
@@ -90,13 +87,15 @@ def write_mp4(
     height, width = first.shape[:2]
     if height % 2 or width % 2:
         logger.warning(
-            "%s: %dx%d has an odd side; a repeated row or column makes it %dx%d",
+            "%s: %dx%d has an odd side (width x height); a repeated row or column makes it %dx%d",
             *(path, width, height, width + width % 2, height + height % 2),
         )
     count = 0
     with whole_file(path) as part:
         try:
-            with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as file:
+            # As a URL: FFmpeg takes what stands before a colon in a plain name for a protocol.
+            url, flags = f"file:{part}", {"movflags": "+faststart"}
+            with av.open(url, "w", format="mp4", options=flags) as file:
                 stream = _h264_stream(file, width + width % 2, height + height % 2, fps)
                 if key_frames is not None:
                     stream.codec_context.gop_size = key_frames
@@ -155,7 +154,7 @@ def write_gif(frames: Iterable[Frame], path: Path, fps: float) -> int:
     clip's length is right; above 50 frames a second players slow down, so 0.02 s is the shortest.
     """
     first, frames = _first(frames)
-    with whole_file(path) as part, tempfile.TemporaryFile(dir=path.parent) as spool:
+    with whole_file(path) as part, tempfile.TemporaryFile(dir=part.parent) as spool:
         samples, count = [], 0
         for count, frame in enumerate(frames, 1):
             spool.write(_same(frame, first).tobytes())
@@ -202,7 +201,7 @@ def write_frames(frames: Iterable[Frame], path: Path, fps: float) -> int:
     """A folder of PNG frames, `frame_000000.png` and so on."""
     first, frames = _first(frames)
     count = 0
-    with whole_folder(path) as part:
+    with whole_folder(path, _OURS) as part:
         for count, frame in enumerate(frames, 1):
             Image.fromarray(_same(frame, first)).save(part / f"frame_{count - 1:06d}.png")
     return count

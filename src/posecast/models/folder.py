@@ -31,8 +31,9 @@ from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.config_file import read_json
 from posecast.models.correspondence import KEYS
 from posecast.models.guider import Guiders
-from posecast.models.hub import fetch_model, is_hub_id
+from posecast.models.hub import fetch_model
 from posecast.models.mender import Mender
+from posecast.models.model_files import MODEL_FILES, check_free, check_model
 from posecast.models.presets import AnimatorConfig
 from posecast.models.unet import UNet
 from posecast.models.winograd import channels_last
@@ -79,23 +80,15 @@ def load_animator(
     class, with unknown or missing keys, or of other shapes than its config says. The line names
     file and key.
     """
-    folder = Path(model)
+    check_model(model)
+    folder, name = Path(model), str(model)
     if folder.is_dir():
         return _load(folder, dtype, parts)
-    if folder.exists():
-        raise InputError.at(folder, "is a file; expected a model folder")
-    name = str(model)
     packaged = files("posecast") / "assets" / "models"
     if name.isidentifier() and (packaged / name).is_dir():
         with as_file(packaged / name) as path:
             return _load(path, dtype, parts)
-    if is_hub_id(name):
-        return _load(fetch_model(name), dtype, parts)
-    known = sorted(p.name for p in packaged.iterdir()) if packaged.is_dir() else []
-    raise InputError(
-        f"no model {name!r}: expected a model folder, one of the package's models "
-        f"({', '.join(known) or 'none are installed'}) or a hub id (owner/name)"
-    )
+    return _load(fetch_model(name), dtype, parts)
 
 
 def save_animator(animator: Animator, folder: str | Path, dtype: torch.dtype | None = None) -> None:
@@ -104,13 +97,6 @@ def save_animator(animator: Animator, folder: str | Path, dtype: torch.dtype | N
     `dtype` casts the weights (float16 halves the size). InputError: something else is there.
     """
     write_folder(animator, folder, lambda name: getattr(animator, name).state_dict(), dtype)
-
-
-def check_free(folder: Path) -> None:
-    """InputError: at `folder` there is something that no model folder may replace."""
-    occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    if occupied and not (folder / INDEX).is_file():
-        raise InputError.at(folder, "is there already and is no model folder; choose another place")
 
 
 def write_folder(
@@ -126,7 +112,7 @@ def write_folder(
     """
     folder = Path(folder)
     check_free(folder)
-    with whole_folder(folder) as draft:
+    with whole_folder(folder, MODEL_FILES) as draft:
         index: dict[str, Any] = {
             "_class_name": "Animator",
             "format": FORMAT,

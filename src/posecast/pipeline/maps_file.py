@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -11,8 +10,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from posecast.errors import InputError
-from posecast.media.atomic import check_place, whole_file
+from posecast.media.atomic import hidden_beside, whole_file
+from posecast.media.outputs import Inputs, check_file
 from posecast.types import ConditionMaps
 
 PREVIEW_CHUNK = 8
@@ -20,16 +19,13 @@ PREVIEW_CHUNK = 8
 _PER_FRAME = ("pose", "flow", "depth_order", "characters")
 
 
-def check_maps_place(out: str | Path) -> Path:
-    """Check, before any work, that maps can be written at `out`.
+def check_maps_place(out: str | Path, inputs: Inputs = ()) -> Path:
+    """Check, before any work, that maps can be written at `out`, beside the `inputs` of that work.
 
     Raises:
-        InputError: another ending than .npz, or a folder that cannot be written.
+        InputError: another ending than .npz, no place for a file, or one of the inputs.
     """
-    path = check_place(out)
-    if path.suffix.lower() != ".npz" or path.is_dir():
-        raise InputError(f"{path}: expected the name of a file that ends in .npz")
-    return path
+    return check_file(out, inputs, [".npz"])
 
 
 def write_maps(chunks: Iterable[ConditionMaps], frames: int, out: str | Path) -> None:
@@ -43,13 +39,10 @@ def write_maps(chunks: Iterable[ConditionMaps], frames: int, out: str | Path) ->
         OSError: the disk is full or fails.
     """
     path = check_maps_place(out)
-    with (
-        whole_file(path) as part,
-        tempfile.TemporaryDirectory(prefix=".posecast-maps-", dir=path.parent) as folder,
-    ):
-        _write_arrays(chunks, frames, Path(folder))
+    with whole_file(path) as part, hidden_beside(path) as folder:
+        _write_arrays(chunks, frames, folder)
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for array in sorted(Path(folder).iterdir()):
+            for array in sorted(folder.iterdir()):
                 # A fixed date: the same maps are the same bytes.
                 info = zipfile.ZipInfo(array.name)
                 info.compress_type = zipfile.ZIP_DEFLATED

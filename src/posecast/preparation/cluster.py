@@ -59,7 +59,7 @@ def _prepared(
     row: dict[str, Any], sources: Sequence[VideoSource], dataset: Path, settings: PrepareSettings
 ) -> dict[str, Any]:
     """A worker's share: one video. (Of a module, so that Ray sends its name and no closure.)"""
-    from posecast.preparation.run import single_threaded
+    from posecast.preparation.pool import single_threaded
 
     single_threaded()
     return asdict(prepare_video(sources[int(row["id"])], dataset, settings))

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
 from posecast.estimators.pose import PoseEstimator
 from posecast.geometry.skeleton import present
 from posecast.geometry.tracking import track_ids
@@ -118,8 +118,9 @@ class GivenPeople:
         """See `People`."""
         known = self._keypoints.shape[1]
         if frames != known:
-            more = "or more" if frames > known else "frames"
-            raise InputError.at(self._path, f"has {known} frames, the video {frames} {more}")
+            video = f"{frames} or more" if frames > known else counted(frames, "frame")
+            line = f"has {counted(known, 'frame')}, the video {video}"
+            raise InputError.at(self._path, line)
 
     def tracks(
         self, start: int, people: Sequence[np.ndarray], fps: float

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import shutil
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from posecast.data.store import FORMAT, VIDEOS, video_names, write_text
+from posecast.data.store import FORMAT, VIDEOS, video_names
 from posecast.data.table import write_index
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
+from posecast.media.atomic import clear_parts, write_text
+from posecast.media.interruption import undisturbed
+from posecast.media.locks import LOCK, sole_worker
+from posecast.media.outputs import check_working_folder
+from posecast.preparation.pool import Progress, on_pool, one_core
 from posecast.preparation.settings import PrepareSettings
 from posecast.preparation.sources import VideoSource
 from posecast.preparation.video import Outcome, prepare_video
 
 ABOUT, REFUSED = "dataset.json", "refused.jsonl"
 _OF_REFUSED = ("name", "file", "source", "reason")
-_POLL = 0.5  # seconds between looks at the workers' progress
-_AHEAD = 4  # videos handed to the pool for each worker
-
-Progress = Callable[[int], None]
 
 
 @dataclass
@@ -62,13 +57,31 @@ def prepare(
     stopped run has begun: videos that are whole, or refused, are left alone (`retry`: the refused
     ones are tried again). `advance` is told of frames as they are done.
 
+    A run that ends before anything is done, for whatever reason, leaves nothing behind.
+
     Raises:
         InputError: the dataset is there already and `resume` is not given, or was begun by other
-            settings; estimators or libraries are missing.
+            settings; it lies among the sources; another process works on it; estimators or
+            libraries are missing.
         OSError: the dataset cannot be written.
+        KeyboardInterrupt: interrupted; it says how to go on.
     """
     dataset = dataset.absolute()
-    _begin(dataset, settings, resume)
+    check_working_folder(dataset, [source.path for source in sources])
+    _check_begun(dataset)
+    with sole_worker(dataset, [VIDEOS]), _begun(dataset, settings, resume):
+        return _prepare(sources, dataset, settings, workers, cluster, retry, advance)
+
+
+def _prepare(
+    sources: Sequence[VideoSource],
+    dataset: Path,
+    settings: PrepareSettings,
+    workers: int,
+    cluster: str | None,
+    retry: bool,
+    advance: Progress,
+) -> Summary:
     refused = {} if retry else _read_refused(dataset / REFUSED)
     # Videos that are whole may still lack their latents.
     done = set(refused) | (set() if settings.latents else video_names(dataset))
@@ -76,9 +89,9 @@ def prepare(
     by_name = {source.name: source for source in sources}
     summary = Summary()
     outcomes = _outcomes(left, dataset, settings, workers, cluster, advance)
-    with (dataset / REFUSED).open("w", encoding="utf-8") as list_of_refused:
-        for line in refused.values():
-            list_of_refused.write(json.dumps(line, ensure_ascii=False) + "\n")
+    # Whole, and then longer: a kill loses none of those that were known.
+    _write_refused(dataset, list(refused.values()))
+    with (dataset / REFUSED).open("a", encoding="utf-8") as list_of_refused:
         for outcome in outcomes:
             if outcome.fault:
                 summary.faults.append(outcome.fault)
@@ -92,26 +105,25 @@ def prepare(
             summary.array_bytes += outcome.array_bytes
             summary.done_frames += outcome.frames
     summary.refused = [refused[name] for name in sorted(refused)]
-    lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in summary.refused]
-    write_text(dataset / REFUSED, "".join(lines))
+    _write_refused(dataset, summary.refused)
     records = write_index(dataset)
     summary.videos = len({record.video for record in records})
     summary.clips, summary.frames = len(records), sum(record.frames for record in records)
     return summary
 
 
-def _begin(dataset: Path, settings: PrepareSettings, resume: bool) -> None:
-    """Make the folder, or see that it may be gone on with; drop what was left half done."""
-    if dataset.is_file():
-        raise InputError.at(dataset, "is a file; expected a folder to write the dataset into")
+def _check_begun(dataset: Path) -> bool:
+    """Whether a run has begun a dataset there. Raises `InputError` where something else is."""
+    if (dataset / ABOUT).exists():
+        return True
+    if dataset.is_dir() and any(entry.name != LOCK for entry in dataset.iterdir()):
+        raise InputError.at(dataset, "holds other files; name a new or empty folder")
+    return False
+
+
+def _check_settings(dataset: Path, settings: PrepareSettings, resume: bool) -> None:
+    """Raises `InputError` where this run may not go on with what another has begun."""
     about = dataset / ABOUT
-    if not about.exists():
-        if dataset.is_dir() and any(dataset.iterdir()):
-            raise InputError.at(dataset, "holds other files; name a new or empty folder")
-        dataset.mkdir(parents=True, exist_ok=True)
-        entry = {"format": FORMAT, "settings": settings.lasting()}
-        write_text(about, json.dumps(entry, indent=1) + "\n")
-        return
     if not resume:
         raise InputError.at(dataset, "is there already; add --resume to go on, or name another")
     try:
@@ -121,8 +133,51 @@ def _begin(dataset: Path, settings: PrepareSettings, resume: bool) -> None:
         raise InputError.at(about, f"is none of {FORMAT}") from None
     if changed:
         raise InputError.at(about, f"was begun with other settings: {', '.join(changed)}")
-    for part in (dataset / VIDEOS).glob(".*.part*"):
-        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _begun(dataset: Path, settings: PrepareSettings, resume: bool) -> Iterator[None]:
+    """Begin the dataset, or go on with it; an end before its time leaves nothing unfinished."""
+    # Begun and killed at once: nothing in it speaks against other settings.
+    if _check_begun(dataset) and not _is_bare(dataset):
+        _check_settings(dataset, settings, resume)
+    else:
+        entry = {"format": FORMAT, "settings": settings.lasting()}
+        write_text(dataset / ABOUT, json.dumps(entry, indent=1) + "\n")
+    for video in (dataset / VIDEOS).glob("[!.]*/"):
+        clear_parts(video)
+    try:
+        yield
+    except BaseException as error:
+        with undisturbed():
+            clear_parts(dataset / VIDEOS)
+            if _is_bare(dataset):
+                _empty(dataset)
+        if isinstance(error, KeyboardInterrupt) and (dataset / ABOUT).exists():
+            done = counted(len(video_names(dataset)), "video")
+            raise KeyboardInterrupt(f"{done} done; go on with --resume") from None
+        raise
+
+
+def _is_bare(dataset: Path) -> bool:
+    """Whether nothing is done: no video whole, none refused, and no files but a beginning's."""
+    names = {entry.name for entry in dataset.iterdir()} - {LOCK}
+    if not names <= {ABOUT, REFUSED, VIDEOS} or _read_refused(dataset / REFUSED):
+        return False
+    videos = dataset / VIDEOS
+    return not videos.exists() or not any(not p.name.startswith(".") for p in videos.iterdir())
+
+
+def _empty(dataset: Path) -> None:
+    for name in (ABOUT, REFUSED):
+        (dataset / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        (dataset / VIDEOS).rmdir()
+
+
+def _write_refused(dataset: Path, lines: Sequence[dict[str, str]]) -> None:
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    write_text(dataset / REFUSED, text)
 
 
 def _read_refused(path: Path) -> dict[str, dict[str, str]]:
@@ -155,93 +210,4 @@ def _outcomes(
             for source in sources:
                 yield prepare_video(source, dataset, settings, advance)
     else:
-        yield from _on_pool(sources, dataset, settings, workers, advance)
-
-
-def _on_pool(
-    sources: list[VideoSource],
-    dataset: Path,
-    settings: PrepareSettings,
-    workers: int,
-    advance: Progress,
-) -> Iterator[Outcome]:
-    """A video a process: one decodes while another waits for the accelerator."""
-    context = multiprocessing.get_context("spawn")
-    counter = context.Value("q", 0)
-    queue = iter(sources)
-    told = 0
-    with _pool(workers, context, counter) as pool:
-        running: set[Future[Outcome]] = set()
-        while True:
-            for source in queue:
-                running.add(pool.submit(_in_worker, source, dataset, settings))
-                if len(running) >= _AHEAD * workers:
-                    break
-            if not running:
-                return
-            finished, running = wait(running, _POLL, FIRST_COMPLETED)
-            advance(counter.value - told)
-            told = counter.value
-            for future in finished:
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    raise InputError(
-                        "a worker was killed, most likely for want of memory: go on with --resume "
-                        "and fewer --workers"
-                    ) from None
-
-
-@contextmanager
-def _pool(workers: int, context: Any, counter: Any) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose processes end at once when the run does: what they had begun is not kept."""
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (counter,))
-    try:
-        yield pool
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_counter: Any = None
-
-
-def _start_worker(counter: Any) -> None:
-    global _counter
-    _counter = counter
-    # Ctrl-C reaches all processes of a terminal; the run decides what becomes of its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    single_threaded()
-
-
-def single_threaded() -> None:
-    """One core a process: there is one process a core, and no bit depends on their number."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """The same for a while, in a process that is not ours alone."""
-    import cv2
-
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
-
-
-def _in_worker(source: VideoSource, dataset: Path, settings: PrepareSettings) -> Outcome:
-    def advance(frames: int) -> None:
-        assert _counter is not None
-        with _counter.get_lock():
-            _counter.value += frames
-
-    return prepare_video(source, dataset, settings, advance)
+        yield from on_pool(sources, dataset, settings, workers, advance)

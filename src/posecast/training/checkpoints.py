@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
-import shutil
+import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from posecast.errors import InputError
-from posecast.media.atomic import whole_folder
+from posecast.media.atomic import hidden_beside, whole_folder
+from posecast.media.outputs import foreign_file
+from posecast.models.model_files import MODEL_FILES
 from posecast.training.ema import WeightAverage
 from posecast.training.sharding import divided_like, whole
 
 STATE_FILE = "training_state.safetensors"
 PROGRESS_FILE = "progress.json"
+CHECKPOINTS = "checkpoints"
+OURS = (
+    r"(config\.yaml|progress\.json|training_state\.safetensors)",
+    *(f"model/{pattern}" for pattern in MODEL_FILES),
+)
+"""Patterns of the files of a checkpoint, which may be removed with it."""
+_MOMENT, _COUNT = "optimizer.", "optimizer_tensors"
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,13 @@ class Progress:
     seconds: float
     """Time spent on them."""
     processes: int
+
+    def __post_init__(self) -> None:
+        whole_numbers = type(self.step) is int and type(self.processes) is int
+        if not whole_numbers or self.step < 0 or self.processes < 1:
+            raise ValueError("expected a step from 0 on, and 1 process or more")
+        if isinstance(self.seconds, bool) or not 0 <= self.seconds < math.inf:
+            raise ValueError("expected seconds from 0 on")
 
 
 def state_tensors(
@@ -71,25 +89,21 @@ def load_state(
 ) -> Progress:
     """Put a checkpoint's state in place.
 
-    Raises `InputError` where the checkpoint is of another model or not readable.
+    Raises `InputError` where the checkpoint is of another model, incomplete or not readable.
     """
-    tensors = _read_state(folder / STATE_FILE)
-    live = average.live
-    missing = [name for name in live if f"weights/{name}" not in tensors]
-    if missing:
-        raise InputError.at(folder, f"is of another model: it has no weights for {missing[0]}")
+    progress = read_progress(folder)
+    tensors, moments = _read_state(folder / STATE_FILE)
+    live, buffers = average.live, dict(module.named_buffers())
+    expected: dict[str, Tensor] = {}
     for name, parameter in live.items():
-        saved = tensors[f"weights/{name}"]
-        if saved.shape != parameter.shape:
-            raise InputError.at(
-                folder,
-                f"is of another model: {name} is {tuple(saved.shape)}, expected "
-                f"{tuple(parameter.shape)}",
-            )
+        expected |= {f"weights/{name}": parameter, f"mean/{name}": parameter}
+    expected |= {f"buffer/{name}": buffer for name, buffer in buffers.items()}
+    _check_state(folder, tensors, expected, moments)
+    for name, parameter in live.items():
         with torch.no_grad():
-            parameter.copy_(divided_like(parameter, saved))
+            parameter.copy_(divided_like(parameter, tensors[f"weights/{name}"]))
     average.load({name: tensors[f"mean/{name}"] for name in live})
-    for name, buffer in module.named_buffers():
+    for name, buffer in buffers.items():
         buffer.copy_(tensors[f"buffer/{name}"])
     for key, value in tensors.items():
         kind, name = key.split("/", 1)
@@ -97,7 +111,32 @@ def load_state(
             parameter = live[name]
             field = kind.removeprefix("optimizer.")
             optimizer.state[parameter][field] = _placed_like(parameter, value)
-    return read_progress(folder)
+    return progress
+
+
+def _check_state(
+    folder: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor], moments: int | None
+) -> None:
+    """Raises `InputError` where a state is not just what the run needs: no more, no less."""
+    for key, wanted in expected.items():
+        kind, _, name = key.partition("/")
+        if key not in tensors:
+            raise InputError.at(folder, f"is of another model: it has no {kind} for {name}")
+        if tensors[key].shape != wanted.shape:
+            found, shape = tuple(tensors[key].shape), tuple(wanted.shape)
+            raise InputError.at(folder, f"is of another model: {name} is {found}, expected {shape}")
+    others = sorted(tensors.keys() - expected.keys())
+    for key in others:
+        kind, _, name = key.partition("/")
+        if not kind.startswith(_MOMENT) or f"weights/{name}" not in expected:
+            raise InputError.at(folder / STATE_FILE, "no run has such a tensor", key)
+    if len(others) != moments:
+        said = "an unstated number" if moments is None else str(moments)
+        raise InputError.at(
+            folder / STATE_FILE,
+            f"is not complete: {len(others)} of {said} of the optimiser's tensors are there; "
+            "remove this checkpoint to go on from the one before",
+        )
 
 
 def _placed_like(parameter: Tensor, value: Tensor) -> Tensor | int:
@@ -120,29 +159,38 @@ def save_checkpoint(
     """Write one checkpoint: the model folder with the averaged weights, and the training state."""
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with whole_folder(folder) as draft:
+    moments = sum(key.startswith(_MOMENT) for key in tensors)
+    with whole_folder(folder, OURS) as draft:
         (draft / "model").mkdir()
         save_model(draft / "model")
         save_config(draft / "config.yaml")
-        save_file(tensors, draft / STATE_FILE)
+        save_file(tensors, draft / STATE_FILE, metadata={_COUNT: str(moments)})
         (draft / PROGRESS_FILE).write_text(json.dumps(vars(progress)), encoding="utf-8")
 
 
 def checkpoint_folder(output: Path, step: int) -> Path:
     """Where the checkpoint after `step` steps lies."""
-    return output / "checkpoints" / f"step-{step:08d}"
+    return output / CHECKPOINTS / step_name(step)
+
+
+def step_name(step: int) -> str:
+    """The name of that folder."""
+    return f"step-{step:08d}"
 
 
 def checkpoints(output: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
-    found = (output / "checkpoints").glob("step-*/" + PROGRESS_FILE)
+    found = (output / CHECKPOINTS).glob("step-*/" + PROGRESS_FILE)
     return sorted(path.parent for path in found)
 
 
 def remove_old(output: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints."""
+    """Remove all but the newest `keep` checkpoints, and none in which there are other files."""
     for folder in checkpoints(output)[: -max(1, keep)]:
-        shutil.rmtree(folder)
+        if foreign_file(folder, OURS) is None:
+            # First under a hidden name: a kill leaves no half of one, and the next run removes it.
+            with hidden_beside(folder) as away:
+                os.replace(folder, away / folder.name)
 
 
 def read_progress(folder: Path) -> Progress:
@@ -150,13 +198,20 @@ def read_progress(folder: Path) -> Progress:
     path = folder / PROGRESS_FILE
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Progress(**content)
-    except (OSError, ValueError, TypeError) as error:
+        progress = Progress(**content)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError.at(path, f"not a checkpoint's progress: {error}") from None
+    if folder.name != step_name(progress.step):
+        raise InputError.at(path, f"says step {progress.step}, but its folder {folder.name}")
+    return progress
 
 
-def _read_state(path: Path) -> dict[str, Tensor]:
+def _read_state(path: Path) -> tuple[dict[str, Tensor], int | None]:
+    """The tensors, and how many of them are said to be the optimiser's."""
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            count = (file.metadata() or {}).get(_COUNT, "")
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return tensors, int(count) if count.isdigit() else None
     except Exception as error:  # safetensors raises its own type for a cut or foreign file
         raise InputError.at(path, f"not readable as safetensors: {error}") from None

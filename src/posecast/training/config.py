@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from posecast.data.stage_source import MovingCamera
+from posecast.media.atomic import write_text
 from posecast.stage import StageSettings
 from posecast.training import ranges
 from posecast.training.reader import build, read_yaml
@@ -272,7 +273,7 @@ def read_config(path: str | Path) -> TrainingConfig:
 
 def write_config(config: TrainingConfig, path: Path) -> None:
     """Every setting with its value, readable again by `read_config`."""
-    path.write_text(yaml.safe_dump(_plain(config), sort_keys=False), encoding="utf-8")
+    write_text(path, yaml.safe_dump(_plain(config), sort_keys=False))
 
 
 def _plain(value: Any) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
+
+from posecast.media.atomic import write_text
 
 
 class RunLog:
@@ -25,6 +26,11 @@ class RunLog:
     def has_tensorboard(self) -> bool:
         """Whether TensorBoard files are written too."""
         return self._board is not None
+
+    def has(self, step: int, name: str) -> bool:
+        """Whether a curve has a point at a step."""
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        return any(_step(line) == step and name in json.loads(line) for line in lines)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """One point of each curve."""
@@ -52,7 +58,7 @@ def _tensorboard(folder: Path, start: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=start or None)
+    return SummaryWriter(str(folder), purge_step=start + 1 if start else None)
 
 
 def _forget_after(path: Path, start: int) -> None:
@@ -61,9 +67,7 @@ def _forget_after(path: Path, start: int) -> None:
         return
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     kept = [line for line in lines if _step(line) <= start]
-    draft = path.with_suffix(".draft")
-    draft.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-    os.replace(draft, path)
+    write_text(path, "".join(line + "\n" for line in kept))
 
 
 def _step(line: str) -> float:

@@ -18,12 +18,14 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from posecast.errors import InputError
 from posecast.media.atomic import whole_folder
 from posecast.media.images import write_image
+from posecast.media.interruption import work_for_parent
+from posecast.models.model_files import MODEL_FILES
 from posecast.training import checkpoints
 from posecast.training.config import TrainingConfig, write_config
 from posecast.training.meter import Clock, Meter
+from posecast.training.output import VALIDATION, or_last_checkpoint, own_output
 from posecast.training.run import Run, averaged, describe, prepare, set_training
 from posecast.training.sharding import whole
 from posecast.training.stopping import Next, agreed, signals_as_event
@@ -45,13 +47,10 @@ def train(
     Chance is stateless: every step draws from seeds of (seed, step, process), so a resumed run
     takes exactly the steps of an unbroken one.
 
-    Raises `InputError` where the output holds another run, RuntimeError when no gradient is finite
-    for many steps, KeyboardInterrupt (after a checkpoint) when interrupted.
+    Raises `InputError` where the output holds another run, or another process works on it, or the
+    disk is full; RuntimeError when no gradient is finite for many steps; KeyboardInterrupt (after a
+    checkpoint) when interrupted.
     """
-    if checkpoints.checkpoints(config.output) and not resume:
-        raise InputError.at(
-            config.output, "holds checkpoints; go on with --resume or give another output"
-        )
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision=config.precision,
@@ -67,12 +66,13 @@ def train(
     torch.manual_seed(seed_for(config.seed, "weights"))
     process = Process(accelerator.device, accelerator.process_index, accelerator.num_processes)
     try:
-        run = prepare(config, accelerator, make_task(config, process), resume)
-        try:
-            return _train(run)
-        finally:
-            if run.log is not None:
-                run.log.close()
+        with own_output(config, resume, accelerator.is_main_process):
+            run = prepare(config, accelerator, make_task(config, process), resume)
+            try:
+                return _train(run)
+            finally:
+                if run.log is not None:
+                    run.log.close()
     finally:
         accelerator.end_training()
 
@@ -87,6 +87,8 @@ def _train(run: Run) -> Path:
     clock = Clock(run.progress.seconds)
     bad_steps, after = 0, Next.STEP
     set_training(run, True)
+    if _missed_validation(run):
+        _validate(run)
     bar = tqdm(
         total=config.steps, initial=run.progress.step, disable=log is None, unit="step",
         desc=config.stage, smoothing=0.05, mininterval=1.0,
@@ -111,7 +113,9 @@ def _train(run: Run) -> Path:
             if after is not Next.STEP:
                 _save(run)
                 clock.saved()
-            if run.progress.step % config.validation.every_steps == 0:
+            # One that an interruption leaves out is made when the run goes on.
+            due = run.progress.step % config.validation.every_steps == 0
+            if due and after is not Next.INTERRUPTED:
                 _validate(run)
     return _finish(run, after)
 
@@ -189,9 +193,14 @@ def _load(run: Run) -> Iterator[Any]:
         multiprocessing_context="spawn" if workers else None,
         prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # else the loader draws from the global chance
+        worker_init_fn=_start_worker,
     )
     device = run.accelerator.device
     return (batch.to(device) for batch in loader)
+
+
+def _start_worker(number: int) -> None:
+    work_for_parent()
 
 
 def _save(run: Run) -> None:
@@ -202,14 +211,24 @@ def _save(run: Run) -> None:
     with averaged(run):
         if not is_main:
             return
-        checkpoints.save_checkpoint(
-            checkpoints.checkpoint_folder(config.output, run.progress.step),
-            run.progress,
-            tensors,
-            run.task.save,
-            lambda path: write_config(config, path),
-        )
+        with or_last_checkpoint(config):
+            checkpoints.save_checkpoint(
+                checkpoints.checkpoint_folder(config.output, run.progress.step),
+                run.progress,
+                tensors,
+                run.task.save,
+                lambda path: write_config(config, path),
+            )
     checkpoints.remove_old(config.output, config.checkpoint.keep)
+
+
+def _missed_validation(run: Run) -> bool:
+    """Whether a run goes on from a checkpoint whose validation was due, and cut off."""
+    step = run.progress.step
+    if not step or step % run.config.validation.every_steps:
+        return False
+    missed = run.log is not None and not run.log.has(step, "validation/seconds")
+    return agreed(Next.CHECKPOINT if missed else Next.STEP, run.accelerator) is not Next.STEP
 
 
 def _validate(run: Run) -> None:
@@ -224,11 +243,12 @@ def _validate(run: Run) -> None:
         result = run.task.validate()
         run.task.set_training(True)
     metrics = {f"validation/{name}": value for name, value in result.metrics.items()}
-    run.log.scalars(step, {**metrics, "validation/seconds": time.monotonic() - began})
-    run.log.picture(step, "validation", result.picture)
-    folder = run.config.output / "validation"
+    folder = run.config.output / VALIDATION
     folder.mkdir(exist_ok=True)
-    write_image(result.picture, folder / f"step-{step:08d}.png")
+    write_image(result.picture, folder / f"{checkpoints.step_name(step)}.png")
+    run.log.picture(step, "validation", result.picture)
+    # Last, and in one line: where it stands, the validation is whole.
+    run.log.scalars(step, {**metrics, "validation/seconds": time.monotonic() - began})
     tqdm.write(
         f"step {step}: "
         + ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())
@@ -243,7 +263,7 @@ def _finish(run: Run, after: Next) -> Path:
     if run.accelerator.is_main_process or run.divided:
         with averaged(run):
             if run.accelerator.is_main_process:
-                with whole_folder(model) as draft:
+                with or_last_checkpoint(config), whole_folder(model, MODEL_FILES) as draft:
                     run.task.save(draft)
                 tqdm.write(f"trained model: {model}")
     run.accelerator.wait_for_everyone()

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import nn
 from tqdm import tqdm
 
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
 from posecast.training import checkpoints
 from posecast.training.checkpoints import Progress
 from posecast.training.config import TrainingConfig, changed_keys
@@ -69,6 +69,10 @@ def prepare(config: TrainingConfig, accelerator: Accelerator, task: Task, resume
     newest = checkpoints.checkpoints(config.output)[-1:] if resume else []
     for folder in newest:
         progress = checkpoints.load_state(folder, trained, optimizer, average)
+        if progress.step > config.steps:
+            raise InputError.at(
+                folder, f"is of step {progress.step}, but the run ends at steps: {config.steps}"
+            )
         if accelerator.is_main_process:
             _report_resume(folder, config, progress, processes)
     accelerator.wait_for_everyone()
@@ -108,10 +112,12 @@ def describe(run: Run) -> str:
     """A line for the terminal."""
     trained = sum(p.numel() for p in run.average.live.values())
     assert run.log is not None
+    threads = counted(torch.get_num_threads(), "thread")
     board = "" if run.log.has_tensorboard else " (TensorBoard's too with posecast[train])"
     return (
         f"{run.config.stage}: {trained / 1e6:.2f}M parameters to train, "
-        f"{run.progress.processes} process(es), curves in {run.log.path}{board}"
+        f"{counted(run.progress.processes, 'process')} of {threads} each on "
+        f"{run.accelerator.device.type}, curves in {run.log.path}{board}"
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
 from posecast.media.frame_rate import HIGHEST, LOWEST, possible
 from posecast.media.pose_formats.content import (
     MAX_PEOPLE,
@@ -118,8 +118,8 @@ def _check_lengths(lengths: list[int], path: Path) -> None:
         if length != lengths[0]:
             raise InputError.at(
                 path,
-                f"{length} frames, but the first character has {lengths[0]} (a frame without "
-                "the person is null)",
+                f"{counted(length, 'frame')}, but the first character has {lengths[0]} (a frame "
+                "without the person is null)",
                 f"characters[{index}].frames",
             )
     # A null is five bytes of text and a row of memory.

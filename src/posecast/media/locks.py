@@ -1,0 +1,110 @@
+"""One writer at a time: a dataset, a run or an output belongs to the process that works on it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from posecast.errors import InputError
+from posecast.media.atomic import clear_parts, hidden_name
+from posecast.media.interruption import undisturbed
+from posecast.media.outputs import check_working_folder, is_standard_output, real_place
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+LOCK = ".lock"
+"""In a folder that a process works in; it is gone when nobody does."""
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+_PATIENCE = 0.2  # seconds: who is about to leave has left then
+
+
+@contextmanager
+def sole_writer(path: str | Path) -> Iterator[None]:
+    """Keep an output that is replaced as a whole to this process, and clear what was left of it.
+
+    Raises:
+        InputError: another process is writing it (says which).
+    """
+    if is_standard_output(path):
+        yield
+        return
+    place = real_place(path)
+    with _locked(place.with_name(f".{hidden_name(place)}{LOCK}"), path):
+        clear_parts(place.parent, place.name)
+        yield
+
+
+@contextmanager
+def sole_worker(folder: str | Path, inner: Sequence[str] = ()) -> Iterator[None]:
+    """Keep a folder to work in to this process: a dataset, a run. Made where it is not there.
+
+    What killed processes left unfinished in it, and in its folders `inner`, is removed. A folder
+    that was made and is empty in the end goes again.
+
+    Raises:
+        InputError: the place cannot be worked in, or another process does (says which).
+    """
+    check_working_folder(folder)
+    place = real_place(folder)
+    made = [path for path in (place, *place.parents) if not path.exists()]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with _locked(place / LOCK, folder):
+            for name in ("", *inner):
+                clear_parts(place / name)
+            yield
+    finally:
+        with undisturbed(), suppress(OSError):
+            for path in made:
+                path.rmdir()
+
+
+@contextmanager
+def _locked(file: Path, path: str | Path) -> Iterator[None]:
+    lock = _acquired(file, path)
+    try:
+        if lock is not None:
+            file.write_text(f"{os.getpid()} {platform.node()}\n", encoding="utf-8")
+        yield
+    finally:
+        with undisturbed():
+            # While it is held: whoever waits for it sees that it is gone, and makes a new one.
+            file.unlink(missing_ok=True)
+            if lock is not None:
+                lock.release()
+
+
+def _acquired(file: Path, path: str | Path) -> BaseFileLock | None:
+    """The lock, or None on a file system that has none."""
+    from filelock import FileLock, Timeout
+
+    # Not of a thread: two runs in one process are two as well.
+    lock = FileLock(file, timeout=_PATIENCE, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"{path}: {_holder(file)} is writing it; wait for that, or name another place"
+        ) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return None
+    return lock
+
+
+def _holder(file: Path) -> str:
+    try:
+        words = file.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        words = []
+    if not words or not words[0].isdigit():
+        return "another process"
+    host = words[1] if len(words) > 1 and words[1] != platform.node() else ""
+    return f"process {words[0]}{f' on {host}' if host else ''}"

@@ -1,0 +1,191 @@
+"""Where something may be written: the one check that every output of every command passes.
+
+An output is a regular file, a folder, or nothing yet; a link is followed and kept. It is never a
+device, a pipe or a socket, never one of the inputs, and never a folder with other people's files
+in it. Text may also go to standard output: `-` or `/dev/stdout`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from posecast.errors import InputError
+
+_STANDARD_OUTPUT = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}
+_KINDS = (
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
+# What file managers leave in folders: nobody's work.
+_LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
+
+Inputs = Iterable[str | Path | None]
+
+
+def is_standard_output(path: str | Path) -> bool:
+    """Whether text for `path` goes to standard output."""
+    return str(path) in _STANDARD_OUTPUT
+
+
+def check_place(path: str | Path, inputs: Inputs = ()) -> Path:
+    """Check, before any work, that a file or a folder could be written at `path`; returns it.
+
+    `inputs` are the files and folders that the command reads, those that are not there included.
+
+    Raises:
+        InputError: its folder does not exist or cannot be written; at `path` there is something
+            else than a regular file or a folder; or it is an input, by whatever name or link.
+    """
+    path = Path(path)
+    place = real_place(path)
+    if place == Path(place.anchor) or (place.is_dir() and os.path.samefile(place, os.curdir)):
+        raise InputError(f"{path}: is the folder that the command runs in; expected another name")
+    parent = place.parent if path.is_symlink() else path.parent
+    if not parent.exists():
+        raise InputError(f"{path}: the folder {parent} does not exist; create it first")
+    if not parent.is_dir():
+        raise InputError(f"{path}: {parent} is a file, not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: no permission to write in {parent}")
+    _check_no_input(path, place, inputs)
+    return path
+
+
+def check_file(path: str | Path, inputs: Inputs = (), endings: Sequence[str] = ()) -> Path:
+    """As `check_place`, for a file, whose name ends in one of `endings` where some are given."""
+    path = check_place(path, inputs)
+    if endings and path.suffix.lower() not in endings:
+        raise InputError(f"{path}: expected the name of a file that ends in {' or '.join(endings)}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected the name of a file to write")
+    return path
+
+
+def check_text_file(path: str | Path, inputs: Inputs = (), endings: Sequence[str] = ()) -> Path:
+    """As `check_file`, where standard output will do too."""
+    if is_standard_output(path):
+        return Path(path)
+    return check_file(path, inputs, endings)
+
+
+def check_folder(path: str | Path, ours: Sequence[str], inputs: Inputs = ()) -> Path:
+    """As `check_place`, for a folder that is replaced as a whole.
+
+    `ours`: patterns (regular expressions) of the files that may be lost, by their paths in it.
+
+    Raises:
+        InputError: as `check_place`; a file is there, or a folder that holds other files.
+    """
+    path = check_place(path)
+    place = real_place(path)
+    if place.exists():
+        if not place.is_dir():
+            raise InputError(f"{path}: is a file; expected the name of a folder to write")
+        other = foreign_file(place, ours)
+        if other is not None:
+            raise InputError(
+                f"{path}: the folder holds other files ({other}), which would be lost; name a new "
+                "or empty folder"
+            )
+    return check_place(path, inputs)
+
+
+def check_working_folder(path: str | Path, inputs: Inputs = ()) -> Path:
+    """Check that a folder in which a command works (a dataset, a run) is there or can be made.
+
+    What it holds stays, so nothing is asked of its files. Folders above it are made too.
+
+    Raises:
+        InputError: something else is there, it cannot be written, or it is an input.
+    """
+    path = Path(path)
+    place = real_place(path)
+    above = next(folder for folder in (place, *place.parents) if folder.exists())
+    if not above.is_dir():
+        what = "is a file" if above == place else f"{above} is a file"
+        raise InputError(f"{path}: {what}; expected a folder to write into")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: no permission to write in {above}")
+    _check_no_input(path, place, inputs)
+    return path
+
+
+def check_apart(*paths: str | Path | None) -> None:
+    """Check that no two outputs of a command are one.
+
+    Raises:
+        InputError: names the second.
+    """
+    seen: dict[Path, str | Path] = {}
+    for path in paths:
+        if path is None:
+            continue
+        place = Path("-") if is_standard_output(path) else real_place(path)
+        if place in seen:
+            raise InputError(f"{path}: two outputs of one name ({seen[place]}); choose another")
+        seen[place] = path
+
+
+def real_place(path: str | Path) -> Path:
+    """Where a link at `path` leads: absolute, and there or not.
+
+    Raises:
+        InputError: a link in a circle, or something else than a file or folder is there.
+    """
+    if is_standard_output(path):
+        raise InputError(f"{path}: only text goes to standard output; expected a name to write to")
+    try:
+        place = Path(os.path.realpath(path))
+    except ValueError as error:  # a NUL, which no name holds
+        raise InputError(f"{str(path)!r}: cannot be a path ({error})") from None
+    except FileNotFoundError:
+        raise InputError(f"{path}: the folder that the command runs in is not there") from None
+    try:
+        mode = os.lstat(place).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    if stat.S_ISLNK(mode):
+        raise InputError(f"{path}: is a link that leads in a circle")
+    for is_kind, kind in _KINDS:
+        if is_kind(mode):
+            raise InputError(f"{path}: is {kind}; expected the name of a file or folder to write")
+    return place
+
+
+def foreign_file(folder: Path, ours: Sequence[str]) -> str | None:
+    """The first file in a folder, by name, that no pattern of `ours` knows; None: there is none."""
+    known = [re.compile(pattern) for pattern in ours]
+    others = []
+    for root, folders, files in os.walk(folder, onerror=_raise):
+        links = [name for name in folders if (Path(root) / name).is_symlink()]
+        for name in (*files, *links):
+            file = Path(root) / name
+            inside = file.relative_to(folder).as_posix()
+            regular = stat.S_ISREG(file.lstat().st_mode)
+            if name in _LITTER or (regular and any(p.fullmatch(inside) for p in known)):
+                continue
+            others.append(inside)
+    return min(others, default=None)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _check_no_input(path: Path, place: Path, inputs: Inputs) -> None:
+    there = place.exists()
+    for source in inputs:
+        if source is None or not there or not Path(source).exists():
+            continue
+        read = Path(os.path.realpath(source))
+        inside = read.is_dir() and place.is_file() and place.is_relative_to(read)
+        if os.path.samefile(place, read) or inside:
+            raise InputError(f"{path}: would overwrite an input ({source}); name another")
+        if place.is_dir() and read.is_relative_to(place):
+            raise InputError(f"{path}: would overwrite an input in it ({source}); name another")

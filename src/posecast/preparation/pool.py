@@ -1,0 +1,111 @@
+"""Videos on a pool of processes, which end when the run does, however that ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from posecast.errors import InputError
+from posecast.media.interruption import work_for_parent
+from posecast.preparation.settings import PrepareSettings
+from posecast.preparation.sources import VideoSource
+from posecast.preparation.video import Outcome, prepare_video
+
+_POLL = 0.5  # seconds between looks at the workers' progress
+_AHEAD = 4  # videos handed to the pool for each worker
+
+Progress = Callable[[int], None]
+
+
+def on_pool(
+    sources: list[VideoSource],
+    dataset: Path,
+    settings: PrepareSettings,
+    workers: int,
+    advance: Progress,
+) -> Iterator[Outcome]:
+    """A video a process: one decodes while another waits for the accelerator."""
+    context = multiprocessing.get_context("spawn")
+    counter = context.Value("q", 0)
+    queue = iter(sources)
+    told = 0
+    with _pool(workers, context, counter) as pool:
+        running: set[Future[Outcome]] = set()
+        while True:
+            for source in queue:
+                running.add(pool.submit(_in_worker, source, dataset, settings))
+                if len(running) >= _AHEAD * workers:
+                    break
+            if not running:
+                return
+            finished, running = wait(running, _POLL, FIRST_COMPLETED)
+            advance(counter.value - told)
+            told = counter.value
+            for future in finished:
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    raise InputError(
+                        "a worker was killed, most likely for want of memory: go on with --resume "
+                        "and fewer --workers"
+                    ) from None
+
+
+@contextmanager
+def _pool(workers: int, context: Any, counter: Any) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes end at once when the run does: what they had begun is not kept."""
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (counter,))
+    try:
+        yield pool
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_counter: Any = None
+
+
+def _start_worker(counter: Any) -> None:
+    global _counter
+    _counter = counter
+    work_for_parent()
+    single_threaded()
+
+
+def single_threaded() -> None:
+    """One core a process: there is one process a core, and no bit depends on their number."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """The same for a while, in a process that is not ours alone."""
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _in_worker(source: VideoSource, dataset: Path, settings: PrepareSettings) -> Outcome:
+    def advance(frames: int) -> None:
+        assert _counter is not None
+        with _counter.get_lock():
+            _counter.value += frames
+
+    return prepare_video(source, dataset, settings, advance)

@@ -1,0 +1,57 @@
+"""The folder of a run: kept to one process, and whole whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from posecast.errors import InputError
+from posecast.media.locks import sole_worker
+from posecast.media.outputs import check_folder, check_working_folder
+from posecast.models.model_files import MODEL_FILES
+from posecast.training import checkpoints
+from posecast.training.config import TrainingConfig
+
+MODEL, VALIDATION = "model", "validation"
+
+
+@contextmanager
+def own_output(config: TrainingConfig, resume: bool, is_main: bool) -> Iterator[None]:
+    """Keep `config.output` to this run, and clear what killed ones left unfinished there.
+
+    Raises `InputError` where another process works on it, it holds checkpoints and `resume` is not
+    given, or the trained model would replace other files or what the run reads.
+    """
+    output, model = config.output, config.model
+    check_working_folder(output)
+    with ExitStack() as held:
+        if is_main:
+            held.enter_context(sole_worker(output, [checkpoints.CHECKPOINTS, VALIDATION]))
+        found = checkpoints.checkpoints(output)
+        if found and not resume:
+            raise InputError.at(
+                output, "holds checkpoints; go on with --resume or give another output"
+            )
+        if output.is_dir():
+            inputs = [model.init, model.autoencoder, model.mender, *model.parts.values()]
+            check_folder(output / MODEL, MODEL_FILES, [*inputs, config.data.dataset])
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            there = "go on with --resume" if checkpoints.checkpoints(output) else ""
+            raise KeyboardInterrupt(str(interrupt) or there) from None
+
+
+@contextmanager
+def or_last_checkpoint(config: TrainingConfig) -> Iterator[None]:
+    """Raise `InputError` where what the block saves does not fit on the disk."""
+    try:
+        yield
+    except OSError as error:
+        found = checkpoints.checkpoints(config.output)
+        last = f"the last whole checkpoint is {found[-1].name}; " if found else ""
+        raise InputError.at(
+            error.filename or config.output,
+            f"cannot be written ({error.strerror or error}); {last}make room and go on with "
+            "--resume",
+        ) from error
