@@ -24,7 +24,8 @@ import yaml
 
 from posecast.media.poses import write_poses
 from posecast.stage import StageSettings, render_clip
-from tests.pipeline.conftest import dancers, tiny_animator
+from tests.casting.conftest import dancers
+from tests.pipeline.conftest import tiny_animator
 from tests.preparation.conftest import write_raw
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]

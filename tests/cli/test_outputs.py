@@ -23,7 +23,7 @@ from posecast.media.poses import write_poses
 from posecast.models.model_files import check_model
 from posecast.pipeline import AnimationPipeline
 from posecast.training import stages
-from tests.pipeline.conftest import dancers
+from tests.casting.conftest import dancers
 
 BROKEN = "--reference {broken} --poses {broken} --reference-poses {broken}"
 VERBS = {

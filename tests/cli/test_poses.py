@@ -211,7 +211,7 @@ def test_pose_files_are_fitted_to_a_picture_and_shown(
     capsys.readouterr()
     for extra, said in (
         (["--assign", "7:0"], "track 7"),
-        (["-o", str(folder)], "over its source"),
+        (["-o", str(folder)], "would overwrite an input"),
         (["--onto", str(tmp_path / "no.png")], "no such file"),
     ):
         assert run([*line, *extra]) == 2
