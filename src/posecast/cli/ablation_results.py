@@ -212,5 +212,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    from posecast.media.json_text import read_json
+
+    content: dict[str, Any] = read_json(path, 64 * 2**20)
     return content

@@ -13,6 +13,7 @@ from posecast.data.store import FLOW, TIMES, Record
 from posecast.errors import InputError
 from posecast.geometry.cells import CELL
 from posecast.media.images import read_image
+from posecast.media.reading import check_regular
 from posecast.media.seeking import read_frames_at
 from posecast.types import JOINT_COUNTS
 
@@ -108,11 +109,13 @@ def _times(dataset: str | Path, record: Record) -> Int64[np.ndarray, " video_fra
 
 def _mapped(path: Path, shape: tuple[int | None, ...], dtype: type) -> np.ndarray:
     """An array of a file, not yet read. Raises `InputError` where it is none, or another."""
+    if not path.exists():
+        raise InputError.at(path, "no such file, but the index lists it")
+    check_regular(path, "an array (.npy)")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError.at(path, "no such file, but the index lists it") from None
-    except (ValueError, EOFError, OSError) as error:
+        # Not np.load, which takes a zip of any name for an archive of arrays.
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError, OSError, SyntaxError, TypeError, OverflowError) as error:
         raise InputError.at(path, f"not an array that can be read: {error}") from None
     fits = len(array.shape) == len(shape) and all(
         wanted in (None, found) for wanted, found in zip(shape, array.shape, strict=True)

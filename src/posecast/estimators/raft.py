@@ -13,6 +13,7 @@ from torch.nn import functional
 from posecast.errors import InputError
 from posecast.estimators.devices import usable_device
 from posecast.media.download import PublishedFile, find_or_download
+from posecast.weights import read_tensors
 
 _SITE = "https://download.pytorch.org/models/"
 _LARGE, _SMALL = "raft_large_C_T_SKHT_V2-ff5fadd5.pth", "raft_small_C_T_V2-01064c6d.pth"
@@ -45,11 +46,10 @@ class RAFT:
         """
         network = _network(name)
         path = find_or_download(WEIGHTS[name], kind="flow") if weights is None else Path(weights)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; expected {WEIGHTS[name].name}")
+        state = read_tensors(path, WEIGHTS[name].name)
         try:
-            network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except Exception as error:  # pickle's, zip's and torch's own errors
+            network.load_state_dict(state)
+        except RuntimeError as error:  # names or shapes of another network
             reason = " ".join(str(error).split()).split(". ")[0][:160]
             raise InputError.at(path, f"not the weights of {name} ({reason})") from error
         return cls(network, usable_device(device))

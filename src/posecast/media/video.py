@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 
 from posecast.errors import InputError
 from posecast.media.images import MAX_PIXELS
+from posecast.media.reading import check_regular
 from posecast.media.stated_size import stated_size
 from posecast.media.video_formats import (
     Frame,
@@ -158,11 +159,7 @@ def open_video(path: Path) -> av.container.InputContainer:
     """The container of a video that may be read. Raises `InputError` as `read_info`."""
     import av
 
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected a video")
-    if not path.exists():
-        raise InputError(f"{path}: no such file; expected a video")
-    if path.stat().st_size == 0:
+    if check_regular(path, "a video").st_size == 0:
         raise InputError(f"{path}: the file is empty; expected a video")
     try:
         return av.open(f"file:{path}", options=_OPTIONS)

@@ -19,8 +19,7 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, DDIMScheduler
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from posecast.errors import InputError
@@ -36,6 +35,7 @@ from posecast.models.mender import Mender
 from posecast.models.presets import AnimatorConfig
 from posecast.models.unet import UNet
 from posecast.models.winograd import channels_last
+from posecast.weights import SAFETENSORS, read_tensors
 
 FORMAT = "posecast/model/1"
 INDEX = "model_index.json"
@@ -185,12 +185,9 @@ def read_weights(
 
     InputError names the file and the first key that is unknown, missing or of another shape.
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError.at(path, "is missing")
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError.at(path, f"is no readable safetensors file ({error})") from error
+    state = read_tensors(path, "the weights of this part", formats=(SAFETENSORS,))
     expected = module.state_dict()
     for key in sorted(set(state) - set(expected)):
         raise InputError.at(path, "unknown key; the model of this config has no such weight", key)
@@ -201,6 +198,8 @@ def read_weights(
             raise InputError.at(
                 path, f"shape {tuple(tensor.shape)}; expected {tuple(expected[key].shape)}", key
             )
+        if tensor.is_floating_point() != expected[key].is_floating_point():
+            raise InputError.at(path, f"is {tensor.dtype}; expected {expected[key].dtype}", key)
     return {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
 
 

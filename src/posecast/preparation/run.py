@@ -18,11 +18,14 @@ from typing import Any
 from posecast.data.store import FORMAT, VIDEOS, video_names, write_text
 from posecast.data.table import write_index
 from posecast.errors import InputError
+from posecast.media.json_text import parse_json, read_json
+from posecast.media.reading import read_text
 from posecast.preparation.settings import PrepareSettings
 from posecast.preparation.sources import VideoSource
 from posecast.preparation.video import Outcome, prepare_video
 
 ABOUT, REFUSED = "dataset.json", "refused.jsonl"
+_MAX_ABOUT, _MAX_REFUSED = 2**20, 256 * 2**20
 _POLL = 0.5  # seconds between looks at the workers' progress
 _AHEAD = 4  # videos handed to the pool for each worker
 
@@ -114,9 +117,9 @@ def _begin(dataset: Path, settings: PrepareSettings, resume: bool) -> None:
     if not resume:
         raise InputError.at(dataset, "is there already; add --resume to go on, or name another")
     try:
-        saved: Any = json.loads(about.read_text(encoding="utf-8"))["settings"]
+        saved: Any = read_json(about, _MAX_ABOUT)["settings"]
         changed = settings.changed(saved)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError.at(about, f"is none of {FORMAT}") from None
     if changed:
         raise InputError.at(about, f"was begun with other settings: {', '.join(changed)}")
@@ -128,9 +131,9 @@ def _read_refused(path: Path) -> dict[str, dict[str, str]]:
     if not path.exists():
         return {}
     refused = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path, _MAX_REFUSED, "a list of refused videos").splitlines():
         try:
-            entry = json.loads(line)
+            entry = parse_json(line.encode(), path)
             refused[str(entry["name"])] = entry
         except (ValueError, KeyError, TypeError):
             continue  # cut off by a kill: that video is tried again

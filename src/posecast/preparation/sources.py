@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from posecast.errors import InputError
+from posecast.media.reading import read_text
 
 UNNAMED = "unnamed"
+_MAX_LIST = 100 * 2**20
 
 
 @dataclass(frozen=True)
@@ -98,11 +101,11 @@ def _files(paths: Sequence[Path], source: str | None) -> Iterator[tuple[Path, st
 
 def _listed(path: Path, source: str | None) -> Iterator[tuple[Path, str, Path | None]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = set(reader.fieldnames or ())
-            rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
+        text = read_text(path, _MAX_LIST, "a list of videos (CSV)")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = set(reader.fieldnames or ())
+        rows = list(reader)
+    except csv.Error as error:
         raise InputError.at(path, f"is no list of videos: {error}") from None
     if "path" not in columns or not columns <= {"path", "source", "poses"}:
         raise InputError.at(

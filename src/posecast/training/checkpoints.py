@@ -7,16 +7,17 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from posecast.errors import InputError
 from posecast.media.atomic import whole_folder
+from posecast.media.json_text import read_json
 from posecast.training.ema import WeightAverage
 from posecast.training.sharding import divided_like, whole
+from posecast.weights import SAFETENSORS, read_tensors
 
 STATE_FILE = "training_state.safetensors"
 PROGRESS_FILE = "progress.json"
@@ -73,7 +74,7 @@ def load_state(
 
     Raises `InputError` where the checkpoint is of another model or not readable.
     """
-    tensors = _read_state(folder / STATE_FILE)
+    tensors = read_tensors(folder / STATE_FILE, "a checkpoint's state", formats=(SAFETENSORS,))
     live = average.live
     missing = [name for name in live if f"weights/{name}" not in tensors]
     if missing:
@@ -149,14 +150,6 @@ def read_progress(folder: Path) -> Progress:
     """Where the run of a checkpoint stands. Raises `InputError` on anything unexpected."""
     path = folder / PROGRESS_FILE
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Progress(**content)
-    except (OSError, ValueError, TypeError) as error:
+        return Progress(**read_json(path, 10_000))
+    except TypeError as error:
         raise InputError.at(path, f"not a checkpoint's progress: {error}") from None
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except Exception as error:  # safetensors raises its own type for a cut or foreign file
-        raise InputError.at(path, f"not readable as safetensors: {error}") from None

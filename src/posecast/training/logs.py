@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from posecast.media.reading import read_text
+
+_MAX_LOG = 2**30
+
 
 class RunLog:
     """Writes ``log.jsonl`` (one object a line, with ``step``) and TensorBoard files beside it."""
@@ -59,7 +63,7 @@ def _forget_after(path: Path, start: int) -> None:
     """Drop the lines of steps that a resumed run will do again."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path, _MAX_LOG, "a log of ours").splitlines()
     kept = [line for line in lines if _step(line) <= start]
     draft = path.with_suffix(".draft")
     draft.write_text("".join(line + "\n" for line in kept), encoding="utf-8")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from posecast.errors import InputError
+from posecast.media import json_text, reading
 
 MAX_BYTES = 512 * 2**20
 """Pose data larger than this is refused before it is read."""
@@ -41,17 +41,7 @@ _SIGNATURES = (
 
 def read_bytes(path: Path) -> bytes:
     """The whole file. Raises InputError where it is missing, empty, too large or unreadable."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InputError.at(
-                path, f"{size / 2**20:.0f} MB, expected at most {MAX_BYTES // 2**20} MB of poses"
-            )
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError.at(path, "no such file or folder") from None
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read: {error.strerror}") from None
+    data = reading.read_bytes(path, MAX_BYTES, "poses")
     if not data:
         raise InputError.at(path, "the file is empty")
     return data
@@ -78,22 +68,8 @@ def natural_order(path: Path) -> list[tuple[int, int, str]]:
 
 
 def parse_json(data: bytes, path: Path) -> Any:
-    """The JSON value. Raises InputError for cut or broken JSON, NaN, and absurd depth."""
-
-    def refuse(constant: str) -> NoReturn:
-        raise InputError.at(path, f"{constant} is no number of JSON; expected finite numbers")
-
-    try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
-    except InputError:
-        raise
-    except UnicodeDecodeError as error:
-        raise InputError.at(path, f"not UTF-8 text at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise InputError.at(path, f"broken or cut JSON: {error.msg}", place) from None
-    except (ValueError, RecursionError):
-        raise InputError.at(path, "JSON with absurd numbers or nesting") from None
+    """The JSON value. Raises InputError as `media.json_text.parse_json`."""
+    return json_text.parse_json(data, path)
 
 
 def describe(value: Any) -> str:

@@ -15,7 +15,7 @@ from transformers import CLIPVisionConfig
 from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.config_file import read_json
-from posecast.models.conversion.files import check_fit, find_weights, read_tensors
+from posecast.models.conversion.files import check_fit, find_weights
 from posecast.models.folder import read_settings, write_folder
 from posecast.models.guider import Guiders
 from posecast.models.position import frame_positions
@@ -26,6 +26,7 @@ from posecast.models.public_names import (
     is_position_table,
     to_animateanyone,
 )
+from posecast.weights import read_tensors
 
 State = dict[str, Tensor]
 
