@@ -13,6 +13,7 @@ from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
 from posecast.models.mender import Mender
 from posecast.models.presets import PRESETS, AnimatorConfig
+from posecast.models.settings_fit import check_config, check_fit
 from posecast.models.winograd import channels_last
 from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import ModelSettings, TrainingConfig
@@ -76,6 +77,7 @@ def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
     for name in config.without:
         if name not in shape.guiders:
             raise InputError(f"without: this model has no guider called {name}")
+    check_fit("model.overrides", shape)
     try:
         animator = Animator.from_preset(dataclasses.replace(shape, motion=motion))
     except ValueError as error:
@@ -161,4 +163,7 @@ def model_config(settings: ModelSettings) -> AnimatorConfig:
             values[name] = tuple(value)
         else:
             values[name] = merged(getattr(preset, name), value)
-    return dataclasses.replace(preset, **values)
+    config = dataclasses.replace(preset, **values)
+    if values:
+        check_config("model.overrides", config)
+    return config

@@ -1,0 +1,257 @@
+"""What the configs of a model may say: one table, a class a section, a setting a line.
+
+Configs come from elsewhere. A number within its bounds builds a network in seconds; no name chooses
+code. Model folders, public configs that are converted and `model.overrides` are held to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from posecast.errors import InputError
+from posecast.geometry.conditions import CONDITION_RANGES
+from posecast.models.correspondence import KEYS
+from posecast.models.presets import GUIDER_CHANNELS
+
+MAX_WIDTH = 8192
+MAX_LEVELS = 8
+MAX_SIDE = 4096
+"""Of a model's own picture size, in pixels."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a setting may be."""
+
+    admits: Callable[[Any], bool]
+    expected: str
+
+
+def whole(low: int, high: int) -> Rule:
+    """A whole number of a range."""
+    return Rule(lambda v: type(v) is int and low <= v <= high, f"a whole number, {low}..{high}")
+
+
+def number(low: float, high: float) -> Rule:
+    """A number of a range; NaN is in none."""
+    return Rule(lambda v: type(v) in (int, float) and low <= v <= high, f"{low:g}..{high:g}")
+
+
+def one_of(*values: Any) -> Rule:
+    """One of some values."""
+    names = " or ".join(repr(value) for value in values)
+    return Rule(lambda v: any(type(v) is type(x) and v == x for x in values), names)
+
+
+def many(rule: Rule, least: int, most: int) -> Rule:
+    """A list."""
+    return Rule(
+        lambda v: (
+            isinstance(v, (list, tuple)) and least <= len(v) <= most and all(map(rule.admits, v))
+        ),
+        f"a list of {f'{least} to {most}' if least < most else least} ({rule.expected})",
+    )
+
+
+def either(*rules: Rule) -> Rule:
+    """What one of the rules admits."""
+    return Rule(
+        lambda v: any(rule.admits(v) for rule in rules), " or ".join(r.expected for r in rules)
+    )
+
+
+FLAG = Rule(lambda v: type(v) is bool, "true or false")
+NOTHING = one_of(None)
+Table = Mapping[str, Rule]
+
+_WIDTH = whole(1, MAX_WIDTH)
+_WIDTHS = many(_WIDTH, 1, MAX_LEVELS)
+_GROUPS = whole(1, 1024)
+_HEADS = whole(1, 256)
+_LAYERS = whole(1, 16)
+_EPSILON = number(1e-12, 0.1)
+_SCALE = number(1e-6, 1e6)
+_BLOCKS = [f"{way}_blocks.{i}" for way in ("down", "up") for i in range(MAX_LEVELS)]
+
+MOTION: Table = {
+    "heads": _HEADS,
+    "groups": _GROUPS,
+    "attention_blocks": whole(1, 8),
+    "ff_mult": whole(1, 16),
+    "max_frames": whole(1, 1024),
+    "layers": whole(1, 8),
+    "positions": FLAG,
+    "width_divisor": whole(1, 64),
+    "blocks": either(NOTHING, many(one_of("mid_block", *_BLOCKS), 0, 2 * MAX_LEVELS + 1)),
+}
+GUIDER: Table = {
+    "in_channels": whole(1, 64),
+    "widths": many(_WIDTH, 1, 16),
+    "strides": many(whole(1, 8), 1, 16),
+    "out_channels": _WIDTH,
+    "init": one_of("zero", "kaiming"),
+}
+TABLES: Mapping[str, Table] = {
+    "UNet": {
+        "in_channels": _WIDTH,
+        "out_channels": _WIDTH,
+        "widths": _WIDTHS,
+        "attention": many(FLAG, 1, MAX_LEVELS),
+        "layers_per_block": whole(1, 8),
+        "num_heads": either(NOTHING, _HEADS, many(_HEADS, 1, MAX_LEVELS)),
+        "head_dim": either(NOTHING, whole(1, 1024)),
+        "cross_attention_dim": _WIDTH,
+        "norm_groups": _GROUPS,
+        "norm_eps": _EPSILON,
+        "ff_mult": whole(1, 16),
+        "mid_block_scale": _SCALE,
+        "flip_sin_to_cos": FLAG,
+        "freq_shift": number(0, 16),
+        "keys": whole(0, MAX_WIDTH),
+        "cells": one_of(1, 2),
+        "warp": FLAG,
+        "position_amplitude": number(0, 1000),
+        "role": one_of("denoiser", "reference"),
+    },
+    "PatchAutoencoder": {
+        "in_channels": one_of(3),
+        "latent_channels": _WIDTH,
+        "decoder_widths": many(_WIDTH, 2, 2),
+        "decoder_blocks": many(whole(0, 16), 2, 2),
+        "norm_groups": _GROUPS,
+        "scaling_factor": _SCALE,
+    },
+    "AutoencoderKL": {
+        "in_channels": one_of(3),
+        "out_channels": one_of(3),
+        "down_block_types": many(one_of("DownEncoderBlock2D", "AttnDownEncoderBlock2D"), 1, 4),
+        "up_block_types": many(one_of("UpDecoderBlock2D", "AttnUpDecoderBlock2D"), 1, 4),
+        "block_out_channels": many(_WIDTH, 1, 4),
+        "layers_per_block": whole(1, 8),
+        "act_fn": one_of("silu", "swish"),
+        "latent_channels": _WIDTH,
+        "norm_num_groups": _GROUPS,
+        "sample_size": whole(1, MAX_SIDE),
+        "scaling_factor": _SCALE,
+        "shift_factor": either(NOTHING, number(-1e6, 1e6)),
+        "latents_mean": NOTHING,
+        "latents_std": NOTHING,
+        "force_upcast": FLAG,
+        "use_quant_conv": FLAG,
+        "use_post_quant_conv": FLAG,
+        "mid_block_add_attention": FLAG,
+    },
+    "CLIPVisionModelWithProjection": {
+        "hidden_size": _WIDTH,
+        "intermediate_size": whole(1, 4 * MAX_WIDTH),
+        "projection_dim": _WIDTH,
+        "num_hidden_layers": whole(1, 64),
+        "num_attention_heads": _HEADS,
+        "num_channels": one_of(3),
+        "image_size": whole(1, 1024),
+        "patch_size": whole(1, 256),
+        "hidden_act": one_of("quick_gelu", "gelu"),
+        "layer_norm_eps": _EPSILON,
+        "attention_dropout": number(0, 1),
+        "initializer_range": number(0, 1),
+        "initializer_factor": number(0, 1000),
+    },
+    "Mender": {"widths": _WIDTHS, "norm_groups": _GROUPS},
+    "DDIMScheduler": {
+        # A thousand everywhere; the tables of a schedule are made at once.
+        "num_train_timesteps": whole(1, 10_000),
+        "beta_start": number(1e-9, 0.999),
+        "beta_end": number(1e-9, 0.999),
+        "beta_schedule": one_of("linear", "scaled_linear", "squaredcos_cap_v2"),
+        "trained_betas": NOTHING,
+        "clip_sample": FLAG,
+        "set_alpha_to_one": FLAG,
+        "steps_offset": whole(0, 1000),
+        "prediction_type": one_of("epsilon", "sample", "v_prediction"),
+        "thresholding": FLAG,
+        "dynamic_thresholding_ratio": number(0, 1),
+        "clip_sample_range": number(1e-6, 1e6),
+        "sample_max_value": number(1e-6, 1e6),
+        "timestep_spacing": one_of("leading", "trailing", "linspace"),
+        "rescale_betas_zero_snr": FLAG,
+    },
+}
+INDEX: Table = {
+    "size": many(whole(8, MAX_SIDE), 2, 2),
+    "window": whole(1, 1024),
+    "shared_noise": number(0, 1),
+    "num_steps": whole(1, 1000),
+    "guidance_scale": number(0, 100),
+    "code_overlaps": one_of("front", "mean"),
+    "keyed_by": many(one_of(*KEYS), 0, len(KEYS)),
+}
+CONDITIONS: Table = {
+    name: (whole if isinstance(default, int) else number)(low, high)
+    for name, (default, low, high) in CONDITION_RANGES.items()
+}
+BOOK_KEEPING = (
+    *("architectures", "torch_dtype", "dtype", "transformers_version", "model_type", "dropout"),
+    *("return_dict", "output_attentions", "output_hidden_states", "chunk_size_feed_forward"),
+    *("is_encoder_decoder", "id2label", "label2id", "problem_type"),
+)
+"""What transformers writes into a config beside the network's shape. It is passed over."""
+
+
+def check_settings(path: str | Path, kind: str, settings: Any, place: str = "") -> None:
+    """Hold the settings of a class against its table; `place` goes before their names.
+
+    Raises:
+        InputError: no mapping, an unknown setting, or a value that the table does not admit.
+    """
+    _check_mapping(path, settings, place)
+    if kind == "Guiders":
+        _check_guiders(path, settings, place)
+        return
+    table: Mapping[str, Rule] = TABLES[kind]
+    for name, value in settings.items():
+        if kind == "UNet" and name == "motion":
+            if value is not None:
+                check_table(path, MOTION, value, "a motion module", f"{place}motion.")
+        else:
+            _check_value(path, table, name, value, kind, place)
+
+
+def check_table(path: str | Path, table: Table, settings: Any, kind: str, place: str = "") -> None:
+    """The same for a table that is no class's."""
+    _check_mapping(path, settings, place)
+    for name, value in settings.items():
+        _check_value(path, table, name, value, kind, place)
+
+
+def _check_guiders(path: str | Path, settings: Mapping[str, Any], place: str) -> None:
+    for name in settings:
+        if name != "settings":
+            raise InputError.at(path, "unknown setting of Guiders", f"{place}{name}")
+    guiders = settings.get("settings", {})
+    _check_mapping(path, guiders, place)
+    for name, values in guiders.items():
+        if name not in GUIDER_CHANNELS:
+            known = ", ".join(GUIDER_CHANNELS)
+            raise InputError.at(path, f"unknown guider; expected some of {known}", f"{place}{name}")
+        check_table(path, GUIDER, values, "Guider", f"{place}{name}.")
+
+
+def _check_mapping(path: str | Path, settings: Any, place: str) -> None:
+    if not isinstance(settings, Mapping):
+        found = repr(settings)[:80]
+        raise InputError.at(path, f"found {found}; expected a mapping", place.rstrip(".") or None)
+
+
+def _check_value(
+    path: str | Path, table: Table, name: Any, value: Any, kind: str, place: str
+) -> None:
+    if name not in table:
+        raise InputError.at(path, f"unknown setting of {kind}", f"{place}{name}")
+    if not table[name].admits(value):
+        found = repr(value)[:80]
+        raise InputError.at(
+            path, f"found {found}; expected {table[name].expected}", f"{place}{name}"
+        )
