@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 MAX_STEPS = 4_000_000
@@ -109,6 +110,9 @@ class _Machine:
             self._kept.append(made)  # its id is in use
         self.push(made)
 
+    def push_last(self, count: int, _: Any = None) -> None:
+        self.push_tuple([self.pop() for _ in range(count)][::-1])
+
     def extend(self, values: list[Any]) -> None:
         target = self.stack[-1]
         if type(target) is not list:
@@ -151,7 +155,7 @@ class _Machine:
         self.world.set_state(self.stack[-1], state)
 
 
-_Step = Callable[[Any], None]
+_Step = Callable[[Any], object]
 
 
 def _steps(machine: _Machine) -> dict[str, _Step]:
@@ -182,9 +186,7 @@ def _steps(machine: _Machine) -> dict[str, _Step]:
         "BINPERSID": lambda _: push(machine.world.persistent(machine.pop())),
     }
     for number in (1, 2, 3):
-        steps[f"TUPLE{number}"] = lambda _, n=number: machine.push_tuple(
-            [machine.pop() for _ in range(n)][::-1]
-        )
+        steps[f"TUPLE{number}"] = partial(machine.push_last, number)
     steps |= dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1"), machine.push_int)
     steps |= dict.fromkeys(("BINGET", "LONG_BINGET"), lambda index: push(memo[index]))
     steps |= dict.fromkeys(("BINPUT", "LONG_BINPUT"), machine.put)

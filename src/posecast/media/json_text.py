@@ -51,8 +51,8 @@ def parse_json(data: bytes, path: str | Path) -> Any:
     def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            seen: set[str] = set()
-            twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+            last = {name: place for place, (name, _) in enumerate(pairs)}
+            twice = next(name for place, (name, _) in enumerate(pairs) if last[name] != place)
             raise InputError.at(path, f"the key {twice!r} is given twice in one object")
         return found
 

@@ -86,13 +86,15 @@ def _check_events(text: str, path: str | Path) -> None:
     """Walk the text once, piece by piece: what is beyond the bounds is seen before it is built."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
-        place = f"line {event.start_mark.line + 1}"
+        mark: Any = event.start_mark
+        place = f"line {mark.line + 1}"
+        tag = getattr(event, "tag", None)
         if count > MAX_NODES:
             raise InputError.at(path, f"more than {MAX_NODES} values in YAML")
         if isinstance(event, yaml.AliasEvent):
             raise InputError.at(path, "YAML aliases (*name) are not allowed", place)
-        if getattr(event, "tag", None):
-            raise InputError.at(path, f"YAML tags ({event.tag}) are not allowed", place)
+        if tag:
+            raise InputError.at(path, f"YAML tags ({tag}) are not allowed", place)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from posecast.errors import InputError
 from posecast.geometry.conditions import CONDITION_RANGES, ConditionSettings
 from posecast.media.atomic import whole_folder
+from posecast.media.json_rules import check_table
 from posecast.models.animator import Animator
 from posecast.models.config_file import read_json
 from posecast.models.hub import fetch_model, is_hub_id
 from posecast.models.presets import AnimatorConfig
-from posecast.models.settings import BOOK_KEEPING, CONDITIONS, check_settings, check_table
+from posecast.models.settings import BOOK_KEEPING, CONDITIONS, check_settings
 from posecast.models.settings import INDEX as INDEX_TABLE
 from posecast.models.settings_fit import check_fit
 from posecast.models.winograd import channels_last

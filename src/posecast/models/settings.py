@@ -6,13 +6,25 @@ code. Model folders, public configs that are converted and `model.overrides` are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from posecast.errors import InputError
 from posecast.geometry.conditions import CONDITION_RANGES
+from posecast.media.json_rules import (
+    FLAG,
+    NOTHING,
+    Table,
+    check_mapping,
+    check_table,
+    check_value,
+    either,
+    many,
+    number,
+    one_of,
+    whole,
+)
 from posecast.models.correspondence import KEYS
 from posecast.models.presets import GUIDER_CHANNELS
 
@@ -21,51 +33,6 @@ MAX_LEVELS = 8
 MAX_SIDE = 4096
 """Of a model's own picture size, in pixels."""
 
-
-@dataclass(frozen=True)
-class Rule:
-    """What a setting may be."""
-
-    admits: Callable[[Any], bool]
-    expected: str
-
-
-def whole(low: int, high: int) -> Rule:
-    """A whole number of a range."""
-    return Rule(lambda v: type(v) is int and low <= v <= high, f"a whole number, {low}..{high}")
-
-
-def number(low: float, high: float) -> Rule:
-    """A number of a range; NaN is in none."""
-    return Rule(lambda v: type(v) in (int, float) and low <= v <= high, f"{low:g}..{high:g}")
-
-
-def one_of(*values: Any) -> Rule:
-    """One of some values."""
-    names = " or ".join(repr(value) for value in values)
-    return Rule(lambda v: any(type(v) is type(x) and v == x for x in values), names)
-
-
-def many(rule: Rule, least: int, most: int) -> Rule:
-    """A list."""
-    return Rule(
-        lambda v: (
-            isinstance(v, (list, tuple)) and least <= len(v) <= most and all(map(rule.admits, v))
-        ),
-        f"a list of {f'{least} to {most}' if least < most else least} ({rule.expected})",
-    )
-
-
-def either(*rules: Rule) -> Rule:
-    """What one of the rules admits."""
-    return Rule(
-        lambda v: any(rule.admits(v) for rule in rules), " or ".join(r.expected for r in rules)
-    )
-
-
-FLAG = Rule(lambda v: type(v) is bool, "true or false")
-NOTHING = one_of(None)
-Table = Mapping[str, Rule]
 
 _WIDTH = whole(1, MAX_WIDTH)
 _WIDTHS = many(_WIDTH, 1, MAX_LEVELS)
@@ -206,24 +173,17 @@ def check_settings(path: str | Path, kind: str, settings: Any, place: str = "") 
     Raises:
         InputError: no mapping, an unknown setting, or a value that the table does not admit.
     """
-    _check_mapping(path, settings, place)
+    check_mapping(path, settings, place)
     if kind == "Guiders":
         _check_guiders(path, settings, place)
         return
-    table: Mapping[str, Rule] = TABLES[kind]
+    table = TABLES[kind]
     for name, value in settings.items():
         if kind == "UNet" and name == "motion":
             if value is not None:
                 check_table(path, MOTION, value, "a motion module", f"{place}motion.")
         else:
-            _check_value(path, table, name, value, kind, place)
-
-
-def check_table(path: str | Path, table: Table, settings: Any, kind: str, place: str = "") -> None:
-    """The same for a table that is no class's."""
-    _check_mapping(path, settings, place)
-    for name, value in settings.items():
-        _check_value(path, table, name, value, kind, place)
+            check_value(path, table, name, value, kind, place)
 
 
 def _check_guiders(path: str | Path, settings: Mapping[str, Any], place: str) -> None:
@@ -231,27 +191,9 @@ def _check_guiders(path: str | Path, settings: Mapping[str, Any], place: str) ->
         if name != "settings":
             raise InputError.at(path, "unknown setting of Guiders", f"{place}{name}")
     guiders = settings.get("settings", {})
-    _check_mapping(path, guiders, place)
+    check_mapping(path, guiders, place)
     for name, values in guiders.items():
         if name not in GUIDER_CHANNELS:
             known = ", ".join(GUIDER_CHANNELS)
             raise InputError.at(path, f"unknown guider; expected some of {known}", f"{place}{name}")
         check_table(path, GUIDER, values, "Guider", f"{place}{name}.")
-
-
-def _check_mapping(path: str | Path, settings: Any, place: str) -> None:
-    if not isinstance(settings, Mapping):
-        found = repr(settings)[:80]
-        raise InputError.at(path, f"found {found}; expected a mapping", place.rstrip(".") or None)
-
-
-def _check_value(
-    path: str | Path, table: Table, name: Any, value: Any, kind: str, place: str
-) -> None:
-    if name not in table:
-        raise InputError.at(path, f"unknown setting of {kind}", f"{place}{name}")
-    if not table[name].admits(value):
-        found = repr(value)[:80]
-        raise InputError.at(
-            path, f"found {found}; expected {table[name].expected}", f"{place}{name}"
-        )

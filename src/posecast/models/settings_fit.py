@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from posecast.errors import InputError
+from posecast.media.json_rules import check_table
 from posecast.models.presets import GUIDER_CHANNELS, AnimatorConfig
-from posecast.models.settings import INDEX, MOTION, check_settings, check_table
+from posecast.models.settings import INDEX, MOTION, check_settings
 
 STRIDE = 8
 """Pixels to a latent: of every autoencoder and guider here."""

@@ -125,7 +125,8 @@ class _Type:
         return self.code[0] == "O"
 
     def plain(self) -> np.dtype:
-        return np.dtype(self.code).newbyteorder(self.order)
+        order: Any = self.order
+        return np.dtype(self.code).newbyteorder(order)
 
 
 class _Array:
@@ -209,7 +210,7 @@ class _Numpy:
         if not isinstance(thing, _Array) or thing.value is not None or len(state) != 5:
             raise RefusedError("a state of what has none")
         _, shape, kind, by_columns, data = state
-        order = "F" if by_columns is True else "C"
+        order: Any = "F" if by_columns is True else "C"
         if isinstance(kind, _Type) and kind.is_object:
             thing.items = _counted(data, shape)
             thing.value = np.empty(shape, dtype=object, order=order)
