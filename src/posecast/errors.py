@@ -19,6 +19,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str = "") -> None:
+        if len(message) > _LONGEST:
+            message = f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
         super().__init__(printable(message))
 
     @classmethod
@@ -34,9 +36,6 @@ def printable(text: str) -> str:
     A file name or a key can hold an escape sequence that clears the screen, or a mark that turns
     the reading direction around.
     """
-    text = str(text)
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
     if text.isascii() and text.isprintable():
         return text
     return "".join(

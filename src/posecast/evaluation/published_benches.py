@@ -132,7 +132,7 @@ class Record:
         """As JSON, whole or not at all."""
         values = {"format": RECORD_FORMAT, "clips": self.clips, "missing": self.missing}
         with whole_file(path) as part:
-            part.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            part.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
 def read_record(path: Path) -> Record:

@@ -175,7 +175,10 @@ def check_settings(path: str | Path, kind: str, settings: Any, place: str = "") 
     """
     check_mapping(path, settings, place)
     if kind == "Guiders":
-        _check_guiders(path, settings, place)
+        for name in settings:
+            if name != "settings":
+                raise InputError.at(path, "unknown setting of Guiders", f"{place}{name}")
+        check_guiders(path, settings.get("settings", {}), f"{place}settings.")
         return
     table = TABLES[kind]
     for name, value in settings.items():
@@ -186,11 +189,8 @@ def check_settings(path: str | Path, kind: str, settings: Any, place: str = "") 
             check_value(path, table, name, value, kind, place)
 
 
-def _check_guiders(path: str | Path, settings: Mapping[str, Any], place: str) -> None:
-    for name in settings:
-        if name != "settings":
-            raise InputError.at(path, "unknown setting of Guiders", f"{place}{name}")
-    guiders = settings.get("settings", {})
+def check_guiders(path: str | Path, guiders: Any, place: str = "") -> None:
+    """The same of the guiders by name."""
     check_mapping(path, guiders, place)
     for name, values in guiders.items():
         if name not in GUIDER_CHANNELS:

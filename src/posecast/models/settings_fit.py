@@ -8,39 +8,54 @@ from pathlib import Path
 from typing import Any
 
 from posecast.errors import InputError
-from posecast.media.json_rules import check_table
+from posecast.media.json_rules import check_table, one_of
 from posecast.models.presets import GUIDER_CHANNELS, AnimatorConfig
-from posecast.models.settings import INDEX, MOTION, check_settings
+from posecast.models.settings import INDEX, MOTION, check_guiders, check_settings
 
 STRIDE = 8
 """Pixels to a latent: of every autoencoder and guider here."""
+_SAID = {
+    **INDEX,
+    "vae_class": one_of("PatchAutoencoder", "AutoencoderKL"),
+    "start": one_of("zero", "warm"),
+}
+_PARTS = {
+    "unet": "UNet",
+    "motion": "",
+    "guiders": "Guiders",
+    "vae": "PatchAutoencoder",
+    "image_encoder": "CLIPVisionModelWithProjection",
+    "scheduler": "DDIMScheduler",
+    "mender": "Mender",
+}
+_LACKING = ("motion", "vae", "image_encoder", "mender")
+"""Parts that a model may do without."""
 Misfit = tuple[str, str]
 """The setting, and what is wrong with it."""
 
 
 def check_config(path: str | Path, config: AnimatorConfig, place: str = "") -> None:
     """Hold a whole model's config against the table. Raises `InputError` as `check_settings`."""
-    parts = (
-        ("unet", "UNet"),
-        ("vae", config.vae_class),
-        ("image_encoder", "CLIPVisionModelWithProjection"),
-        ("scheduler", "DDIMScheduler"),
-        ("mender", "Mender"),
-    )
-    if config.start not in ("zero", "warm"):
-        raise InputError.at(
-            path, f"found {config.start!r}; expected 'zero' or 'warm'", f"{place}start"
-        )
-    if config.vae_class not in ("PatchAutoencoder", "AutoencoderKL"):
-        raise InputError.at(path, f"found {config.vae_class!r}", f"{place}vae_class")
-    for name, kind in parts:
-        if getattr(config, name) is not None or name in ("unet", "scheduler"):
-            check_settings(path, kind, getattr(config, name), f"{place}{name}.")
-    if config.motion is not None:
-        check_table(path, MOTION, config.motion, "a motion module", f"{place}motion.")
-    check_settings(path, "Guiders", {"settings": config.guiders}, f"{place}guiders.")
-    said = {name: getattr(config, name) for name in INDEX}
-    check_table(path, INDEX, said, "a model", place)
+    check_values(path, vars(config), place)
+
+
+def check_values(path: str | Path, values: Mapping[str, Any], place: str = "") -> None:
+    """Hold some fields of an `AnimatorConfig`, by name, against the table.
+
+    Raises:
+        InputError: as `check_settings`.
+    """
+    check_table(path, _SAID, {k: v for k, v in values.items() if k in _SAID}, "a model", place)
+    for name, kind in _PARTS.items():
+        if name not in values or (values[name] is None and name in _LACKING):
+            continue
+        if name == "motion":
+            check_table(path, MOTION, values[name], "a motion module", f"{place}motion.")
+        elif name == "guiders":
+            check_guiders(path, values[name], f"{place}guiders.")
+        else:
+            kind = values.get("vae_class", kind) if name == "vae" else kind
+            check_settings(path, kind, values[name], f"{place}{name}.")
 
 
 def check_fit(path: str | Path, config: AnimatorConfig, place: str = "") -> None:

@@ -80,7 +80,7 @@ def prepare(
     outcomes = _outcomes(left, dataset, settings, workers, cluster, advance)
     with (dataset / REFUSED).open("w", encoding="utf-8") as list_of_refused:
         for line in refused.values():
-            list_of_refused.write(json.dumps(line, ensure_ascii=False) + "\n")
+            list_of_refused.write(json.dumps(line) + "\n")
         for outcome in outcomes:
             if outcome.fault:
                 summary.faults.append(outcome.fault)
@@ -88,13 +88,13 @@ def prepare(
                 source = by_name[outcome.name]
                 line = {"name": source.name, "file": source.path.name, "source": source.source}
                 refused[source.name] = {**line, "reason": outcome.refused}
-                text = json.dumps(refused[source.name], ensure_ascii=False)
+                text = json.dumps(refused[source.name])
                 list_of_refused.write(text + "\n")
                 list_of_refused.flush()
             summary.array_bytes += outcome.array_bytes
             summary.done_frames += outcome.frames
     summary.refused = [refused[name] for name in sorted(refused)]
-    lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in summary.refused]
+    lines = [json.dumps(line) + "\n" for line in summary.refused]
     write_text(dataset / REFUSED, "".join(lines))
     records = write_index(dataset)
     summary.videos = len({record.video for record in records})

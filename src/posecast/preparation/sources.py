@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from posecast.errors import InputError
+from posecast.errors import InputError, printable
 from posecast.media.reading import read_text
 
 UNNAMED = "unnamed"
@@ -63,7 +63,7 @@ def find_sources(
             name = f"{name}--{taken[name]}"
         # Absolute: a cluster's workers run in folders of their own.
         own_poses = own_poses.absolute() if own_poses is not None else None
-        found.append(VideoSource(name, path.absolute(), label, own_poses, missing))
+        found.append(VideoSource(name, path.absolute(), printable(label), own_poses, missing))
     if not found:
         raise InputError("there is no file to prepare in " + ", ".join(map(str, paths)))
     return found

@@ -13,7 +13,7 @@ from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
 from posecast.models.mender import Mender
 from posecast.models.presets import PRESETS, AnimatorConfig
-from posecast.models.settings_fit import check_config, check_fit
+from posecast.models.settings_fit import check_fit, check_values
 from posecast.models.winograd import channels_last
 from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import ModelSettings, TrainingConfig
@@ -159,11 +159,9 @@ def model_config(settings: ModelSettings) -> AnimatorConfig:
             raise InputError(f"model.overrides.{name}: unknown; expected one of {', '.join(known)}")
         if name == "conditions":
             values[name] = build(ConditionSettings, value, "model.overrides", "conditions")
-        elif name == "keyed_by":
+        elif name == "keyed_by" and isinstance(value, list):
             values[name] = tuple(value)
         else:
             values[name] = merged(getattr(preset, name), value)
-    config = dataclasses.replace(preset, **values)
-    if values:
-        check_config("model.overrides", config)
-    return config
+    check_values("model.overrides", {"vae_class": preset.vae_class, **values})
+    return dataclasses.replace(preset, **values)
