@@ -19,6 +19,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str = "") -> None:
+        if "\n" in message or "\r" in message:  # of a library's own error
+            message = " ".join(message.split())
         if len(message) > _LONGEST:
             message = f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
         super().__init__(printable(message))

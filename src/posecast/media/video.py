@@ -162,7 +162,8 @@ def open_video(path: Path) -> av.container.InputContainer:
     if check_regular(path, "a video").st_size == 0:
         raise InputError(f"{path}: the file is empty; expected a video")
     try:
-        return av.open(f"file:{path}", options=_OPTIONS)
+        # Titles and comments in the file need not be text.
+        return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     except av.error.PermissionError as error:
         raise PermissionError(error.errno, error.strerror, str(path)) from None
     except (av.error.FFmpegError, EOFError) as error:
@@ -175,6 +176,8 @@ def _info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     if not container.streams.video:
         raise InputError(f"{path}: holds no video stream, or is cut off")
     stream = container.streams.video[0]
+    if getattr(stream, "codec_context", None) is None:
+        raise InputError(f"{path}: its video is of a kind that cannot be decoded, or is damaged")
     width, height = stream.width, stream.height
     if width * height > MAX_PIXELS:
         raise InputError(

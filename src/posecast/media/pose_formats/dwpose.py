@@ -16,7 +16,7 @@ import numpy as np
 
 from posecast.errors import InputError
 from posecast.geometry.skeleton import BODY, FACE, LEFT_HAND, RIGHT_HAND
-from posecast.media.pose_formats.content import MAX_PEOPLE, check_side
+from posecast.media.pose_formats.content import MAX_PEOPLE, MAX_TRACK_FRAMES, check_side
 from posecast.media.pose_formats.people import PeopleFrame, clean_joints
 
 
@@ -26,7 +26,16 @@ def dwpose_dicts(array: np.ndarray, path: Path) -> list[Any]:
     if not frames or not all(isinstance(frame, dict) and "bodies" in frame for frame in frames):
         what = f"an array of {array.dtype} {array.shape}" if not frames else "other objects"
         raise InputError.at(path, f"expected DWPose dictionaries with 'bodies', found {what}")
+    # One dictionary may stand for many frames: a small file, much memory.
+    if len(frames) + sum(map(_people_of, frames)) > MAX_TRACK_FRAMES:
+        raise InputError.at(path, f"more than {MAX_TRACK_FRAMES} people in all frames")
     return frames
+
+
+def _people_of(frame: dict[str, Any]) -> int:
+    bodies = frame["bodies"]
+    subset = bodies.get("subset") if isinstance(bodies, dict) else None
+    return len(subset) if isinstance(subset, np.ndarray) and subset.ndim else 0
 
 
 def read_dwpose_frame(
