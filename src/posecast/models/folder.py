@@ -202,6 +202,7 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
     for name in ("size", "window"):
         if name not in said:
             raise InputError.at(path, "is missing", name)
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
     configs: dict[str, Any] = {}
     for name, allowed in CLASSES.items():
         kind = _class_of(path, index, name, allowed)
@@ -219,7 +220,7 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         vae_class=index["vae"][-1] or "AutoencoderKL",
         motion=motion,
         conditions=_conditions(path, index),
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in said.items()},
+        **fields,
     )
     check_fit(folder, config)
     return config
@@ -230,7 +231,8 @@ def _conditions(path: Path, index: Mapping[str, Any]) -> ConditionSettings:
     found = index.get("conditions", {})
     check_table(path, CONDITIONS, found, "the condition maps", "conditions.")
     kinds = {name: type(default) for name, (default, _, _) in CONDITION_RANGES.items()}
-    return ConditionSettings(**{name: kinds[name](value) for name, value in found.items()})
+    values: dict[str, Any] = {name: kinds[name](value) for name, value in found.items()}
+    return ConditionSettings(**values)
 
 
 def _class_of(

@@ -156,7 +156,7 @@ INDEX: Table = {
     "keyed_by": many(one_of(*KEYS), 0, len(KEYS)),
 }
 CONDITIONS: Table = {
-    name: (whole if isinstance(default, int) else number)(low, high)
+    name: whole(int(low), int(high)) if isinstance(default, int) else number(low, high)
     for name, (default, low, high) in CONDITION_RANGES.items()
 }
 BOOK_KEEPING = (

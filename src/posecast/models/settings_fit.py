@@ -120,7 +120,8 @@ def _of_guider(
     widths = guider.get("widths", (16, 16, 32, 32, 96, 96, 256))
     strides = guider.get("strides", (1, 1, 2, 1, 2, 1, 2))
     if len(strides) != len(widths) or math.prod(strides) * cells != STRIDE:
-        yield f"{place}.strides", f"expected one a width, of product {STRIDE // cells}: {list(strides)}"
+        problem = f"found {list(strides)}; expected one a width, of product {STRIDE // cells}"
+        yield f"{place}.strides", problem
 
 
 def _of_encoder(encoder: Mapping[str, Any]) -> Iterator[Misfit]:

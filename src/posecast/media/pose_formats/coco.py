@@ -44,7 +44,7 @@ _PARTS = (
     ("lefthand_kpts", LEFT_HAND),
     ("righthand_kpts", RIGHT_HAND),
 )
-_NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>\d+)(?P<after>\D*)")
+_NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>\d{1,18})(?P<after>\D*)")
 
 
 def is_coco(value: Any) -> bool:

@@ -64,7 +64,13 @@ def content_kind(data: bytes) -> str:
 def natural_order(path: Path) -> list[tuple[int, int, str]]:
     """A sort key that puts ``2.npy`` before ``10.npy``."""
     parts = re.split(r"(\d+)", path.name)
-    return [(0, int(p), p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts]
+    return [_numeric(p) if p.isascii() and p.isdigit() else (1, 0, p) for p in parts]
+
+
+def _numeric(digits: str) -> tuple[int, int, str]:
+    """Sorts as the number does, of any length: Python makes no number of 5000 digits."""
+    plain = digits.lstrip("0")
+    return 0, len(plain), f"{plain} {digits}"
 
 
 def parse_json(data: bytes, path: Path) -> Any:
