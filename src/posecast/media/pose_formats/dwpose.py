@@ -74,13 +74,14 @@ def _read_bodies(bodies: dict[str, Any], subset: np.ndarray, path: Path, place: 
     candidate = _array(bodies["candidate"], path, f"{place}.bodies.candidate", (None, None))
     if len(subset) and (candidate.shape[1] < 2 or not np.isfinite(subset).all()):
         raise InputError.at(path, "expected x, y rows and finite indices", f"{place}.bodies")
-    index = np.where(subset < 0, -1, subset).astype(np.int64)
-    if (index >= len(candidate)).any() or (index != np.where(subset < 0, -1, subset)).any():
+    seen = np.where(subset < 0, -1, subset)
+    if (seen >= len(candidate)).any() or (seen != np.floor(seen)).any():
         raise InputError.at(
             path,
             f"expected whole indices below {len(candidate)}, found {subset.max():g}",
             f"{place}.bodies.subset",
         )
+    index = seen.astype(np.int64)
     scores = np.ones(subset.shape)
     if bodies.get("score") is not None:
         scores = _array(bodies["score"], path, f"{place}.bodies.score", subset.shape)
