@@ -239,7 +239,7 @@ def _receive(file: PublishedFile, stream: Any, headers: Mapping[str, str], most:
             desc=file.name, total=limit, initial=done, unit="B", unit_scale=True, disable=None
         ) as bar:
             # What has come is written at once: a break or a kill loses none of it.
-            while block := answer.read1(min(_BLOCK, limit - done + 1)):
+            while block := _next(answer, min(_BLOCK, limit - done + 1)):
                 if done + len(block) > limit:
                     stream.truncate(0)
                     raise ConnectionError(f"more than the {limit} bytes of the published file")
@@ -250,6 +250,14 @@ def _receive(file: PublishedFile, stream: Any, headers: Mapping[str, str], most:
     expected = file.size or total
     if expected is not None and done < expected:
         raise ConnectionError(f"cut off after {done} of {expected} bytes")
+
+
+def _next(answer: Any, count: int) -> bytes:
+    """What has come, up to `count` bytes. Errors of the line are told from those of the disk."""
+    try:
+        return bytes(answer.read1(count))
+    except OSError as error:
+        raise ConnectionError(str(error) or type(error).__name__) from error
 
 
 def _note_path(path: Path) -> Path:
