@@ -23,6 +23,7 @@ import pyarrow.parquet
 import pytest
 import torch
 from PIL import Image
+from posecast.pipeline.cast_reading import keypoints_file
 from safetensors.torch import save_file
 
 from posecast.data.store import FORMAT, Record
@@ -33,7 +34,6 @@ from posecast.media.poses import read_poses
 from posecast.media.video import read_video, write_video
 from posecast.models.animator import Animator
 from posecast.models.folder import load_animator, save_animator
-from posecast.pipeline.cast_reading import keypoints_file
 from posecast.training.config import read_config
 from posecast.weights import read_tensors
 
