@@ -23,9 +23,9 @@ import pyarrow.parquet
 import pytest
 import torch
 from PIL import Image
-from posecast.pipeline.cast_reading import keypoints_file
 from safetensors.torch import save_file
 
+from posecast.casting.sheet_reading import keypoints_file
 from posecast.data.store import FORMAT, Record
 from posecast.data.table import read_index
 from posecast.errors import InputError

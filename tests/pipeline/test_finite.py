@@ -19,7 +19,7 @@ def test_values_that_are_not_finite() -> None:
     for value in (float("nan"), float("inf"), -float("inf")):
         with pytest.raises(InputError, match="frames came out as NaN or infinity"):
             expect_finite(torch.tensor([1.0, value]), "frames")
-    with pytest.raises(InputError, match="float16 may have overflowed: try --dtype"):
+    with pytest.raises(InputError, match="float16 may have overflowed: try `dtype=float32`"):
         expect_finite(torch.tensor([torch.inf], dtype=torch.float16), "frames")
 
 

@@ -15,6 +15,6 @@ def expect_finite(values: Tensor, what: str) -> None:
     reason = "the model's weights or settings are spoilt"
     if values.dtype in (torch.float16, torch.bfloat16):
         name = str(values.dtype).removeprefix("torch.")
-        other = "bfloat16 or float32" if values.dtype == torch.float16 else "float32"
-        reason = f"{name} may have overflowed: try --dtype {other}"
+        more = ", or bfloat16" if values.dtype == torch.float16 else ""
+        reason = f"{name} may have overflowed: try `dtype=float32`{more}"
     raise InputError(f"{what} came out as NaN or infinity ({reason}); nothing was written")
