@@ -130,7 +130,7 @@ def test_one_track_for_several_characters_and_one_that_stands_still(
         ("[1, 0]", "[1, 0]\nretarget: 2", "line 6: retarget 2; expected true or false"),
         ("[1, 0]", "[1, 0]\nspeed: 2", "line 6: unknown key `speed`"),
         ("depth_order: [1, 0]\n", "", "line 1: expected depth_order"),
-        ("depth_order: [1, 0]", "depth_order: [1, 0", r"line \d: not YAML"),
+        ("depth_order: [1, 0]", "depth_order: [1, 0", r"line \d: not readable as YAML"),
         ("driver: 1", "driver: &a 1", None),
         ("id: 1, driver: 0", "id: 1, driver: *a", "aliases"),
         ("driver: 1", "driver: .nan", "line 3: driver nan; expected a whole number"),

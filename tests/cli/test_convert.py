@@ -13,7 +13,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from posecast import AnimationPipeline
 from posecast.cli import run
-from posecast.models import hub
+from posecast.models import hub, public_files
 from posecast.models.animator import Animator
 from posecast.models.unet import UNet
 from tests.models.peer_cases import case
@@ -109,7 +109,7 @@ def test_training_starts_from_sd15(public: Path, tmp_path: Path, capsys) -> None
 
 def test_fetched_weights_are_converted(public, tmp_path, monkeypatch, capsys) -> None:
     def fetch(files, folder: Path) -> None:
-        assert files == hub.ANIMATEANYONE
+        assert files == public_files.ANIMATEANYONE
         shutil.copytree(public, folder)
 
     monkeypatch.setattr(hub, "fetch_files", fetch)

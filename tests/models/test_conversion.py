@@ -16,10 +16,10 @@ from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.conversion.animateanyone import convert_animateanyone
 from posecast.models.conversion.configs import animateanyone_config
-from posecast.models.conversion.files import read_tensors
 from posecast.models.conversion.parts import empty_animator, public_shapes, shapes
 from posecast.models.position import frame_positions
 from posecast.models.presets import sd15
+from posecast.weights import read_tensors
 from tests.models.peer_cases import CASES, TIMESTEP, case, inputs, weight
 
 TRUTH = Path(__file__).with_name("peer_cases.safetensors")

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from posecast.errors import InputError
-from posecast.models.hub import ANIMATEANYONE, SD15, PublicFile, fetch_files, fetch_model, is_hub_id
+from posecast.models.folder import FORMAT
+from posecast.models.hub import LOCK, fetch_files, fetch_model, is_hub_id
+from posecast.models.public_files import ANIMATEANYONE, SD15, PublicFile
 
 REPO = "owner/weights"
 CONTENT = bytes(range(256)) * 400
-FILE = PublicFile(REPO, ("absent.safetensors", "part/net.pth"))
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+FILE = PublicFile(REPO, "part/net.pth", sha256=DIGEST, size=len(CONTENT))
 SHA = "0" * 39 + "1"
 
 
@@ -109,9 +112,9 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     import huggingface_hub.constants as constants
 
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 10_000)  # what is kept of a broken one
+    monkeypatch.setenv("POSECAST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # as it is for the other tests
     hub = Hub()
     yield hub
@@ -136,11 +139,11 @@ def test_files_come_to_their_place_once(hub: Hub, tmp_path: Path) -> None:
 def test_a_broken_download_goes_on(hub: Hub, tmp_path: Path) -> None:
     hub.left = 50_000
     message = refusal(lambda: fetch_files((FILE,), tmp_path / "weights", hub.url))
-    assert message.startswith(f"{REPO}: cannot be fetched")
+    assert "50000 bytes are kept, and the next try goes on" in message
     assert not (tmp_path / "weights" / "part" / "net.pth").exists()
-    hub.left, before = None, len(hub.starts)
+    hub.left = None
     fetch_files((FILE,), tmp_path / "weights", hub.url)
-    assert hub.starts[before] == 50_000
+    assert hub.starts == [0, 50_000]
     assert (tmp_path / "weights" / "part" / "net.pth").read_bytes() == CONTENT
 
 
@@ -148,7 +151,6 @@ def test_another_content_is_refused_and_removed(hub: Hub, tmp_path: Path) -> Non
     hub.wrong = True
     path = tmp_path / "weights" / "part" / "net.pth"
     assert "sha256" in refusal(lambda: fetch_files((FILE,), tmp_path / "weights", hub.url))
-    assert not path.exists()
     assert list(path.parent.iterdir()) == []
     hub.wrong = False
     fetch_files((FILE,), tmp_path / "weights", hub.url)
@@ -161,15 +163,13 @@ def test_another_content_is_refused_and_removed(hub: Hub, tmp_path: Path) -> Non
 
 def test_what_the_hub_does_not_have(hub: Hub, tmp_path: Path) -> None:
     hub.files = {}
-    message = refusal(lambda: fetch_files((FILE,), tmp_path, hub.url))
-    assert message == f"{REPO}: has no absent.safetensors or part/net.pth (any more)"
-    other = PublicFile("owner/none", ("x",))
-    assert "owner/none: no such model" in refusal(lambda: fetch_files((other,), tmp_path, hub.url))
+    assert "HTTP Error 404" in refusal(lambda: fetch_files((FILE,), tmp_path, hub.url))
+    assert "owner/none: no such model" in refusal(lambda: fetch_model("owner/none", hub.url))
 
 
-def test_no_network(tmp_path: Path) -> None:
+def test_no_network(hub: Hub, tmp_path: Path) -> None:
     message = refusal(lambda: fetch_files((FILE,), tmp_path, "http://127.0.0.1:9"))
-    assert "cannot be fetched from the hub" in message
+    assert "cannot be downloaded" in message
     message = refusal(lambda: fetch_model("owner/model", "http://127.0.0.1:9"))
     assert message.startswith("owner/model: cannot be fetched")
 
@@ -177,6 +177,36 @@ def test_no_network(tmp_path: Path) -> None:
 def test_other_repositories_hold_no_model(hub: Hub) -> None:
     hub.files = {"model_index.json": b'{"_class_name": "StableDiffusionPipeline"}'}
     assert "holds no model of posecast" in refusal(lambda: fetch_model(REPO, hub.url))
+    hub.files = {"x.py": b"evil"}
+    assert "has no model_index.json" in refusal(lambda: fetch_model(REPO, hub.url))
+
+
+def test_a_model_is_locked_at_its_first_fetch(hub: Hub, capsys) -> None:
+    index = json.dumps({"format": FORMAT}).encode()
+    hub.files = {"model_index.json": index, "unet/config.json": b"{}", "unet/evil.py": b"evil"}
+    folder = fetch_model(REPO, hub.url)
+    assert "note: owner/weights is locked to 000000000000 in" in capsys.readouterr().err
+    files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.name[0] != "."}
+    assert files == {"model_index.json", "unet", "unet/config.json", LOCK}
+    count = len(hub.starts)
+    hub.files["unet/config.json"] = b'{"changed": true}'  # another revision: not taken
+    assert fetch_model(REPO, hub.url) == folder
+    assert len(hub.starts) == count
+    (folder / "unet/config.json").write_bytes(b"[]")  # spoilt here: fetched again, and compared
+    assert "more than the 2 bytes of the published file" in refusal(
+        lambda: fetch_model(REPO, hub.url)
+    )
+    (folder / LOCK).write_text('{"format": "other"}')
+    assert "is no lock of owner/weights" in refusal(lambda: fetch_model(REPO, hub.url))
+
+
+def test_a_lock_names_no_place_outside(hub: Hub) -> None:
+    hub.files = {"model_index.json": json.dumps({"format": FORMAT}).encode()}
+    lock = fetch_model(REPO, hub.url) / LOCK
+    content = json.loads(lock.read_text())
+    content["files"]["../../evil.json"] = content["files"].pop("model_index.json")
+    lock.write_text(json.dumps(content))
+    assert "plain name" in refusal(lambda: fetch_model(REPO, hub.url))
 
 
 def test_ids_and_lists() -> None:
@@ -185,3 +215,7 @@ def test_ids_and_lists() -> None:
         assert not is_hub_id(other)
     for files in (ANIMATEANYONE, SD15):
         assert all(is_hub_id(file.repo) for file in files)
+        for file in files:
+            assert len(file.published().digest) in (40, 64)
+            commit = len(file.revision) == 40
+            assert commit or file.repo == "patrolli/AnimateAnyone"  # no public record states it

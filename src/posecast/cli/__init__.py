@@ -19,7 +19,7 @@ import click
 
 from posecast import __version__
 from posecast.cli.wording import in_options
-from posecast.errors import InputError
+from posecast.errors import InputError, printable
 from posecast.media.interruption import interruptible
 
 # Verb -> one line for `posecast --help`, so that help imports no verb (and no torch).
@@ -201,7 +201,7 @@ def _fail(line: str, status: int, debug: bool) -> int:
 
 
 def _complain(line: str) -> None:
-    click.echo(f"posecast: {line}", err=True)
+    click.echo(printable(f"posecast: {line}"), err=True)
 
 
 def main() -> None:

@@ -212,10 +212,9 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        content = None
+    from posecast.media.json_text import read_json
+
+    content: Any = read_json(path, 64 * 2**20)
     if not isinstance(content, dict):
         raise InputError.at(path, "is no file of an ablation; remove it to make it again")
     return content

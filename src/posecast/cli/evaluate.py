@@ -230,4 +230,4 @@ def _write(
 
 
 def _json_text(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"

@@ -12,7 +12,7 @@ from posecast.cli.options import PATH
 from posecast.cli.outputs import claim, resumable
 
 if TYPE_CHECKING:
-    from posecast.models.hub import PublicFile
+    from posecast.models.public_files import PublicFile
 
 _WEIGHTS = click.option(
     "--weights",
@@ -37,7 +37,7 @@ def animateanyone(out: Path, weights: Path | None, dtype: str | None) -> None:
     Interrupted, it goes on where it was.
     """
     from posecast.models.conversion.animateanyone import convert_animateanyone
-    from posecast.models.hub import ANIMATEANYONE
+    from posecast.models.public_files import ANIMATEANYONE
 
     weights = _downloaded(ANIMATEANYONE, out, weights)
     report(out, convert_animateanyone(weights, out, stored(dtype)))
@@ -54,7 +54,7 @@ def sd15(out: Path, weights: Path | None, dtype: str | None) -> None:
     Interrupted, it goes on where it was.
     """
     from posecast.models.conversion.sd15 import convert_sd15
-    from posecast.models.hub import SD15
+    from posecast.models.public_files import SD15
 
     weights = _downloaded(SD15, out, weights)
     report(out, convert_sd15(weights, out, dtype=stored(dtype)))

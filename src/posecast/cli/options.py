@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.wording import in_options
-from posecast.errors import InputError
+from posecast.errors import InputError, printable
 
 if TYPE_CHECKING:
     from posecast.casting.options import PlanOptions
@@ -276,4 +276,4 @@ def note(lines: tuple[str, ...] | list[str], quiet: bool = False) -> None:
     """Notes about what was done to the input, on standard error."""
     if not quiet:
         for line in lines:
-            click.echo(f"posecast: note: {in_options(line)}", err=True)
+            click.echo(printable(f"posecast: note: {in_options(line)}"), err=True)

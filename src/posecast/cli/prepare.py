@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.options import DEVICE, PATH, SIZE, TEXT, WORKERS
-from posecast.errors import InputError, counted
+from posecast.errors import InputError, counted, printable
 
 if TYPE_CHECKING:
     from posecast.preparation import Summary, VideoSource
@@ -124,7 +124,7 @@ def _tell(summary: Summary, out: Path) -> None:
         each = summary.array_bytes / summary.done_frames / 1000
         click.echo(f"beside the pictures: {each:.1f} kB a frame")
     for line in summary.refused[:_SHOWN]:
-        click.echo(f"refused: {line['file']}: {line['reason']}", err=True)
+        click.echo(printable(f"refused: {line['file']}: {line['reason']}"), err=True)
     if len(summary.refused) > _SHOWN:
         click.echo(f"and {len(summary.refused) - _SHOWN} more: see refused.jsonl", err=True)
 

@@ -15,6 +15,7 @@ from posecast.errors import InputError
 from posecast.geometry.cells import CELL
 from posecast.geometry.depth_order import NO_RANK
 from posecast.media.images import read_image
+from posecast.media.reading import check_regular
 from posecast.media.seeking import read_frames_at
 from posecast.types import JOINT_COUNTS
 
@@ -133,6 +134,9 @@ def _times(dataset: str | Path, record: Record) -> Int64[np.ndarray, " video_fra
 
 def _mapped(path: Path, shape: tuple[int | None, ...], dtype: type) -> np.ndarray:
     """An array of a file, not yet read. Raises `InputError` where it is none, or another."""
+    if not path.exists():
+        raise InputError.at(path, "no such file, but the index lists it")
+    check_regular(path, "an array (.npy)")
     try:
         # Not `np.load`, which takes archives for arrays.
         with np.errstate(over="raise"):  # sides whose product is no number

@@ -155,7 +155,7 @@ def write_entry(folder: Path, records: Sequence[Record], about: dict[str, Any]) 
 
 def entry_text(entry: dict[str, Any]) -> str:
     """A ``video.json`` as it is written."""
-    return json.dumps(entry, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(entry, indent=1) + "\n"
 
 
 def write_clip_arrays(

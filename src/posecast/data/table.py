@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,17 @@ from posecast.data.store import (
 )
 from posecast.errors import InputError
 from posecast.media.atomic import whole_file, write_text
+from posecast.media.json_text import read_json
+from posecast.media.reading import check_regular
+
+MAX_ROWS = 1_000_000
+_MAX_UNPACKED = 512 * 2**20
+_MAX_ENTRY = 256 * 2**20
+_MAX_TEXT = 4096
+"""Characters of a name or path."""
+_BATCH = 10_000
+_THRIFT = {"thrift_string_size_limit": 64 * 2**20, "thrift_container_size_limit": 1_000_000}
+"""Bounds on what Parquet's own header may ask for."""
 
 
 def write_index(dataset: str | Path) -> list[Record]:
@@ -55,17 +65,24 @@ def read_index(dataset: str | Path) -> list[Record]:
     if not path.is_file():
         raise InputError.at(dataset, _why_no_index(Path(dataset)))
     arrow, parquet = _pyarrow()
+    check_regular(path, "a Parquet table")
+    names = [f.name for f in fields(Record)]
+    records: list[Record] = []
     try:
-        with parquet.ParquetFile(path) as file:
-            found = (file.schema_arrow.metadata or {}).get(b"format", b"nothing").decode()
-            if found != FORMAT:
-                raise InputError.at(path, f"format: expected {FORMAT}, got {found}")
-            rows = file.read().to_pylist()
+        with parquet.ParquetFile(path, **_THRIFT) as file:
+            _check_table(path, file)
+            texts = [c.name for c in file.schema_arrow if arrow.types.is_string(c.type)]
+        # Dictionaries stay dictionaries: a text that is repeated is in memory once.
+        with parquet.ParquetFile(path, read_dictionary=texts, **_THRIFT) as file:
+            for batch in file.iter_batches(_BATCH, columns=names):
+                _check_texts(path, arrow, batch)
+                rows = batch.to_pylist()
+                records += [_record(path, f"row {len(records) + i}", r) for i, r in enumerate(rows)]
     except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError.at(path, f"is no Parquet table: {error}") from None
-    if not rows:
+    if not records:
         raise InputError.at(path, "lists no clips")
-    return [_record(path, f"row {number}", row) for number, row in enumerate(rows)]
+    return records
 
 
 def read_entry(path: Path) -> list[Record]:
@@ -81,14 +98,7 @@ def update_entry(path: Path, records: Sequence[Record]) -> None:
 
 
 def _entry(path: Path) -> dict[str, Any]:
-    try:
-        entry: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError.at(path, f"is no JSON: not UTF-8 text at byte {error.start}") from None
-    except (ValueError, RecursionError):
-        raise InputError.at(path, "is no JSON") from None
+    entry = read_json(path, _MAX_ENTRY)
     if not isinstance(entry, dict) or entry.get("format") != FORMAT:
         raise InputError.at(path, f"format: expected {FORMAT}")
     if not isinstance(entry.get("clips"), list):
@@ -99,21 +109,21 @@ def _entry(path: Path) -> dict[str, Any]:
 def _record(path: Path, place: str, row: Any) -> Record:
     if not isinstance(row, dict):
         raise InputError.at(path, "expected a JSON object", place)
-    kinds = {"int": int, "float": float, "bool": bool}
     values: dict[str, Any] = {}
     for field in fields(Record):
         if field.name not in row and field.default is MISSING:
             raise InputError.at(path, f"missing {field.name}", place)
         name = str(field.type)
         value = row.get(field.name)
-        kind = kinds.get(name.removesuffix(" | None"), str)
+        kind = _kind(field)
         if kind is float and type(value) is int:
             value = float(value)
         missing = value is None and name.endswith("None")
         if not missing and type(value) is not kind:
-            raise InputError.at(
-                path, f"{field.name}: expected {name}, got {repr(value)[:60]}", place
-            )
+            found = repr(value)[:80]
+            raise InputError.at(path, f"{field.name}: expected {name}, got {found}", place)
+        if isinstance(value, str) and len(value) > _MAX_TEXT:
+            raise InputError.at(path, f"{field.name}: more than {_MAX_TEXT} characters", place)
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError.at(path, f"{field.name}: expected a finite number", place)
         values[field.name] = value
@@ -121,6 +131,43 @@ def _record(path: Path, place: str, row: Any) -> Record:
         return Record(**values)
     except ValueError as error:
         raise InputError.at(path, str(error), place) from None
+
+
+def _kind(field: Field[Any]) -> type:
+    kinds = {"int": int, "float": float, "bool": bool}
+    return kinds.get(str(field.type).removesuffix(" | None"), str)
+
+
+def _check_table(path: Path, file: Any) -> None:
+    """What the file says of itself, before a row is read."""
+    found = (file.schema_arrow.metadata or {}).get(b"format", b"nothing")[:80].decode()
+    if found != FORMAT:
+        raise InputError.at(path, f"format: expected {FORMAT}, got {found}")
+    if file.metadata.num_rows > MAX_ROWS:
+        found = f"{file.metadata.num_rows} rows"
+        raise InputError.at(path, f"{found}; expected at most {MAX_ROWS}")
+    missing = [
+        f.name
+        for f in fields(Record)
+        if f.name not in file.schema_arrow.names and f.default is MISSING
+    ]
+    if missing:
+        raise InputError.at(path, f"missing {missing[0]}", "row 0")
+    groups = range(file.metadata.num_row_groups)
+    if sum(file.metadata.row_group(i).total_byte_size for i in groups) > _MAX_UNPACKED:
+        raise InputError.at(path, f"unpacks to more than {_MAX_UNPACKED // 2**20} MB")
+
+
+def _check_texts(path: Path, arrow: Any, batch: Any) -> None:
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if not arrow.types.is_dictionary(column.type):
+            flat = arrow.types.is_primitive(column.type) or arrow.types.is_null(column.type)
+            if not flat:
+                raise InputError.at(path, f"{name}: is {str(column.type)[:80]}", "columns")
+            continue
+        longest = max((len(text.as_py() or "") for text in column.dictionary), default=0)
+        if longest > _MAX_TEXT:
+            raise InputError.at(path, f"{name}: more than {_MAX_TEXT} characters")
 
 
 def _why_no_index(dataset: Path) -> str:

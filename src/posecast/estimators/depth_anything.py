@@ -14,6 +14,21 @@ from posecast.errors import InputError
 from posecast.estimators.depth_weights import CONFIG, KIND, PARAMETERS
 from posecast.estimators.devices import usable_device
 from posecast.media.download import find_or_download
+from posecast.media.json_rules import (
+    FLAG,
+    NOTHING,
+    Rule,
+    Table,
+    check_mapping,
+    check_table,
+    either,
+    many,
+    number,
+    one_of,
+    whole,
+)
+from posecast.media.json_text import read_json
+from posecast.weights import SAFETENSORS, read_tensors
 
 SIDE = 518
 """Pictures are resized to it on the side that needs less scaling, the other in proportion."""
@@ -22,6 +37,54 @@ MULTIPLE = 14
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
 _AT_ONCE = 4
+
+_SIZE, _SMALL = whole(1, 4096), number(0, 1)
+_PASSED_OVER = (
+    *("architectures", "torch_dtype", "dtype", "transformers_version", "model_type"),
+    *("return_dict", "output_attentions", "output_hidden_states", "chunk_size_feed_forward"),
+    *("is_encoder_decoder", "id2label", "label2id", "problem_type"),
+)
+_HEAD: Table = {
+    "patch_size": whole(1, 64),
+    "initializer_range": _SMALL,
+    "reassemble_hidden_size": _SIZE,
+    "reassemble_factors": many(number(0.01, 64), 1, 8),
+    "neck_hidden_sizes": many(_SIZE, 1, 8),
+    "fusion_hidden_size": _SIZE,
+    "head_in_index": whole(-8, 7),
+    "head_hidden_size": _SIZE,
+    "depth_estimation_type": one_of("relative", "metric"),
+    "max_depth": either(NOTHING, number(0, 10_000)),
+    # Other networks than the one that is described: none.
+    "backbone": NOTHING,
+    "backbone_kwargs": NOTHING,
+    "use_timm_backbone": one_of(False),
+    "use_pretrained_backbone": one_of(False),
+}
+_BACKBONE: Table = {
+    "hidden_size": _SIZE,
+    "num_hidden_layers": whole(1, 64),
+    "num_attention_heads": whole(1, 64),
+    "mlp_ratio": whole(1, 16),
+    "hidden_act": one_of("gelu"),
+    "hidden_dropout_prob": _SMALL,
+    "attention_probs_dropout_prob": _SMALL,
+    "initializer_range": _SMALL,
+    "layer_norm_eps": number(1e-12, 0.1),
+    "image_size": whole(1, 4096),
+    "patch_size": whole(1, 64),
+    "num_channels": one_of(3),
+    "qkv_bias": FLAG,
+    "layerscale_value": number(0, 1000),
+    "drop_path_rate": _SMALL,
+    "use_swiglu_ffn": FLAG,
+    "use_mask_token": FLAG,
+    "apply_layernorm": FLAG,
+    "reshape_hidden_states": FLAG,
+    "stage_names": many(Rule(lambda v: isinstance(v, str), "a name"), 1, 65),
+    "out_features": many(Rule(lambda v: isinstance(v, str), "a name"), 1, 8),
+    "out_indices": many(whole(-65, 64), 1, 8),
+}
 
 
 class DepthAnything:
@@ -85,29 +148,51 @@ def _read_model(folder: Path) -> Any:
     Raises:
         InputError: it is another network's, or broken.
     """
-    from transformers import AutoConfig, DepthAnythingForDepthEstimation
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
+    path = folder / PARAMETERS.name
+    head, backbone = _settings(folder / CONFIG.name)
+    state = read_tensors(path, "Depth Anything's parameters", formats=(SAFETENSORS,))
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        if config.model_type != "depth_anything":
-            raise InputError.at(
-                folder / CONFIG.name, f"a {config.model_type!r}; expected 'depth_anything'"
-            )
+        # Neither a folder nor a name: nothing but these tensors and settings is looked at. (The
+        # names of tensors in files are those of an older transformers, which knows them.)
         model, found = DepthAnythingForDepthEstimation.from_pretrained(
-            folder,
-            config=config,
-            local_files_only=True,
-            use_safetensors=True,
+            None,
+            config=DepthAnythingConfig(**head, backbone_config=Dinov2Config(**backbone)),
+            state_dict=state,
             output_loading_info=True,
         )
-    except InputError:
-        raise
-    except Exception as error:  # JSON's, safetensors' and transformers' own errors
+    except Exception as error:  # settings within their bounds that make no network; other shapes
         reason = " ".join(str(error).split())[:200]
         raise InputError.at(folder, f"no Depth Anything that can be loaded ({reason})") from error
     missing = sorted(found["missing_keys"])
     if missing:
-        raise InputError.at(
-            folder / PARAMETERS.name, f"{len(missing)} parameters are missing, such as {missing[0]}"
-        )
-    return model
+        raise InputError.at(path, f"{len(missing)} parameters are missing, such as {missing[0]}")
+    return model.float()
+
+
+def _settings(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings of the head and of its backbone, held to the tables here.
+
+    transformers itself would take a class, a kernel or another repository from such a file.
+    """
+    content = read_json(path, 2**20, "a config (JSON)")
+    check_mapping(path, content, "")
+    if content.get("model_type") != "depth_anything":
+        found = repr(content.get("model_type"))[:80]
+        raise InputError.at(path, f"a {found}; expected 'depth_anything'")
+    backbone = content.get("backbone_config")
+    check_mapping(path, backbone, "backbone_config.")
+    assert isinstance(backbone, dict)
+    if backbone.get("model_type") != "dinov2":
+        found = repr(backbone.get("model_type"))[:80]
+        raise InputError.at(path, f"a {found}; expected 'dinov2'", "backbone_config.model_type")
+    head, backbone = (
+        {k: v for k, v in part.items() if k not in _PASSED_OVER and not k.startswith("_")}
+        for part in (content, backbone)
+    )
+    del head["backbone_config"]
+    check_table(path, _HEAD, head, "Depth Anything")
+    check_table(path, _BACKBONE, backbone, "Depth Anything", "backbone_config.")
+    kept = ("backbone", "use_timm_backbone", "use_pretrained_backbone", "backbone_kwargs")
+    return {k: v for k, v in head.items() if k not in kept}, backbone

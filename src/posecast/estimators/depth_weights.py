@@ -10,6 +10,7 @@ CONFIG = PublishedFile(
     name="config.json",
     url=hub_url(_REPOSITORY, "config.json", _REVISION),
     sha256="c56698d3643dde1f83ea2212759e6b31a22b8f827246a36dd007ee8a22b3ff75",
+    size=950,
 )
 PARAMETERS = PublishedFile(
     name="model.safetensors",

@@ -21,15 +21,16 @@ from posecast.estimators.yolox import PersonDetector
 from posecast.geometry.skeleton import wholebody133_to_134
 from posecast.media.download import PublishedFile, find_or_download, hub_url
 
+_REPOSITORY = ("yzd-v/DWPose", "1a7144101628d69ee7a3768d1ee3a094070dc388")
 DETECTOR = PublishedFile(
     name="yolox_l.onnx",
-    url=hub_url("yzd-v/DWPose", "yolox_l.onnx"),
+    url=hub_url(_REPOSITORY[0], "yolox_l.onnx", _REPOSITORY[1]),
     sha256="7860ae79de6c89a3c1eb72ae9a2756c0ccfbe04b7791bb5880afabd97855a411",
     size=216_746_733,
 )
 POINTS = PublishedFile(
     name="dw-ll_ucoco_384.onnx",
-    url=hub_url("yzd-v/DWPose", "dw-ll_ucoco_384.onnx"),
+    url=hub_url(_REPOSITORY[0], "dw-ll_ucoco_384.onnx", _REPOSITORY[1]),
     sha256="724f4ff2439ed61afb86fb8a1951ec39c6220682803b4a8bd4f598cd913b1843",
     size=134_399_116,
 )

@@ -18,6 +18,7 @@ from posecast.geometry.tracking import track_people
 from posecast.media.animated import HEAD
 from posecast.media.images import read_image
 from posecast.media.pose_formats.content import MAX_TRACK_FRAMES, content_kind
+from posecast.media.reading import read_head
 from posecast.media.shots import shot_boundaries, thumbnail
 from posecast.media.video import iterate_video, read_info
 from posecast.types import PoseSequence
@@ -32,12 +33,11 @@ OnCuts = Callable[[list[int]], object]
 
 
 def is_picture(path: str | Path) -> bool:
-    """Whether a file is a still picture, by its content (an animated one is a video)."""
-    try:
-        with Path(path).open("rb") as stream:
-            return content_kind(stream.read(HEAD)).endswith(" image")
-    except OSError:
-        return False
+    """Whether a file is a still picture, by its content (an animated one is a video).
+
+    Raises `InputError` where there is no file that can be read.
+    """
+    return content_kind(read_head(path, HEAD, "a picture or video")).endswith(" image")
 
 
 def estimate_poses(

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from posecast.errors import InputError
+from posecast.media.reading import check_regular
 
 _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
@@ -64,6 +65,7 @@ class OnnxNetwork:
 
 def _open(path: Path, device: str | None) -> Any:
     """A session on the device; the CPU does what the device cannot."""
+    check_regular(path, "an ONNX network")
     try:
         import onnxruntime
     except ImportError:

@@ -13,13 +13,24 @@ from torch.nn import functional
 from posecast.errors import InputError
 from posecast.estimators.devices import usable_device
 from posecast.media.download import PublishedFile, find_or_download
+from posecast.weights import read_tensors
 
 _SITE = "https://download.pytorch.org/models/"
 _LARGE, _SMALL = "raft_large_C_T_SKHT_V2-ff5fadd5.pth", "raft_small_C_T_V2-01064c6d.pth"
-# PyTorch publishes the first eight digits, in the files' names.
+# PyTorch publishes the first eight digits, in the files' names; the whole digests are those that
+# several projects on GitHub state for these files.
 WEIGHTS = {
-    "raft": PublishedFile(_LARGE, _SITE + _LARGE, sha256="ff5fadd5"),
-    "raft-small": PublishedFile(_SMALL, _SITE + _SMALL, sha256="01064c6d"),
+    "raft": PublishedFile(
+        _LARGE,
+        _SITE + _LARGE,
+        sha256="ff5fadd56d26b40647388883af1547351ea17868b765c05b27231e72dd16a322",
+        size=21_106_607,
+    ),
+    "raft-small": PublishedFile(
+        _SMALL,
+        _SITE + _SMALL,
+        sha256="01064c6dba73b0fc9fc8edf772248560a00a3acfd62ac6677e9eeebad9680e27",
+    ),
 }
 
 _MULTIPLE = 8
@@ -45,11 +56,10 @@ class RAFT:
         """
         network = _network(name)
         path = find_or_download(WEIGHTS[name], kind="flow") if weights is None else Path(weights)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; expected {WEIGHTS[name].name}")
+        state = read_tensors(path, WEIGHTS[name].name)
         try:
-            network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except Exception as error:  # pickle's, zip's and torch's own errors
+            network.load_state_dict(state)
+        except RuntimeError as error:  # names or shapes of another network
             reason = " ".join(str(error).split()).split(". ")[0][:160]
             raise InputError.at(path, f"not the weights of {name} ({reason})") from error
         return cls(network, usable_device(device))

@@ -17,10 +17,12 @@ from typing import Any
 
 from posecast.errors import InputError
 from posecast.evaluation.folders import named_videos
+from posecast.media import json_text
 from posecast.media.atomic import whole_file
 
 BENCHES = ("multi-character", "tiktok", "ted-talks")
 RECORD_FORMAT = "posecast/bench/1"
+_MAX_RECORD = 10 * 2**20
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Record:
         """As JSON, whole or not at all."""
         values = {"format": RECORD_FORMAT, "clips": self.clips, "missing": self.missing}
         with whole_file(path) as part:
-            part.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            part.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
 def read_record(path: Path) -> Record:
@@ -142,10 +144,12 @@ def read_record(path: Path) -> Record:
     if not path.exists():
         return Record()
     try:
-        values = json.loads(path.read_bytes())
+        values = json_text.read_json(path, _MAX_RECORD)
         if values["format"] != RECORD_FORMAT:
             raise ValueError(f"format {values['format']!r}")
         clips = {str(name): _checked(clip) for name, clip in values["clips"].items()}
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError.at(
             path, f"is no record of {RECORD_FORMAT} ({type(error).__name__}: {error}); remove it"

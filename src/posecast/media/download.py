@@ -1,41 +1,80 @@
-"""Published files (weights of other people's networks): found, or downloaded once and checked."""
+"""Published files (weights of other people's networks): found, or downloaded once and checked.
+
+A file is pinned by the digest of its whole content. Not a byte beyond its size is taken, a break
+loses nothing that came, and two processes that want the same file download it once.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from posecast.errors import InputError
-from posecast.media.atomic import whole_file
+from posecast.media.atomic import named, whole_file
+from posecast.media.json_text import parse_json
+from posecast.media.reading import open_regular, read_bytes
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+MAX_BYTES = 64 * 2**30
+"""Of a file whose size nobody states."""
 _BLOCK = 1 << 20
 _TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""
 _USER_AGENT = {"User-Agent": "posecast"}
+_RANGE_BEYOND_END = 416
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file on the web, and what its bytes must be."""
+    """A file on the web, and what its bytes must be: one of the two digests is given."""
 
     name: str
     """Its name in a folder that the user gives."""
     url: str
-    sha256: str
-    """The hexadecimal digest, or the beginning of it where no more is published."""
+    sha256: str = ""
     size: int | None = None
-    """Bytes, where known: a file that was cut off is then found without reading it."""
+    """Bytes, where known."""
+    git_blob: str = ""
+    """The id that git gives a file of this content; hubs state it for small files."""
+
+    def __post_init__(self) -> None:
+        if len(self.sha256) != 64 and len(self.git_blob) != 40:
+            raise ValueError(f"{self.name}: expected a whole sha256 or git blob id")
+
+    @property
+    def digest(self) -> str:
+        """Whichever digest is given."""
+        return self.sha256 or self.git_blob
+
+    def difference(self, path: Path) -> str | None:
+        """What is wrong with the file at `path`; None where it is this one."""
+        size = path.stat().st_size
+        if self.size is not None and size != self.size:
+            return f"is {size} bytes; expected {self.size}"
+        found = sha256_of(path) if self.sha256 else _git_blob_of(path)
+        if found != self.digest:
+            kind = "sha256" if self.sha256 else "git blob id"
+            return f"has the {kind} {found[:16]}...; expected {self.digest[:16]}..."
+        return None
 
 
-def hub_url(repository: str, name: str, revision: str = "main") -> str:
+def hub_url(repository: str, name: str, revision: str, endpoint: str | None = None) -> str:
     """Where the Hugging Face hub (or the mirror that HF_ENDPOINT names) keeps a file."""
-    host = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
-    return f"{host}/{repository}/resolve/{revision}/{name}"
+    host = endpoint or os.environ.get("HF_ENDPOINT", "") or "https://huggingface.co"
+    return f"{host.rstrip('/')}/{repository}/resolve/{revision}/{name}"
 
 
 def cache_folder() -> Path:
@@ -65,68 +104,199 @@ def find_or_download(
             raise InputError(f"{path}: no such file; expected {file.name}, published at {file.url}")
         return path
     path = cache_folder() / kind / file.name
-    if is_at_hand(file, kind):
-        return path
-    _download(file, path)
+    ensure(file, path)
     return path
+
+
+def ensure(file: PublishedFile, path: Path, headers: Mapping[str, str] | None = None) -> None:
+    """See that a file of the cache is there and the published one; fetched again where it is not.
+
+    Its content is compared once: then a note beside it says which content was found, at which time
+    of its last change. Raises as `download`.
+    """
+    if not _is_checked(file, path):
+        download(file, path, headers)
+        _note(file, path)
 
 
 def is_at_hand(file: PublishedFile, kind: str = "weights") -> bool:
     """Whether `find_or_download` would find a file in the cache, without a download."""
-    path = cache_folder() / kind / file.name
-    return path.is_file() and file.size in (None, path.stat().st_size)
+    return _is_checked(file, cache_folder() / kind / file.name)
 
 
-def sha256_of(path: str | Path) -> str:
-    """The hexadecimal digest of a file's bytes."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+def download(
+    file: PublishedFile,
+    path: Path,
+    headers: Mapping[str, str] | None = None,
+    most: int = MAX_BYTES,
+) -> None:
+    """Download a file to `path`, checked and whole; what came before a break stays beside it.
 
+    `headers` go to the named host alone, not to where it sends on. `most` bounds a file whose size
+    is not known. A second process that wants the same waits for the first.
 
-def _download(file: PublishedFile, path: Path) -> None:
+    Raises:
+        InputError: it cannot be downloaded, or what came is not the published file.
+        OSError: the disk is full or fails.
+    """
     if os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("", "0", "false", "no", "off"):
         raise _unreachable(file, path, "HF_HUB_OFFLINE is set")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as part:
+    part = path.with_name(f".{path.name}.{file.digest[:16]}.part")
+    with named(path, part), _alone(part) as stream:
+        if path.is_file() and file.difference(path) is None:
+            part.unlink(missing_ok=True)  # another process was first
+            return
         try:
-            found = _fetch(file, part)
+            _receive(file, stream, headers or {}, most)
         # A full disk is an OSError too; it keeps its own message.
         except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException) as error:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()  # it holds the connection
-            raise _unreachable(file, path, str(error) or type(error).__name__) from error
-        if not found.startswith(file.sha256):
+            kept = stream.seek(0, os.SEEK_END)
+            if not kept:
+                part.unlink(missing_ok=True)
+            raise _unreachable(file, path, str(error) or type(error).__name__, kept) from error
+        problem = file.difference(part)
+        if problem:
+            part.unlink()
             raise InputError(
-                f"{file.url}: is not the published {file.name} (sha256 {found[:16]}..., expected "
-                f"{file.sha256[:16]}...); nothing was kept"
+                f"{file.url}: is not the published {file.name} ({problem}); nothing was kept"
             )
+        if fcntl is None:
+            stream.close()  # Windows renames no open file
+        os.replace(part, path)
 
 
-def _fetch(file: PublishedFile, out: Path) -> str:
-    """Copy a download to `out` and return its digest; a progress bar where a terminal watches."""
+def sha256_of(path: str | Path) -> str:
+    """The hexadecimal digest of a file's bytes, with a progress bar where a terminal watches."""
+    return _digest_of(Path(path), hashlib.sha256())
+
+
+def _git_blob_of(path: Path) -> str:
+    # Git's name for content, not a protection of ours: sha256 is used wherever it is known.
+    start = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    return _digest_of(path, start)
+
+
+def _digest_of(path: Path, digest: Any) -> str:
+    from tqdm import tqdm  # slow to import
+
+    size, shown = path.stat().st_size, f"checking {path.name}"
+    # disable=None: only where standard error is a terminal.
+    with (
+        open_regular(path) as stream,
+        tqdm(total=size, unit="B", unit_scale=True, desc=shown, disable=None) as bar,
+    ):
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+            bar.update(len(block))
+    return str(digest.hexdigest())
+
+
+@contextmanager
+def _alone(part: Path) -> Iterator[Any]:
+    """The file of an unfinished download, open to go on; no other process has it meanwhile."""
+    while True:
+        stream = part.open("a+b")
+        if fcntl is not None:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        found = part.stat().st_ino if part.exists() else None
+        if fcntl is None or found == os.fstat(stream.fileno()).st_ino:
+            break
+        stream.close()  # the process before us finished it: begin with a new one
+    with stream:
+        yield stream
+
+
+def _receive(file: PublishedFile, stream: Any, headers: Mapping[str, str], most: int) -> None:
+    """Go on with a download to its end; a progress bar where a terminal watches."""
     from tqdm import tqdm
 
+    done = stream.seek(0, os.SEEK_END)
+    if file.size is not None and done >= file.size:
+        return  # whole, or spoilt: the digest says which
     request = urllib.request.Request(file.url, headers=_USER_AGENT)
-    digest, done = hashlib.sha256(), 0
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, out.open("wb") as stream:
+    if done:
+        request.add_header("Range", f"bytes={done}-")
+    for name, value in headers.items():
+        request.add_unredirected_header(name, value)
+    try:
+        answer = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if done and error.code == _RANGE_BEYOND_END:
+            error.close()
+            return
+        raise
+    with answer:
+        if done and answer.status != 206:  # the whole file anew
+            stream.truncate(0)
+            done = 0
         announced = answer.headers.get("Content-Length", "")
-        total = int(announced) if announced.isdigit() else file.size
-        with tqdm(desc=file.name, total=total, unit="B", unit_scale=True, disable=None) as bar:
-            while block := answer.read(_BLOCK):
+        total = done + int(announced) if announced.isdigit() else None
+        limit = file.size or min(total or most, most)
+        with tqdm(
+            desc=file.name, total=limit, initial=done, unit="B", unit_scale=True, disable=None
+        ) as bar:
+            # What has come is written at once: a break or a kill loses none of it.
+            while block := _next(answer, min(_BLOCK, limit - done + 1)):
+                if done + len(block) > limit:
+                    stream.truncate(0)
+                    raise ConnectionError(f"more than the {limit} bytes of the published file")
                 stream.write(block)
-                digest.update(block)
+                stream.flush()
                 done += len(block)
                 bar.update(len(block))
-    if total is not None and done != total:
-        raise ConnectionError(f"cut off after {done} of {total} bytes")
-    return digest.hexdigest()
+    expected = file.size or total
+    if expected is not None and done < expected:
+        raise ConnectionError(f"cut off after {done} of {expected} bytes")
 
 
-def _unreachable(file: PublishedFile, path: Path, reason: str) -> InputError:
+def _next(answer: Any, count: int) -> bytes:
+    """What has come, up to `count` bytes. Errors of the line are told from those of the disk."""
+    try:
+        return bytes(answer.read1(count))
+    except OSError as error:
+        raise ConnectionError(str(error) or type(error).__name__) from error
+
+
+def _note_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.checked")
+
+
+def _noted(file: PublishedFile, path: Path) -> dict[str, Any]:
+    found = path.stat()
+    return {"content": file.digest, "size": found.st_size, "changed": found.st_mtime_ns}
+
+
+def _note(file: PublishedFile, path: Path) -> None:
+    with whole_file(_note_path(path)) as part:
+        part.write_text(json.dumps(_noted(file, path)), encoding="utf-8")
+
+
+def _is_checked(file: PublishedFile, path: Path) -> bool:
+    """Whether the file is there and the published one; compared where no note says so."""
+    if not path.is_file():
+        return False
+    if _is_noted(file, path):
+        return True
+    if file.difference(path) is not None:
+        return False
+    _note(file, path)
+    return True
+
+
+def _is_noted(file: PublishedFile, path: Path) -> bool:
+    note = _note_path(path)
+    try:
+        return note.is_file() and parse_json(read_bytes(note, 10_000), note) == _noted(file, path)
+    except InputError:
+        return False
+
+
+def _unreachable(file: PublishedFile, path: Path, reason: str, kept: int = 0) -> InputError:
+    stays = f"; {kept} bytes are kept, and the next try goes on from there" if kept else ""
     return InputError(
-        f"{path}: {file.name} is not there and cannot be downloaded ({reason}); get it from "
-        f"{file.url} and put it there"
+        f"{path}: {file.name} is not there and cannot be downloaded ({reason}){stays}; or get it "
+        f"from {file.url} and put it there"
     )

@@ -14,9 +14,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from posecast.errors import InputError
 from posecast.media.atomic import whole_file
 from posecast.media.colour_profiles import in_srgb
+from posecast.media.reading import check_regular, open_regular
 
 MAX_PIXELS = 64_000_000
 """The largest picture that is decoded: the decoder's memory, and a bomb's, are bounded by it."""
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+"""What is read, told by content. (MPO, a JPEG with a second picture, is a JPEG to PIL.)"""
 
 MAX_ASPECT = 32
 """Pictures more elongated than this are refused: no character can be seen in them."""
@@ -36,13 +40,14 @@ def read_image(path: str | Path) -> Rgb:
         InputError: missing, a folder, empty, no picture, cut off, or over `MAX_PIXELS`.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected a picture (PNG, JPEG, WebP, ...)")
-    if not path.exists():
-        raise InputError(f"{path}: no such file; expected a picture (PNG, JPEG, WebP, ...)")
-    if path.stat().st_size == 0:
+    if check_regular(path, "a picture (PNG, JPEG, WebP, ...)").st_size == 0:
         raise InputError(f"{path}: the file is empty; expected a picture")
-    with decoding(path), Image.open(path) as image:
+    # PIL knows formats that are programs: it would hand an EPS to Ghostscript.
+    with (
+        decoding(path),
+        open_regular(path) as file,
+        Image.open(file, formats=FORMATS) as image,
+    ):
         return pixels_of(image, path)
 
 

@@ -133,8 +133,10 @@ def _samples(
             for frame in container.decode(stream):
                 if place is None:
                     place = round(((frame.time or 0.0) - origin) * rate)
-                    if place > 0:
-                        yield np.zeros((1 if layout == "mono" else 2, place), np.float32)
+                    # Piece by piece: a file may say that its sound begins in a thousand years.
+                    for begun in range(0, place, rate):
+                        pause = min(rate, place - begun)
+                        yield np.zeros((1 if layout == "mono" else 2, pause), np.float32)
                 for part in resampler.resample(frame):
                     samples = part.to_ndarray()
                     kept = samples[:, max(0, -place) :]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from posecast.media.reading import read_head
+
 _EBML, _SEGMENT = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067")
 _HEAD = 4096
 
@@ -14,8 +16,7 @@ def stated_size(path: Path) -> int | None:
     Matroska (RFC 9559) is one segment after a header, each with its size; an AVI file is a RIFF
     list, or several (then the first counts). Recordings that were never finished state no size.
     """
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
+    head = read_head(path, _HEAD)
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         size = int.from_bytes(head[4:8], "little")
         return 8 + size if 0 < size < 0xFFFFFFFF else None

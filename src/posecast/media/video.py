@@ -20,6 +20,7 @@ from posecast.media import animated
 from posecast.media.display import Display
 from posecast.media.frame_rate import HIGHEST, LOWEST, USUAL, frame_rate, possible
 from posecast.media.images import MAX_PIXELS
+from posecast.media.reading import check_regular
 from posecast.media.stated_size import stated_size
 from posecast.media.video_formats import (
     Frame,
@@ -198,14 +199,11 @@ def open_video(path: Path) -> av.container.InputContainer:
     """The container of a video that may be read. Raises `InputError` as `read_info`."""
     import av
 
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected a video")
-    if not path.exists():
-        raise InputError(f"{path}: no such file; expected a video")
-    if path.stat().st_size == 0:
+    if check_regular(path, "a video").st_size == 0:
         raise InputError(f"{path}: the file is empty; expected a video")
     try:
-        return av.open(f"file:{path}", options=_OPTIONS)
+        # Titles and comments in the file need not be text.
+        return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     except av.error.PermissionError as error:
         raise PermissionError(error.errno, error.strerror, str(path)) from None
     except (av.error.FFmpegError, EOFError) as error:
@@ -241,6 +239,8 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
 
 def _info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     stream = video_stream(container, path)
+    if getattr(stream, "codec_context", None) is None:
+        raise InputError(f"{path}: its video is of a kind that cannot be decoded, or is damaged")
     width, height = stream.width, stream.height
     shown = Display.of(stream).squared_size(height, width)
     if max(width * height, shown[0] * shown[1]) > MAX_PIXELS:

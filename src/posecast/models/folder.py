@@ -8,7 +8,6 @@ for.
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -18,25 +17,23 @@ from typing import Any
 
 import torch
 from accelerate import init_empty_weights
-from diffusers import AutoencoderKL, DDIMScheduler
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from posecast.errors import InputError
 from posecast.geometry.conditions import CONDITION_RANGES, ConditionSettings
 from posecast.media.atomic import whole_folder
+from posecast.media.json_rules import check_table
 from posecast.models.animator import Animator
-from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.config_file import read_json
-from posecast.models.correspondence import KEYS
-from posecast.models.guider import Guiders
 from posecast.models.hub import fetch_model
-from posecast.models.mender import Mender
 from posecast.models.model_files import MODEL_FILES, check_free, check_model
 from posecast.models.presets import AnimatorConfig
-from posecast.models.unet import UNet
+from posecast.models.settings import BOOK_KEEPING, CONDITIONS, check_settings
+from posecast.models.settings import INDEX as INDEX_TABLE
+from posecast.models.settings_fit import check_fit
 from posecast.models.winograd import channels_last
+from posecast.weights import SAFETENSORS, read_tensors
 
 FORMAT = "posecast/model/1"
 INDEX = "model_index.json"
@@ -60,12 +57,6 @@ OPTIONAL = ("vae", "image_encoder")
 """Parts that converted weights may lack; a model without them works on latents and embeddings."""
 EXTENSIONS = ("mender",)
 """Parts that a model may do without; older folders do not speak of them."""
-_OWN: dict[str, Any] = {
-    "UNet": UNet,
-    "Guiders": Guiders,
-    "PatchAutoencoder": PatchAutoencoder,
-    "Mender": Mender,
-}
 _SAID = ("window", "shared_noise", "num_steps", "guidance_scale", "code_overlaps", "keyed_by")
 
 
@@ -171,12 +162,9 @@ def read_weights(
 
     InputError names the file and the first key that is unknown, missing or of another shape.
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError.at(path, "is missing")
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError.at(path, f"is no readable safetensors file ({error})") from error
+    state = read_tensors(path, "the weights of this part", formats=(SAFETENSORS,))
     expected = module.state_dict()
     for key in sorted(set(state) - set(expected)):
         raise InputError.at(path, "unknown key; the model of this config has no such weight", key)
@@ -187,36 +175,28 @@ def read_weights(
             raise InputError.at(
                 path, f"shape {tuple(tensor.shape)}; expected {tuple(expected[key].shape)}", key
             )
+        if tensor.is_floating_point() != expected[key].is_floating_point():
+            raise InputError.at(path, f"is {tensor.dtype}; expected {expected[key].dtype}", key)
     return {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
 
 
 def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
+    path = folder / INDEX
+    said = {k: v for k, v in index.items() if not k.startswith("_")}
+    said = {k: v for k, v in said.items() if k not in (*CLASSES, "format", "conditions")}
+    check_table(path, INDEX_TABLE, said, "a model")
+    for name in ("size", "window"):
+        if name not in said:
+            raise InputError.at(path, "is missing", name)
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
     configs: dict[str, Any] = {}
     for name, allowed in CLASSES.items():
-        kind = (index.get(name) or [None, None])[-1]
-        unsaid = [None, None] if name in EXTENSIONS else None
-        if name in OPTIONAL + EXTENSIONS and index.get(name, unsaid) == [None, None]:
-            configs[name] = None
-            continue
-        if kind not in allowed:
-            raise InputError.at(
-                folder / INDEX, f"class {kind!r}; expected {' or '.join(allowed)}", name
-            )
+        kind = _class_of(path, index, name, allowed)
         file = "scheduler_config.json" if name == "scheduler" else "config.json"
-        configs[name] = read_settings(folder / name / file, kind)
+        configs[name] = None if kind is None else read_settings(folder / name / file, kind)
     unet = configs["unet"]
     motion, _ = unet.pop("motion", None), unet.pop("role", None)
-    size, window = index.get("size"), index.get("window")
-    if not (isinstance(size, list) and len(size) == 2 and all(_is_count(x) for x in size)):
-        raise InputError.at(folder / INDEX, f"found {size!r}; expected [height, width]", "size")
-    if not isinstance(window, int) or not _is_count(window):
-        raise InputError.at(folder / INDEX, f"found {window!r}; expected a number", "window")
-    overlaps = index.get("code_overlaps", "front")
-    if overlaps not in ("front", "mean"):
-        raise InputError.at(
-            folder / INDEX, f"found {overlaps!r}; expected 'front' or 'mean'", "code_overlaps"
-        )
-    return AnimatorConfig(
+    config = AnimatorConfig(
         unet=unet,
         guiders=configs["guiders"].get("settings", {}),
         vae=configs["vae"],
@@ -225,68 +205,50 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         mender=configs["mender"],
         vae_class=index["vae"][-1] or "AutoencoderKL",
         motion=motion,
-        size=(size[0], size[1]),
-        window=window,
-        shared_noise=_number(folder, index, "shared_noise", 0.0, 0, 1),
-        num_steps=int(_number(folder, index, "num_steps", 50, 1, 1000)),
-        guidance_scale=_number(folder, index, "guidance_scale", 1.5, 0, 100),
-        code_overlaps=overlaps,
-        keyed_by=_keyed_by(folder, index),
-        conditions=_conditions(folder, index),
+        conditions=_conditions(path, index),
+        **fields,
     )
+    check_fit(folder, config)
+    return config
 
 
-def _keyed_by(folder: Path, index: Mapping[str, Any]) -> tuple[str, ...]:
-    """What keyed attention compares; folders from before it could be chosen hold the default."""
-    found = index.get("keyed_by", list(AnimatorConfig.keyed_by))
-    if not isinstance(found, list) or not all(name in KEYS for name in found):
-        line = f"found {found!r}; expected some of {', '.join(KEYS)}"
-        raise InputError.at(folder / INDEX, line, "keyed_by")
-    return tuple(found)
-
-
-def _conditions(folder: Path, index: Mapping[str, Any]) -> ConditionSettings:
+def _conditions(path: Path, index: Mapping[str, Any]) -> ConditionSettings:
     """The condition maps' constants; folders that do not state them were trained with defaults."""
     found = index.get("conditions", {})
-    if not isinstance(found, dict) or set(found) - set(CONDITION_RANGES):
-        line = f"found {found!r}; expected some of {', '.join(CONDITION_RANGES)}"
-        raise InputError.at(folder / INDEX, line, "conditions")
-    values: dict[str, Any] = {}
-    for name, (default, low, high) in CONDITION_RANGES.items():
-        value = _number(folder, found, name, default, low, high)
-        values[name] = type(default)(value)
+    check_table(path, CONDITIONS, found, "the condition maps", "conditions.")
+    kinds = {name: type(default) for name, (default, _, _) in CONDITION_RANGES.items()}
+    values: dict[str, Any] = {name: kinds[name](value) for name, value in found.items()}
     return ConditionSettings(**values)
 
 
-def _number(
-    folder: Path, index: Mapping[str, Any], name: str, default: float, low: float, high: float
-) -> float:
-    """A number in its range, a whole one where the default is."""
-    value = index.get(name, default)
-    kinds, kind = (int, "a whole number, ") if isinstance(default, int) else ((int, float), "")
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        line = f"found {value!r}; expected {kind}{low:g}..{high:g}"
-        raise InputError.at(folder / INDEX, line, name)
-    return float(value)
+def _class_of(
+    path: Path, index: Mapping[str, Any], name: str, allowed: Sequence[str]
+) -> str | None:
+    """The class that an index names for a part; None where the model is without it."""
+    found = index.get(name, [None, None] if name in EXTENSIONS else None)
+    if found == [None, None] and name in OPTIONAL + EXTENSIONS:
+        return None
+    kind = found[1] if isinstance(found, list) and len(found) == 2 else found
+    if not isinstance(kind, str) or kind not in allowed:
+        raise InputError.at(path, f"class {repr(kind)[:80]}; expected {' or '.join(allowed)}", name)
+    return kind
 
 
 def read_settings(path: Path, kind: str) -> dict[str, Any]:
-    """The settings of a part; keys of diffusers' own book-keeping begin with an underscore.
+    """The settings of a part, within the bounds of `models.settings`.
+
+    Keys of diffusers' own book-keeping begin with an underscore; they are passed over.
 
     InputError: the file is not there, is no JSON object, or holds what class `kind` does not know.
     """
     settings = {k: v for k, v in read_json(path).items() if not k.startswith("_")}
-    if kind in _OWN or kind in ("AutoencoderKL", "DDIMScheduler"):
-        owner = (
-            _OWN.get(kind) or {"AutoencoderKL": AutoencoderKL, "DDIMScheduler": DDIMScheduler}[kind]
-        )
-        known = set(inspect.signature(owner.__init__).parameters) - {"self"}
-        for key in sorted(set(settings) - known):
-            raise InputError.at(path, f"unknown setting of {kind}", key)
-        return settings
-    found = settings.get("model_type")
-    if found != "clip_vision_model":
-        raise InputError.at(path, f"found {found!r}; expected 'clip_vision_model'", "model_type")
+    if kind == "CLIPVisionModelWithProjection":
+        found = settings.get("model_type")
+        if found != "clip_vision_model":
+            problem = f"found {repr(found)[:80]}; expected 'clip_vision_model'"
+            raise InputError.at(path, problem, "model_type")
+        settings = {k: v for k, v in settings.items() if k not in BOOK_KEEPING}
+    check_settings(path, kind, settings)
     return settings
 
 
@@ -308,7 +270,3 @@ def _tensors(weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[s
 
 def _weights_name(part: str) -> str:
     return "model.safetensors" if part == "image_encoder" else WEIGHTS
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,61 +1,35 @@
-"""Downloads from the public hub: model folders of ours by id, and the files of public weights.
+"""Downloads from the public hub: the files of public weights, and model folders of ours by id.
 
-`huggingface_hub` does the transfers and shows the progress. A download of its own that breaks
-begins anew in the next process (version 2.4 removes what has come), hours for files of gigabytes:
-the parts of public files are therefore kept and gone on with here, and files are checked against
-the size and sha256 that the hub states.
+Files of public weights are pinned (`models.public_files`). A model that a user names is locked at
+its first fetch: the revision and the digest of each file are written beside it, and every later use
+is held to them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
+import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from posecast.errors import InputError
+from posecast.media.atomic import whole_file
+from posecast.media.download import cache_folder, download, ensure
+from posecast.media.json_text import read_json
+from posecast.models.public_files import PublicFile
 
 LAYOUT = ("model_index.json", "*/config.json", "*/*_config.json", "*/*.safetensors")
 """What is fetched of a model folder: nothing that could carry code."""
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_CHUNK = 1 << 22
-
-
-@dataclass(frozen=True)
-class PublicFile:
-    """A file on the hub and where it goes: the first of `names` that is there."""
-
-    repo: str
-    names: tuple[str, ...]
-    into: str = "."
-    """Folder under the weights' folder; the file's own path in its repository follows."""
-
-
-_CHECKPOINTS = ("denoising_unet", "reference_unet", "pose_guider", "motion_module")
-_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
-_VAE = "stabilityai/sd-vae-ft-mse"
-_ENCODER = "lambdalabs/sd-image-variations-diffusers"
-_SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-_ENCODERS = (
-    PublicFile(_VAE, ("config.json",), "vae"),
-    PublicFile(_VAE, _WEIGHTS, "vae"),
-    PublicFile(_ENCODER, ("image_encoder/config.json",)),
-    PublicFile(_ENCODER, ("image_encoder/model.safetensors", "image_encoder/pytorch_model.bin")),
-)
-ANIMATEANYONE = (
-    *(PublicFile("patrolli/AnimateAnyone", (f"{name}.pth",)) for name in _CHECKPOINTS),
-    *_ENCODERS,
-)
-SD15 = (
-    PublicFile(_SD15, ("unet/config.json",)),
-    PublicFile(_SD15, tuple(f"unet/{name}" for name in _WEIGHTS)),
-    PublicFile("guoyww/animatediff", ("mm_sd_v15_v2.ckpt",)),
-    *_ENCODERS,
-)
+LOCK = "posecast.lock.json"
+LOCK_FORMAT = "posecast/lock/1"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_NAME = re.compile(r"([A-Za-z0-9_][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
+_SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_MAX_FILES, _MAX_SIZE = 100, 64 * 2**30
 
 
 def is_hub_id(name: str) -> bool:
@@ -63,109 +37,134 @@ def is_hub_id(name: str) -> bool:
     return _HUB_ID.fullmatch(name) is not None
 
 
-def fetch_model(repo: str, endpoint: str | None = None) -> Path:
-    """The folder of a model in our layout, downloaded where it is not yet (the hub's own cache).
-
-    Raises:
-        InputError: no connection, no such repository, or no model of ours in it.
-    """
-    from huggingface_hub import hf_hub_download, snapshot_download
-
-    with _failures(repo):
-        index = Path(hf_hub_download(repo, "model_index.json", endpoint=endpoint))
-    from posecast.models.config_file import read_json
-    from posecast.models.folder import FORMAT  # which imports this file
-
-    found = read_json(index).get("format")
-    if found != FORMAT:
-        raise InputError(f"{repo}: holds no model of posecast (format {found!r}, not {FORMAT!r})")
-    with _failures(repo):
-        return Path(snapshot_download(repo, allow_patterns=list(LAYOUT), endpoint=endpoint))
-
-
 def fetch_files(files: tuple[PublicFile, ...], folder: Path, endpoint: str | None = None) -> None:
     """Download public files into a folder, checked; what is whole there already is kept.
 
     Raises:
-        InputError: no connection, a file that the hub has no more, or one whose size or sha256 is
-            not what the hub states (a download is removed then: the next try begins it anew).
+        InputError: no connection, or a file that is not the pinned one: what came is removed, what
+            was there before is left alone.
     """
-    infos: dict[str, tuple[str, dict[str, Any]]] = {}
     for file in files:
-        if file.repo not in infos:
-            infos[file.repo] = _stated(file.repo, endpoint)
-        revision, stated = infos[file.repo]
-        name = next((name for name in file.names if name in stated), None)
-        if name is None:
-            raise InputError(f"{file.repo}: has no {' or '.join(file.names)} (any more)")
-        path = folder / file.into / name
+        path = folder / file.into / file.name
         if path.is_file():
-            problem = _difference(path, stated[name])
+            problem = file.published(endpoint).difference(path)
             if problem:  # perhaps the user's own: not ours to remove
-                raise InputError.at(path, f"{problem}, says {file.repo}; move it away")
+                raise InputError.at(path, f"{problem}, as {file.repo} has it; move it away")
         else:
-            _download(file.repo, name, revision, stated[name], path, endpoint)
+            download(file.published(endpoint), path, _authorization())
 
 
-def _download(
-    repo: str, name: str, revision: str, stated: Any, path: Path, endpoint: str | None
-) -> None:
-    """Write `path`, whole and checked; what has come before a break stays beside it."""
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+def fetch_model(repo: str, endpoint: str | None = None) -> Path:
+    """The folder of a model in our layout, downloaded where it is not yet, in our own cache.
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = stated.lfs.sha256 if stated.lfs is not None else stated.blob_id
-    part = path.with_name(f".{path.name}.{str(content)[:16]}.part")
-    done = part.stat().st_size if part.exists() else 0
-    if done == 0 or done != stated.size:
-        url = hf_hub_url(repo, name, revision=revision, endpoint=endpoint)
-        with _failures(repo), part.open("r+b" if done else "wb") as stream:
-            stream.seek(done)
-            headers = build_hf_headers()
-            http_get(url, stream, resume_size=done, headers=headers, expected_size=stated.size)
-    problem = _difference(part, stated)
-    if problem:
-        part.unlink()
-        raise InputError.at(path, f"what came {problem}, says {repo}; fetch it again")
-    os.replace(part, path)
+    The first fetch writes `LOCK` there and says so; the next ones are held to it.
+
+    Raises:
+        InputError: no connection, no such repository, no model of ours in it, a lock that is none,
+            or a file that is not the locked one.
+    """
+    folder = cache_folder() / "models" / repo.replace("/", "--")
+    lock = folder / LOCK
+    if lock.exists():
+        files = _locked(lock, repo)
+    else:
+        files = _stated(repo, endpoint)
+        first = next((file for file in files if file.name == "model_index.json"), None)
+        if first is None:
+            raise InputError(f"{repo}: holds no model of posecast (it has no model_index.json)")
+        ensure(first.published(endpoint), folder / first.name, _authorization())
+        _check_format(repo, folder / first.name)
+        _write_lock(lock, repo, files)
+    for file in files:
+        ensure(file.published(endpoint), folder / file.name, _authorization())
+    return folder
 
 
-def _stated(repo: str, endpoint: str | None) -> tuple[str, dict[str, Any]]:
-    """The newest revision of a repository, and its files by name, with size and hashes."""
+def _check_format(repo: str, index: Path) -> None:
+    from posecast.models import config_file
+    from posecast.models.folder import FORMAT  # which imports this file
+
+    found = config_file.read_json(index).get("format")
+    if found != FORMAT:
+        index.unlink()
+        problem = f"holds no model of posecast (format {repr(found)[:80]}, not {FORMAT!r})"
+        raise InputError(f"{repo}: {problem}")
+
+
+def _stated(repo: str, endpoint: str | None) -> tuple[PublicFile, ...]:
+    """The files of a repository's newest revision, as the hub states them."""
     from huggingface_hub import HfApi
 
     with _failures(repo):
-        info = HfApi(endpoint=endpoint).model_info(repo, files_metadata=True)
-    return info.sha or "main", {s.rfilename: s for s in info.siblings or ()}
+        info: Any = HfApi(endpoint=endpoint).model_info(repo, files_metadata=True)
+    files = tuple(
+        PublicFile(
+            repo,
+            found.rfilename,
+            sha256=found.lfs.sha256 if found.lfs is not None else "",
+            git_blob="" if found.lfs is not None else str(found.blob_id),
+            size=found.size,
+            revision=info.sha or "main",
+        )
+        for found in info.siblings or ()
+        if any(fnmatch(found.rfilename, pattern) for pattern in LAYOUT)
+    )
+    _check_files(repo, files)
+    return files
 
 
-def _difference(path: Path, stated: Any) -> str | None:
-    """What is wrong with a file, by the size and sha256 that the hub states."""
-    if stated.size is not None and path.stat().st_size != stated.size:
-        return f"is {path.stat().st_size} bytes; expected {stated.size}"
-    if stated.lfs is not None and _sha256(path) != stated.lfs.sha256:
-        return f"has another sha256 than {stated.lfs.sha256}"
-    return None
+def _check_files(where: str | Path, files: tuple[PublicFile, ...]) -> None:
+    for file in files:
+        digest = file.sha256 or file.git_blob
+        sized = isinstance(file.size, int) and 0 <= file.size <= _MAX_SIZE
+        if not (_NAME.fullmatch(file.name) and _SHA.fullmatch(digest) and sized):
+            raise InputError.at(
+                where, "is not stated with a plain name, size and digest", file.name
+            )
+    if len(files) > _MAX_FILES or sum(file.size or 0 for file in files) > _MAX_SIZE:
+        raise InputError.at(where, f"more than {_MAX_FILES} files or {_MAX_SIZE // 2**30} GB")
 
 
-def _sha256(path: Path) -> str:
-    from tqdm import tqdm  # slow to import
+def _write_lock(lock: Path, repo: str, files: tuple[PublicFile, ...]) -> None:
+    stated = {
+        file.name: {"size": file.size, "sha256": file.sha256, "git_blob": file.git_blob}
+        for file in files
+    }
+    content = {
+        "format": LOCK_FORMAT,
+        "repo": repo,
+        "revision": files[0].revision,
+        "files": stated,
+    }
+    with whole_file(lock) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    line = f"posecast: note: {repo} is locked to {files[0].revision[:12]} in {lock}"
+    print(f"{line}; remove that folder to take a newer one", file=sys.stderr)
 
-    digest = hashlib.sha256()
-    size = path.stat().st_size
-    # disable=None: only where standard error is a terminal.
-    with (
-        path.open("rb") as file,
-        tqdm(
-            total=size, unit="B", unit_scale=True, desc=f"checking {path.name}", disable=None
-        ) as bar,
-    ):
-        while block := file.read(_CHUNK):
-            digest.update(block)
-            bar.update(len(block))
-    return digest.hexdigest()
+
+def _locked(lock: Path, repo: str) -> tuple[PublicFile, ...]:
+    content = read_json(lock, 2**20, "a lock of ours")
+    try:
+        if content["format"] != LOCK_FORMAT or content["repo"] != repo:
+            raise ValueError
+        files = tuple(
+            PublicFile(repo, str(name), revision=str(content["revision"]), **stated)
+            for name, stated in content["files"].items()
+        )
+        _check_files(lock, files)
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError.at(lock, f"is no lock of {repo} ({LOCK_FORMAT}); remove it") from None
+    return files
+
+
+def _authorization() -> dict[str, str]:
+    """The user's own token of the hub, where there is one."""
+    from huggingface_hub import get_token
+
+    token = get_token()
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 @contextmanager
@@ -184,10 +183,7 @@ def _failures(repo: str) -> Iterator[None]:
             f"{repo}: no such model: there is no folder of that name here, and no public "
             "repository on the hub"
         ) from error
-    except errors.RemoteEntryNotFoundError as error:
-        raise InputError(f"{repo}: lacks a file: {_last_line(error)}") from error
     except (
-        errors.LocalEntryNotFoundError,
         errors.OfflineModeIsEnabled,
         errors.HfHubHTTPError,
         errors.HTTPError,  # of the library below, whichever this version of the hub's uses
@@ -195,10 +191,7 @@ def _failures(repo: str) -> Iterator[None]:
     ) as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise  # about a path here: the disk is full, say
-        raise InputError(
-            f"{repo}: cannot be fetched from the hub ({_last_line(error)}); what has come stays, "
-            "and the next try goes on from there"
-        ) from error
+        raise InputError(f"{repo}: cannot be fetched from the hub ({_last_line(error)})") from error
 
 
 def _last_line(error: BaseException) -> str:

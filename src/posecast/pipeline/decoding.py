@@ -15,6 +15,7 @@ from posecast.geometry.warp_layers import WarpLayers
 from posecast.models import Animator
 from posecast.pipeline.conditioning import BLOCK, Conditioning
 from posecast.pipeline.denoising import OnProgress
+from posecast.pipeline.finite import expect_finite
 from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.offload import awake
 
@@ -113,6 +114,7 @@ def decoded(
         awake(animator.vae)
         part = latents[start : start + at_once].to(device, dtype)
         images = animator.decode(part)
+        expect_finite(images, f"frames {start} and on")
         if retouch is not None:
             images = retouch.finished(images, start)
         images = images[:, :, : size[0], : size[1]].float().clamp(0, 1)

@@ -18,6 +18,7 @@ from posecast.diffusion.sampling import OnStep, ddim_timesteps, sample
 from posecast.diffusion.shortcuts import NO_SHORTCUTS, Shortcuts
 from posecast.models import ReferenceFeatures
 from posecast.pipeline.conditioning import Conditioning, WindowConditions
+from posecast.pipeline.finite import expect_finite
 from posecast.pipeline.previews import OnPreview, previewed_frames, project
 
 OnProgress = Callable[[str, int, int], None]
@@ -71,6 +72,7 @@ def denoise(
         nonlocal done
         network.conditions = conditioning.windows(windows)
         prediction = guided(noisy, timestep, windows)
+        expect_finite(prediction, f"the denoiser's prediction at timestep {timestep}")
         if previews is not None:
             previews.look(noisy, prediction, timestep, windows)
         done = min(total, done + len(windows) * processes.count)

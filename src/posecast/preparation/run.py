@@ -14,8 +14,10 @@ from posecast.data.table import write_index
 from posecast.errors import InputError, counted
 from posecast.media.atomic import clear_parts, write_text
 from posecast.media.interruption import undisturbed
+from posecast.media.json_text import parse_json, read_json
 from posecast.media.locks import LOCK, sole_worker
 from posecast.media.outputs import check_working_folder
+from posecast.media.reading import read_text
 from posecast.preparation.pool import Progress, on_pool, one_core
 from posecast.preparation.settings import PrepareSettings
 from posecast.preparation.sources import VideoSource
@@ -23,6 +25,7 @@ from posecast.preparation.video import Outcome, prepare_video
 
 ABOUT, REFUSED = "dataset.json", "refused.jsonl"
 _OF_REFUSED = ("name", "file", "source", "reason")
+_MAX_ABOUT, _MAX_REFUSED = 2**20, 256 * 2**20
 
 
 @dataclass
@@ -99,7 +102,7 @@ def _prepare(
                 source = by_name[outcome.name]
                 line = {"name": source.name, "file": source.path.name, "source": source.source}
                 refused[source.name] = {**line, "reason": outcome.refused}
-                text = json.dumps(refused[source.name], ensure_ascii=False)
+                text = json.dumps(refused[source.name])
                 list_of_refused.write(text + "\n")
                 list_of_refused.flush()
             summary.array_bytes += outcome.array_bytes
@@ -127,9 +130,9 @@ def _check_settings(dataset: Path, settings: PrepareSettings, resume: bool) -> N
     if not resume:
         raise InputError.at(dataset, "is there already; add --resume to go on, or name another")
     try:
-        saved: Any = json.loads(about.read_text(encoding="utf-8"))["settings"]
+        saved: Any = read_json(about, _MAX_ABOUT)["settings"]
         changed = settings.changed(saved)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError.at(about, f"is none of {FORMAT}") from None
     if changed:
         raise InputError.at(about, f"was begun with other settings: {', '.join(changed)}")
@@ -184,11 +187,11 @@ def _read_refused(path: Path) -> dict[str, dict[str, str]]:
     if not path.exists():
         return {}
     refused = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_text(path, _MAX_REFUSED, "a list of refused videos").splitlines():
         try:
-            entry = json.loads(line)
+            entry = parse_json(line.encode(), path)
             refused[str(entry["name"])] = {key: str(entry[key]) for key in _OF_REFUSED}
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             continue  # cut off by a kill: that video is tried again
     return refused
 

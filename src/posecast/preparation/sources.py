@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from posecast.errors import InputError
+from posecast.errors import InputError, printable
 from posecast.media.frame_folders import is_litter
 from posecast.media.pose_formats.openpose import BODIES
+from posecast.media.reading import read_text
 
 UNNAMED = "unnamed"
+_MAX_LIST = 100 * 2**20
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,8 @@ def find_sources(
             name = f"{name}--{taken[name]}"
         # Absolute: a cluster's workers run in folders of their own.
         own_poses = own_poses.absolute() if own_poses is not None else None
-        found.append(
-            VideoSource(name, file.path.absolute(), file.source, own_poses, missing, file.body)
-        )
+        label = printable(file.source)
+        found.append(VideoSource(name, file.path.absolute(), label, own_poses, missing, file.body))
     if not found:
         raise InputError("there is no file to prepare in " + ", ".join(map(str, paths)))
     return _each_its_own(found) if poses is not None else found
@@ -154,11 +156,11 @@ def _files(paths: Sequence[Path], source: str | None) -> Iterator[_File]:
 
 def _listed(path: Path, source: str | None) -> Iterator[_File]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = set(reader.fieldnames or ())
-            rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
+        text = read_text(path, _MAX_LIST, "a list of videos (CSV)")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = set(reader.fieldnames or ())
+        rows = list(reader)
+    except csv.Error as error:
         raise InputError.at(path, f"is no list of videos: {error}") from None
     if "path" not in columns or not columns <= {"path", "source", "poses", "body"}:
         raise InputError.at(

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -17,10 +16,12 @@ from torch import Tensor, nn
 
 from posecast.errors import InputError
 from posecast.media.atomic import hidden_beside, whole_folder
+from posecast.media.json_text import read_json
 from posecast.media.outputs import foreign_file
 from posecast.models.model_files import MODEL_FILES
 from posecast.training.ema import WeightAverage
 from posecast.training.sharding import divided_like, whole
+from posecast.weights import SAFETENSORS, read_tensors
 
 STATE_FILE = "training_state.safetensors"
 PROGRESS_FILE = "progress.json"
@@ -197,9 +198,8 @@ def read_progress(folder: Path) -> Progress:
     """Where the run of a checkpoint stands. Raises `InputError` on anything unexpected."""
     path = folder / PROGRESS_FILE
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        progress = Progress(**content)
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        progress = Progress(**read_json(path, 10_000))
+    except TypeError as error:
         raise InputError.at(path, f"not a checkpoint's progress: {error}") from None
     if folder.name != step_name(progress.step):
         raise InputError.at(path, f"says step {progress.step}, but its folder {folder.name}")
@@ -208,10 +208,7 @@ def read_progress(folder: Path) -> Progress:
 
 def _read_state(path: Path) -> tuple[dict[str, Tensor], int | None]:
     """The tensors, and how many of them are said to be the optimiser's."""
-    try:
-        with safe_open(path, "pt") as file:
-            count = (file.metadata() or {}).get(_COUNT, "")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return tensors, int(count) if count.isdigit() else None
-    except Exception as error:  # safetensors raises its own type for a cut or foreign file
-        raise InputError.at(path, f"not readable as safetensors: {error}") from None
+    tensors = read_tensors(path, "a checkpoint's state", formats=(SAFETENSORS,))
+    with safe_open(path, "pt") as file:
+        count = (file.metadata() or {}).get(_COUNT, "")
+    return tensors, int(count) if count.isdigit() and len(count) < 10 else None

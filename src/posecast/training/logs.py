@@ -10,6 +10,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.media.atomic import write_text
+from posecast.media.reading import read_text
+
+_MAX_LOG = 2**30
 
 
 class RunLog:
@@ -65,7 +68,7 @@ def _forget_after(path: Path, start: int) -> None:
     """Drop the lines of steps that a resumed run will do again."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_text(path, _MAX_LOG, "a log of ours").splitlines()
     kept = [line for line in lines if _step(line) <= start]
     write_text(path, "".join(line + "\n" for line in kept))
 

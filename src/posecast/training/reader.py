@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import yaml
 from annotated_types import Interval, MultipleOf
 
 from posecast.errors import InputError
+from posecast.media.reading import read_text
+from posecast.media.yaml_text import MAX_BYTES, parse_yaml
 
 T = TypeVar("T")
 
@@ -25,17 +26,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises `InputError` where the file is missing, is no YAML or holds no mapping.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError.at(path, "no such file") from None
-    except IsADirectoryError:
-        raise InputError.at(path, "is a folder; expected a YAML file") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, depth
-        where = getattr(error, "problem_mark", None)
-        place = f"line {where.line + 1}" if where else None
-        problem = getattr(error, "problem", None) or "not text"
-        raise InputError.at(path, f"not readable as YAML: {problem}", place) from None
+    content = parse_yaml(read_text(path, MAX_BYTES, "a YAML file"), path)
     if not isinstance(content, dict):
         raise InputError.at(path, f"expected a mapping of settings, got {_name(content)}")
     return content

@@ -14,6 +14,7 @@ from posecast.models.guider import Guiders
 from posecast.models.mender import Mender
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import PRESETS, AnimatorConfig
+from posecast.models.settings_fit import check_fit, check_values
 from posecast.models.winograd import channels_last
 from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import ModelSettings, TrainingConfig
@@ -83,6 +84,7 @@ def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
             f"batch.frames: {config.batch.frames}; this model's motion modules see at most "
             f"{longest} frames at once"
         )
+    check_fit("model.overrides", shape)
     try:
         animator = Animator.from_preset(dataclasses.replace(shape, motion=motion))
     except ValueError as error:
@@ -164,8 +166,9 @@ def model_config(settings: ModelSettings) -> AnimatorConfig:
             raise InputError(f"model.overrides.{name}: unknown; expected one of {', '.join(known)}")
         if name == "conditions":
             values[name] = build(ConditionSettings, value, "model.overrides", "conditions")
-        elif name == "keyed_by":
+        elif name == "keyed_by" and isinstance(value, list):
             values[name] = tuple(value)
         else:
             values[name] = merged(getattr(preset, name), value)
+    check_values("model.overrides", {"vae_class": preset.vae_class, **values})
     return dataclasses.replace(preset, **values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from posecast.errors import InputError
@@ -13,6 +12,7 @@ from posecast.models.guider import Guiders
 from posecast.models.initialisation import mix_in_warp
 from posecast.models.public_names import from_animateanyone
 from posecast.models.unet import UNet
+from posecast.weights import SAFETENSORS, read_tensors
 
 MOTION = "motion_modules."
 WARP = "warp_"
@@ -83,10 +83,7 @@ def _read(folder: Path) -> dict[str, Tensor]:
         raise InputError.at(folder, "holds no safetensors weights")
     found: dict[str, Tensor] = {}
     for file in files:
-        try:
-            found |= load_file(file)
-        except Exception as error:  # safetensors raises its own type for a cut or foreign file
-            raise InputError.at(file, f"not readable as safetensors: {error}") from None
+        found |= read_tensors(file, "safetensors weights", formats=(SAFETENSORS,))
     return found
 
 

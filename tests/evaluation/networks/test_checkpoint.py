@@ -48,15 +48,17 @@ def test_programs_are_not_run(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "w.pt"
     path.write_bytes(pickle.dumps({"weight": _Program()}))
-    with pytest.raises(InputError, match=r"w\.pt: not weights .* expected good\.pth"):
+    with pytest.raises(
+        InputError, match=r"w\.pt: (holds more|is cut).* expected weights such as good\.pth"
+    ):
         read_state(path, "good.pth")
     torch.save({"weight": _Program()}, path)
-    with pytest.raises(InputError, match="without running code"):
+    with pytest.raises(InputError, match="nothing in it was run"):
         read_state(path, "good.pth")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("i3d/code/__torch__.py", "class I3D(Module): ...")
         archive.writestr("i3d/data.pkl", b"")
-    with pytest.raises(InputError, match=r"TorchScript archive.* use good\.pth"):
+    with pytest.raises(InputError, match="TorchScript archive: it holds a program"):
         read_state(path, "good.pth")
     assert not (tmp_path / "ran").exists()
 
@@ -78,10 +80,10 @@ def test_cut_off_and_other_content(tmp_path: Path, monkeypatch):
     torch.save(_state(), path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"w\.pth: not weights"):
+    with pytest.raises(InputError, match=r"w\.pth: (is cut|is no file of weights)"):
         read_state(path, "good.pth")
     torch.save([1, 2], path)
-    with pytest.raises(InputError, match="no table of named tensors"):
+    with pytest.raises(InputError, match="holds a list; expected named tensors"):
         read_state(path, "good.pth")
     torch.save(_state(), path)
     monkeypatch.setattr(checkpoint, "MAX_BYTES", 100)
@@ -89,12 +91,11 @@ def test_cut_off_and_other_content(tmp_path: Path, monkeypatch):
         read_state(path, "good.pth")
 
 
-def test_an_archive_that_unpacks_to_more_is_refused(tmp_path: Path, monkeypatch):
+def test_an_archive_that_unpacks_to_more_is_refused(tmp_path: Path):
     path = tmp_path / "w.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("w/data/0", bytes(100_000))
-    monkeypatch.setattr(checkpoint, "MAX_BYTES", 50_000)
-    with pytest.raises(InputError, match="up to 50000 bytes"):
+    with pytest.raises(InputError, match="compressed archive"):
         read_state(path, "good.pth")
 
 

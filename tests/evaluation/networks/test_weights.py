@@ -22,6 +22,7 @@ from posecast.evaluation.networks.weights import (
 def _own_cache(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
 
 
 def _file(path: Path, content: bytes = b"weights") -> Path:
@@ -79,13 +80,13 @@ def _publish(monkeypatch, source: Path, sha256: str | None) -> None:
     monkeypatch.setitem(weights.PUBLISHED, "fid", ((file,),))
 
 
-def test_a_download_is_checked_and_kept(tmp_path: Path, monkeypatch, capsys):
+def test_a_download_is_checked_and_kept(tmp_path: Path, monkeypatch):
     source = _file(tmp_path / "source")
     _publish(monkeypatch, source, hashlib.sha256(b"weights").hexdigest())
     found = download("fid")
     assert found.paths == (folders()[0] / "net.pth",)
     assert found.paths[0].read_bytes() == b"weights"
-    assert "net.pth" in capsys.readouterr().err  # The progress bar.
+
     source.unlink()
     assert download("fid").paths == found.paths  # What is there is not fetched again.
 
@@ -99,7 +100,7 @@ def test_other_bytes_are_not_kept(tmp_path: Path, monkeypatch):
 
 def test_a_host_that_does_not_answer_is_told(tmp_path: Path, monkeypatch):
     _publish(monkeypatch, tmp_path / "gone", "0" * 64)
-    with pytest.raises(InputError, match="gone: cannot be downloaded"):
+    with pytest.raises(InputError, match="cannot be downloaded"):
         download("fid", tmp_path / "to")
 
 

@@ -7,20 +7,15 @@ be what the network asks for.
 
 from __future__ import annotations
 
-import pickle
-import struct
-import warnings
-import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from posecast.errors import InputError
+from posecast.weights import read_tensors
 
 MAX_BYTES = 2 * 1024**3
 """The largest file that is read; the largest published one (VGG-16) has a quarter of it."""
@@ -38,44 +33,7 @@ def read_state(path: str | Path, instead: str) -> dict[str, Tensor]:
     Raises:
         InputError: missing, too large, a TorchScript archive, not readable as plain tensors.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError.at(path, f"no such file; expected weights such as {instead}")
-    _check_size(path, path.stat().st_size)
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        if zipfile.is_zipfile(path):
-            _check_archive(path, instead)
-        with warnings.catch_warnings():
-            # torch has advice about unusual pickles; what cannot be read is told below.
-            warnings.simplefilter("ignore", UserWarning)
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except InputError:
-        raise
-    except _UNREADABLE as error:
-        reason = (" ".join(str(error).split()) or type(error).__name__)[:120]
-        raise InputError.at(
-            path,
-            f"not weights that can be read without running code ({reason}); expected {instead}",
-        ) from error
-    return _tensors(path, content, instead)
-
-
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    SafetensorError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    struct.error,
-    zipfile.BadZipFile,
-)
-"""What broken and hostile files make the readers raise."""
+    return read_tensors(path, f"weights such as {instead}", largest=MAX_BYTES)
 
 
 def fill(
@@ -114,28 +72,3 @@ def inference() -> AbstractContextManager[object]:
     stack.enter_context(torch.inference_mode())
     stack.enter_context(torch.backends.cudnn.flags(allow_tf32=False))
     return stack
-
-
-def _check_size(path: Path, size: int) -> None:
-    if size > MAX_BYTES:
-        raise InputError.at(path, f"{size} bytes; weights up to {MAX_BYTES} bytes are read")
-
-
-def _check_archive(path: Path, instead: str) -> None:
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-    _check_size(path, sum(entry.file_size for entry in entries))
-    if any("/code/" in f"/{entry.filename}" for entry in entries):
-        raise InputError.at(
-            path, f"a TorchScript archive: it holds a program, which is not run; use {instead}"
-        )
-
-
-def _tensors(path: Path, content: object, instead: str) -> dict[str, Tensor]:
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(
-        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
-    ):
-        raise InputError.at(path, f"holds no table of named tensors; expected {instead}")
-    return {k.removeprefix("module."): v for k, v in content.items()}

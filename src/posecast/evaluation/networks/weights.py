@@ -8,25 +8,18 @@ do not compare, so the name and SHA-256 of each file belong into a result (`Weig
 from __future__ import annotations
 
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from tqdm import tqdm
-
 from posecast.errors import InputError
 from posecast.evaluation.networks.checkpoint import MAX_BYTES
-from posecast.media.atomic import whole_file
+from posecast.media import download as download_module
 from posecast.media.download import sha256_of
 
 LearnedMetric = Literal["lpips", "fid", "fid_vid", "fvd"]
-
-_CHUNK = 1024**2
-_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -191,31 +184,10 @@ def _fetch(choices: Sequence[PublishedFile], folder: Path) -> Path:
     for choice in choices:
         if choice.url is not None and choice.sha256 is not None:
             path = folder / choice.name
-            _download_file(choice.url, choice.sha256, path)
+            file = download_module.PublishedFile(choice.name, choice.url, choice.sha256)
+            download_module.download(file, path, most=MAX_BYTES)
             return path
     raise InputError(
         f"{choices[0].name} cannot be downloaded by a program: get it from {choices[0].where} and "
         f"put it into {folder}"
     )
-
-
-def _download_file(url: str, expected: str, path: Path) -> None:
-    try:
-        with whole_file(path) as part:
-            with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, part.open("wb") as file:
-                total = int(answer.headers.get("Content-Length") or 0)
-                with tqdm(total=total or None, unit="B", unit_scale=True, desc=path.name) as bar:
-                    while chunk := answer.read(_CHUNK):
-                        file.write(chunk)
-                        bar.update(len(chunk))
-                        if file.tell() > MAX_BYTES:
-                            raise InputError.at(url, f"more than {MAX_BYTES} bytes; not kept")
-            found = sha256_of(part)
-            if found != expected:
-                raise InputError.at(
-                    url, f"sha256 is {found}, not the published {expected}; not kept"
-                )
-    except urllib.error.URLError as error:
-        raise InputError.at(url, f"cannot be downloaded ({error.reason})") from error
-    except TimeoutError as error:
-        raise InputError.at(url, f"no answer within {_TIMEOUT:.0f} seconds") from error

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from posecast.errors import InputError
+from posecast.media import json_text, reading
 from posecast.media.animated import HEAD, PNG, animated_kind
 
 MAX_BYTES = 512 * 2**20
@@ -54,35 +53,16 @@ START_BYTES = 2 * _TS_PACKET
 
 def read_start(path: Path) -> bytes:
     """The first `START_BYTES` of a file. Raises InputError as `read_bytes`, and for no file."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError.at(path, "is no file; expected poses, a picture or a video")
-        with path.open("rb") as file:
-            data = file.read(START_BYTES)
-            if data.startswith(PNG):  # whether it is animated is said further on
-                data += file.read(HEAD)
-    except FileNotFoundError:
-        raise InputError.at(path, "no such file or folder") from None
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read: {error.strerror}") from None
+    data = reading.read_head(path, START_BYTES + HEAD, "poses, a picture or a video")
     if not data:
         raise InputError.at(path, "the file is empty")
-    return data
+    # Whether a PNG is animated is said further on.
+    return data if data.startswith(PNG) else data[:START_BYTES]
 
 
 def read_bytes(path: Path) -> bytes:
     """The whole file. Raises InputError where it is missing, empty, too large or unreadable."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InputError.at(
-                path, f"{size / 2**20:.0f} MB, expected at most {MAX_BYTES // 2**20} MB of poses"
-            )
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError.at(path, "no such file or folder") from None
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read: {error.strerror}") from None
+    data = reading.read_bytes(path, MAX_BYTES, "poses")
     if not data:
         raise InputError.at(path, "the file is empty")
     return data
@@ -126,22 +106,8 @@ def _rank(part: str) -> tuple[int, int, str]:
 
 
 def parse_json(data: bytes, path: Path) -> Any:
-    """The JSON value. Raises InputError for cut or broken JSON, NaN, and absurd depth."""
-
-    def refuse(constant: str) -> NoReturn:
-        raise InputError.at(path, f"{constant} is no number of JSON; expected finite numbers")
-
-    try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
-    except InputError:
-        raise
-    except UnicodeDecodeError as error:
-        raise InputError.at(path, f"not UTF-8 text at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise InputError.at(path, f"broken or cut JSON: {error.msg}", place) from None
-    except (ValueError, RecursionError):
-        raise InputError.at(path, "JSON with absurd numbers or nesting") from None
+    """The JSON value. Raises InputError as `media.json_text.parse_json`."""
+    return json_text.parse_json(data, path)
 
 
 def describe(value: Any) -> str:

@@ -18,7 +18,12 @@ import numpy as np
 
 from posecast.errors import InputError
 from posecast.geometry.skeleton import BODY, FACE, LEFT_HAND, RIGHT_HAND
-from posecast.media.pose_formats.content import MAX_PEOPLE, check_side, is_number
+from posecast.media.pose_formats.content import (
+    MAX_PEOPLE,
+    MAX_TRACK_FRAMES,
+    check_side,
+    is_number,
+)
 from posecast.media.pose_formats.people import PeopleFrame, clean_joints
 
 
@@ -28,12 +33,21 @@ def dwpose_dicts(array: np.ndarray, path: Path) -> list[Any]:
     if not frames or not all(frame is None or is_dwpose(frame) for frame in frames):
         what = f"an array of {array.dtype} {array.shape}" if not frames else "other objects"
         raise InputError.at(path, f"expected DWPose dictionaries with 'bodies', found {what}")
+    # One dictionary may stand for many frames: a small file, much memory.
+    if len(frames) + sum(map(_people_of, frames)) > MAX_TRACK_FRAMES:
+        raise InputError.at(path, f"more than {MAX_TRACK_FRAMES} people in all frames")
     return frames
 
 
 def is_dwpose(value: Any) -> bool:
     """Whether a value is one frame of this format."""
     return isinstance(value, dict) and "bodies" in value
+
+
+def _people_of(frame: dict[str, Any] | None) -> int:
+    bodies = None if frame is None else frame["bodies"]
+    subset = bodies.get("subset") if isinstance(bodies, dict) else None
+    return len(subset) if isinstance(subset, np.ndarray) and subset.ndim else 0
 
 
 def read_dwpose_frame(frame: dict[str, Any] | None, path: Path, place: str) -> PeopleFrame:
@@ -94,15 +108,14 @@ def _read_bodies(bodies: dict[str, Any], subset: np.ndarray, path: Path, place: 
     candidate = _array(bodies["candidate"], path, f"{place}.bodies.candidate", (None, None))
     if len(subset) and (candidate.shape[1] < 2 or not np.isfinite(subset).all()):
         raise InputError.at(path, "expected x, y rows and finite indices", f"{place}.bodies")
-    wanted = np.where(subset < 0, -1, subset)
-    # Bounded first: what no integer holds has no place to be compared at.
-    index = np.clip(wanted, -1, len(candidate)).astype(np.int64)
-    if (index >= len(candidate)).any() or (index != wanted).any():
+    seen = np.where(subset < 0, -1, subset)
+    if (seen >= len(candidate)).any() or (seen != np.floor(seen)).any():
         raise InputError.at(
             path,
             f"expected whole indices below {len(candidate)}, found {subset.max():g}",
             f"{place}.bodies.subset",
         )
+    index = seen.astype(np.int64)
     scores = np.ones(subset.shape)
     if not _nobody(bodies.get("score")):
         scores = _array(bodies["score"], path, f"{place}.bodies.score", subset.shape)

@@ -10,7 +10,7 @@ from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.config_file import read_json
 from posecast.models.conversion.configs import animateanyone_config
-from posecast.models.conversion.files import check_fit, find_weights, read_tensors
+from posecast.models.conversion.files import check_fit, find_weights
 from posecast.models.conversion.parts import (
     State,
     check_tables,
@@ -24,6 +24,7 @@ from posecast.models.conversion.parts import (
 )
 from posecast.models.folder import check_free
 from posecast.models.public_names import MOTION, from_animateanyone, is_position_table
+from posecast.weights import read_tensors
 
 CONFIG = "config.json"
 _POSE = "pose."

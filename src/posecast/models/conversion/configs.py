@@ -7,24 +7,24 @@ computed something else would look like one that works.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from diffusers import DDIMScheduler
-
 from posecast.models.conversion.fields import (
+    MAX_ITEMS,
     MOTION_FIXED,
     MOTION_KWARGS_FIXED,
     UNET_DEFAULTS,
     UNET_FIXED,
     Section,
+    found,
 )
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import GUIDER_CHANNELS, PAPER_GUIDERS, AnimatorConfig, Settings, sd15
+from posecast.models.settings import check_settings
 
 LATENT_STRIDE = 8
 _LAST_LEVEL = 3  # by which AnimateAnyone counts the resolutions of its up blocks, always
@@ -67,8 +67,8 @@ def unet_settings(section: Section) -> Settings:
     section.check_known({"sample_size", *UNET_DEFAULTS, *UNET_FIXED}, UNET_FIXED)
     value = {name: section.value(name, default) for name, default in UNET_DEFAULTS.items()}
     widths = section.counts("block_out_channels", value["block_out_channels"])
-    attention = [section.attention("down_block_types", kind) for kind in value["down_block_types"]]
-    up = [section.attention("up_block_types", kind) for kind in value["up_block_types"]]
+    attention = section.attentions("down_block_types", value["down_block_types"])
+    up = section.attentions("up_block_types", value["up_block_types"])
     if not len(widths) == len(attention) == len(up):
         raise section.error("block_out_channels", "expected one width for each down and up block")
     if up != attention[::-1]:
@@ -150,8 +150,8 @@ def _motion_kwargs(section: Section) -> dict[str, Any]:
     known = {*numbers, kinds, "temporal_position_encoding", "zero_initialize"}
     section.check_known({*known, *MOTION_KWARGS_FIXED}, MOTION_KWARGS_FIXED)
     attentions = section.value(kinds, ["Temporal_Self", "Temporal_Self"])
-    if not isinstance(attentions, list) or set(attentions) != {"Temporal_Self"}:
-        raise section.error(kinds, f"found {attentions!r}; expected Temporal_Self, once or more")
+    if not _is_temporal(attentions):
+        raise section.error(kinds, f"found {found(attentions)}; expected some Temporal_Self")
     value = {name: section.count(name, section.value(name, n)) for name, n in numbers.items()}
     return {
         "heads": value["num_attention_heads"],
@@ -165,6 +165,12 @@ def _motion_kwargs(section: Section) -> dict[str, Any]:
     }
 
 
+def _is_temporal(attentions: Any) -> bool:
+    if not isinstance(attentions, list) or not 1 <= len(attentions) <= MAX_ITEMS:
+        return False
+    return all(kind == "Temporal_Self" for kind in attentions)
+
+
 def _guider(section: Section, first_width: int) -> dict[str, Any]:
     section.check_known(
         {"conditioning_embedding_channels", "conditioning_channels", "block_out_channels"}, {}
@@ -176,11 +182,11 @@ def _guider(section: Section, first_width: int) -> dict[str, Any]:
     if out != first_width:
         raise section.error(
             "conditioning_embedding_channels",
-            f"found {out!r}; expected {first_width}, the U-Net's first width",
+            f"found {found(out)}; expected {first_width}, the U-Net's first width",
         )
     channels = section.value("conditioning_channels", GUIDER_CHANNELS["pose"])
     if channels != GUIDER_CHANNELS["pose"]:
-        raise section.error("conditioning_channels", f"found {channels!r}; expected 3: a picture")
+        raise section.error("conditioning_channels", f"found {found(channels)}; expected 3 (RGB)")
     pairs = list(pairwise(widths))
     return {
         "widths": [widths[0], *(width for pair in pairs for width in pair)],
@@ -192,9 +198,9 @@ def _guider(section: Section, first_width: int) -> dict[str, Any]:
 def _scheduler(root: Section) -> Settings:
     kind = root.value("scheduler", "DDIMScheduler")
     if kind != "DDIMScheduler":
-        raise root.error("scheduler", f"found {kind!r}; expected 'DDIMScheduler'")
+        raise root.error("scheduler", f"found {found(kind)}; expected 'DDIMScheduler'")
     section = root.section("noise_scheduler_kwargs")
     if not section.content:
         return sd15().scheduler
-    section.check_known(set(inspect.signature(DDIMScheduler.__init__).parameters) - {"self"}, {})
+    check_settings(section.path, "DDIMScheduler", section.content, section.place)
     return dict(section.content)

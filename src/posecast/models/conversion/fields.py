@@ -76,6 +76,17 @@ MOTION_FIXED: Mapping[str, tuple[Any, ...]] = {
 MOTION_KWARGS_FIXED: Mapping[str, tuple[Any, ...]] = {"cross_frame_attention_mode": _NONE}
 
 
+MAX_COUNT = 8192
+"""Of channels, tokens, heads, layers: a network of more is no public one."""
+MAX_ITEMS = 16
+"""Of a list of levels or layers."""
+
+
+def found(value: Any) -> str:
+    """What a config holds, short whatever it is."""
+    return repr(value)[:80]
+
+
 @dataclass(frozen=True)
 class Section:
     """One object of a JSON config, and where it is."""
@@ -92,7 +103,7 @@ class Section:
         """The object in a field; an empty one where there is none."""
         inner = self.content.get(field, {})
         if not isinstance(inner, Mapping):
-            raise self.error(field, f"found {inner!r}; expected an object")
+            raise self.error(field, f"found {found(inner)}; expected an object")
         return Section(self.path, f"{self.place}{field}.", inner)
 
     def value(self, field: str, default: Any) -> Any:
@@ -108,36 +119,50 @@ class Section:
                 raise self.error(field, "unknown field")
             if field in fixed and value not in fixed[field]:
                 names = " or ".join(repr(v) for v in fixed[field])
-                raise self.error(field, f"found {value!r}; our networks can only follow {names}")
+                raise self.error(
+                    field, f"found {found(value)}; our networks can only follow {names}"
+                )
 
     def count(self, field: str, value: Any) -> int:
-        """A whole number of at least 1."""
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise self.error(field, f"found {value!r}; expected a number of at least 1")
+        """A whole number from 1 to `MAX_COUNT`."""
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_COUNT:
+            problem = f"found {found(value)}; expected a number of at least 1, up to {MAX_COUNT}"
+            raise self.error(field, problem)
         return value
 
     def counts(self, field: str, value: Any) -> list[int]:
         """A list of whole numbers of at least 1."""
-        if not isinstance(value, list) or not value:
-            raise self.error(field, f"found {value!r}; expected a list of numbers")
+        if not isinstance(value, list) or not 1 <= len(value) <= MAX_ITEMS:
+            raise self.error(field, f"found {found(value)}; expected a list of numbers")
         return [self.count(field, item) for item in value]
 
     def number(self, field: str, value: Any, least: float = 1e-12) -> float:
-        """A number of at least `least`."""
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= least:
-            raise self.error(field, f"found {value!r}; expected a number of at least {least:g}")
+        """A number from `least` to `MAX_COUNT`."""
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not plain or not least <= value <= MAX_COUNT:
+            raise self.error(
+                field, f"found {found(value)}; expected a number of at least {least:g}"
+            )
         return value
 
     def flag(self, field: str, value: Any) -> bool:
         """True or false."""
         if not isinstance(value, bool):
-            raise self.error(field, f"found {value!r}; expected true or false")
+            raise self.error(field, f"found {found(value)}; expected true or false")
         return value
+
+    def attentions(self, field: str, kinds: Any) -> list[bool]:
+        """Whether each block of a list has attention."""
+        if not isinstance(kinds, (list, tuple)) or not 1 <= len(kinds) <= MAX_ITEMS:
+            raise self.error(field, f"found {found(kinds)}; expected a list of blocks")
+        return [self.attention(field, kind) for kind in kinds]
 
     def attention(self, field: str, kind: Any) -> bool:
         """Whether a block of this type (`CrossAttnDownBlock2D`, `UpBlock3D`) has attention."""
         way = "Down" if field.startswith("down") else "Up"
         plain = str(kind).removesuffix("2D").removesuffix("3D")
         if plain not in (f"{way}Block", f"CrossAttn{way}Block"):
-            raise self.error(field, f"found {kind!r}; expected {way}Block or CrossAttn{way}Block")
+            raise self.error(
+                field, f"found {found(kind)}; expected {way}Block or CrossAttn{way}Block"
+            )
         return plain.startswith("CrossAttn")

@@ -1,50 +1,23 @@
-"""Weight files from anywhere, read with suspicion: tensors come out, and nothing is executed."""
+"""Weight files among public ones: found by name, and held against what a model expects."""
 
 from __future__ import annotations
 
-import pickle
-import warnings
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from posecast.errors import InputError
 
 SUFFIXES = (".safetensors", ".pth", ".ckpt", ".bin")
 _LISTED = 10
-_WRAPPER, _PREFIX = "state_dict", "module."
 
 
 def find_weights(folder: Path, *stems: str) -> Path | None:
     """The first file of one of these names and of a suffix of weights, or None."""
     places = [folder / f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES]
     return next((path for path in places if path.is_file()), None)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file or of a PyTorch checkpoint, mapped from disk where it can.
-
-    A dictionary around them (`state_dict`) and a prefix before all names (`module.`) are taken
-    off. InputError: not there, cut, or holding anything but tensors, such as code.
-    """
-    if not path.is_file():
-        raise InputError.at(path, "is missing")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    inner = content.get(_WRAPPER)
-    if isinstance(inner, Mapping):
-        content = inner
-    if content and all(str(name).startswith(_PREFIX) for name in content):
-        content = {name.removeprefix(_PREFIX): value for name, value in content.items()}
-    for name, value in content.items():
-        if not isinstance(value, Tensor):
-            raise InputError.at(path, f"is a {type(value).__name__}; expected a tensor", str(name))
-    return dict(content)
 
 
 def check_fit(
@@ -74,50 +47,6 @@ def check_fit(
     ]
     if lines:
         raise InputError.at(path, "; ".join(lines))
-
-
-def _read_safetensors(path: Path) -> Mapping[str, Any]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError.at(path, f"is no readable safetensors file ({error})") from error
-
-
-def _read_pickle(path: Path) -> Mapping[str, Any]:
-    archive = zipfile.is_zipfile(path)  # else the older format, which cannot be mapped
-    if archive:
-        _check_archive(path)
-    try:
-        with warnings.catch_warnings():
-            # Of pickle versions that torch does not write: what it cannot read is an error below.
-            warnings.simplefilter("ignore", UserWarning)
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
-    except pickle.UnpicklingError as error:
-        raise InputError.at(
-            path,
-            "holds more than tensors (perhaps code) and is not read; nothing in it was run "
-            f"({_first_line(error)})",
-        ) from error
-    except (RuntimeError, ValueError, EOFError, OSError, LookupError, MemoryError) as error:
-        raise InputError.at(
-            path, f"is cut or no PyTorch checkpoint ({_first_line(error)})"
-        ) from error
-    if not isinstance(content, Mapping):
-        raise InputError.at(path, f"holds a {type(content).__name__}; expected named tensors")
-    return content
-
-
-def _check_archive(path: Path) -> None:
-    """Entries as they are: packed ones could grow to any size in memory."""
-    with zipfile.ZipFile(path) as archive:
-        packed = [e for e in archive.infolist() if e.compress_type != zipfile.ZIP_STORED]
-    if packed:
-        raise InputError.at(path, "is a compressed archive; torch.save does not write such files")
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
 
 
 def _shape(size: Iterable[int]) -> str:

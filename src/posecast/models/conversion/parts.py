@@ -10,12 +10,10 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig
 
 from posecast.errors import InputError
 from posecast.models.animator import Animator
-from posecast.models.config_file import read_json
-from posecast.models.conversion.files import check_fit, find_weights, read_tensors
+from posecast.models.conversion.files import check_fit, find_weights
 from posecast.models.folder import read_settings, write_folder
 from posecast.models.guider import Guiders
 from posecast.models.position import frame_positions
@@ -26,6 +24,9 @@ from posecast.models.public_names import (
     is_position_table,
     to_animateanyone,
 )
+from posecast.models.settings_fit import check_config
+from posecast.models.settings_fit import check_fit as check_together
+from posecast.weights import read_tensors
 
 State = dict[str, Tensor]
 
@@ -55,14 +56,17 @@ def with_encoders(config: AnimatorConfig, weights: Path) -> AnimatorConfig:
         _check_equal(path, "latent_channels", vae.get("latent_channels", 4), config, "in_channels")
     if (weights / ENCODER).is_dir():
         path = weights / ENCODER / "config.json"
-        encoder = _encoder_settings(path)
+        encoder = read_settings(path, "CLIPVisionModelWithProjection")
         width = encoder.get("projection_dim", 512)
         _check_equal(path, "projection_dim", width, config, "cross_attention_dim")
-    return replace(config, vae_class="AutoencoderKL", vae=vae, image_encoder=encoder)
+    config = replace(config, vae_class="AutoencoderKL", vae=vae, image_encoder=encoder)
+    check_together(weights, config)
+    return config
 
 
 def empty_animator(config: AnimatorConfig, path: Path) -> Animator:
     """The networks without memory for their weights. InputError: the config makes no model."""
+    check_config(path, config)
     try:
         with init_empty_weights(include_buffers=False):
             return Animator(config)
@@ -153,16 +157,6 @@ def weights_file(folder: Path, *stems: str) -> Path:
         names = " or ".join(f"{stem}.safetensors, {stem}.bin" for stem in stems)
         raise InputError.at(folder, f"holds no weights; expected {names}")
     return path
-
-
-def _encoder_settings(path: Path) -> dict[str, Any]:
-    found = read_json(path)
-    if found.get("model_type") != "clip_vision_model":
-        raise InputError.at(
-            path, f"found {found.get('model_type')!r}; expected 'clip_vision_model'", "model_type"
-        )
-    known = CLIPVisionConfig().to_dict()
-    return {name: value for name, value in found.items() if name in known}
 
 
 def _check_equal(path: Path, field: str, value: Any, config: AnimatorConfig, name: str) -> None:

@@ -12,7 +12,7 @@ from posecast.models.animator import Animator
 from posecast.models.config_file import read_json
 from posecast.models.conversion.configs import unet_settings
 from posecast.models.conversion.fields import Section
-from posecast.models.conversion.files import check_fit, find_weights, read_tensors
+from posecast.models.conversion.files import check_fit, find_weights
 from posecast.models.conversion.parts import (
     State,
     empty_animator,
@@ -26,6 +26,7 @@ from posecast.models.conversion.parts import (
 from posecast.models.folder import check_free
 from posecast.models.presets import AnimatorConfig, sd15
 from posecast.models.public_names import MOTION, from_animateanyone
+from posecast.weights import read_tensors
 
 MOTION_FILES = ("mm_sd_v15_v2", "motion_module")
 

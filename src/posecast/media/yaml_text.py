@@ -1,0 +1,103 @@
+"""YAML from elsewhere: plain values only, with bounds on what it may cost.
+
+No aliases (a small file would be a large tree), no tags (they choose types), no dates, no numbers
+to the base of 60, no key twice in one mapping.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from posecast.errors import InputError
+
+MAX_DEPTH = 20
+MAX_NODES = 50_000
+MAX_BYTES = 500_000
+"""The parser is slow: this takes seconds."""
+
+_INT = re.compile(r"[-+]?[0-9](_?[0-9]){0,17}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)(e[-+][0-9]{1,3})?|[-+]?\.inf|\.nan", re.I)
+_WORDS = {"null": None, "~": None, "": None, "true": True, "yes": True, "on": True}
+_WORDS |= {"false": False, "no": False, "off": False}
+
+
+def compose_yaml(text: str, path: str | Path) -> yaml.Node | None:
+    """The tree of a YAML text, None of an empty one. Values are read by `scalar`.
+
+    Raises:
+        InputError: not YAML, several documents, or beyond the bounds of this module.
+    """
+    try:
+        _check_events(text, path)
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except RecursionError:
+        raise InputError.at(path, f"YAML nested more than {MAX_DEPTH} deep") from None
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        place = f"line {mark.line + 1}" if mark else None
+        raise InputError.at(path, f"not readable as YAML: {problem}", place) from None
+
+
+def parse_yaml(text: str, path: str | Path) -> Any:
+    """The plain value of a YAML text. Raises `InputError` as `compose_yaml`, or for a key twice."""
+    node = compose_yaml(text, path)
+    return None if node is None else _plain(node, path)
+
+
+def scalar(node: yaml.Node) -> str | int | float | bool | None:
+    """The value of a scalar: a quoted one is text, a plain one what it looks like."""
+    value = str(node.value)
+    if getattr(node, "style", None) is not None:
+        return value
+    if value.lower() in _WORDS:
+        return _WORDS[value.lower()]
+    if _INT.fullmatch(value):
+        return int(value)
+    if _FLOAT.fullmatch(value):
+        return float(value.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return value
+
+
+def _plain(node: yaml.Node, path: str | Path) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, path) for item in node.value]
+    if not isinstance(node, yaml.MappingNode):
+        return scalar(node)
+    mapping: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        place = f"line {key_node.start_mark.line + 1}"
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise InputError.at(path, "expected a name before the colon", place)
+        key = scalar(key_node)
+        if key in mapping:
+            raise InputError.at(path, f"the key {key!r} is given twice", place)
+        mapping[key] = _plain(value_node, path)
+    return mapping
+
+
+def _check_events(text: str, path: str | Path) -> None:
+    """Walk the text once, piece by piece: what is beyond the bounds is seen before it is built."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        mark: Any = event.start_mark
+        place = f"line {mark.line + 1}"
+        tag = getattr(event, "tag", None)
+        if count > MAX_NODES:
+            raise InputError.at(path, f"more than {MAX_NODES} values in YAML")
+        if isinstance(event, yaml.AliasEvent):
+            raise InputError.at(path, "YAML aliases (*name) are not allowed", place)
+        if tag:
+            raise InputError.at(path, f"YAML tags ({tag}) are not allowed", place)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InputError.at(path, f"YAML nested more than {MAX_DEPTH} deep", place)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1

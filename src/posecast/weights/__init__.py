@@ -1,0 +1,5 @@
+"""Files of weights from anywhere: tensors come out, finite and of bounded size; nothing is run."""
+
+from posecast.weights.reading import PYTORCH, SAFETENSORS, check_finite, read_tensors
+
+__all__ = ["PYTORCH", "SAFETENSORS", "check_finite", "read_tensors"]

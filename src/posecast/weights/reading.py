@@ -1,0 +1,159 @@
+"""The tensors of safetensors files and PyTorch checkpoints, told apart by content."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from posecast.errors import InputError
+from posecast.media.inert_pickle import RefusedError
+from posecast.media.reading import check_regular, read_head
+from posecast.weights.torch_pickle import check_archive, check_stream
+
+SAFETENSORS, PYTORCH = "safetensors file", "PyTorch checkpoint"
+MAX_BYTES = 64 * 2**30
+"""The largest file that is read; the largest public one (a denoising U-Net) has a twelfth of it."""
+_SHARED = 4
+"""Tensors may share memory (tied weights): together at most so many times the file's size."""
+_WRAPPER, _PREFIX = "state_dict", "module."
+_HEAD = 512
+_MAX_HEADER = 100 * 2**20  # of safetensors, its own limit
+
+
+def read_tensors(
+    path: str | Path,
+    expected: str = "weights",
+    formats: tuple[str, ...] = (SAFETENSORS, PYTORCH),
+    largest: int = MAX_BYTES,
+) -> dict[str, Tensor]:
+    """The tensors of a file by name, on the CPU, mapped from disk where that can be.
+
+    A training checkpoint is opened up to its `state_dict`, and the prefix `module.` that data
+    parallel training leaves before all names is taken off. `expected` is what messages ask for.
+
+    Raises:
+        InputError: missing, no regular file, too large, of another kind, cut, holding anything but
+            named tensors (such as code), or a tensor with a value that is not finite.
+    """
+    path = Path(path)
+    size = check_regular(path, expected).st_size
+    if size > largest:
+        raise InputError.at(path, f"is {size} bytes; weights up to {largest} bytes are read")
+    kind = _kind(path, expected)
+    if kind not in formats:
+        raise InputError.at(path, f"is a {kind}; expected a {' or '.join(formats)}")
+    try:
+        content = load_file(path) if kind == SAFETENSORS else _load_pytorch(path)
+    except InputError:
+        raise
+    # Readers of broken and hostile files raise anything, assertions among them.
+    except Exception as error:
+        raise _not_read(path, kind, error, expected) from error
+    tensors = _named(path, content, expected)
+    _check_sizes(path, tensors, size)
+    check_finite(path, tensors)
+    return tensors
+
+
+def check_finite(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
+    """InputError: a tensor holds NaN or infinity; names the file and the tensor."""
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        # Least and largest value in one pass, without a copy; NaN is both.
+        known = tensor.dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+        ends = torch.aminmax(tensor if known else tensor.float())
+        if not all(math.isfinite(float(end)) for end in ends):
+            raise InputError.at(
+                path,
+                "holds NaN or infinity: the weights are spoilt; fetch or train them again",
+                name,
+            )
+
+
+def _kind(path: Path, expected: str) -> str:
+    """The format, by the first bytes. InputError: none that holds weights, saying what it is."""
+    head = read_head(path, _HEAD, expected)
+    text = head.lstrip().lower()
+    # First: the length of its header may begin with any byte, those of the others among them.
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MAX_HEADER:
+        return SAFETENSORS
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        return PYTORCH
+    if not head:
+        problem = "the file is empty"
+    elif head.startswith(b"version https://git-lfs"):
+        problem = "is a Git LFS pointer in place of the file: fetch the file itself (git lfs pull)"
+    elif text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        problem = "is a web page in place of the file: download it again"
+    else:
+        problem = "is no file of weights (safetensors, or a PyTorch checkpoint), or is cut off"
+    raise InputError.at(path, f"{problem}; expected {expected}")
+
+
+def _load_pytorch(path: Path) -> Any:
+    archive = read_head(path, 2) == b"PK"  # else the older format, which cannot be mapped
+    if archive:
+        check_archive(path)
+    else:
+        check_stream(path)
+    with warnings.catch_warnings():
+        # Of pickle versions that torch does not write: what it cannot read is an error.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+
+
+def _not_read(path: Path, kind: str, error: BaseException, expected: str) -> InputError:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, (pickle.UnpicklingError, RefusedError)):
+        found = re.search(r"GLOBAL ([\w.]+)", text)
+        # Without torch's advice to load the file all the same.
+        reason = found[1] if found else text if isinstance(error, RefusedError) else "no tensors"
+        return InputError.at(
+            path,
+            "holds more than tensors (perhaps code) and is not read; nothing in it was run "
+            f"({reason[:80]}); expected {expected}",
+        )
+    return InputError.at(
+        path, f"is cut or damaged: no {kind} that can be read ({text[:160]}); expected {expected}"
+    )
+
+
+def _named(path: Path, content: Any, expected: str) -> dict[str, Tensor]:
+    """The tensors in what a file holds. InputError: there is anything else."""
+    if isinstance(content, Mapping) and isinstance(content.get(_WRAPPER), Mapping):
+        content = content[_WRAPPER]
+    if not isinstance(content, Mapping):
+        held = type(content).__name__
+        raise InputError.at(path, f"holds a {held}; expected named tensors: {expected}")
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            problem = f"is a {type(value).__name__}; expected a tensor ({expected})"
+            raise InputError.at(path, problem, str(name)[:80])
+    if content and all(name.startswith(_PREFIX) for name in content):
+        content = {name.removeprefix(_PREFIX): value for name, value in content.items()}
+    return dict(content)
+
+
+def _check_sizes(path: Path, tensors: Mapping[str, Tensor], size: int) -> None:
+    """InputError: a tensor is sparse, quantised or larger than what the file holds of it."""
+    total = 0
+    for name, tensor in tensors.items():
+        plain = (
+            tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_complex()
+        )
+        if not plain or tensor.device.type != "cpu":
+            raise InputError.at(path, f"is {tensor.dtype}, {tensor.layout}: no plain tensor", name)
+        total += tensor.numel() * tensor.element_size()
+        # A stride of zero makes a tensor of any size out of one number.
+        if tensor.numel() * tensor.element_size() > size or total > _SHARED * size:
+            raise InputError.at(path, "is larger than the file", name)
