@@ -12,6 +12,7 @@ from PIL import Image
 
 from posecast.errors import InputError
 from posecast.media.images import MAX_PIXELS, decoding, pixels_of
+from posecast.media.reading import read_head
 
 FORMATS = {"GIF": "gif", "WEBP": "webp", "PNG": "apng"}
 """Of Pillow, and FFmpeg's names of them."""
@@ -42,11 +43,8 @@ def animated_kind(data: bytes) -> str | None:
 def is_animated(path: Path) -> bool:
     """Whether a file is an animated picture, by its content; False where it cannot be read."""
     try:
-        if not path.is_file():  # a pipe would be waited for
-            return False
-        with path.open("rb") as file:
-            return animated_kind(file.read(HEAD)) is not None
-    except OSError:
+        return animated_kind(read_head(path, HEAD)) is not None
+    except (OSError, InputError):
         return False
 
 

@@ -14,6 +14,7 @@ from posecast.errors import InputError
 from posecast.media.atomic import clear_parts, hidden_name
 from posecast.media.interruption import undisturbed
 from posecast.media.outputs import check_working_folder, is_standard_output, real_place
+from posecast.media.reading import read_text
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -101,8 +102,8 @@ def _acquired(file: Path, path: str | Path) -> BaseFileLock | None:
 
 def _holder(file: Path) -> str:
     try:
-        words = file.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError):
+        words = read_text(file, 1000).split()
+    except InputError:
         words = []
     if not words or not words[0].isdigit():
         return "another process"

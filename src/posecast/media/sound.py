@@ -13,6 +13,7 @@ from jaxtyping import Float32
 
 from posecast.errors import InputError
 from posecast.media.pose_formats.content import content_kind
+from posecast.media.reading import read_head
 from posecast.media.video import open_video
 
 if TYPE_CHECKING:
@@ -49,11 +50,8 @@ class Sound:
 def has_sound(path: str | Path) -> bool:
     """Whether a file is a video with sound, by its content; False for whatever cannot be read."""
     path = Path(path)
-    if not path.is_file():  # a pipe has been read already, and would keep us waiting
-        return False
     try:
-        with path.open("rb") as stream:
-            kind = content_kind(stream.read(64))
+        kind = content_kind(read_head(path, 64))
         if kind in ("json", "npy", "npz") or kind.endswith(" image"):
             return False
         with closing(open_video(path)) as container:

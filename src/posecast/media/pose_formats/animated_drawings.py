@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from posecast.errors import InputError
 from posecast.geometry.skeleton import NECK, NOSE
 from posecast.media.pose_formats.content import check_numbers, check_side, describe
 from posecast.media.pose_formats.layouts import joint_place
 from posecast.media.pose_formats.people import PeopleFrame, clean_joints
+from posecast.media.yaml_text import parse_yaml
 
 _MAX_BYTES = 100_000
 _OWN_NAMES = {"neck": NOSE, "torso": NECK}
@@ -59,20 +59,6 @@ def read_animated_drawing(data: bytes, path: Path) -> PeopleFrame:
 def _parsed(data: bytes, path: Path) -> Any:
     try:
         text = data.decode("utf-8-sig")
-        # Flow style nests without lines; the format needs [x, y] at most. Aliases make large trees.
-        if text.count("[") + text.count("{") > 2 * len(text.splitlines()):
-            raise InputError.at(path, "too many brackets for AnimatedDrawings' joints")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise InputError.at(path, "YAML aliases (*name); expected plain joints")
-        return yaml.safe_load(text)
     except UnicodeDecodeError as error:
         raise InputError.at(path, f"not UTF-8 text at byte {error.start}") from None
-    except (RecursionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError.at(path, "YAML with absurd numbers or nesting") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}" if mark else None
-        problem = getattr(error, "problem", None) or "cannot be parsed"
-        raise InputError.at(path, f"broken YAML: {problem}", place) from None
+    return parse_yaml(text, path)
