@@ -140,12 +140,33 @@ _INPUTS = (
     *_steadying(0.2),
 )
 
+_ESTIMATOR = (
+    click.option(
+        "--estimator",
+        type=click.Choice(["builtin", "dwpose"]),
+        help="What finds people: builtin (in the package, bodies and feet) or dwpose (351 MB; also "
+        "hands and faces). Default: dwpose where its weights are in the cache, else builtin.",
+    ),
+    click.option(
+        "--people-weights",
+        type=PATH,
+        help="Another landmark network for builtin (scripts/convert_people.py --heavy).",
+    ),
+)
+
 cast_option = click.option("--cast", type=PATH, help="The cast sheet to obey (`posecast cast`).")
 
 
 def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The picture, the poses, and what matches them."""
     for option in reversed(_INPUTS):
+        command = option(command)
+    return command
+
+
+def estimator_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which pose estimator finds people."""
+    for option in reversed(_ESTIMATOR):
         command = option(command)
     return command
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from posecast.cli.options import PATH, existing, note, steadying_options
+from posecast.cli.options import PATH, estimator_options, existing, note, steadying_options
 from posecast.cli.pose_files import finish, pose_file_options, read_given
 from posecast.errors import InputError
 
@@ -17,6 +17,7 @@ from posecast.errors import InputError
 @click.argument("source", metavar="SOURCE", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="Pose file to write (see --to).")
 @pose_file_options
+@estimator_options
 @click.option("--weights", type=PATH, help="Folder with DWPose's two files (default: the cache).")
 @click.option("--device", help="cpu, cuda, cuda:1, mps (default: the best there is).")
 @click.option("--max-frames", type=click.IntRange(1), help="Take the first frames only.")
@@ -31,6 +32,8 @@ from posecast.errors import InputError
 def poses(
     source: Path,
     out: Path,
+    estimator: str | None,
+    people_weights: Path | None,
     weights: Path | None,
     device: str | None,
     max_frames: int | None,
@@ -41,7 +44,7 @@ def poses(
     quiet: bool,
     **files: Any,
 ) -> None:
-    """Find the people of a video or picture and follow them: 134 points each, in every frame.
+    """Find the people of a video or picture and follow them through every frame.
 
     SOURCE may also be poses of any kind that --poses takes (OpenPose, DWPose, ComfyUI, COCO,
     AlphaPose, MMPose, a skeleton video): they are read, tracked and written as another kind.
@@ -50,7 +53,7 @@ def poses(
 
     from posecast.casting.drivers import steadied
     from posecast.estimators.footage import about_cuts, estimate_poses, is_picture, iter_frames
-    from posecast.estimators.pose import pose_estimator
+    from posecast.estimators.pose import about_estimator, choose_estimator, pose_estimator
     from posecast.media.pose_output import pose_format
     from posecast.media.video import read_info
     from posecast.media.video_formats import output_format
@@ -69,14 +72,16 @@ def poses(
         return
     declared = 1 if is_picture(source) else read_info(source).declared_frames or None
     total = min(declared or max_frames or 0, max_frames or declared or 0) or None
-    estimator = pose_estimator(weights, device)
+    name = choose_estimator(estimator, people_weights, weights)
+    find = pose_estimator(people_weights or weights, device, name)
     with tqdm(
         desc="poses", total=total, unit="frame", disable=True if quiet else None, dynamic_ncols=True
     ) as bar:
         cuts: list[int] = []
         sequence = estimate_poses(
-            source, estimator, max_frames, bar.update, cuts.extend, across_cuts
+            source, find, max_frames, bar.update, cuts.extend, across_cuts
         )
+    note([about_estimator(name)], quiet)
     if cuts:
         note([about_cuts(source, cuts, across_cuts)], quiet)
     sequence = steadied(sequence, smooth, fill_gaps)

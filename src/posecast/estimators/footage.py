@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.errors import InputError
-from posecast.estimators.pose import PoseEstimator
+from posecast.estimators.pose import FollowingEstimator, PoseEstimator
 from posecast.geometry.left_to_right import left_to_right
 from posecast.geometry.skeleton import present
 from posecast.geometry.tracking import track_people
@@ -103,6 +103,8 @@ def track_frames(
     people: list[np.ndarray] = []
     small: list[Frame] = []
     height, width = 0, 0
+    if isinstance(estimate, FollowingEstimator):
+        estimate = estimate.following(fps)
     iterator = iter(frames)
     while batch := list(islice(iterator, _AT_ONCE)):
         if not people:
@@ -121,7 +123,10 @@ def track_frames(
             on_frames(len(batch))
     if not any(present(found).any() for found in people):
         where = "the picture" if len(people) == 1 else f"any of {len(people)} frames"
-        raise InputError(f"{name}: the pose estimator finds nobody in {where}")
+        raise InputError(
+            f"{name}: the pose estimator finds nobody in {where}; give keypoints "
+            "in a file instead (docs/using.md)"
+        )
     cuts = shot_boundaries(small)
     if cuts and on_cuts is not None:
         on_cuts(cuts)
