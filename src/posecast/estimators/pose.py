@@ -79,11 +79,12 @@ def choose_estimator(
     given = {"builtin": people_weights, "dwpose": dwpose_weights}
     options = {"builtin": "--people-weights", "dwpose": "--weights"}
     asked = [estimator for estimator, weights in given.items() if weights is not None]
-    if len(asked) == 2 or (name is not None and asked not in ([], [name])):
-        other = next(estimator for estimator in asked if estimator != name)
-        what = f"--estimator {name}" if name is not None else options["builtin"]
-        raise InputError(f"{options[other]} belongs to the estimator {other}; not with {what}")
-    return name or (asked[0] if asked else default_estimator())
+    chosen = name or (asked[0] if asked else default_estimator())
+    for other in asked:
+        if other != chosen:
+            what = f"--estimator {name}" if name is not None else options[chosen]
+            raise InputError(f"{options[other]} belongs to the estimator {other}; not with {what}")
+    return chosen
 
 
 def default_estimator(weights: str | Path | None = None) -> str:

@@ -5,6 +5,8 @@ Who is who in the end is decided by tracking (`posecast.geometry.tracking`), fro
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float32, UInt8
 
@@ -13,6 +15,7 @@ from posecast.estimators.builtin.networks import PeopleNetworks, Seen, joined
 from posecast.estimators.builtin.regions import Frame
 from posecast.estimators.builtin.search import (
     LEAST_PRESENCE,
+    SIZES,
     distances,
     find_people,
     large_enough,
@@ -20,16 +23,20 @@ from posecast.estimators.builtin.search import (
     without_doubles,
 )
 
-SEARCH_SECONDS = 0.5
+SEARCH_SECONDS = 0.2
 """From one search of a whole frame to the next, while nobody is lost."""
-LOST_SECONDS = 0.15
+LOST_SECONDS = 0.08
 """The same after somebody was lost, until so many searches found nobody new."""
 _LOST_SEARCHES = 6
+_TURNS = 3
+"""A search looks at every third size only, the next one at others."""
 _DEFAULT_FPS = 25.0
 _LEAST_SURE = 0.25
 """Presence and heat, multiplied, of somebody who is still there."""
 _JUMP = 0.35
-"""Joints that moved further from one frame to the next, by the size, are somebody else's."""
+"""Joints further from where they are expected than this, by the size, are somebody else's."""
+_GAIN = 0.5
+"""The weight of the last step in a person's velocity."""
 
 
 class Follower:
@@ -41,8 +48,11 @@ class Follower:
         self._interval = max(1, round(SEARCH_SECONDS * fps))
         self._lost_interval = max(1, round(LOST_SECONDS * fps))
         self._people: Seen | None = None
+        self._velocity = np.zeros((0, 2))
+        """Of each person, pixels a frame."""
         self._since = 0
         self._to_find = 0
+        self._turn = 0
 
     def __call__(
         self, frames: UInt8[np.ndarray, "frames height width 3"]
@@ -54,7 +64,7 @@ class Follower:
     def _next(self, frame: Frame) -> Seen:
         if self._people is None:
             self._people = find_people(self._networks, frame)
-            self._since = 0
+            self._velocity = np.zeros((len(self._people), 2))
             return self._people
         self._since += 1
         losing = self._to_find or not len(self._people)
@@ -64,18 +74,27 @@ class Follower:
             self._to_find = _LOST_SEARCHES
         if searching:
             self._since = 0
-            new = find_people(self._networks, frame, people)
+            new = find_people(self._networks, frame, people, SIZES[self._turn :: _TURNS])
+            self._turn = (self._turn + 1) % _TURNS
             self._to_find = 0 if len(new) else max(0, self._to_find - 1)
             people = joined([people, new]) if len(people) else new
+            self._velocity = np.pad(self._velocity, ((0, len(new)), (0, 0)))
         self._people = people
         return people
 
     def _followed(self, frame: Frame, before: Seen, with_masks: bool) -> Seen:
         """Who of the frame before is still there; of two who became one, the one that fits."""
-        seen = self._networks.look(frame, before.following, with_masks)
-        moved = distances(seen, before).mean(axis=2).diagonal()
+        regions = before.following.copy()
+        regions[:, :2] += self._velocity
+        seen = self._networks.look(frame, regions, with_masks)
+        expected = replace(
+            before, points=before.points + self._velocity[:, None].astype(np.float32)
+        )
+        off = distances(seen, expected).mean(axis=2).diagonal()
         there = (seen.presence >= LEAST_PRESENCE) & (sureness(seen) >= _LEAST_SURE)
-        there &= (moved < _JUMP) & large_enough(seen, frame)
-        order = np.flatnonzero(there)[np.argsort(moved[there], kind="stable")]
-        kept = order[without_doubles(seen.take(order))]
-        return seen.take(np.sort(kept))
+        there &= (off < _JUMP) & large_enough(seen, frame)
+        order = np.flatnonzero(there)[np.argsort(off[there], kind="stable")]
+        kept = np.sort(order[without_doubles(seen.take(order))])
+        moved = np.median(seen.points[kept] - before.points[kept], axis=1)
+        self._velocity = (1 - _GAIN) * self._velocity[kept] + _GAIN * moved
+        return seen.take(kept)

@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float, Float32
 from posecast.estimators.builtin.networks import PeopleNetworks, Seen, joined
 from posecast.estimators.builtin.regions import Frame, Regions, between
 
-SIZES = (224, 320, 448, 640, 896, 1280)
+SIZES = (224, 272, 328, 400, 480, 584, 704, 856, 1040, 1256)
 """Longest sides of the picture at which the detector looks: the larger ones for small people."""
-_ENLARGED = 1.1
-"""A picture is enlarged by no more, but for the first size: that makes people of blurs."""
+_ENLARGED, _ENLARGED_SMALL, _SMALL = 1.1, 2.0, 900
+"""A picture is enlarged by no more, that makes people of blurs; a small one by no more than twice,
+nor to more pixels than so many. The first size is always looked at."""
 LEAST_SCORE = 0.2
 """Of a candidate, by the detector."""
 LEAST_SURE = 0.2
@@ -90,11 +91,12 @@ def candidates(
     networks: PeopleNetworks, frame: Frame, sizes: tuple[int, ...] = SIZES
 ) -> tuple[Regions, Float32[np.ndarray, " found"]]:
     """Where people may be, and scores; the surest first, each place once."""
-    limit = _ENLARGED * max(frame.shape[:2])
+    longest = max(frame.shape[:2])
+    limit = max(_ENLARGED * longest, min(_ENLARGED_SMALL * longest, _SMALL))
     found = [
         networks.detect(frame, size, LEAST_SCORE)
         for size in sizes
-        if size <= limit or size == sizes[0]
+        if size <= limit or size == SIZES[0]
     ]
     regions = np.concatenate([part for part, _ in found])
     scores = np.concatenate([part for _, part in found])
