@@ -156,9 +156,9 @@ def test_which_estimator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weight
     assert choose_estimator(None) == "builtin"
     assert choose_estimator(None, dwpose_weights=weights) == "dwpose"
     assert choose_estimator("dwpose") == "dwpose"
-    with pytest.raises(InputError, match="--weights belongs to .* dwpose; not with --est"):
+    with pytest.raises(InputError, match=r"--weights belongs to .* dwpose; not with --est"):
         choose_estimator("builtin", dwpose_weights=weights)
-    with pytest.raises(InputError, match="people-weights belongs to .*; not with --est"):
+    with pytest.raises(InputError, match=r"people-weights belongs to .*; not with --est"):
         choose_estimator("dwpose", weights)
     with pytest.raises(InputError, match="expected one of builtin, dwpose"):
         pose_estimator(name="openpose")

@@ -15,6 +15,7 @@ from posecast.estimators.pose import FollowingEstimator, PoseEstimator
 from posecast.geometry.left_to_right import left_to_right
 from posecast.geometry.skeleton import present
 from posecast.geometry.tracking import track_people
+from posecast.media.ahead import ahead
 from posecast.media.images import read_image
 from posecast.media.pose_formats.content import MAX_TRACK_FRAMES, content_kind
 from posecast.media.shots import shot_boundaries, thumbnail
@@ -62,7 +63,7 @@ def estimate_poses(
         if on_cuts is not None:
             on_cuts([cut + first for cut in cuts])
 
-    with closing(iter_frames(path)) as frames:
+    with closing(ahead(iter_frames(path))) as frames:
         wanted = islice(frames, first, max_frames)
         found = track_frames(wanted, estimate, str(path), fps, on_frames, tell, across_cuts)
     return found.with_keypoints(np.pad(found.keypoints, ((0, 0), (first, 0), (0, 0), (0, 0))))

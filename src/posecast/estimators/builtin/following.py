@@ -23,13 +23,15 @@ from posecast.estimators.builtin.search import (
     without_doubles,
 )
 
-SEARCH_SECONDS = 0.2
+SEARCH_SECONDS = 0.25
 """From one search of a whole frame to the next, while nobody is lost."""
 LOST_SECONDS = 0.08
 """The same after somebody was lost, until so many searches found nobody new."""
 _LOST_SEARCHES = 6
-_TURNS = 3
-"""A search looks at every third size only, the next one at others."""
+_SMALLER = (SIZES[:-2:2], SIZES[1:-2:2]) * 2
+_TURNS = (*_SMALLER, SIZES[-2:-1], *_SMALLER, SIZES[-1:])
+"""A search looks at some sizes only, the next one at others; at the largest, which take longest,
+seldom."""
 _DEFAULT_FPS = 25.0
 _LEAST_SURE = 0.25
 """Presence and heat, multiplied, of somebody who is still there."""
@@ -74,8 +76,8 @@ class Follower:
             self._to_find = _LOST_SEARCHES
         if searching:
             self._since = 0
-            new = find_people(self._networks, frame, people, SIZES[self._turn :: _TURNS])
-            self._turn = (self._turn + 1) % _TURNS
+            new = find_people(self._networks, frame, people, _TURNS[self._turn])
+            self._turn = (self._turn + 1) % len(_TURNS)
             self._to_find = 0 if len(new) else max(0, self._to_find - 1)
             people = joined([people, new]) if len(people) else new
             self._velocity = np.pad(self._velocity, ((0, len(new)), (0, 0)))

@@ -93,11 +93,10 @@ def candidates(
     """Where people may be, and scores; the surest first, each place once."""
     longest = max(frame.shape[:2])
     limit = max(_ENLARGED * longest, min(_ENLARGED_SMALL * longest, _SMALL))
-    found = [
-        networks.detect(frame, size, LEAST_SCORE)
-        for size in sizes
-        if size <= limit or size == SIZES[0]
-    ]
+    found = [(np.zeros((0, 4)), np.zeros(0, np.float32))]
+    for size in sizes:
+        if size <= limit or size == SIZES[0]:
+            found.append(networks.detect(frame, size, LEAST_SCORE))
     regions = np.concatenate([part for part, _ in found])
     scores = np.concatenate([part for _, part in found])
     order = np.argsort(-scores, kind="stable")
