@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from posecast.cli.options import PATH, estimator_options, existing, note, steadying_options
+from posecast.cli.person_masks import check_masks, write_masks
 from posecast.cli.pose_files import finish, pose_file_options, read_given
 from posecast.errors import InputError
 
@@ -28,6 +29,12 @@ from posecast.errors import InputError
     help="Let tracks go on across cuts by place: a guess (default: they end there).",
 )
 @click.option("--preview", type=PATH, help="The skeletons on the frames: .mp4, .gif or a folder.")
+@click.option(
+    "--masks",
+    type=PATH,
+    help="Also a mask of each person: a folder of images of ids, one a frame (0 nobody, 1 track 0, "
+    "2 track 1, ...).",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def poses(
     source: Path,
@@ -41,6 +48,7 @@ def poses(
     fill_gaps: float,
     across_cuts: bool,
     preview: Path | None,
+    masks: Path | None,
     quiet: bool,
     **files: Any,
 ) -> None:
@@ -66,8 +74,11 @@ def poses(
         output_format(preview)
         if preview.exists() and preview.samefile(source):
             raise InputError(f"{preview}: the preview would overwrite the video; choose another")
+    check_masks(masks, source)
     given = read_given(source, files, max_frames, quiet)
     if given is not None:
+        if masks is not None:
+            raise InputError(f"{source}: --masks needs a picture or video; this is a pose file")
         finish(steadied(given, smooth, fill_gaps), files, out, form, preview, quiet)
         return
     declared = 1 if is_picture(source) else read_info(source).declared_frames or None
@@ -85,5 +96,7 @@ def poses(
     if cuts:
         note([about_cuts(source, cuts, across_cuts)], quiet)
     sequence = steadied(sequence, smooth, fill_gaps)
+    if masks is not None:
+        write_masks(source, sequence, masks, people_weights, device, quiet)
     with closing(iter_frames(source)) as frames:
         finish(sequence, files, out, form, preview, quiet, frames)
