@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecast.cli.options import PATH, SIZE
+from posecast.cli.options import PATH, SIZE, note
 
 if TYPE_CHECKING:
     from posecast.preparation import Summary, VideoSource
@@ -29,7 +29,11 @@ _SHOWN = 10
 @click.option("--media", type=click.Choice(["copy", "reference", "reencode"]), default="copy",
               show_default=True, help="The frames: the video's file, its path, or H.264 with a key "
               "frame every 16 frames.")  # fmt: skip
-@click.option("--pose-weights", type=click.Path(), help="Folder of DWPose's two ONNX files.")
+@click.option("--estimator", type=click.Choice(["builtin", "dwpose"]), help="What finds people: "
+              "builtin (in the package) or dwpose. Default: dwpose where its weights are in the "
+              "cache, else builtin.")  # fmt: skip
+@click.option("--pose-weights", type=click.Path(), help="Folder of DWPose's two ONNX files, or a "
+              "file of the built-in estimator's landmark network.")  # fmt: skip
 @click.option("--flow", default="dis", show_default=True, help="Flow estimator.")
 @click.option("--flow-weights", type=click.Path(), help="File of its weights.")
 @click.option("--depth", metavar="small|FOLDER",
@@ -72,6 +76,7 @@ def prepare(
     from posecast.preparation import prepare as run
 
     found = find_sources(sources, poses, source)
+    settings["estimator"] = _estimator(settings, found, quiet)
     with tqdm(total=_declared(found), unit="frame", disable=quiet or None) as bar:
         summary = run(
             found,
@@ -86,6 +91,17 @@ def prepare(
     _tell(summary, out)
     if summary.faults:
         raise RuntimeError(f"{len(summary.faults)} videos: the last was {summary.faults[-1]}")
+
+
+def _estimator(settings: dict[str, Any], sources: list[VideoSource], quiet: bool) -> str | None:
+    """The one that is used, by name, so that a resumed run uses the same; None: poses are given."""
+    from posecast.estimators.pose import about_estimator, default_estimator
+
+    if all(source.poses is not None or source.missing_poses for source in sources):
+        return settings["estimator"]
+    name = settings["estimator"] or default_estimator(settings["pose_weights"])
+    note([about_estimator(name)], quiet)
+    return name
 
 
 def _advance(bar: Any, frames: int) -> None:

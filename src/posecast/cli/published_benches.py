@@ -149,7 +149,7 @@ def _prepare(
                 bar.write(f"{clip}: {line}")
 
         if poses is None:
-            find = estimated(pose_estimator(weights, device), bar.update, tell)
+            find = estimated(pose_estimator(weights, device, "dwpose"), bar.update, tell)
         else:
             find = given(poses)
         done = prepare_bench(place, find, redo=poses is not None, on_clip=tell)
