@@ -69,7 +69,7 @@ def test_a_crowd_has_no_doubles(finder: BuiltinFinder) -> None:
 
 def test_a_drawing_is_found_or_the_way_out_is_said(finder: BuiltinFinder) -> None:
     picture = read_image(REAL / "images" / "drawing_girl.png")
-    with pytest.raises(InputError, match="finds nobody in the picture; give keypoints in a file"):
+    with pytest.raises(InputError, match="finds nobody in the picture; joints can be given"):
         track_frames([picture], finder, "drawing_girl.png")
 
 

@@ -97,7 +97,8 @@ def animate(
     audible(options["audio"], out, output_format(out))
     without = options["without"].split(",") if options["without"] else []
     switched_off(without)
-    existing([reference, *poses, options["reference_poses"], options["cast"]])
+    given = ("reference_poses", "cast", "mask", "people_weights")
+    existing([reference, *poses, *(options[name] for name in given)])
     import torch  # slow: after the checks above
 
     from posecast.cli.launch import chosen_device, joined, launched_rank

@@ -29,6 +29,7 @@ def cast(
     The picture lies beside the sheet under the same name, ending in .png. Edit the sheet, then
     give it to `posecast animate --cast`.
     """
+    from posecast.casting.masks import found_masks
     from posecast.casting.pictures import draw_cast
     from posecast.casting.plan import plan_animation
     from posecast.casting.sheet import write_cast
@@ -36,7 +37,7 @@ def cast(
     from posecast.media.images import write_image
 
     reference_poses: Path | None = options["reference_poses"]
-    existing([reference, *poses, reference_poses])
+    existing([reference, *poses, reference_poses, options["mask"], options["people_weights"]])
     if check_place(out).suffix.lower() not in (".yaml", ".yml") or out.is_dir():
         raise InputError(f"{out}: expected the name of a file that ends in .yaml")
     plan = plan_animation(reference, poses, plan_options(options))
@@ -48,6 +49,10 @@ def cast(
     picture = out.with_suffix(".png")
     if picture.exists() and picture.samefile(reference):
         raise InputError(f"{out}: its picture would overwrite the reference; choose another name")
-    write_image(draw_cast(plan), picture)
+    masks = plan.masks
+    if masks is None:
+        order = plan.cast.depth_order[0].front_to_back
+        masks = found_masks(plan.picture, plan.reference_keypoints, order)
+    write_image(draw_cast(plan, masks), picture)
     write_cast(sheet, out)
     click.echo(f"{out}: {len(characters)} characters; its picture is {picture}")

@@ -43,7 +43,8 @@ def conditions(
     from posecast.pipeline.map_renderer import MapRenderer
     from posecast.pipeline.maps_file import PREVIEW_CHUNK, check_maps_place, write_maps
 
-    existing([reference, *poses, options["reference_poses"], options["cast"]])
+    given = ("reference_poses", "cast", "mask", "people_weights")
+    existing([reference, *poses, *(options[name] for name in given)])
     check_maps_place(out)
     if preview is not None:
         output_format(preview)

@@ -79,6 +79,20 @@ def _steadying(fill_gaps: float) -> tuple[Callable[..., Any], ...]:
     )
 
 
+_ESTIMATOR = (
+    click.option(
+        "--estimator",
+        type=click.Choice(["builtin", "dwpose"]),
+        help="What finds people: builtin (in the package, bodies and feet) or dwpose (351 MB; also "
+        "hands and faces). Default: dwpose where its weights are in the cache, else builtin.",
+    ),
+    click.option(
+        "--people-weights",
+        type=PATH,
+        help="Another landmark network for builtin (scripts/convert_people.py --heavy).",
+    ),
+)
+
 _INPUTS = (
     click.option("--reference", type=PATH, required=True, help="The picture."),
     click.option(
@@ -93,6 +107,13 @@ _INPUTS = (
         type=PATH,
         help="Keypoints of the picture's characters (default: the file that the cast sheet names).",
     ),
+    click.option(
+        "--mask",
+        type=PATH,
+        help="Who is seen at each pixel of the picture: an image of ids (0 nobody, 1 character 0, "
+        "...), or black and white (default: found in the picture where it is needed).",
+    ),
+    *_ESTIMATOR,
     click.option(
         "--assign",
         metavar="TRACK:CHARACTER,...",
@@ -138,20 +159,6 @@ _INPUTS = (
         "that will do (default: where they stand most alike).",
     ),
     *_steadying(0.2),
-)
-
-_ESTIMATOR = (
-    click.option(
-        "--estimator",
-        type=click.Choice(["builtin", "dwpose"]),
-        help="What finds people: builtin (in the package, bodies and feet) or dwpose (351 MB; also "
-        "hands and faces). Default: dwpose where its weights are in the cache, else builtin.",
-    ),
-    click.option(
-        "--people-weights",
-        type=PATH,
-        help="Another landmark network for builtin (scripts/convert_people.py --heavy).",
-    ),
 )
 
 cast_option = click.option("--cast", type=PATH, help="The cast sheet to obey (`posecast cast`).")

@@ -31,6 +31,10 @@ OnFrames = Callable[[int], object]
 OnCuts = Callable[[list[int]], object]
 
 
+class NobodyFound(InputError):
+    """Footage in which the estimator sees no people."""
+
+
 def is_picture(path: str | Path) -> bool:
     """Whether a file is a still picture, by its content (an animated GIF is a video)."""
     try:
@@ -124,9 +128,9 @@ def track_frames(
             on_frames(len(batch))
     if not any(present(found).any() for found in people):
         where = "the picture" if len(people) == 1 else f"any of {len(people)} frames"
-        raise InputError(
-            f"{name}: the pose estimator finds nobody in {where}; give keypoints "
-            "in a file instead (docs/using.md)"
+        raise NobodyFound(
+            f"{name}: the pose estimator finds nobody in {where}; joints can be given by hand "
+            "(docs/using.md)"
         )
     cuts = shot_boundaries(small)
     if cuts and on_cuts is not None:
