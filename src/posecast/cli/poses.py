@@ -39,8 +39,6 @@ from posecast.errors import InputError
 def poses(
     source: Path,
     out: Path,
-    estimator: str | None,
-    people_weights: Path | None,
     weights: Path | None,
     device: str | None,
     max_frames: int | None,
@@ -83,20 +81,18 @@ def poses(
         return
     declared = 1 if is_picture(source) else read_info(source).declared_frames or None
     total = min(declared or max_frames or 0, max_frames or declared or 0) or None
-    name = choose_estimator(estimator, people_weights, weights)
-    find = pose_estimator(people_weights or weights, device, name)
+    name = choose_estimator(files["estimator"], files["people_weights"], weights)
+    find = pose_estimator(files["people_weights"] or weights, device, name)
     with tqdm(
         desc="poses", total=total, unit="frame", disable=True if quiet else None, dynamic_ncols=True
     ) as bar:
         cuts: list[int] = []
-        sequence = estimate_poses(
-            source, find, max_frames, bar.update, cuts.extend, across_cuts
-        )
+        sequence = estimate_poses(source, find, max_frames, bar.update, cuts.extend, across_cuts)
     note([about_estimator(name)], quiet)
     if cuts:
         note([about_cuts(source, cuts, across_cuts)], quiet)
     sequence = steadied(sequence, smooth, fill_gaps)
     if masks is not None:
-        write_masks(source, sequence, masks, people_weights, device, quiet)
+        write_masks(source, sequence, masks, files["people_weights"], device, quiet)
     with closing(iter_frames(source)) as frames:
         finish(sequence, files, out, form, preview, quiet, frames)
