@@ -86,7 +86,7 @@ def test_of_a_video_only_what_is_made_is_looked_at(
             found.append(people)
         return found
 
-    monkeypatch.setattr("posecast.casting.inputs.pose_estimator", lambda: estimate)
+    monkeypatch.setattr("posecast.casting.finding.pose_estimator", lambda *_: estimate)
     drivers = loaded(tmp_path / "dance.mp4", start=1.0, duration=0.5)
     assert np.abs(np.array(seen) - np.arange(10, 15)).max() <= 1
     keypoints = drivers.all[0].sequence.keypoints
@@ -102,7 +102,7 @@ def test_the_first_driver_with_sound_is_heard(
     def estimate(batch: np.ndarray) -> list[np.ndarray]:
         return [np.pad(person(8, 8, 20)[None], ((0, 0), (0, 116), (0, 0))) for _ in batch]
 
-    monkeypatch.setattr("posecast.casting.inputs.pose_estimator", lambda: estimate)
+    monkeypatch.setattr("posecast.casting.finding.pose_estimator", lambda *_: estimate)
     write_poses(dancers(10), tmp_path / "silent.json")
     talking = talking_video(tmp_path / "talking.mp4", seconds=1.0)
     drivers = loaded(tmp_path / "silent.json", talking, start=0.25)

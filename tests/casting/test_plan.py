@@ -170,7 +170,7 @@ def test_inputs_that_do_not_fit(
     cases: list[tuple[dict[str, object], str]] = [
         (
             {"reference_poses": None},
-            r"or give keypoints \(`reference_poses=`",
+            r"joints can be given by hand \(docs/using.md\): `reference_poses=`",
         ),
         ({"reference_poses": one}, "2 driving tracks for 1 character"),
         ({"reference_poses": nobody}, "holds nobody"),

@@ -216,12 +216,12 @@ def test_files_that_are_no_sheet(tmp_path: Path, people: PoseSequence, content: 
 def test_a_broken_sheet_is_named_before_people_are_looked_for(
     tmp_path: Path, scene: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from posecast.casting import inputs, plan_animation
+    from posecast.casting import finding, plan_animation
 
     def found(*_: object, **__: object) -> None:
         raise AssertionError("people were looked for")
 
-    monkeypatch.setattr(inputs, "pose_estimator", found)
+    monkeypatch.setattr(finding, "pose_estimator", found)
     sheet = tmp_path / "cast.yaml"
     write_cast(SHEET, sheet)
     good = sheet.read_text()

@@ -204,7 +204,10 @@ def test_without_keypoints_the_way_is_shown(
         ["cast", "-o", str(tmp_path / "c.yaml")],
     ):
         assert run([verb[0], *inputs, *verb[1:]]) == 2
-        assert "or give keypoints (--reference-poses" in capsys.readouterr().err
+        assert (
+            "joints can be given by hand (docs/using.md): --reference-poses"
+            in capsys.readouterr().err
+        )
 
 
 def test_a_model_folder_is_read(scene: dict[str, Path], tiny: Path, tmp_path: Path) -> None:
@@ -275,7 +278,7 @@ def test_the_drivers_sound_goes_into_the_video(
         people = dancers(1).keypoints[:, 0]
         return [np.pad(people, ((0, 0), (0, 116), (0, 0))) for _ in frames]
 
-    monkeypatch.setattr("posecast.casting.inputs.pose_estimator", lambda: estimate)
+    monkeypatch.setattr("posecast.casting.finding.pose_estimator", lambda *_: estimate)
     video = talking_video(tmp_path / "talking.mp4", 2.0)
     inputs = ["--reference", scene["picture"], "--reference-poses", scene["people"]]
     common = [*inputs, "--poses", video, "--model", tiny, "--steps", "1", "--device", "cpu"]

@@ -208,4 +208,4 @@ def test_unknown_devices(weights: Path, device: str) -> None:
 def test_no_weights_and_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("POSECAST_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=r"yolox_l\.onnx is not there.*get it from http"):
-        pose_estimator()
+        pose_estimator(name="dwpose")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from posecast.casting.inputs import estimator_for, name_of
+from posecast.casting.finding import Finder
+from posecast.casting.inputs import name_of
 from posecast.casting.options import PlanOptions, Poses
 from posecast.casting.timing import USUAL_RATE, Span
 from posecast.errors import InputError
@@ -82,6 +83,7 @@ def load_drivers(
     poses: Poses | Sequence[Poses],
     options: PlanOptions,
     normalised_size: tuple[int, int] | None = None,
+    find: Finder | None = None,
 ) -> Drivers:
     """The driving sequences, cut to what is made of them and brought to its rate.
 
@@ -94,6 +96,7 @@ def load_drivers(
             they begin.
     """
     span = Span.of(options)
+    find = find or Finder(options.estimator, options.people_weights)
     single = isinstance(poses, (str, Path, PoseSequence))
     sources: Sequence[Poses] = [poses] if single else poses  # type: ignore[list-item,assignment]
     if not sources:
@@ -102,7 +105,7 @@ def load_drivers(
     read: list[PoseSequence] = []
     for source in sources:
         before = [sequence.fps for sequence in read]
-        read.append(_read(source, options, normalised_size, span, before, notes))
+        read.append(_read(source, options, normalised_size, span, before, notes, find))
     rate = span.output_rate([sequence.fps for sequence in read])
     drivers = []
     for source, sequence in zip(sources, read, strict=True):
@@ -146,6 +149,7 @@ def _read(
     span: Span,
     rates: Sequence[float | None],
     notes: list[str],
+    find: Finder,
 ) -> PoseSequence:
     """Poses as they come, read from a file, or estimated where that is a plain picture or video.
 
@@ -167,8 +171,11 @@ def _read(
         if info is not None and info.declared_frames:
             span.check_length(info.declared_frames, info.fps, str(poses))
         first, stop = span.needed(own or USUAL_RATE, span.output_rate([*rates, own]))
-        estimator = estimator_for(str(poses), "poses")
-        return estimate_poses(poses, estimator, stop, None, tell, first=first)
+        return find.people(
+            str(poses),
+            "poses",
+            lambda estimator: estimate_poses(poses, estimator, stop, None, tell, first=first),
+        )
 
 
 def _one_length(drivers: list[Driver]) -> tuple[list[Driver], list[str]]:

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from posecast.casting.finding import Finder
 from posecast.casting.options import Poses
 from posecast.errors import InputError
 from posecast.estimators.footage import estimate_poses, track_frames
-from posecast.estimators.pose import PoseEstimator, pose_estimator
 from posecast.geometry.skeleton import present
 from posecast.media.images import pixels_of, read_image
 from posecast.media.pose_formats.content import PlainFootage
@@ -42,21 +42,26 @@ def load_picture(reference: Picture) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def load_reference_poses(
-    poses: Poses | None, picture: UInt8[np.ndarray, "height width 3"]
+    poses: Poses | None,
+    picture: UInt8[np.ndarray, "height width 3"],
+    find: Finder | None = None,
 ) -> PoseSequence:
-    """The characters of a picture: one frame, in its pixels; estimated where no `poses` are given.
+    """The characters of a picture: one frame, in its pixels; found where no `poses` are given.
 
     Raises:
         InputError: nobody in them, they belong to a picture of another shape, or they cannot be
             estimated.
     """
     height, width = picture.shape[:2]
+    find = find or Finder()
     if poses is None:
-        sequence = track_frames(
-            [picture], estimator_for("the picture", "reference_poses"), "reference"
+        sequence = find.people(
+            "the picture",
+            "reference_poses",
+            lambda estimator: track_frames([picture], estimator, "reference"),
         )
     else:
-        sequence = _read(poses, width, height)
+        sequence = _read(poses, width, height, find)
     name = name_of(poses, "reference poses")
     if abs(sequence.width / sequence.height / (width / height) - 1) > 0.01:
         raise InputError(
@@ -75,14 +80,16 @@ def load_reference_poses(
     return replace(sequence, width=width, height=height).with_keypoints(first)
 
 
-def _read(poses: Poses, width: int, height: int) -> PoseSequence:
+def _read(poses: Poses, width: int, height: int, find: Finder) -> PoseSequence:
     """The people of a picture as they come, read from a file, or found in that picture."""
     if isinstance(poses, PoseSequence):
         return poses
     try:
         return read_poses(poses, width, height, normalised_size=(height, width))
     except PlainFootage:
-        return estimate_poses(poses, estimator_for(str(poses), "reference_poses"), 1)
+        return find.people(
+            str(poses), "reference_poses", lambda estimator: estimate_poses(poses, estimator, 1)
+        )
 
 
 def with_joints(keypoints: np.ndarray, joints: int) -> np.ndarray:
@@ -95,21 +102,6 @@ def with_joints(keypoints: np.ndarray, joints: int) -> np.ndarray:
 def common_joints(sequences: Sequence[PoseSequence]) -> int:
     """The joints of the richest of several sequences."""
     return max(JOINT_COUNTS[sequence.joints] for sequence in sequences)
-
-
-def estimator_for(name: str, parameter: str) -> PoseEstimator:
-    """What finds people where no keypoints are given by `parameter`.
-
-    Raises:
-        InputError: there is none.
-    """
-    try:
-        return pose_estimator()
-    except InputError as error:
-        raise InputError(
-            f"{name}: poses must be estimated, and cannot: {error}; or give keypoints "
-            f"(`{parameter}=`, docs/using.md)"
-        ) from None
 
 
 def name_of(poses: Poses | None, otherwise: str) -> str:

@@ -42,7 +42,15 @@ class PlanOptions:
     cast: str | Path | CastSheet | None = None
     """A cast sheet; it then says all that `assign` and `depth_order` say."""
     masks: Masks | None = None
-    """Who is seen at each pixel of the picture, for the order: one mask a character, 0..1."""
+    """Who is seen at each pixel of the picture: one mask a character, 0..1."""
+    mask: str | Path | None = None
+    """The same as a file: an image of ids (0 nobody, 1 character 0, 2 character 1, ...), or black
+    and white, which says who is foreground."""
+    estimator: str | None = None
+    """What finds people where no keypoints are given: ``builtin`` or ``dwpose``; None: DWPose where
+    its weights are in the cache, else the built-in one."""
+    people_weights: str | Path | None = None
+    """A file of another landmark network for the built-in estimator."""
     assign: str | Mapping[int, int | Sequence[int]] | tuple[tuple[int, int], ...] | None = None
     """Driving track : character, as `0:1,1:0`, a mapping, or pairs. One track may move several
     characters; a character that is left out stands as it does in the picture."""

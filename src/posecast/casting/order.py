@@ -10,7 +10,6 @@ from jaxtyping import Float, UInt8
 from posecast.casting.drivers import Driver
 from posecast.casting.options import Masks, PlanOptions
 from posecast.casting.sheet import OrderChange, order_of, parse_order
-from posecast.errors import InputError
 from posecast.estimators.depth import DepthEstimator, depth_at_hand
 from posecast.geometry.depth_order import DEPTH_RADIUS, character_ranks
 from posecast.geometry.dilation import dilation_maps
@@ -40,7 +39,7 @@ def depth_order(
     """The order of a picture's characters: what the options, else the pose files say, else found.
 
     Raises:
-        InputError: an order that does not name each character once, or masks of another size.
+        InputError: an order that does not name each character once.
     """
     count, asked = people.num_characters, options.depth_order
     if isinstance(asked, str):
@@ -56,11 +55,6 @@ def depth_order(
     if count == 1:
         return (OrderChange(0, (0,)),), ()
     standing, masks = people.keypoints[:, 0], options.masks
-    if masks is not None and masks.shape != (count, *picture.shape[:2]):
-        raise InputError(
-            f"`masks=`: an array of {masks.shape}; expected one mask of the picture's "
-            f"{picture.shape[0]}x{picture.shape[1]} pixels for each of {count} characters"
-        )
     estimator = depth_at_hand()
     if estimator is not None:
         order, by = by_depth(picture, standing, estimator), "the picture's depth (Depth Anything)"

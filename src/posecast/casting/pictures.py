@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from posecast.casting.plan import AnimationPlan
@@ -30,16 +30,21 @@ COLOURS = (
 
 _INK, _PAPER = (240, 240, 240), (24, 24, 28)
 _PANEL_HEIGHT = 640
+_PALE, _TINT = 128, 0.35
 
 
-def draw_cast(plan: AnimationPlan) -> Picture:
+def draw_cast(
+    plan: AnimationPlan, masks: Float32[np.ndarray, "characters h w"] | None = None
+) -> Picture:
     """The reference with boxes, numbers and skeletons; beside it the drivers; below, the order.
 
-    `plan` is at the size of the picture itself, so that the sheet's boxes fit.
+    `plan` is at the size of the picture itself, so that the sheet's boxes fit. With `masks` each
+    character is tinted in its colour, and what is nobody's is grey.
     """
     zoom = _PANEL_HEIGHT / plan.size[0]
     size = (_PANEL_HEIGHT, max(1, round(plan.size[1] * zoom)))
-    left = _overlay(_resized(plan.picture, size), plan.reference_keypoints * (zoom, zoom, 1))
+    shown = plan.picture if masks is None else tinted(plan.picture, masks)
+    left = _overlay(_resized(shown, size), plan.reference_keypoints * (zoom, zoom, 1))
     frame = int(present(plan.keypoints).any(axis=2).sum(axis=0).argmax())
     drivers = plan.keypoints[:, frame] * np.array([zoom, zoom, 1], np.float32)
     right = draw_poses(drivers.astype(np.float32), size)
@@ -57,6 +62,16 @@ def draw_cast(plan: AnimationPlan) -> Picture:
         "characters from front to back: " + "; ".join(orders),
     ]
     return np.concatenate([panels, text_strip(lines, panels.shape[1])])
+
+
+def tinted(picture: Picture, masks: Float32[np.ndarray, "characters height width"]) -> Picture:
+    """The picture with each character in its colour, and what is nobody's paler and grey."""
+    grey = picture.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    out = 0.5 * grey + 0.5 * _PALE
+    for index, mask in enumerate(masks):
+        colour = np.array(COLOURS[index % len(COLOURS)], np.float32)
+        out += mask[..., None] * ((1 - _TINT) * picture + _TINT * colour - out)
+    return np.clip(np.rint(out), 0, 255).astype(np.uint8)
 
 
 def overlay_tracks(frames: Iterable[Picture], sequence: PoseSequence) -> Iterator[Picture]:

@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64, UInt8
 
 from posecast.casting.assignment import assign, pairs_of
 from posecast.casting.drivers import Drivers, load_drivers
+from posecast.casting.finding import Finder
 from posecast.casting.fitting import fit
 from posecast.casting.frame_check import check_crop, check_tracks
 from posecast.casting.inputs import (
@@ -21,6 +22,7 @@ from posecast.casting.inputs import (
     load_reference_poses,
     with_joints,
 )
+from posecast.casting.masks import framed_masks, given_masks
 from posecast.casting.options import PlanOptions, Poses, Size
 from posecast.casting.order import OF_REFERENCE, depth_order
 from posecast.casting.sheet import CastSheet, Character, order_of, ranks_of
@@ -57,6 +59,8 @@ class AnimationPlan:
     """The order in the picture itself, where its pose file says; it stays whatever is asked for."""
     sound: Sound | None = None
     """To be heard with the frames."""
+    masks: Float32[np.ndarray, "characters height width"] | None = None
+    """Who is seen at each pixel of the picture, 0..1, where somebody said it."""
 
     @property
     def num_frames(self) -> int:
@@ -103,14 +107,17 @@ def plan_animation(
         check_cast(options.cast)  # before people are looked for
         if options.reference_poses is None:
             options = replace(options, reference_poses=keypoints_file(options.cast))
-    people = load_reference_poses(options.reference_poses, picture)
+    find = Finder(options.estimator, options.people_weights)
+    people = load_reference_poses(options.reference_poses, picture, find)
+    masks = given_masks(options, picture, people.keypoints[:, 0])
+    options = replace(options, masks=masks, mask=None)
     canvas = (people.height, people.width)
-    drivers = load_drivers(poses, options, canvas)
+    drivers = load_drivers(poses, options, canvas, find)
     joints = common_joints([people, *(driver.sequence for driver in drivers.all)])
     tracks = np.concatenate([_framed(driver.sequence, size, joints) for driver in drivers.all])
     framing = Framing(canvas, size)
     standing = framing.keypoints(with_joints(people.keypoints[:, 0], joints))
-    notes = [*drivers.notes, *check_crop(size, standing)]
+    notes = [*find.notes, *drivers.notes, *check_crop(size, standing)]
     sheet, about_order = _sheet(picture, people, drivers, tracks, options)
     fitted = fit(tracks, standing, sheet, drivers.names, options.own_joints)
     return AnimationPlan(
@@ -129,6 +136,7 @@ def plan_animation(
         ),
         reference_ranks=_reference_ranks(people),
         sound=drivers.sound,
+        masks=None if masks is None else framed_masks(masks, framing),
     )
 
 

@@ -109,7 +109,8 @@ def animate(
     from posecast.models.model_files import check_model
     from posecast.pipeline.switches import switched_off
 
-    inputs = [reference, *poses, options["reference_poses"], options["cast"]]
+    given = ("reference_poses", "cast", "mask", "people_weights")
+    inputs = [reference, *poses, *(options[name] for name in given)]
     audible(options["audio"], out, output_format(out, inputs))
     without = options["without"].split(",") if options["without"] else []
     switched_off(without)

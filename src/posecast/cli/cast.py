@@ -31,6 +31,7 @@ def cast(
     give it to `posecast animate --cast`. With `-o -` the sheet goes to standard output, without
     the picture.
     """
+    from posecast.casting.masks import found_masks
     from posecast.casting.pictures import draw_cast
     from posecast.casting.plan import plan_animation
     from posecast.casting.sheet import write_cast
@@ -38,7 +39,7 @@ def cast(
     from posecast.media.outputs import check_file, check_text_file, is_standard_output
 
     reference_poses: Path | None = options["reference_poses"]
-    inputs = [reference, *poses, reference_poses]
+    inputs = [reference, *poses, reference_poses, options["mask"], options["people_weights"]]
     check_text_file(out, inputs, [".yaml", ".yml"])
     picture = None if is_standard_output(out) else check_file(out.with_suffix(".png"), inputs)
     existing(inputs)
@@ -51,7 +52,11 @@ def cast(
     characters = tuple(replace(c, keypoints=named) for c in plan.cast.characters)
     sheet = replace(plan.cast, characters=characters)
     if picture is not None:
-        write_image(draw_cast(plan), picture)
+        masks = plan.masks
+        if masks is None:
+            order = plan.cast.depth_order[0].front_to_back
+            masks = found_masks(plan.picture, plan.reference_keypoints, order)
+        write_image(draw_cast(plan, masks), picture)
     write_cast(sheet, out)
     drawn = f"; its picture is {picture}" if picture is not None else ""
     say(f"{out}: {counted(len(characters), 'character')}{drawn}", out)

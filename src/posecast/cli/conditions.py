@@ -45,7 +45,8 @@ def conditions(
     from posecast.pipeline.map_renderer import MapRenderer
     from posecast.pipeline.maps_file import PREVIEW_CHUNK, check_maps_place, write_maps
 
-    inputs = [reference, *poses, options["reference_poses"], options["cast"]]
+    given = ("reference_poses", "cast", "mask", "people_weights")
+    inputs = [reference, *poses, *(options[name] for name in given)]
     check_maps_place(out, inputs)
     if preview is not None:
         output_format(preview, inputs)

@@ -171,6 +171,20 @@ def _steadying(fill_gaps: float) -> tuple[Callable[..., Any], ...]:
     )
 
 
+_ESTIMATOR = (
+    click.option(
+        "--estimator",
+        type=click.Choice(["builtin", "dwpose"]),
+        help="What finds people: builtin (in the package, bodies and feet) or dwpose (351 MB; also "
+        "hands and faces). Default: dwpose where its weights are in the cache, else builtin.",
+    ),
+    click.option(
+        "--people-weights",
+        type=PATH,
+        help="Another landmark network for builtin (scripts/convert_people.py --heavy).",
+    ),
+)
+
 _INPUTS = (
     click.option("--reference", type=PATH, required=True, help="The picture."),
     click.option(
@@ -185,6 +199,13 @@ _INPUTS = (
         type=PATH,
         help="Keypoints of the picture's characters (default: the file that the cast sheet names).",
     ),
+    click.option(
+        "--mask",
+        type=PATH,
+        help="Who is seen at each pixel of the picture: an image of ids (0 nobody, 1 character 0, "
+        "...), or black and white (default: found in the picture where it is needed).",
+    ),
+    *_ESTIMATOR,
     click.option(
         "--assign",
         type=TEXT,
@@ -241,6 +262,13 @@ cast_option = click.option("--cast", type=PATH, help="The cast sheet to obey (`p
 def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The picture, the poses, and what matches them."""
     for option in reversed(_INPUTS):
+        command = option(command)
+    return command
+
+
+def estimator_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which pose estimator finds people."""
+    for option in reversed(_ESTIMATOR):
         command = option(command)
     return command
 

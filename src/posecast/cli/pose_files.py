@@ -109,6 +109,8 @@ def fitted(
         sequence,
         reference_poses=options["onto_poses"],
         assign=options["assign"],
+        estimator=options["estimator"],
+        people_weights=options["people_weights"],
         retarget=True,
     )
     note(plan.notes, quiet)

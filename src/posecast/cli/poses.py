@@ -8,15 +8,26 @@ from typing import Any
 
 import click
 
-from posecast.cli.options import DEVICE, FRAMES, PATH, existing, note, steadying_options
+from posecast.cli.options import (
+    DEVICE,
+    FRAMES,
+    PATH,
+    estimator_options,
+    existing,
+    note,
+    steadying_options,
+)
 from posecast.cli.outputs import claim
+from posecast.cli.person_masks import check_masks, write_masks
 from posecast.cli.pose_files import finish, pose_file_options, read_given
+from posecast.errors import InputError
 
 
 @click.command()
 @click.argument("source", metavar="SOURCE", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="Pose file to write (see --to).")
 @pose_file_options
+@estimator_options
 @click.option("--weights", type=PATH, help="Folder with DWPose's two files (default: the cache).")
 @click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1, mps (default: the best there is).")
 @click.option("--max-frames", type=FRAMES, help="Take the first frames only.")
@@ -27,6 +38,12 @@ from posecast.cli.pose_files import finish, pose_file_options, read_given
     help="Let tracks go on across cuts by place: a guess (default: they end there).",
 )
 @click.option("--preview", type=PATH, help="The skeletons on the frames: .mp4, .gif or a folder.")
+@click.option(
+    "--masks",
+    type=PATH,
+    help="Also a mask of each person: a folder of images of ids, one a frame (0 nobody, 1 track 0, "
+    "2 track 1, ...).",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def poses(
     source: Path,
@@ -38,10 +55,11 @@ def poses(
     fill_gaps: float,
     across_cuts: bool,
     preview: Path | None,
+    masks: Path | None,
     quiet: bool,
     **files: Any,
 ) -> None:
-    """Find the people of a video or picture and follow them: 134 points each, in every frame.
+    """Find the people of a video or picture and follow them through every frame.
 
     SOURCE may also be poses of any kind that --poses takes (OpenPose, DWPose, ComfyUI, COCO,
     AlphaPose, MMPose, a skeleton video): they are read, tracked and written as another kind.
@@ -50,7 +68,7 @@ def poses(
 
     from posecast.casting.drivers import steadied
     from posecast.estimators.footage import about_cuts, estimate_poses, is_picture, iter_frames
-    from posecast.estimators.pose import pose_estimator
+    from posecast.estimators.pose import about_estimator, choose_estimator, pose_estimator
     from posecast.media.pose_output import pose_format
     from posecast.media.video import read_header
     from posecast.media.video_formats import output_format
@@ -60,23 +78,28 @@ def poses(
     if preview is not None:
         output_format(preview, inputs)
     existing(inputs)
+    check_masks(masks, source)
     claim(out, preview)
     given = read_given(source, files, max_frames, quiet)
     if given is not None:
+        if masks is not None:
+            raise InputError(f"{source}: --masks needs a picture or video; this is a pose file")
         finish(steadied(given, smooth, fill_gaps), files, out, form, preview, quiet)
         return
     declared = 1 if is_picture(source) else read_header(source).declared_frames or None
     total = min(declared or max_frames or 0, max_frames or declared or 0) or None
-    estimator = pose_estimator(weights, device)
+    name = choose_estimator(files["estimator"], files["people_weights"], weights)
+    find = pose_estimator(files["people_weights"] or weights, device, name)
     with tqdm(
         desc="poses", total=total, unit="frame", disable=True if quiet else None, dynamic_ncols=True
     ) as bar:
         cuts: list[int] = []
-        sequence = estimate_poses(
-            source, estimator, max_frames, bar.update, cuts.extend, across_cuts
-        )
+        sequence = estimate_poses(source, find, max_frames, bar.update, cuts.extend, across_cuts)
+    note([about_estimator(name)], quiet)
     if cuts:
         note([about_cuts(source, cuts, across_cuts)], quiet)
     sequence = steadied(sequence, smooth, fill_gaps)
+    if masks is not None:
+        write_masks(source, sequence, masks, files["people_weights"], device, quiet)
     with closing(iter_frames(source)) as frames:
         finish(sequence, files, out, form, preview, quiet, frames)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecast.cli.options import DEVICE, PATH, SIZE, TEXT, WORKERS
+from posecast.cli.options import DEVICE, PATH, SIZE, TEXT, WORKERS, note
 from posecast.errors import InputError, counted, printable
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ _SHOWN = 10
 @click.option("--media", type=click.Choice(["copy", "reference", "reencode"]), default="copy",
               show_default=True, help="The frames: the video's file, its path, or H.264 with a key "
               "frame every 16 frames.")  # fmt: skip
-@click.option("--pose-weights", type=TEXT, help="Folder of DWPose's two ONNX files.")
+@click.option("--estimator", type=click.Choice(["builtin", "dwpose"]), help="What finds people: "
+              "builtin (in the package) or dwpose. Default: dwpose where its weights are in the "
+              "cache, else builtin.")  # fmt: skip
+@click.option("--pose-weights", type=TEXT, help="Folder of DWPose's two ONNX files, or a "
+              "file of the built-in estimator's landmark network.")  # fmt: skip
 @click.option("--flow", type=TEXT, default="dis", show_default=True, help="Flow estimator.")
 @click.option("--flow-weights", type=TEXT, help="File of its weights.")
 @click.option("--depth", type=TEXT, metavar="small|FOLDER",
@@ -78,6 +82,7 @@ def prepare(
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise InputError(f"{out}: lies in {path}, all of which is read; name another place")
     found = find_sources(sources, poses, source)
+    settings["estimator"] = _estimator(settings, found, quiet)
     with tqdm(total=_declared(found), unit="frame", disable=quiet or None) as bar:
         summary = run(
             found,
@@ -93,6 +98,17 @@ def prepare(
     if summary.faults:
         videos = counted(len(summary.faults), "video")
         raise RuntimeError(f"{videos}: the last was {summary.faults[-1]}")
+
+
+def _estimator(settings: dict[str, Any], sources: list[VideoSource], quiet: bool) -> str | None:
+    """The one that is used, by name, so that a resumed run uses the same; None: poses are given."""
+    from posecast.estimators.pose import about_estimator, default_estimator
+
+    if all(source.poses is not None or source.missing_poses for source in sources):
+        return settings["estimator"]
+    name = settings["estimator"] or default_estimator(settings["pose_weights"])
+    note([about_estimator(name)], quiet)
+    return name
 
 
 def _advance(bar: Any, frames: int) -> None:

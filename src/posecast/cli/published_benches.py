@@ -155,7 +155,7 @@ def _prepare(
                 bar.write(f"{clip}: {line}")
 
         if poses is None:
-            find = estimated(pose_estimator(weights, device), bar.update, tell)
+            find = estimated(pose_estimator(weights, device, "dwpose"), bar.update, tell)
         else:
             find = given(poses)
         with resumable("go on with the same command"):

@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.errors import InputError
-from posecast.estimators.pose import PoseEstimator
+from posecast.estimators.pose import FollowingEstimator, PoseEstimator
 from posecast.geometry.left_to_right import left_to_right
 from posecast.geometry.skeleton import present
 from posecast.geometry.tracking import track_people
+from posecast.media.ahead import ahead
 from posecast.media.animated import HEAD
 from posecast.media.images import read_image
 from posecast.media.pose_formats.content import MAX_TRACK_FRAMES, content_kind
@@ -30,6 +31,10 @@ _JOINTS = 134
 Frame = UInt8[np.ndarray, "height width 3"]
 OnFrames = Callable[[int], object]
 OnCuts = Callable[[list[int]], object]
+
+
+class NobodyFound(InputError):
+    """Footage in which the estimator sees no people."""
 
 
 def is_picture(path: str | Path) -> bool:
@@ -63,7 +68,7 @@ def estimate_poses(
         if on_cuts is not None:
             on_cuts([cut + first for cut in cuts])
 
-    with closing(iter_frames(path)) as frames:
+    with closing(ahead(iter_frames(path))) as frames:
         wanted = islice(frames, first, max_frames)
         found = track_frames(wanted, estimate, str(path), fps, on_frames, tell, across_cuts)
     return found.with_keypoints(np.pad(found.keypoints, ((0, 0), (first, 0), (0, 0), (0, 0))))
@@ -104,6 +109,8 @@ def track_frames(
     people: list[np.ndarray] = []
     small: list[Frame] = []
     height, width = 0, 0
+    if isinstance(estimate, FollowingEstimator):
+        estimate = estimate.following(fps)
     iterator = iter(frames)
     while batch := list(islice(iterator, _AT_ONCE)):
         if not people:
@@ -122,7 +129,10 @@ def track_frames(
             on_frames(len(batch))
     if not any(present(found).any() for found in people):
         where = "the picture" if len(people) == 1 else f"any of {len(people)} frames"
-        raise InputError(f"{name}: the pose estimator finds nobody in {where}")
+        raise NobodyFound(
+            f"{name}: the pose estimator finds nobody in {where}; joints can be given by hand "
+            "(docs/using.md)"
+        )
     cuts = shot_boundaries(small)
     if cuts and on_cuts is not None:
         on_cuts(cuts)

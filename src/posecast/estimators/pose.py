@@ -8,6 +8,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from posecast.errors import InputError
+
+POSE_ESTIMATORS = ("builtin", "dwpose")
+"""Names that `pose_estimator` knows."""
+
 
 @runtime_checkable
 class PoseEstimator(Protocol):
@@ -25,17 +30,90 @@ class PoseEstimator(Protocol):
         ...
 
 
-def pose_estimator(weights: str | Path | None = None, device: str | None = None) -> PoseEstimator:
-    """DWPose as it is published, on onnxruntime (extra ``prepare``).
+@runtime_checkable
+class FollowingEstimator(PoseEstimator, Protocol):
+    """One that also looks for people where the frame before had them."""
 
-    `weights` is a folder with its two files; without it they are looked for in the cache and
-    else downloaded. `device` is ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` (CoreML); the default is
-    the best that this machine's onnxruntime offers.
+    def following(self, fps: float | None = None) -> PoseEstimator:
+        """An estimator for the frames of one video, which are given to it in their order."""
+        ...
+
+
+def pose_estimator(
+    weights: str | Path | None = None, device: str | None = None, name: str | None = None
+) -> PoseEstimator:
+    """A pose estimator by its name; without one, DWPose where it is at hand, else the built-in one.
+
+    - ``builtin``: BlazePose, whose weights come in the package (bodies and feet). `weights` is a
+      landmark network in a file that `scripts/convert_people.py` wrote.
+    - ``dwpose``: DWPose as it is published, on onnxruntime (extra ``prepare``): also hands and
+      faces. `weights` is a folder with its two files; without it they are looked for in the cache
+      and else downloaded.
+
+    `device` is ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; the default is the best there is.
 
     Raises:
-        InputError: onnxruntime is not installed, the device is not there, or the files are missing
-            or not DWPose's.
+        InputError: no such estimator or device, onnxruntime is not installed, or the files are
+            missing or not what they should be.
     """
-    from posecast.estimators.dwpose import DWPose
+    chosen = name or default_estimator(weights)
+    if chosen == "builtin":
+        from posecast.estimators.builtin.finder import BuiltinFinder
 
-    return DWPose.load(weights, device)
+        return BuiltinFinder.load(weights, device)
+    if chosen == "dwpose":
+        from posecast.estimators.dwpose import DWPose
+
+        return DWPose.load(weights, device)
+    raise InputError(f"estimator {chosen!r}: expected one of {', '.join(POSE_ESTIMATORS)}")
+
+
+def choose_estimator(
+    name: str | None, people_weights: Path | None = None, dwpose_weights: Path | None = None
+) -> str:
+    """The estimator that a command line asks for.
+
+    Raises:
+        InputError: weights of one estimator are given with the other's name, or of both.
+    """
+    given = {"builtin": people_weights, "dwpose": dwpose_weights}
+    options = {"builtin": "--people-weights", "dwpose": "--weights"}
+    asked = [estimator for estimator, weights in given.items() if weights is not None]
+    chosen = name or (asked[0] if asked else default_estimator())
+    for other in asked:
+        if other != chosen:
+            what = f"--estimator {name}" if name is not None else options[chosen]
+            raise InputError(f"{options[other]} belongs to the estimator {other}; not with {what}")
+    return chosen
+
+
+def default_estimator(weights: str | Path | None = None) -> str:
+    """The estimator for whom nobody chose: by the `weights`, else by what is at hand."""
+    if weights is not None:
+        return "builtin" if Path(weights).is_file() else "dwpose"
+    return "dwpose" if dwpose_at_hand() else "builtin"
+
+
+def dwpose_at_hand() -> bool:
+    """Whether DWPose could run at once: its weights are in the cache, and onnxruntime is there."""
+    from importlib.util import find_spec
+
+    from posecast.estimators.dwpose import DETECTOR, POINTS
+    from posecast.media.download import is_at_hand
+
+    return find_spec("onnxruntime") is not None and all(
+        is_at_hand(file, "dwpose") for file in (DETECTOR, POINTS)
+    )
+
+
+def about_estimator(name: str) -> str:
+    """A line that says which estimator was used, and what the other one would give."""
+    if name == "builtin":
+        return (
+            "people found by the built-in estimator: bodies and feet; --estimator dwpose also "
+            "gives hands and faces (351 MB, downloaded once)"
+        )
+    return (
+        "people found by DWPose: bodies, feet, hands and faces; --estimator builtin is several "
+        "times faster on a CPU and needs no download"
+    )

@@ -45,8 +45,9 @@ class People:
 def people_of(
     picture: UInt8[np.ndarray, "height width 3"],
     keypoints: Float[np.ndarray, "characters joints 3"],
+    known: Bool[np.ndarray, "height width"] | None = None,
 ) -> People:
-    """Of a picture (RGB bytes) and its people's joints in pixels."""
+    """Of a picture (RGB bytes) and its people's joints in pixels; `known` says who is people."""
     size = (picture.shape[0], picture.shape[1])
     likely, reached = (np.zeros((len(keypoints), *size), bool) for _ in range(2))
     possible = np.zeros(size, bool)
@@ -64,7 +65,9 @@ def people_of(
             if part is not None:
                 box = part.box(size)
                 possible[box] |= _beside(part, box) < 1
-    mask = people_mask(picture, sure, np.asarray(likely.any(axis=0)), possible)
+    mask = known
+    if mask is None:
+        mask = people_mask(picture, sure, np.asarray(likely.any(axis=0)), possible)
     skirts = []
     lab = lab_colours(picture)
     people = mask | reached.any(axis=0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from posecast.geometry.colours import unit_colours
 from posecast.geometry.silhouettes import people_of
@@ -44,19 +44,22 @@ class WarpLayers:
         picture: UInt8[np.ndarray, "height width 3"],
         keypoints: Float[np.ndarray, "characters joints 3"],
         ranks: Int[np.ndarray, " characters"],
+        people: Bool[np.ndarray, "height width"] | None = None,
     ) -> WarpLayers:
-        """Of a reference picture, as `ReferenceWarp` takes it."""
+        """Of a reference picture, as `ReferenceWarp` takes it; `people`: who is foreground."""
         scale = 2 if max(picture.shape[:2]) <= SMALL else 1
         large = picture
         if scale > 1:
             size = (scale * picture.shape[1], scale * picture.shape[0])
             large = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4))
             keypoints = _enlarged(keypoints, scale)
-        people = people_of(large, keypoints)
+            if people is not None:
+                people = cv2.resize(people.astype(np.uint8), size) > 0
+        found = people_of(large, keypoints, people)
         return cls(
             picture,
-            ReferenceWarp(large, keypoints, ranks, people),
-            ReferenceWarp(large, keypoints, ranks, people, wide=True),
+            ReferenceWarp(large, keypoints, ranks, found),
+            ReferenceWarp(large, keypoints, ranks, found, wide=True),
             scale,
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from posecast.errors import InputError, counted
-from posecast.estimators.pose import PoseEstimator
+from posecast.estimators.pose import FollowingEstimator, PoseEstimator
 from posecast.geometry.skeleton import present
 from posecast.geometry.tracking import track_ids
 from posecast.media.poses import read_poses
@@ -58,9 +58,11 @@ class EstimatedPeople:
 
     def __post_init__(self) -> None:
         self.notes: list[str] = []
+        if isinstance(self.estimate, FollowingEstimator):
+            self.estimate = self.estimate.following()
 
     def find(self, start: int, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """See `People`."""
+        """See `People`; frames are to come in their order."""
         return list(self.estimate(np.stack(frames)))
 
     def check_length(self, frames: int) -> None:

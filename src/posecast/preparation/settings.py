@@ -29,7 +29,10 @@ class PrepareSettings:
     """The frames: the video's own file, its path, or H.264 with a key frame every 16 frames."""
     body: str | None = None
     """The layout of given OpenPose files where their content does not tell (``body25b``)."""
+    estimator: str | None = None
+    """``builtin`` or ``dwpose``; None: `default_estimator`'s choice."""
     pose_weights: str | None = None
+    """DWPose's folder, or a file of the built-in estimator's landmark network."""
     flow: str = "dis"
     flow_weights: str | None = None
     depth: str | None = None
@@ -60,7 +63,7 @@ class PrepareSettings:
 @lru_cache(maxsize=1)
 def load_pose(settings: PrepareSettings) -> PoseEstimator:
     """The pose estimator of this process."""
-    return pose_estimator(settings.pose_weights, settings.device)
+    return pose_estimator(settings.pose_weights, settings.device, settings.estimator)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,66 @@
+"""What finds people where no keypoints are given: chosen once, loaded when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from posecast.errors import InputError
+from posecast.estimators.footage import NobodyFound
+from posecast.estimators.pose import (
+    PoseEstimator,
+    about_estimator,
+    default_estimator,
+    pose_estimator,
+)
+from posecast.types import PoseSequence
+
+
+@dataclass
+class Finder:
+    """A pose estimator for everything of one plan."""
+
+    estimator: str | None = None
+    """Its name; None: `default_estimator`'s choice."""
+    people_weights: str | Path | None = None
+    """Of the built-in estimator's landmark network, where it is not the package's."""
+    _loaded: PoseEstimator | None = field(default=None, init=False)
+
+    def __call__(self, name: str, parameter: str) -> PoseEstimator:
+        """The estimator, for footage called `name` instead of keypoints by `parameter`.
+
+        Raises:
+            InputError: it cannot be had.
+        """
+        if self._loaded is None:
+            try:
+                self._loaded = pose_estimator(self.people_weights, None, self._name)
+            except InputError as error:
+                raise InputError(
+                    f"{name}: poses must be estimated, and cannot: {error}; or give keypoints "
+                    f"(`{parameter}=`, docs/using.md)"
+                ) from None
+        return self._loaded
+
+    def people(
+        self, name: str, parameter: str, within: Callable[..., PoseSequence]
+    ) -> PoseSequence:
+        """The people that `within` finds with the estimator; who finds nobody is told of keypoints.
+
+        Raises:
+            InputError: it cannot be had, or there is nobody.
+        """
+        try:
+            return within(self(name, parameter))
+        except NobodyFound as error:
+            raise InputError(f"{error}: `{parameter}=`") from None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line about the estimator, where it was used."""
+        return () if self._loaded is None else (about_estimator(self._name),)
+
+    @property
+    def _name(self) -> str:
+        return self.estimator or default_estimator(self.people_weights)

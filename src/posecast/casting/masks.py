@@ -1,0 +1,100 @@
+"""Who is seen at each pixel of the picture: as somebody says, else as a network sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from posecast.casting.options import Masks, PlanOptions
+from posecast.errors import InputError
+from posecast.geometry.framing import Framing
+from posecast.geometry.mask_sharing import from_ids, shared_out
+from posecast.geometry.skeleton import present
+from posecast.media.id_images import read_ids
+
+_SHAPE = 0.01
+"""How much the shape of an image of ids may differ from the picture's."""
+
+
+def given_masks(
+    options: PlanOptions,
+    picture: UInt8[np.ndarray, "height width 3"],
+    standing: Float[np.ndarray, "characters joints 3"],
+) -> Masks | None:
+    """The masks that the options hold or name, at the picture's size; None: none.
+
+    Raises:
+        InputError: both are given, or they do not fit the picture or its characters.
+    """
+    size = (picture.shape[0], picture.shape[1])
+    if options.masks is not None and options.mask is not None:
+        raise InputError("`masks=` and `mask=` are given; expected one of them")
+    if options.masks is not None:
+        if options.masks.shape != (len(standing), *size):
+            raise InputError(
+                f"`masks=`: an array of {options.masks.shape}; expected one mask of the picture's "
+                f"{size[0]}x{size[1]} pixels for each of {len(standing)} characters"
+            )
+        return options.masks
+    if options.mask is None:
+        return None
+    ids = read_ids(options.mask)
+    if abs(ids.shape[0] / ids.shape[1] * size[1] / size[0] - 1) > _SHAPE:
+        raise InputError.at(
+            options.mask,
+            f"{ids.shape[1]}x{ids.shape[0]} pixels; expected the picture's shape, "
+            f"{size[1]}x{size[0]}",
+        )
+    ids = cv2.resize(ids, size[::-1], interpolation=cv2.INTER_NEAREST)
+    if ids.max() > len(standing):
+        raise InputError.at(
+            options.mask,
+            f"holds the id {ids.max()}; expected 0 for nobody and 1 to {len(standing)} for the "
+            "characters, in the order of the cast sheet",
+        )
+    if not ids.any():
+        raise InputError.at(options.mask, "shows nobody: all pixels are 0")
+    if _is_of_all(ids, standing):
+        everybody = np.repeat((ids > 0)[None], len(standing), axis=0).astype(np.float32)
+        return shared_out(everybody, standing)
+    return from_ids(ids, len(standing))
+
+
+def found_masks(
+    picture: UInt8[np.ndarray, "height width 3"],
+    standing: Float[np.ndarray, "characters joints 3"],
+    front_to_back: Sequence[int] | None = None,
+) -> Float32[np.ndarray, "characters height width"]:
+    """The masks of a picture's characters by the network that comes in the package."""
+    from posecast.estimators.builtin.masks import PersonMasks
+
+    return PersonMasks.load()(picture, standing, front_to_back)
+
+
+def framed_masks(masks: Masks, framing: Framing) -> Float32[np.ndarray, "characters h w"]:
+    """Masks of the picture at a plan's size."""
+    return np.stack([_framed(mask, framing) for mask in masks])
+
+
+def _framed(mask: np.ndarray, framing: Framing) -> Float32[np.ndarray, "h w"]:
+    levels = np.rint(np.clip(mask, 0, 1) * 255).astype(np.uint8)
+    image = framing.image(np.repeat(levels[..., None], 3, axis=2))
+    return image[..., 0].astype(np.float32) / 255
+
+
+def _is_of_all(
+    ids: UInt8[np.ndarray, "height width"], standing: Float[np.ndarray, "characters joints 3"]
+) -> bool:
+    """Whether a mask of one id covers several characters: it says who is foreground, not whose."""
+    if len(standing) == 1 or set(np.unique(ids).tolist()) > {0, 1} or ids.max() > 1:
+        return False
+    covered = 0
+    for person in standing:
+        points = np.rint(person[present(person), :2]).astype(int)
+        inside = (points >= 0).all(axis=1) & (points < ids.shape[::-1]).all(axis=1)
+        points = points[inside]
+        covered += bool(len(points)) and bool(ids[points[:, 1], points[:, 0]].mean() > 0.5)
+    return covered > 1

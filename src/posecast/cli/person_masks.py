@@ -1,0 +1,69 @@
+"""`--masks`: who is seen at each pixel of a picture or video, for whom joints are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from posecast.errors import InputError
+from posecast.types import PoseSequence
+
+
+def check_masks(folder: Path | None, source: Path) -> None:
+    """Say before any work that a folder of masks cannot be written.
+
+    Raises:
+        InputError: it is in the place of something else.
+    """
+    if folder is None:
+        return
+    from posecast.media.atomic import check_place
+    from posecast.media.id_images import only_frames
+
+    if check_place(folder).exists() and not only_frames(folder):
+        raise InputError(f"{folder}: exists and is no folder of masks; choose another name")
+    if folder.exists() and source.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{folder}: holds the source; choose another name for the masks")
+
+
+def write_masks(
+    source: Path,
+    sequence: PoseSequence,
+    folder: Path,
+    weights: Path | None,
+    device: str | None,
+    quiet: bool,
+) -> None:
+    """An image of ids for each frame of a sequence that was found in `source`.
+
+    Raises:
+        InputError: more tracks than an image of ids holds.
+    """
+    from tqdm import tqdm
+
+    from posecast.estimators.builtin.masks import PersonMasks
+    from posecast.estimators.footage import iter_frames
+    from posecast.geometry.mask_sharing import MAX_IDS, to_ids
+    from posecast.media.ahead import ahead
+    from posecast.media.id_images import write_id_frames
+
+    if sequence.num_characters > MAX_IDS:
+        raise InputError(
+            f"{source}: {sequence.num_characters} tracks; images of ids hold {MAX_IDS} at most"
+        )
+    masks_of = PersonMasks.load(weights, device)
+
+    def images(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        bar = tqdm(desc="masks", total=sequence.num_frames, unit="frame", dynamic_ncols=True,
+                   disable=True if quiet else None)  # fmt: skip
+        with bar:
+            for frame, people in zip(frames, sequence.keypoints.swapaxes(0, 1), strict=True):
+                yield to_ids(masks_of(frame, people, sequence.front_to_back))
+                bar.update(1)
+
+    with closing(ahead(iter_frames(source))) as frames:
+        write_id_frames(images(islice(frames, sequence.num_frames)), folder)

@@ -1,0 +1,1 @@
+"""People found without a download: networks whose weights come in the package."""

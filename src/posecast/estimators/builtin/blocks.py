@@ -1,0 +1,142 @@
+"""Blocks of the people networks: MobileNet-v2 bottlenecks (arXiv 1801.04381) and separable ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Conv(nn.Conv2d):
+    """A convolution with a bias, then ReLU6 unless `active` is false.
+
+    With a stride of 2 the padding is even on both sides; `uneven` puts all of it on the far sides,
+    as TensorFlow's "same" does for sides that are even.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        out: int,
+        kernel: int = 1,
+        stride: int = 1,
+        *,
+        depthwise: bool = False,
+        active: bool = True,
+        uneven: bool = False,
+        padding: int | None = None,
+    ) -> None:
+        even = kernel // 2 if padding is None else padding
+        super().__init__(
+            channels,
+            out,
+            kernel,
+            stride,
+            padding=0 if uneven else even,
+            groups=channels if depthwise else 1,
+        )
+        self._active = active
+        self._uneven = uneven
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        if self._uneven:
+            features = functional.pad(features, (0, 1, 0, 1))
+        features = super().forward(features)
+        return functional.relu6(features, inplace=True) if self._active else features
+
+
+class Bottleneck(nn.Module):
+    """Widened by a 1x1 convolution, filtered depthwise, narrowed; added to its input if it fits."""
+
+    def __init__(self, channels: int, inner: int, out: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.widen = Conv(channels, inner)
+        self.filter = Conv(inner, inner, kernel, stride, depthwise=True)
+        self.narrow = Conv(inner, out, active=False)
+        self._added = channels == out and stride == 1
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        out = self.narrow(self.filter(self.widen(features)))
+        return features + out if self._added else out
+
+
+class Separable(nn.Sequential):
+    """A depthwise 3x3 convolution, then a 1x1 one."""
+
+    def __init__(
+        self,
+        channels: int,
+        out: int,
+        stride: int = 1,
+        *,
+        filter_active: bool = True,
+        active: bool = True,
+        uneven: bool = False,
+    ) -> None:
+        super().__init__(
+            Conv(
+                channels,
+                channels,
+                3,
+                stride,
+                depthwise=True,
+                active=filter_active,
+                uneven=uneven,
+            ),
+            Conv(channels, out, active=active),
+        )
+
+
+class Residual(nn.Module):
+    """A separable convolution added to its input, then ReLU6.
+
+    With a stride of 2 the input is pooled, and channels of zeros make it as wide as the output.
+    """
+
+    def __init__(
+        self, channels: int, out: int | None = None, stride: int = 1, *, filter_active: bool = True
+    ) -> None:
+        super().__init__()
+        out = channels if out is None else out
+        self.branch = Separable(
+            channels,
+            out,
+            stride,
+            filter_active=filter_active,
+            active=False,
+            uneven=stride == 2,
+        )
+        self._stride = stride
+        self._wider = out - channels
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        kept = functional.max_pool2d(features, 2) if self._stride == 2 else features
+        if self._wider:
+            kept = functional.pad(kept, (0, 0, 0, 0, 0, self._wider))
+        return functional.relu6(kept + self.branch(features), inplace=True)
+
+
+def bottlenecks(
+    channels: int, rows: tuple[tuple[int, int, int], ...], stride: int
+) -> nn.Sequential:
+    """Bottlenecks one after another, a row ``(inner, out, kernel)`` each; the first strides."""
+    blocks = []
+    for inner, out, kernel in rows:
+        blocks.append(Bottleneck(channels, inner, out, kernel, stride))
+        channels, stride = out, 1
+    return nn.Sequential(*blocks)
+
+
+def doubled(features: torch.Tensor) -> torch.Tensor:
+    """Twice as high and wide, bilinear."""
+    return functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def depth_to_space(features: torch.Tensor) -> torch.Tensor:
+    """Twice as high and wide of a quarter of the channels, in TensorFlow's order of channels."""
+    n, channels, height, width = features.shape
+    parts = features.reshape(n, 2, 2, channels // 4, height, width)
+    return parts.permute(0, 3, 4, 1, 5, 2).reshape(n, channels // 4, 2 * height, 2 * width)

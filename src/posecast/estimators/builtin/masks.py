@@ -1,0 +1,154 @@
+"""A mask for each person of a picture, given their joints, by the built-in landmark network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32
+
+from posecast.estimators.builtin.networks import PeopleNetworks, Seen
+from posecast.estimators.builtin.regions import Frame, Regions, pasted, regions_between
+from posecast.estimators.builtin.search import LEAST_PRESENCE
+from posecast.geometry.guided_filter import fitted_to_edges
+from posecast.geometry.mask_sharing import shared_out
+from posecast.geometry.skeleton import (
+    HEAD,
+    LEFT_HIP,
+    LEFT_SHOULDER,
+    NECK,
+    RIGHT_HIP,
+    RIGHT_SHOULDER,
+    present,
+    skeleton_height,
+)
+
+_CLOSER = 0.9
+"""The crop that masks are taken from, by the one that joints are: its pixels are smaller."""
+_EDGES = 4.0
+"""How far edges of the picture may be from the mask's own, in pixels of the crop."""
+_HALO = 0.15
+"""What is left of a mask around edges that are not sharp."""
+_SAME = 0.2
+"""The network has seen the person it was asked for if its joints are nearer than this, in the mean,
+by the height."""
+_HEAD_TOP, _FEET = 1.2, 1.1
+"""The circle around a body reaches beyond its eyes and ankles."""
+_LEGS = 1.9
+"""Its radius by the length of the trunk, at least: somebody who is cut off had legs."""
+# Our joints and the network's points of the same name.
+_JOINTS = [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
+_POINTS = [0, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27]
+
+
+class PersonMasks:
+    """Soft masks of people whose joints are known, whoever found them."""
+
+    def __init__(self, networks: PeopleNetworks) -> None:
+        self._networks = networks
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None, device: str | None = None) -> PersonMasks:
+        """With the landmark network of the package, or of a file.
+
+        Raises:
+            InputError: no such device, or the file is not a landmark network's.
+        """
+        return cls(PeopleNetworks.load(weights, device))
+
+    def __call__(
+        self,
+        frame: Frame,
+        keypoints: Float[np.ndarray, "characters joints 3"],
+        front_to_back: Sequence[int] | None = None,
+    ) -> Float32[np.ndarray, "characters height width"]:
+        """Masks 0..1 at the frame's size, at most 1 in all at each pixel (`shared_out`).
+
+        Somebody without two joints that are present has an empty mask.
+        """
+        size = (frame.shape[0], frame.shape[1])
+        masks = np.zeros((len(keypoints), *size), np.float32)
+        there = [i for i, person in enumerate(keypoints) if present(person[:18]).sum() >= 2]
+        if there:
+            regions = np.concatenate([region_of(keypoints[i]) for i in there])
+            seen = self._seen(frame, keypoints[there], regions)
+            assert seen.masks is not None
+            for index, region, mask in zip(there, seen.regions, seen.masks, strict=True):
+                masks[index] = _fine(mask, region[None], frame)
+        return shared_out(masks, keypoints, front_to_back)
+
+    def _seen(self, frame: Frame, people: np.ndarray, regions: Regions) -> Seen:
+        """The people in regions of the network's own choice, where it sees who was meant."""
+        first = self._networks.look(frame, regions)
+        closer = first.following.copy()
+        closer[:, 2] *= _CLOSER
+        meant = (first.presence >= LEAST_PRESENCE) & _alike(first, people)
+        return self._networks.look(frame, np.where(meant[:, None], closer, regions), True)
+
+
+def region_of(person: Float[np.ndarray, "joints 3"]) -> Regions:
+    """The upright square around a person of whom joints are known, as one row."""
+    seen = present(person[:18])
+    points = person[:18, :2].astype(np.float64)
+
+    def middle(*joints: int) -> np.ndarray | None:
+        there = [joint for joint in joints if seen[joint]]
+        return points[there].mean(axis=0) if there else None
+
+    hips = middle(RIGHT_HIP, LEFT_HIP)
+    chest = middle(RIGHT_SHOULDER, LEFT_SHOULDER)
+    chest = middle(NECK) if chest is None else chest
+    low, high = points[seen].min(axis=0), points[seen].max(axis=0)
+    if hips is None or chest is None or np.allclose(hips, chest):
+        # Half a body: the square around what is there, upright, with room below.
+        size = max(float(skeleton_height(person.astype(np.float32))), 8.0)
+        centre = hips if hips is not None else (low + high) / 2
+        if chest is not None and hips is None:
+            centre = chest + (0, 0.3 * size)
+        return regions_between(centre[None], (centre - (0, 0.6 * size))[None])
+    up = (chest - hips) / np.linalg.norm(chest - hips)
+    far = np.linalg.norm(points - hips, axis=1)
+    grown = np.where(np.isin(np.arange(18), HEAD), _HEAD_TOP, _FEET)
+    radius = max((far * grown)[seen].max(), _LEGS * float(np.linalg.norm(chest - hips)))
+    return regions_between(hips[None], (hips + up * radius)[None])
+
+
+def _alike(seen: Seen, people: Float[np.ndarray, "people joints 3"]) -> np.ndarray:
+    """Whom the network has found, compared with the joints that were known."""
+    same = []
+    for points, person in zip(seen.points, people, strict=True):
+        there = present(person[_JOINTS])
+        height = skeleton_height(person.astype(np.float32))
+        apart = np.linalg.norm(points[_POINTS] - person[_JOINTS, :2], axis=1)[there]
+        same.append(len(apart) > 0 and height > 0 and apart.mean() < _SAME * height)
+    return np.array(same, bool)
+
+
+def _contrast(mask: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """Nearly nobody becomes nobody, and nearly surely somebody surely: less of a halo."""
+    return np.asarray(np.clip((mask - _HALO) / (1 - 2 * _HALO), 0, 1))
+
+
+def _fine(
+    mask: Float32[np.ndarray, "256 256"], region: Regions, frame: Frame
+) -> Float32[np.ndarray, "height width"]:
+    """A crop's mask on the frame, fitted to its edges; worked on only where it is."""
+    height, width = frame.shape[:2]
+    coarse = pasted(mask, region, (height, width))
+    radius = _EDGES * region[0, 2] / len(mask)
+    rows, columns = (np.flatnonzero(coarse.max(axis=axis) > 0.02) for axis in (1, 0))
+    fine = np.zeros_like(coarse)
+    if len(rows) and len(columns):
+        reach = int(2 * radius) + 1
+        place = (
+            slice(max(0, rows[0] - reach), min(height, rows[-1] + reach + 1)),
+            slice(max(0, columns[0] - reach), min(width, columns[-1] + reach + 1)),
+        )
+        fine[place] = _contrast(fitted_to_edges(coarse[place], frame[place], radius))
+        # Colours that happen to be the person's, far from the mask, are not it.
+        side = 2 * int(radius) + 1
+        near = cv2.dilate(coarse[place], np.ones((side, side), np.uint8))
+        fine[place] = np.minimum(fine[place], np.minimum(1, 4 * near))
+    return fine

@@ -1,0 +1,97 @@
+"""Images of ids: who is seen at each pixel, 0 nobody, n the n-th character. PNG with a palette."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from posecast.errors import InputError
+from posecast.media.atomic import whole_file, whole_folder
+from posecast.media.images import read_image
+
+Ids = UInt8[np.ndarray, "height width"]
+
+_COLOURS = (
+    (0, 0, 0), (255, 99, 71), (64, 156, 255), (60, 200, 100), (255, 200, 40), (190, 110, 255),
+    (255, 130, 200), (70, 220, 220), (200, 160, 110),
+)  # fmt: skip
+"""Shown for nobody and for the first eight; further ones are grey. The pixels hold the ids."""
+
+
+def write_ids(ids: Ids, path: str | Path) -> None:
+    """One image, PNG whatever it is called.
+
+    Raises:
+        InputError: the folder does not exist.
+    """
+    with whole_file(path) as part:
+        _image(ids).save(part, format="PNG")
+
+
+def write_id_frames(frames: Iterable[Ids], folder: str | Path) -> int:
+    """A folder of `frame_000000.png` and so on; returns how many.
+
+    Raises:
+        InputError: the folder's own folder does not exist, or something else than such frames is in
+            its place.
+    """
+    folder = Path(folder)
+    if folder.exists() and not only_frames(folder):
+        raise InputError(f"{folder}: exists and is no folder of frames alone; choose another name")
+    count = 0
+    with whole_folder(folder) as part:
+        for count, ids in enumerate(frames, 1):
+            _image(ids).save(part / f"frame_{count - 1:06d}.png", format="PNG")
+    return count
+
+
+def read_ids(path: str | Path) -> Ids:
+    """The ids of an image: those of its palette or its grey levels as they are.
+
+    In a picture of colours each colour is an id, black nobody; they are numbered in the order in
+    which they first appear from left to right. A picture of black and white alone is one of two
+    ids.
+
+    Raises:
+        InputError: not a picture that can be read, or of more than 255 colours.
+    """
+    colours = read_image(path)  # checks the size and that it is a picture, whatever its mode
+    with Image.open(path) as image:
+        if image.mode in ("P", "L", "1"):
+            ids = np.array(image if image.mode != "1" else image.convert("L"))
+            return np.where(ids == 255, 1, ids).astype(np.uint8) if _two_levels(ids) else ids
+    flat = colours.reshape(-1, 3).astype(np.int64) @ (1 << 16, 1 << 8, 1)
+    values, inverse = np.unique(flat, return_inverse=True)
+    if len(values) > 256:
+        raise InputError.at(path, f"{len(values)} colours; expected one colour a character")
+    inverse = inverse.reshape(colours.shape[:2])
+    columns = [np.flatnonzero((inverse == k).any(axis=0))[0] for k in range(len(values))]
+    ids = np.zeros(len(values), np.uint8)
+    people = [k for k in np.argsort(columns, kind="stable") if values[k] != 0]
+    if len(people) > 255:
+        raise InputError.at(path, "256 colours; expected at most 255 and black")
+    ids[people] = np.arange(1, len(people) + 1)
+    return np.asarray(ids[inverse])
+
+
+def _two_levels(ids: Ids) -> bool:
+    return set(np.unique(ids).tolist()) <= {0, 255}
+
+
+def only_frames(folder: Path) -> bool:
+    """Whether a folder holds nothing but what `write_id_frames` writes."""
+    return folder.is_dir() and all(
+        entry.name.startswith("frame_") and entry.suffix == ".png" for entry in folder.iterdir()
+    )
+
+
+def _image(ids: Ids) -> Image.Image:
+    image = Image.frombytes("P", (ids.shape[1], ids.shape[0]), np.ascontiguousarray(ids).tobytes())
+    palette = [channel for colour in _COLOURS for channel in colour]
+    palette += [grey for grey in range(len(_COLOURS), 256) for _ in range(3)]
+    image.putpalette(palette)
+    return image
