@@ -66,6 +66,8 @@ def check_fit(path: str | Path, config: AnimatorConfig, place: str = "") -> None
 
 def _misfits(config: AnimatorConfig) -> Iterator[Misfit]:
     yield from _of_unet(config.unet)
+    if config.motion is not None:
+        yield from _of_motion(config.motion, config.unet.get("widths", (320,)))
     first, cells = config.unet.get("widths", (320,))[0], config.unet.get("cells", 1)
     for name, guider in config.guiders.items():
         yield from _of_guider(f"guiders.{name}", guider, (first, GUIDER_CHANNELS[name]), cells)
@@ -106,6 +108,16 @@ def _of_unet(unet: Mapping[str, Any]) -> Iterator[Misfit]:
     for width in widths:
         if width % groups:
             yield "unet.norm_groups", f"{groups} groups do not divide the width {width}"
+
+
+def _of_motion(motion: Mapping[str, Any], widths: Sequence[int]) -> Iterator[Misfit]:
+    heads, groups = motion.get("heads", 8), motion.get("groups", 32)
+    divisor = motion.get("width_divisor", 1)
+    for width in widths:
+        if width // heads // divisor < 1:
+            yield "motion.heads", f"{heads} heads and a divisor of {divisor} leave none of {width}"
+        if width % groups:
+            yield "motion.groups", f"{groups} groups do not divide the width {width}"
 
 
 def _of_guider(
