@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from posecast.casting.options import Poses
+from posecast.casting.options import Masks, Poses
 from posecast.errors import InputError
 from posecast.estimators.footage import estimate_poses, track_frames
 from posecast.estimators.pose import PoseEstimator, pose_estimator
@@ -73,6 +73,25 @@ def load_reference_poses(
         if not (seen & inside).any():
             raise InputError(f"{name}: character {i} has no keypoint within the picture")
     return replace(sequence, width=width, height=height).with_keypoints(first)
+
+
+def load_masks(
+    masks: Masks | None, characters: int, picture: UInt8[np.ndarray, "height width 3"]
+) -> UInt8[np.ndarray, "characters height width"] | None:
+    """1 where a character is seen, 0 elsewhere.
+
+    Raises:
+        InputError: there is not one mask of the picture's size for each character.
+    """
+    if masks is None:
+        return None
+    if masks.shape != (characters, *picture.shape[:2]):
+        raise InputError(
+            f"`masks=`: an array of {masks.shape}; expected one mask of the picture's "
+            f"{picture.shape[0]}x{picture.shape[1]} pixels for each of {characters} characters"
+        )
+    seen = masks > 0 if masks.dtype == np.uint8 else masks >= 0.5
+    return seen.astype(np.uint8)
 
 
 def _read(poses: Poses, width: int, height: int) -> PoseSequence:

@@ -17,6 +17,7 @@ from posecast.casting.frame_check import check_crop, check_tracks
 from posecast.casting.inputs import (
     Picture,
     common_joints,
+    load_masks,
     load_picture,
     load_reference_poses,
     with_joints,
@@ -57,6 +58,8 @@ class AnimationPlan:
     """The order in the picture itself, where its pose file says; it stays whatever is asked for."""
     sound: Sound | None = None
     """To be heard with the frames."""
+    masks: UInt8[np.ndarray, "characters height width"] | None = None
+    """1 where a character is seen in the picture, where that is known; framed as the picture is."""
 
     @property
     def num_frames(self) -> int:
@@ -102,6 +105,9 @@ def plan_animation(
     if options.reference_poses is None and isinstance(options.cast, (str, Path)):
         options = replace(options, reference_poses=keypoints_file(options.cast))
     people = load_reference_poses(options.reference_poses, picture)
+    masks = load_masks(options.masks, people.num_characters, picture)
+    if masks is not None:
+        options = replace(options, masks=masks.astype(np.float32))
     canvas = (people.height, people.width)
     drivers = load_drivers(poses, options, canvas)
     joints = common_joints([people, *(driver.sequence for driver in drivers.all)])
@@ -127,6 +133,7 @@ def plan_animation(
         ),
         reference_ranks=_reference_ranks(people),
         sound=drivers.sound,
+        masks=None if masks is None else Framing(canvas, size).masks(masks),
     )
 
 

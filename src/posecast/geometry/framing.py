@@ -60,6 +60,20 @@ class Framing:
         )
         return np.asarray(resized).copy()
 
+    def masks(self, masks: UInt8[np.ndarray, "n height width"]) -> UInt8[np.ndarray, "n h w"]:
+        """Masks of 0 and 1 at the target size. Raises ValueError for another source."""
+        self._check(masks.shape[1:])
+        size = (self.target[1], self.target[0])
+        shares = [
+            np.asarray(
+                Image.fromarray(mask * np.uint8(255)).resize(
+                    size, Image.Resampling.BILINEAR, box=self.box
+                )
+            )
+            for mask in masks
+        ]
+        return (np.stack(shares) >= 128).astype(np.uint8)
+
     def keypoints(
         self, keypoints: Float[np.ndarray, "*people 3"]
     ) -> Float32[np.ndarray, "*people 3"]:

@@ -40,13 +40,26 @@ class People:
     mask: Bool[np.ndarray, "height width"]
     skirts: tuple[float, ...]
     """Their lengths from the hips down, by the height; 0: trousers."""
+    masks: Bool[np.ndarray, "characters height width"] | None = None
+    """Each one's own, where that is known."""
+
+    @property
+    def possible(self) -> Bool[np.ndarray, "characters height width"]:
+        """What may be each one's: all silhouettes together where its own is not known."""
+        if self.masks is not None:
+            return self.masks
+        return np.broadcast_to(self.mask, (len(self.skirts), *self.mask.shape))
 
 
 def people_of(
     picture: UInt8[np.ndarray, "height width 3"],
     keypoints: Float[np.ndarray, "characters joints 3"],
+    masks: UInt8[np.ndarray, "characters height width"] | None = None,
 ) -> People:
-    """Of a picture (RGB bytes) and its people's joints in pixels."""
+    """Of a picture (RGB bytes) and its people's joints in pixels.
+
+    With `masks` (1 where a character is seen) nothing is cut.
+    """
     size = (picture.shape[0], picture.shape[1])
     likely, reached = (np.zeros((len(keypoints), *size), bool) for _ in range(2))
     possible = np.zeros(size, bool)
@@ -64,14 +77,17 @@ def people_of(
             if part is not None:
                 box = part.box(size)
                 possible[box] |= _beside(part, box) < 1
-    mask = people_mask(picture, sure, np.asarray(likely.any(axis=0)), possible)
+    if masks is None:
+        mask = people_mask(picture, sure, np.asarray(likely.any(axis=0)), possible)
+    else:
+        mask = np.asarray(masks.any(axis=0))
     skirts = []
     lab = lab_colours(picture)
     people = mask | reached.any(axis=0)
     for character, person in enumerate(keypoints):
         alone = reached.sum(axis=0) == reached[character]
         skirts.append(_skirt(person, lab, people, alone))
-    return People(mask, tuple(skirts))
+    return People(mask, tuple(skirts), None if masks is None else masks > 0)
 
 
 def _skirt(

@@ -44,15 +44,18 @@ class WarpLayers:
         picture: UInt8[np.ndarray, "height width 3"],
         keypoints: Float[np.ndarray, "characters joints 3"],
         ranks: Int[np.ndarray, " characters"],
+        masks: UInt8[np.ndarray, "characters height width"] | None = None,
     ) -> WarpLayers:
-        """Of a reference picture, as `ReferenceWarp` takes it."""
+        """Of a reference picture, as `ReferenceWarp` takes it; `masks` as `people_of` does."""
         scale = 2 if max(picture.shape[:2]) <= SMALL else 1
         large = picture
         if scale > 1:
             size = (scale * picture.shape[1], scale * picture.shape[0])
             large = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4))
             keypoints = _enlarged(keypoints, scale)
-        people = people_of(large, keypoints)
+            if masks is not None:
+                masks = masks.repeat(scale, axis=1).repeat(scale, axis=2)
+        people = people_of(large, keypoints, masks)
         return cls(
             picture,
             ReferenceWarp(large, keypoints, ranks, people),

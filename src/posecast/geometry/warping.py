@@ -51,7 +51,7 @@ _SEEN, _HIDDEN, _EMPTY = 1.0, 0.0, -1.0
 
 
 @dataclass(frozen=True)
-class _Carried:
+class Carried:
     """Where the pixels of one character in a box of the picture come from."""
 
     rows: slice
@@ -91,7 +91,8 @@ class ReferenceWarp:
         poses = [(character, self.keypoints[character]) for character in paint_order(self.ranks)]
         everything = [(character, self._parts(character, pose, pose)) for character, pose in poses]
         people = [(character, parts[: FEATURES[0]]) for character, parts in everything]
-        owned = ownership(self.picture, people, self._silhouettes)
+        masks = self.people.possible if self.people and not self.wide else None
+        owned = ownership(self.picture, people, masks)
         away = ~dilation_maps(self.keypoints, size).any(axis=0) & ~owned.reached
         background = away.astype(np.float32)
         if self.people is not None:
@@ -164,7 +165,7 @@ class ReferenceWarp:
         if body_out is not None:
             body_out[:] = 0
         for character in paint_order(ranks):
-            carried = self._carry(character, keypoints[character])
+            carried = self.carried(character, keypoints[character])
             if carried is None:
                 continue
             out[3, carried.rows, carried.columns][carried.body] = carried.known[carried.body]
@@ -174,7 +175,7 @@ class ReferenceWarp:
                 _paint(picture, carried, planes)
         return out
 
-    def _carry(self, character: int, target: np.ndarray) -> _Carried | None:
+    def carried(self, character: int, target: np.ndarray) -> Carried | None:
         """None where nothing of a character is in the picture."""
         size = (self.picture.shape[0], self.picture.shape[1])
         source = self.keypoints[character]
@@ -209,7 +210,7 @@ class ReferenceWarp:
             mine[mine] = body
             nearest[box][mine], winner[box][mine] = place[2][body], index
             x[box][mine], y[box][mine], known[box][mine] = (values[body] for values in found)
-        return _Carried(slice(top, bottom), slice(left, right), winner >= 0, x, y, known)
+        return Carried(slice(top, bottom), slice(left, right), winner >= 0, x, y, known)
 
     def _found(
         self,
@@ -275,7 +276,7 @@ class ReferenceWarp:
 
 def _paint(
     picture: UInt8[np.ndarray, "height width 3"],
-    carried: _Carried,
+    carried: Carried,
     planes: Float32[np.ndarray, "3 height width"],
 ) -> None:
     """Put what is carried into the planes; what is not known takes the character's own colours.

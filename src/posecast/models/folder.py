@@ -8,7 +8,6 @@ for.
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,8 +18,7 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, DDIMScheduler
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from posecast.errors import InputError
@@ -33,6 +31,7 @@ from posecast.models.correspondence import KEYS
 from posecast.models.guider import Guiders
 from posecast.models.hub import fetch_model, is_hub_id
 from posecast.models.mender import Mender
+from posecast.models.part_files import read_weights, settings_of
 from posecast.models.presets import AnimatorConfig
 from posecast.models.unet import UNet
 from posecast.models.winograd import channels_last
@@ -178,32 +177,6 @@ def _load(folder: Path, dtype: torch.dtype, parts: Sequence[str]) -> Animator:
     return animator.eval()
 
 
-def read_weights(
-    path: Path, module: nn.Module, dtype: torch.dtype | None = None
-) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, which must be exactly those of `module`.
-
-    InputError names the file and the first key that is unknown, missing or of another shape.
-    """
-    if not path.is_file():
-        raise InputError.at(path, "is missing")
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError.at(path, f"is no readable safetensors file ({error})") from error
-    expected = module.state_dict()
-    for key in sorted(set(state) - set(expected)):
-        raise InputError.at(path, "unknown key; the model of this config has no such weight", key)
-    for key in sorted(set(expected) - set(state)):
-        raise InputError.at(path, "missing; the model of this config needs this weight", key)
-    for key, tensor in state.items():
-        if tensor.shape != expected[key].shape:
-            raise InputError.at(
-                path, f"shape {tuple(tensor.shape)}; expected {tuple(expected[key].shape)}", key
-            )
-    return {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
-
-
 def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
     configs: dict[str, Any] = {}
     for name, allowed in CLASSES.items():
@@ -289,15 +262,12 @@ def read_settings(path: Path, kind: str) -> dict[str, Any]:
 
     InputError: the file is not there, is no JSON object, or holds what class `kind` does not know.
     """
-    settings = {k: v for k, v in read_json(path).items() if not k.startswith("_")}
     if kind in _OWN or kind in ("AutoencoderKL", "DDIMScheduler"):
         owner = (
             _OWN.get(kind) or {"AutoencoderKL": AutoencoderKL, "DDIMScheduler": DDIMScheduler}[kind]
         )
-        known = set(inspect.signature(owner.__init__).parameters) - {"self"}
-        for key in sorted(set(settings) - known):
-            raise InputError.at(path, f"unknown setting of {kind}", key)
-        return settings
+        return settings_of(path, owner)
+    settings = {k: v for k, v in read_json(path).items() if not k.startswith("_")}
     found = settings.get("model_type")
     if found != "clip_vision_model":
         raise InputError.at(path, f"found {found!r}; expected 'clip_vision_model'", "model_type")

@@ -1,0 +1,66 @@
+"""A picture whose people can be moved: made ready once, then a frame for any poses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Int, UInt8
+
+from posecast.casting.plan import AnimationPlan
+from posecast.cutout.plate import clean_plate
+from posecast.geometry.colours import unit_colours
+from posecast.geometry.depth_order import paint_order
+from posecast.geometry.filling import filled
+from posecast.geometry.silhouettes import people_of
+from posecast.geometry.warping import Carried, ReferenceWarp
+
+Frame = UInt8[np.ndarray, "height width 3"]
+
+
+@dataclass(frozen=True)
+class MovingPicture:
+    """The people of a picture over the picture without them."""
+
+    warp: ReferenceWarp
+    plate: Frame
+
+    @classmethod
+    def of(cls, plan: AnimationPlan) -> MovingPicture:
+        """The plan's picture, cut by the plan's masks, else by colours (`geometry.silhouettes`)."""
+        people = people_of(plan.picture, plan.reference_keypoints, plan.masks)
+        ranks = plan.ranks_in_picture
+        warp = ReferenceWarp(plan.picture, plan.reference_keypoints, ranks, people)
+        return cls(warp, clean_plate(plan.picture, people.mask))
+
+    def frame(
+        self,
+        keypoints: Float32[np.ndarray, "characters joints 3"],
+        ranks: Int[np.ndarray, " characters"],
+    ) -> Frame:
+        """Everybody at their pose, painted far to near."""
+        frame = self.plate.copy()
+        for character in paint_order(ranks):
+            carried = self.warp.carried(character, keypoints[character])
+            if carried is not None:
+                paint(self.warp.picture, carried, frame)
+        return frame
+
+
+def paint(picture: Frame, carried: Carried, frame: Frame) -> None:
+    """Put what is carried into the frame; what is not known takes the character's own colours.
+
+    Of somebody whom the picture does not show nothing is painted.
+    """
+    shown = carried.known > 0
+    if not shown.any():
+        return
+    colours = cv2.remap(
+        picture, carried.x, carried.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    if not shown[carried.body].all():
+        around = filled(unit_colours(colours), shown.astype(np.float32))
+        hidden = carried.body & ~shown
+        colours[hidden] = np.rint(around[hidden] * 255).astype(np.uint8)
+    frame[carried.rows, carried.columns][carried.body] = colours[carried.body]
