@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from posecast.casting.options import Masks, Poses
+from posecast.casting.options import Masks, Poses, Size
 from posecast.errors import InputError
 from posecast.estimators.footage import estimate_poses, track_frames
 from posecast.estimators.pose import PoseEstimator, pose_estimator
@@ -76,19 +76,19 @@ def load_reference_poses(
 
 
 def load_masks(
-    masks: Masks | None, characters: int, picture: UInt8[np.ndarray, "height width 3"]
+    masks: Masks | None, count: int, size: Size
 ) -> UInt8[np.ndarray, "characters height width"] | None:
-    """1 where a character is seen, 0 elsewhere.
+    """1 where a character is seen, 0 elsewhere, of a picture of so many characters and its size.
 
     Raises:
         InputError: there is not one mask of the picture's size for each character.
     """
     if masks is None:
         return None
-    if masks.shape != (characters, *picture.shape[:2]):
+    if masks.shape != (count, *size):
         raise InputError(
             f"`masks=`: an array of {masks.shape}; expected one mask of the picture's "
-            f"{picture.shape[0]}x{picture.shape[1]} pixels for each of {characters} characters"
+            f"{size[0]}x{size[1]} pixels for each of {count} characters"
         )
     seen = masks > 0 if masks.dtype == np.uint8 else masks >= 0.5
     return seen.astype(np.uint8)

@@ -105,7 +105,7 @@ def plan_animation(
     if options.reference_poses is None and isinstance(options.cast, (str, Path)):
         options = replace(options, reference_poses=keypoints_file(options.cast))
     people = load_reference_poses(options.reference_poses, picture)
-    masks = load_masks(options.masks, people.num_characters, picture)
+    masks = load_masks(options.masks, people.num_characters, picture.shape[:2])
     if masks is not None:
         options = replace(options, masks=masks.astype(np.float32))
     canvas = (people.height, people.width)

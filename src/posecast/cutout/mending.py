@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor
 
@@ -25,8 +27,8 @@ from posecast.models.part_files import read_weights, settings_of
 Frame = UInt8[np.ndarray, "height width 3"]
 Layers = Float32[np.ndarray, "20 height width"]
 
-_MEMORY = 16
-"""Corrections of the ground are a mean over so many frames."""
+_AHEAD, _MEMORY = 15, 32
+"""Corrections of the ground are a mean over frames: so many ahead, so many at most."""
 _FLICKER = 0.05
 """Corrections of the ground that differ by less from that mean, of 0..1, are the same one."""
 
@@ -76,20 +78,29 @@ class MendedPicture:
         return layers
 
 
-@torch.inference_mode()
 def mended_frames(mender: Mender, layers: Iterator[Layers]) -> Iterator[Frame]:
-    """Frames of layers as they come, with steady ground."""
-    ground = SteadyGround()
+    """Frames of layers as they come, with steady ground; `_AHEAD` wait at a time."""
+    ground, waiting = SteadyGround(), deque[tuple[Tensor, Tensor]]()
     while part := list(islice(layers, AT_ONCE)):
         stacked = torch.from_numpy(np.stack(part))
-        height, width = stacked.shape[2:]
-        odd = (0, width % 2, 0, height % 2)  # the mender wants even sides
-        even = torch.nn.functional.pad(stacked, odd, mode="replicate") if any(odd) else stacked
-        corrections = mender(even)[..., :height, :width] - stacked[:, :3]
-        for one, correction in zip(stacked, corrections, strict=True):
-            steady = ground.steadied(correction, one[WarpLayers.BODY] == 0)
-            frame = ((one[:3] + steady).clamp(0, 1) * 255).round().to(torch.uint8)
-            yield np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
+        for one, correction in zip(stacked, corrections_of(mender, stacked), strict=True):
+            waiting.append((one, correction))
+            ground.learn(correction, one[WarpLayers.BODY] == 0)
+            if len(waiting) > _AHEAD:
+                yield ground.frame(*waiting.popleft())
+    for one, correction in waiting:
+        yield ground.frame(one, correction)
+
+
+@torch.inference_mode()
+def corrections_of(
+    mender: Mender, layers: Float[Tensor, "n 20 height width"]
+) -> Float[Tensor, "n 3 height width"]:
+    """What the mender adds to the moved pictures, at any size."""
+    height, width = layers.shape[2:]
+    odd = (0, width % 2, 0, height % 2)  # it takes even sides
+    even = F.pad(layers, odd, mode="replicate") if any(odd) else layers
+    return mender(even)[..., :height, :width] - layers[:, :3]
 
 
 @dataclass
@@ -103,16 +114,27 @@ class SteadyGround:
     _mean: Float[Tensor, "3 height width"] | None = field(default=None, init=False)
     _count: Float[Tensor, "height width"] | None = field(default=None, init=False)
 
-    def steadied(
+    def learn(
         self, correction: Float[Tensor, "3 height width"], ground: Bool[Tensor, "height width"]
-    ) -> Float[Tensor, "3 height width"]:
-        """The next frame's corrections; those of the ground are the mean."""
-        if self._mean is None or self._count is None:
-            self._mean, self._count = correction.clone(), ground.float()
-            return correction
-        apart = (correction - self._mean).abs().amax(dim=0)
-        same = ground & ((apart < _FLICKER) | (self._count == 0))
+    ) -> None:
+        """Take a frame's corrections into the mean, where they are the ground's."""
+        if self._mean is None:
+            self._mean, self._count = torch.zeros_like(correction), torch.zeros_like(correction[0])
+        assert self._count is not None, "it comes with the mean"
+        same = ground & ((self._count == 0) | (self._apart(correction) < _FLICKER))
         self._count = (self._count + same).clamp(max=_MEMORY)
-        step = same / self._count.clamp(min=1)
-        self._mean = self._mean + step * (correction - self._mean)
-        return torch.where(same, self._mean, correction)
+        self._mean = self._mean + same / self._count.clamp(min=1) * (correction - self._mean)
+
+    def frame(
+        self, layers: Float[Tensor, "20 height width"], correction: Float[Tensor, "3 height width"]
+    ) -> Frame:
+        """The moved picture with its corrections; those of the ground are the mean's."""
+        same = (layers[WarpLayers.BODY] == 0) & (self._apart(correction) < _FLICKER)
+        assert self._mean is not None
+        mended = (layers[:3] + torch.where(same, self._mean, correction)).clamp(0, 1)
+        pixels = (mended * 255).round().to(torch.uint8)
+        return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+
+    def _apart(self, correction: Float[Tensor, "3 height width"]) -> Float[Tensor, "height width"]:
+        assert self._mean is not None, "a frame is learnt before it is made"
+        return (correction - self._mean).abs().amax(dim=0)

@@ -14,6 +14,7 @@ from posecast.geometry.colours import unit_colours
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.filling import filled
 from posecast.geometry.silhouettes import people_of
+from posecast.geometry.warp_layers import SMALL, enlarged
 from posecast.geometry.warping import Carried, ReferenceWarp
 
 Frame = UInt8[np.ndarray, "height width 3"]
@@ -25,14 +26,23 @@ class MovingPicture:
 
     warp: ReferenceWarp
     plate: Frame
+    scale: int = 1
+    """How much larger both are than the frames: small pictures are nearly all edges."""
 
     @classmethod
     def of(cls, plan: AnimationPlan) -> MovingPicture:
         """The plan's picture, cut by the plan's masks, else by colours (`geometry.silhouettes`)."""
-        people = people_of(plan.picture, plan.reference_keypoints, plan.masks)
-        ranks = plan.ranks_in_picture
-        warp = ReferenceWarp(plan.picture, plan.reference_keypoints, ranks, people)
-        return cls(warp, clean_plate(plan.picture, people.mask))
+        picture, keypoints, masks = plan.picture, plan.reference_keypoints, plan.masks
+        scale = 2 if max(plan.size) <= SMALL else 1
+        if scale > 1:
+            size = (scale * picture.shape[1], scale * picture.shape[0])
+            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4))
+            keypoints = enlarged(keypoints, scale)
+            if masks is not None:
+                masks = masks.repeat(scale, axis=1).repeat(scale, axis=2)
+        people = people_of(picture, keypoints, masks)
+        warp = ReferenceWarp(picture, keypoints, plan.ranks_in_picture, people)
+        return cls(warp, clean_plate(picture, people.mask), scale)
 
     def frame(
         self,
@@ -41,10 +51,15 @@ class MovingPicture:
     ) -> Frame:
         """Everybody at their pose, painted far to near."""
         frame = self.plate.copy()
+        if self.scale > 1:
+            keypoints = enlarged(keypoints, self.scale)
         for character in paint_order(ranks):
             carried = self.warp.carried(character, keypoints[character])
             if carried is not None:
                 paint(self.warp.picture, carried, frame)
+        if self.scale > 1:
+            size = (frame.shape[1] // self.scale, frame.shape[0] // self.scale)
+            return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
         return frame
 
 

@@ -52,7 +52,7 @@ class WarpLayers:
         if scale > 1:
             size = (scale * picture.shape[1], scale * picture.shape[0])
             large = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4))
-            keypoints = _enlarged(keypoints, scale)
+            keypoints = enlarged(keypoints, scale)
             if masks is not None:
                 masks = masks.repeat(scale, axis=1).repeat(scale, axis=2)
         people = people_of(large, keypoints, masks)
@@ -74,7 +74,7 @@ class WarpLayers:
         """Write the layers of one pose into `out`; the other condition maps are that pose's."""
         large = out
         if self.scale > 1:
-            keypoints = _enlarged(keypoints, self.scale)
+            keypoints = enlarged(keypoints, self.scale)
             sides = (self.scale * side for side in out.shape[1:])
             large = np.empty((self.CHANNELS, *sides), np.float32)
         self.body.to(keypoints, ranks, large[:4], body_out=large[self.BODY])
@@ -91,7 +91,7 @@ class WarpLayers:
         out[15:18], out[18:19] = skeletons, depth_order
 
 
-def _enlarged(
+def enlarged(
     keypoints: Float[np.ndarray, "characters joints 3"], scale: int
 ) -> Float[np.ndarray, "characters joints 3"]:
     """Where joints are in a picture so many times as large; the middle of pixel 0 is 0."""
