@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +28,35 @@ def check_engine(model: str, context: click.Context) -> None:
     Raises:
         InputError: there are some; it names all of them.
     """
-    foreign = NETWORKS_ONLY if model == CUTOUT else CUTOUT_ONLY
-    given = [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if parameter.opts[0] in foreign
-        and parameter.name is not None
-        and context.get_parameter_source(parameter.name) is click.core.ParameterSource.COMMANDLINE
-    ]
-    if given and model == CUTOUT:
+    if model == CUTOUT:
+        check_given(context, NETWORKS_ONLY)
+    elif given := _given(context, CUTOUT_ONLY):
+        raise InputError(f"{', '.join(given)}: only with --model {CUTOUT}, found --model {model}")
+
+
+def check_given(context: click.Context, foreign: Collection[str]) -> None:
+    """Refuse options that the cut-out engine does not know.
+
+    Raises:
+        InputError: some were given; it names all of them.
+    """
+    if given := _given(context, foreign):
         raise InputError(
             f"{', '.join(given)}: not with --model {CUTOUT}, which moves the picture's own pixels "
             "on the CPU without steps, noise or windows; name the networks with --model, such as "
             "--model embedded"
         )
-    if given:
-        raise InputError(f"{', '.join(given)}: only with --model {CUTOUT}, found --model {model}")
+
+
+def _given(context: click.Context, options: Collection[str]) -> list[str]:
+    """Those of some options that stand on the command line."""
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.opts[0] in options
+        and parameter.name is not None
+        and context.get_parameter_source(parameter.name) is click.core.ParameterSource.COMMANDLINE
+    ]
 
 
 def cut_out(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from itertools import islice
 from pathlib import Path
@@ -80,16 +80,33 @@ class MendedPicture:
 
 def mended_frames(mender: Mender, layers: Iterator[Layers]) -> Iterator[Frame]:
     """Frames of layers as they come, with steady ground; `_AHEAD` wait at a time."""
-    ground, waiting = SteadyGround(), deque[tuple[Tensor, Tensor]]()
+    corrected = _corrected(mender, layers)
+    waiting = deque(islice(corrected, _AHEAD + 1))
+    ground = SteadyGround.of(waiting)
+    for one in corrected:
+        ground.learn(one)
+        waiting.append(one)
+        yield ground.frame(waiting.popleft())
+    yield from map(ground.frame, waiting)
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A moved picture and what the mender adds to it."""
+
+    layers: Float[Tensor, "20 height width"]
+    correction: Float[Tensor, "3 height width"]
+
+    @property
+    def ground(self) -> Bool[Tensor, "height width"]:
+        """Where the parts have nobody."""
+        return self.layers[WarpLayers.BODY] == 0
+
+
+def _corrected(mender: Mender, layers: Iterator[Layers]) -> Iterator[Corrected]:
     while part := list(islice(layers, AT_ONCE)):
         stacked = torch.from_numpy(np.stack(part))
-        for one, correction in zip(stacked, corrections_of(mender, stacked), strict=True):
-            waiting.append((one, correction))
-            ground.learn(correction, one[WarpLayers.BODY] == 0)
-            if len(waiting) > _AHEAD:
-                yield ground.frame(*waiting.popleft())
-    for one, correction in waiting:
-        yield ground.frame(one, correction)
+        yield from map(Corrected, stacked, corrections_of(mender, stacked))
 
 
 @torch.inference_mode()
@@ -111,30 +128,35 @@ class SteadyGround:
     where the parts have nobody: no flicker, and left as it is.
     """
 
-    _mean: Float[Tensor, "3 height width"] | None = field(default=None, init=False)
-    _count: Float[Tensor, "height width"] | None = field(default=None, init=False)
+    mean: Float[Tensor, "3 height width"]
+    count: Float[Tensor, "height width"]
+    """Frames that the mean is of."""
 
-    def learn(
-        self, correction: Float[Tensor, "3 height width"], ground: Bool[Tensor, "height width"]
-    ) -> None:
-        """Take a frame's corrections into the mean, where they are the ground's."""
-        if self._mean is None:
-            self._mean, self._count = torch.zeros_like(correction), torch.zeros_like(correction[0])
-        assert self._count is not None, "it comes with the mean"
-        same = ground & ((self._count == 0) | (self._apart(correction) < _FLICKER))
-        self._count = (self._count + same).clamp(max=_MEMORY)
-        self._mean = self._mean + same / self._count.clamp(min=1) * (correction - self._mean)
+    @classmethod
+    def of(cls, frames: Sequence[Corrected]) -> SteadyGround:
+        """The mean over some frames: over all whose ground it is, then over those near to that."""
+        corrections = torch.stack([frame.correction for frame in frames])
+        ground = torch.stack([frame.ground for frame in frames])
+        for _ in range(2):
+            count = ground.sum(dim=0).float()
+            mean = (corrections * ground[:, None]).sum(dim=0) / count.clamp(min=1)
+            ground &= (corrections - mean).abs().amax(dim=1) < _FLICKER
+        return cls(mean, count)
 
-    def frame(
-        self, layers: Float[Tensor, "20 height width"], correction: Float[Tensor, "3 height width"]
-    ) -> Frame:
+    def learn(self, frame: Corrected) -> None:
+        """Take the next frame's corrections into the mean, where they are the ground's."""
+        same = frame.ground & ((self.count == 0) | self._near(frame))
+        self.count = (self.count + same).clamp(max=_MEMORY)
+        step = same / self.count.clamp(min=1)
+        self.mean = self.mean + step * (frame.correction - self.mean)
+
+    def frame(self, frame: Corrected) -> Frame:
         """The moved picture with its corrections; those of the ground are the mean's."""
-        same = (layers[WarpLayers.BODY] == 0) & (self._apart(correction) < _FLICKER)
-        assert self._mean is not None
-        mended = (layers[:3] + torch.where(same, self._mean, correction)).clamp(0, 1)
+        same = frame.ground & self._near(frame)
+        correction = torch.where(same, self.mean, frame.correction)
+        mended = (frame.layers[:3] + correction).clamp(0, 1)
         pixels = (mended * 255).round().to(torch.uint8)
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
-    def _apart(self, correction: Float[Tensor, "3 height width"]) -> Float[Tensor, "height width"]:
-        assert self._mean is not None, "a frame is learnt before it is made"
-        return (correction - self._mean).abs().amax(dim=0)
+    def _near(self, frame: Corrected) -> Bool[Tensor, "height width"]:
+        return (frame.correction - self.mean).abs().amax(dim=0) < _FLICKER

@@ -41,7 +41,10 @@ class MovingPicture:
             if masks is not None:
                 masks = masks.repeat(scale, axis=1).repeat(scale, axis=2)
         people = people_of(picture, keypoints, masks)
-        warp = ReferenceWarp(picture, keypoints, plan.ranks_in_picture, people)
+        # Puppets' heads turn as eggs do; a photograph's face must not be taken apart for that.
+        flat = scale == 1
+        ranks = plan.ranks_in_picture
+        warp = ReferenceWarp(picture, keypoints, ranks, people, flat_heads=flat)
         return cls(warp, clean_plate(picture, people.mask), scale)
 
     def frame(

@@ -77,6 +77,8 @@ class ReferenceWarp:
     ranks: Int[np.ndarray, " characters"]
     people: People | None = None
     wide: bool = False
+    flat_heads: bool = False
+    """Whether heads keep the face that the picture shows, whichever way they turn."""
     background: Float32[np.ndarray, "height width"] = field(init=False, repr=False)
     """1: surely, `GUESS`: by the silhouettes alone, 0: somebody is before it."""
     plate: UInt8[np.ndarray, "height width 3"] = field(init=False, repr=False)
@@ -133,8 +135,9 @@ class ReferenceWarp:
         else:
             parts[LAP] = None
         head = parts[HEAD_PART]
-        if head is not None and self.wide:
-            parts[HEAD_PART] = replace(head, flat=True)
+        if head is not None and (self.wide or self.flat_heads):
+            yaw = 0.0 if self.flat_heads else head.yaw  # facing the camera it is never mirrored
+            parts[HEAD_PART] = replace(head, flat=True, yaw=yaw)
             parts[FEATURES[0] :] = [None] * len(FEATURES)
         return parts
 
