@@ -117,7 +117,7 @@ def corrections_of(
     height, width = layers.shape[2:]
     odd = (0, width % 2, 0, height % 2)  # it takes even sides
     even = F.pad(layers, odd, mode="replicate") if any(odd) else layers
-    return mender(even)[..., :height, :width] - layers[:, :3]
+    return mender(even)[..., :height, :width] - layers[:, WarpLayers.CARRIED]
 
 
 @dataclass
@@ -154,7 +154,7 @@ class SteadyGround:
         """The moved picture with its corrections; those of the ground are the mean's."""
         same = frame.ground & self._near(frame)
         correction = torch.where(same, self.mean, frame.correction)
-        mended = (frame.layers[:3] + correction).clamp(0, 1)
+        mended = (frame.layers[WarpLayers.CARRIED] + correction).clamp(0, 1)
         pixels = (mended * 255).round().to(torch.uint8)
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 

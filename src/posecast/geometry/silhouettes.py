@@ -13,9 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from posecast.geometry.body_part import BodyPart
-from posecast.geometry.body_parts import LAP, LEGS, LIMBS, THIGH, body_parts
+from posecast.geometry.body_parts import THIGH, body_parts
 from posecast.geometry.colours import colour_distances, lab_colours, sampled
 from posecast.geometry.dilation import dilation_maps
+from posecast.geometry.parts import LEGS, LIMBS, Part
 from posecast.geometry.skeleton import LEFT_HIP, LEFT_KNEE, RIGHT_HIP, RIGHT_KNEE
 
 _LONGEST = 320
@@ -65,7 +66,7 @@ def people_of(
     possible = np.zeros(size, bool)
     sure = np.asarray(dilation_maps(keypoints, size, _SURE_REACH).any(axis=0))
     for character, person in enumerate(keypoints):
-        for index, part in enumerate(body_parts(person, person)[:LAP]):
+        for index, part in enumerate(body_parts(person, person)[: Part.LAP]):
             if part is not None:
                 box = part.box(size)
                 beside = _beside(part, box)
@@ -119,7 +120,7 @@ def _gap(
     Those are nearer in colour (CIELAB) to what is along the thighs than to the ground around.
     """
     parts = body_parts(person, person, skirt=skirt)
-    lap = parts[LAP]
+    lap = parts[Part.LAP]
     if lap is None:
         return None
     box = lap.box(people.shape)

@@ -19,20 +19,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from posecast.geometry.body_part import BodyPart
-from posecast.geometry.body_parts import (
-    FEATURES,
-    HEAD_PART,
-    LAP,
-    MIRROR,
-    THIGHS,
-    WIDE_SKIRT,
-    body_parts,
-)
+from posecast.geometry.body_parts import WIDE_SKIRT, body_parts
 from posecast.geometry.colours import unit_colours
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.filling import filled
 from posecast.geometry.ownership import nearest_parts, ownership
+from posecast.geometry.parts import FEATURES, MIRROR, THIGHS, Part
 from posecast.geometry.silhouettes import People
 
 GUESS = 0.5
@@ -129,15 +122,15 @@ class ReferenceWarp:
         if self.people:
             skirt = WIDE_SKIRT if self.wide else self.people.skirts[character]
         parts = body_parts(pose, other, self._reach, skirt)
-        if skirt and parts[LAP] is not None:
+        if skirt and parts[Part.LAP] is not None:
             for thigh in THIGHS:
                 parts[thigh] = None
         else:
-            parts[LAP] = None
-        head = parts[HEAD_PART]
+            parts[Part.LAP] = None
+        head = parts[Part.HEAD]
         if head is not None and (self.wide or self.flat_heads):
             yaw = 0.0 if self.flat_heads else head.yaw  # facing the camera it is never mirrored
-            parts[HEAD_PART] = replace(head, flat=True, yaw=yaw)
+            parts[Part.HEAD] = replace(head, flat=True, yaw=yaw)
             parts[FEATURES[0] :] = [None] * len(FEATURES)
         return parts
 
@@ -193,7 +186,7 @@ class ReferenceWarp:
         nearest, winner = np.full(known.shape, np.inf, np.float32), np.full(known.shape, -1)
         for index, part in enumerate(parts):
             if index == FEATURES[0]:  # they are on the head, wherever that is to be seen
-                nearest = np.where(winner == HEAD_PART, np.float32(np.inf), np.float32(-np.inf))
+                nearest = np.where(winner == Part.HEAD, np.float32(np.inf), np.float32(-np.inf))
             if part is None:
                 continue
             rows, columns = part.box(size)
@@ -266,7 +259,7 @@ class ReferenceWarp:
         place = (row.clip(0, height - 1), column.clip(0, width - 1))
         seen = inside & (self._owner[place] == character)
         there = distance + np.float32(origin.level - part.level)
-        of_head = index == HEAD_PART or index in FEATURES
+        of_head = index == Part.HEAD or index in FEATURES
         tolerance = _TURNED_TOLERANCE if of_head else _TOLERANCE
         seen &= there <= self._nearest[place] + np.float32(tolerance)
         if of_head:
