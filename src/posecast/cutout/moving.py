@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Bool, Float32, Int, UInt8
 
 from posecast.casting.plan import AnimationPlan
 from posecast.cutout.plate import clean_plate
@@ -59,17 +59,18 @@ class MovingPicture:
         for character in paint_order(ranks):
             carried = self.warp.carried(character, keypoints[character])
             if carried is not None:
-                paint(self.warp.picture, carried, frame)
+                paint(self.warp.picture, carried, frame, soft=self.scale == 1)
         if self.scale > 1:
             size = (frame.shape[1] // self.scale, frame.shape[0] // self.scale)
             return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
         return frame
 
 
-def paint(picture: Frame, carried: Carried, frame: Frame) -> None:
+def paint(picture: Frame, carried: Carried, frame: Frame, soft: bool) -> None:
     """Put what is carried into the frame; what is not known takes the character's own colours.
 
-    Of somebody whom the picture does not show nothing is painted.
+    Of somebody whom the picture does not show nothing is painted. With `soft`, edges are mixed with
+    what lies beneath.
     """
     shown = carried.known > 0
     if not shown.any():
@@ -81,4 +82,14 @@ def paint(picture: Frame, carried: Carried, frame: Frame) -> None:
         around = filled(unit_colours(colours), shown.astype(np.float32))
         hidden = carried.body & ~shown
         colours[hidden] = np.rint(around[hidden] * 255).astype(np.uint8)
-    frame[carried.rows, carried.columns][carried.body] = colours[carried.body]
+    beneath = frame[carried.rows, carried.columns]
+    if soft:
+        share = edge_shares(carried.body)[..., None]
+        colours = np.rint(beneath + (colours.astype(np.float32) - beneath) * share)
+    beneath[carried.body] = colours[carried.body]
+
+
+def edge_shares(body: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """How much of each pixel is the body's: 1, at its edge less, and 0 where it is not."""
+    inside = cv2.boxFilter(body.astype(np.float32), -1, (3, 3), borderType=cv2.BORDER_REPLICATE)
+    return np.where(body, inside, np.float32(0))
