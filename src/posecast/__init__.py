@@ -6,13 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from posecast.cutout import CutoutAnimator
     from posecast.errors import InputError
     from posecast.pipeline import AnimationPipeline
 
 __version__ = "0.1.0"
-__all__ = ["AnimationPipeline", "InputError", "__version__"]
+__all__ = ["AnimationPipeline", "CutoutAnimator", "InputError", "__version__"]
 
-_LAZY = {"AnimationPipeline": "posecast.pipeline", "InputError": "posecast.errors"}
+_LAZY = {
+    "AnimationPipeline": "posecast.pipeline",
+    "CutoutAnimator": "posecast.cutout",
+    "InputError": "posecast.errors",
+}
 
 
 def __getattr__(name: str) -> Any:

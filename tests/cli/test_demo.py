@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -28,7 +29,11 @@ def test_demo_needs_no_arguments(
     assert run(["demo", "--steps", "1"]) == 0
     frames, fps = read_video(tmp_path / "posecast-demo.mp4")
     assert asked == ["embedded"]
-    assert frames.shape == (48, 64, 64, 3)
+    height, width = frames.shape[1:3]
+    assert len(frames) == 48
+    assert width >= 5 * height * 0.8, "five panels in a row"
+    networks, cutout = np.array_split(frames[24, 24:], 5, axis=1)[3:]  # below their labels
+    assert np.abs(networks[:, 20:-20].astype(int) - cutout[:, 20:-20]).mean() > 5
     assert fps == 12
     out = capsys.readouterr().out
     assert "posecast-demo.mp4: 48 frames" in out

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from posecast.geometry.body_part import BodyPart
-from posecast.geometry.body_parts import FEET, body_parts
+from posecast.geometry.body_parts import body_parts
+from posecast.geometry.parts import FEET
 
 RADIUS = 10.0
 

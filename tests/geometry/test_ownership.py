@@ -20,7 +20,7 @@ def beside(left, right):
     picture[8:52, 16:27], picture[8:52, 27:38] = left, right
     silhouettes = np.zeros((60, 60), bool)
     silhouettes[8:52, 16:38] = True
-    return picture, silhouettes
+    return picture, np.stack([silhouettes, silhouettes])
 
 
 def test_what_two_people_reach_belongs_to_whose_colours_it_has():

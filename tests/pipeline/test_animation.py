@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from posecast import AnimationPipeline
+from posecast.casting.result import AnimationResult
 from posecast.errors import InputError
 from posecast.models.presets import LATENT_CHANNELS
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
 from posecast.pipeline.denoising import start_noise
 from posecast.pipeline.map_renderer import MapRenderer
-from posecast.pipeline.result import AnimationResult
 from posecast.pipeline.switches import switched_off
 from posecast.types import PoseSequence
 from tests.casting.conftest import dancers

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from posecast.casting.sheet import CastSheet, OrderChange
 from posecast.types import PoseSequence
@@ -19,8 +19,8 @@ Size = tuple[int, int]
 Poses = str | Path | PoseSequence
 """A pose file, a picture or video to find people in, or tracks as they are."""
 
-Masks = Float[np.ndarray, "characters height width"]
-"""0 elsewhere, 1 where the character is seen."""
+Masks = Float[np.ndarray, "characters height width"] | UInt8[np.ndarray, "characters height width"]
+"""Where each character is seen in the picture: 0..1, or bytes that are above 0 there."""
 
 
 SHORT_GAP = 0.2
@@ -42,7 +42,8 @@ class PlanOptions:
     cast: str | Path | CastSheet | None = None
     """A cast sheet; it then says all that `assign` and `depth_order` say."""
     masks: Masks | None = None
-    """Who is seen at each pixel of the picture: one mask a character, 0..1."""
+    """Who is seen at each pixel of the picture: one mask a character, 0..1. Masks tell the order,
+    and what of the picture moves."""
     mask: str | Path | None = None
     """The same as a file: an image of ids (0 nobody, 1 character 0, 2 character 1, ...), or black
     and white, which says who is foreground."""

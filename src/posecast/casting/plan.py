@@ -63,6 +63,11 @@ class AnimationPlan:
     """Who is seen at each pixel of the picture, 0..1, where somebody said it."""
 
     @property
+    def seen(self) -> UInt8[np.ndarray, "characters height width"] | None:
+        """The masks as 1 where a character is seen and 0 elsewhere."""
+        return None if self.masks is None else (self.masks >= 0.5).astype(np.uint8)
+
+    @property
     def num_frames(self) -> int:
         """Frames to be made."""
         return self.keypoints.shape[1]

@@ -24,7 +24,7 @@ from posecast.media.interruption import interruptible
 
 # Verb -> one line for `posecast --help`, so that help imports no verb (and no torch).
 VERBS = {
-    "demo": "Animate the bundled example with the embedded model; no arguments needed.",
+    "demo": "Animate the bundled example, by both engines; no arguments needed.",
     "animate": "Animate a picture: each of its characters by its own pose sequence.",
     "cast": "Write the cast sheet (who is moved by which driver) and a picture of it.",
     "conditions": "Write the condition maps that the model would see.",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from posecast.cli.cutout import CUTOUT, check_engine, cut_out
+from posecast.cli.making import audible, check_sound, progress_bar
 from posecast.cli.options import (
     DEVICE,
     GUIDANCE,
@@ -25,15 +25,12 @@ from posecast.cli.options import (
     plan_options,
 )
 from posecast.cli.outputs import claim
-from posecast.errors import InputError, counted
-
-WITH_SOUND = ("mp4",)
-"""Kinds of output that hold sound."""
+from posecast.errors import counted
 
 if TYPE_CHECKING:
     import torch
 
-    from posecast.pipeline.animation import AnimationPipeline, OnProgress
+    from posecast.pipeline.animation import AnimationPipeline
 
 
 @click.command()
@@ -45,14 +42,16 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     type=TEXT,
-    default="embedded",
+    default="cutout",
     show_default=True,
-    help="Name, model folder or hub id.",
+    help="cutout: move the picture's own pixels; embedded: the paper's networks, small; or a model "
+    "folder or hub id.",
 )
 @click.option(
     "--size",
     type=SIZE,
-    help="Size of the frames (default: the picture's shape, as many pixels as the model's own).",
+    help="Size of the frames (default: the picture's own up to 1920x1080 pixels, of other models "
+    "its shape and as many pixels as theirs).",
 )
 @click.option(
     "--steps",
@@ -90,8 +89,15 @@ if TYPE_CHECKING:
     metavar="auto|low|high|SIZE",
     help="Memory to use, such as 8GB (auto: what is free on the device).",
 )
+@click.option(
+    "--mend/--no-mend",
+    default=None,
+    help="Whether a small network mends what the cut-out moved (default: frames up to 256x256).",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes.")
+@click.pass_context
 def animate(
+    context: click.Context,
     reference: Path,
     poses: tuple[Path, ...],
     out: Path,
@@ -101,7 +107,10 @@ def animate(
 ) -> None:
     """Animate a picture: each of its characters by its own pose sequence.
 
-    The same seed, inputs and machine give the same frames, byte for byte. On several GPUs:
+    The cut-out, which is the default, moves the picture's own pixels on the CPU. All about steps,
+    guidance, seed, windows, devices and memory is for the paper's networks (--model embedded, or a
+    model folder). The same seed, inputs and machine give the same frames, byte for byte. On several
+    GPUs:
     torchrun --nproc-per-node N -m posecast animate ...
     """
     from posecast.media.video import write_video
@@ -112,6 +121,12 @@ def animate(
     given = ("reference_poses", "cast", "mask", "people_weights")
     inputs = [reference, *poses, *(options[name] for name in given)]
     audible(options["audio"], out, output_format(out, inputs))
+    check_engine(model, context)
+    if model == CUTOUT:
+        existing(inputs)
+        claim(out)
+        cut_out(reference, poses, out, options, quiet)
+        return
     without = options["without"].split(",") if options["without"] else []
     switched_off(without)
     existing(inputs)
@@ -126,8 +141,7 @@ def animate(
     device = chosen_device(options["device"])
     pipe = loaded(model, device, options["dtype"])
     plan = pipe.plan(reference, poses, plan_options(options))
-    if options["audio"] and plan.sound is None:
-        raise InputError("`audio=`: none of the poses is a video with sound")
+    check_sound(options["audio"], plan)
     fitted = pipe.fit(plan, options["memory"], options["window"], options["stride"], device)
     note(plan.notes, quiet)
     if device.type != "cpu" or fitted.needed > fitted.free:
@@ -168,16 +182,6 @@ def worked_on(device: torch.device) -> str:
     return f"on the CPU with {counted(torch.get_num_threads(), 'thread')}"
 
 
-def audible(asked: bool | None, out: Path, kind: str) -> None:
-    """Refuse sound that is asked for where the output cannot hold it.
-
-    Raises:
-        InputError: `out` is of such a kind.
-    """
-    if asked and kind not in WITH_SOUND:
-        raise InputError(f"{out}: `audio=` needs an output that holds sound, such as .mp4")
-
-
 def load_pipeline(model: str, device: str | None, dtype: str | None) -> AnimationPipeline:
     """A pipeline on a device; a device that is not there is the user's error.
 
@@ -203,41 +207,3 @@ def loaded(model: str, device: torch.device, dtype: str | None) -> AnimationPipe
     if dtype is None:
         dtype = "float32" if device.type == "cpu" else "float16"
     return AnimationPipeline.from_pretrained(model, getattr(torch, dtype))
-
-
-@contextmanager
-def progress_bar(quiet: bool, steps: int | None = None) -> Iterator[OnProgress]:
-    """A bar on standard error for each phase; none when quiet or nobody watches.
-
-    With the number of denoising `steps` it also says which one this is.
-    """
-    from tqdm import tqdm
-
-    bars: dict[str, tqdm] = {}
-    last: dict[str, int] = {}
-
-    def on_progress(phase: str, done: int, total: int) -> None:
-        if phase not in bars:
-            close()
-            # disable=None: only where standard error is a terminal.
-            bars[phase] = tqdm(
-                desc=phase,
-                total=total,
-                unit=" windows" if phase == "denoising" else " frames",
-                disable=True if quiet else None,
-                dynamic_ncols=True,
-            )
-        if phase == "denoising" and steps:
-            step = min(steps, 1 + done * steps // total)
-            bars[phase].set_postfix_str(f"step {step} of {steps}", refresh=False)
-        bars[phase].update(done - last.get(phase, 0))
-        last[phase] = done
-
-    def close() -> None:
-        for bar in bars.values():
-            bar.close()
-
-    try:
-        yield on_progress
-    finally:
-        close()

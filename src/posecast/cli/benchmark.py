@@ -12,15 +12,15 @@ import click
 
 from posecast.cli.ablation import ablation
 from posecast.cli.claims import claims
-from posecast.cli.contestants import PipelineModel, contestants
+from posecast.cli.contestants import PipelineModel, contestants, cutout_contestants
+from posecast.cli.cutout import CUTOUT, check_given
 from posecast.cli.options import DEVICE, GUIDANCE, PATH, STEPS, TEXT
-from posecast.cli.outputs import claim, say
+from posecast.cli.outputs import claim
 from posecast.cli.published_benches import published_benches
 from posecast.errors import InputError, counted
 
 if TYPE_CHECKING:
-    from posecast.evaluation.run_bench import BenchResult, LongRun
-    from posecast.pipeline.animation import AnimationPipeline
+    from posecast.evaluation.run_bench import BenchResult, Contestants, LongRun
 
 LONG_FRAMES = 200
 DEFAULT_STEPS = 10
@@ -33,7 +33,11 @@ def benchmark() -> None:
 
 @benchmark.command()
 @click.option(
-    "--model", type=TEXT, default="embedded", show_default=True, help="Name or model folder."
+    "--model",
+    type=TEXT,
+    default="embedded",
+    show_default=True,
+    help="Name or model folder; or cutout.",
 )
 @click.option(
     "--set", "bench", type=click.Choice(["1", "2"]), default="1", show_default=True,
@@ -57,8 +61,14 @@ def benchmark() -> None:
 @click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1, mps (default: the best there is).")
 @click.option("--dtype", type=click.Choice(["float32", "float16", "bfloat16"]))
 @click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.pass_context
 def stage(
-    model: str, json_file: Path | None, contact_sheet: Path | None, quiet: bool, **options: Any
+    context: click.Context,
+    model: str,
+    json_file: Path | None,
+    contact_sheet: Path | None,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Run a model on held-out procedural clips beside its yardsticks.
 
@@ -73,28 +83,38 @@ def stage(
     _check_outputs(json_file, contact_sheet, model)
     begin = time.monotonic()
     settings = _settings(model, options)
-    pipe = load_pipeline(model, options["device"], options["dtype"])
-    if settings["guidance"] is None:
-        settings["guidance"] = pipe.animator.config.guidance_scale
-    window = pipe.animator.config.window
-    generate = PipelineModel(
-        pipe, settings["steps"], settings["guidance"], settings["without"], window, _stride(window)
-    )
-    borders = _borders(settings["long_frames"], window)
-    result, long_run = _run(pipe, generate, settings, borders, quiet)
-    say(f"{model}: {_in_words(settings)}", json_file)
-    say(table(result, long_run), json_file)
+    if model == CUTOUT:
+        check_given(
+            context, ("--steps", "--guidance", "--without", "--long", "--device", "--dtype")
+        )
+        settings = {name: settings[name] for name in ("model", "bench", "clips")}
+        result, long_run = _run(cutout_contestants(), settings, None, quiet)
+        in_words = "the picture's own pixels, mended at this size"
+    else:
+        pipe = load_pipeline(model, options["device"], options["dtype"])
+        if settings["guidance"] is None:
+            settings["guidance"] = pipe.animator.config.guidance_scale
+        window = pipe.animator.config.window
+        generate = PipelineModel(
+            pipe,
+            settings["steps"],
+            settings["guidance"],
+            settings["without"],
+            window,
+            _stride(window),
+        )
+        borders = _borders(settings["long_frames"], window)
+        result, long_run = _run(contestants(pipe, generate), settings, borders, quiet)
+        in_words = _in_words(settings)
+    click.echo(f"{model}: {in_words}")
+    click.echo(table(result, long_run))
     _write(result, long_run, settings, json_file, contact_sheet)
     if not quiet:
         click.echo(f"posecast: {time.monotonic() - begin:.0f} s", err=True)
 
 
 def _run(
-    pipe: AnimationPipeline,
-    generate: PipelineModel,
-    settings: dict[str, Any],
-    borders: list[int],
-    quiet: bool,
+    entrants: Contestants, settings: dict[str, Any], borders: list[int] | None, quiet: bool
 ) -> tuple[BenchResult, LongRun | None]:
     from tqdm import tqdm
 
@@ -102,8 +122,7 @@ def _run(
     from posecast.evaluation.stage_bench import BENCH_SETS, bench_clips, long_clip
 
     bench = BENCH_SETS[settings["bench"]]
-    entrants = contestants(pipe, generate)
-    frames = settings["long_frames"]
+    frames = 0 if borders is None else settings["long_frames"]
     total = settings["clips"] * len(entrants.runs()) + (1 if frames else 0)
     # disable=None: only where standard error is a terminal.
     with tqdm(total=total, unit="run", disable=True if quiet else None, dynamic_ncols=True) as bar:
@@ -115,8 +134,9 @@ def _run(
         result = run_bench(
             bench_clips(settings["clips"], bench=bench), entrants, on_run, bench.version
         )
-        long_run = run_long(long_clip(frames=frames), generate, borders) if frames else None
-        if frames:
+        long_run = None
+        if frames and borders is not None:
+            long_run = run_long(long_clip(frames=frames), entrants.model, borders)
             on_run("long clip")
     return result, long_run
 

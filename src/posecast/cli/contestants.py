@@ -47,18 +47,7 @@ class PipelineModel:
 
     def plan(self, request: Request) -> AnimationPlan:
         """What the pipeline is asked to make."""
-        reference = request.reference
-        picture, people = reference.frames[0], reference.poses
-        return self.pipe.plan(
-            picture,
-            request.poses,
-            size=(picture.shape[0], picture.shape[1]),
-            reference_poses=replace(people, front_to_back=_front_to_back(reference.ranks[0])),
-            assign={track: track for track in range(people.num_characters)},
-            depth_order=_order_changes(request.ranks),
-            fill_gaps=0.0,  # the tracks are exact: what they do not show is not there
-            own_joints=False,
-        )
+        return _planned(request)
 
     def warped(self, request: Request, mended: bool = False) -> Frames:
         """The reference carried to each pose; `mended`, as the denoiser gets it."""
@@ -74,6 +63,45 @@ class PipelineModel:
         layers = torch.from_numpy(maps[None]).to(self.pipe.device, self.pipe.dtype)
         pictures = (animator.mended(layers)[0].float() * 255).round().to(torch.uint8)
         return pictures.permute(0, 2, 3, 1).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class CutoutModel:
+    """The cut-out engine as the bench asks it."""
+
+    mend: bool | None = None
+    """As `CutoutAnimator.frames` takes it."""
+
+    def __call__(self, request: Request) -> Frames:
+        """Frames uint8 (frames, height, width, 3)."""
+        from posecast.cutout import CutoutAnimator
+
+        return np.stack(list(CutoutAnimator().frames(_planned(request), mend=self.mend)))
+
+
+def cutout_contestants() -> Contestants:
+    """The cut-out engine, and itself without its mender."""
+    from posecast.evaluation.run_bench import Contestants
+
+    return Contestants(model=CutoutModel(), warped=CutoutModel(mend=False))
+
+
+def _planned(request: Request) -> AnimationPlan:
+    """A request as a plan: its exact tracks and orders, at the reference's size."""
+    from posecast.casting.plan import plan_animation
+
+    reference = request.reference
+    picture, people = reference.frames[0], reference.poses
+    return plan_animation(
+        picture,
+        request.poses,
+        size=(picture.shape[0], picture.shape[1]),
+        reference_poses=replace(people, front_to_back=_front_to_back(reference.ranks[0])),
+        assign={track: track for track in range(people.num_characters)},
+        depth_order=_order_changes(request.ranks),
+        fill_gaps=0.0,  # the tracks are exact: what they do not show is not there
+        own_joints=False,
+    )
 
 
 def _front_to_back(ranks: np.ndarray) -> tuple[int, ...]:

@@ -1,15 +1,20 @@
-"""`posecast demo`: the bundled example with the embedded model."""
+"""`posecast demo`: the bundled example by both engines."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
 from posecast.cli.options import PATH, SEED, STEPS
 from posecast.cli.outputs import claim
-from posecast.errors import counted
+
+if TYPE_CHECKING:
+    from posecast.casting.plan import AnimationPlan
 
 
 @click.command()
@@ -27,7 +32,9 @@ from posecast.errors import counted
 def demo(out: Path, steps: int | None, seed: int, quiet: bool) -> None:
     """Animate the bundled example: two puppets of one picture dance past each other.
 
-    The embedded model knows puppets, not people; docs/using.md shows how to animate your own.
+    One video of panels: the picture, the poses and who is in front, what the paper's networks make
+    of them (the small model that comes in the package), and what the cut-out makes. docs/using.md
+    shows how to animate your own.
     """
     from importlib.resources import as_file, files
 
@@ -39,7 +46,8 @@ def demo(out: Path, steps: int | None, seed: int, quiet: bool) -> None:
     start = time.monotonic()
     import torch  # slow: after the check above
 
-    from posecast.cli.animate import load_pipeline, progress_bar, worked_on
+    from posecast.cli.animate import load_pipeline
+    from posecast.cli.making import progress_bar
 
     pipe = load_pipeline("embedded", "cpu", "float32")
     with as_file(files("posecast") / "assets" / "demo") as example:
@@ -53,11 +61,31 @@ def demo(out: Path, steps: int | None, seed: int, quiet: bool) -> None:
             generator=torch.Generator().manual_seed(seed),
             on_progress=on_progress,
         )
-        count = write_video(frames, out, plan.fps)
+        count = write_video(_panels(plan, frames), out, plan.fps)
     if not quiet:
         height, width = plan.size
         click.echo(
-            f"{out}: {counted(count, 'frame')} of {height}x{width} by the embedded model "
-            f"(puppets), {time.monotonic() - start:.0f} seconds; seed {seed}, "
-            f"{worked_on(pipe.device)}"
+            f"{out}: {count} frames, puppets of {width}x{height}: the picture, poses and order, "
+            f"the paper's networks, the cut-out; {time.monotonic() - start:.0f} seconds"
+        )
+
+
+def _panels(plan: AnimationPlan, by_networks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Frame by frame: what is given, and what both engines make of it."""
+    from posecast.cutout import CutoutAnimator
+    from posecast.pipeline.map_pictures import side_by_side, to_picture
+    from posecast.pipeline.map_renderer import MapRenderer
+
+    renderer = MapRenderer(plan)
+    by_cutout = CutoutAnimator.from_pretrained().frames(plan)
+    for i, (networks, cutout) in enumerate(zip(by_networks, by_cutout, strict=True)):
+        maps = renderer.maps(i, i + 1)
+        yield side_by_side(
+            {
+                "the picture": plan.picture,
+                "poses": to_picture(maps.pose[0]),
+                "who is in front": np.repeat(to_picture(maps.depth_order[0]), 3, axis=2),
+                "the paper's networks": networks,
+                "the cut-out": cutout,
+            }
         )

@@ -11,6 +11,7 @@ import numpy as np
 from posecast.geometry.body_part import BodyPart
 from posecast.geometry.dilation import MIN_RADIUS
 from posecast.geometry.head_pose import HeadPose, head_poses
+from posecast.geometry.parts import ARMS, Part
 from posecast.geometry.skeleton import (
     LEFT_ANKLE,
     LEFT_ELBOW,
@@ -33,39 +34,72 @@ from posecast.geometry.skeleton import (
     skeleton_height,
 )
 
-MIRROR = (0, 3, 4, 1, 2, 7, 8, 5, 6, 9, 10, 12, 11, 13, 15, 14, 16)
-"""The part on the other side of the body, by index."""
-HEAD_PART, FEET, LAP, FEATURES = 9, (11, 12), 13, (14, 15, 16)
-"""By index. The lap comes after all that everybody has; last the features of a face, which are on
-the head: eyes, and nose and mouth."""
-THIGHS, LEGS = (1, 3), (1, 2, 3, 4)
-LIMBS = (*range(1, 9), *FEET)
-_TRUNK_RADIUS, _HEAD_RADIUS, _NECK_RADIUS, _LAP_RADIUS = 0.04, 1.6, 0.05, 0.05
-_BONE_RADII = (0.085, 0.07, 0.085, 0.07, 0.06, 0.052, 0.06, 0.052)
-"""How far a part reaches around its bone, by the height of the skeleton; the head by its radius."""
-_ARM_LEVEL, _HEAD_LEVEL, _TRUNK_LEVEL, _NECK_LEVEL, _LEG_LEVEL, _LAP_LEVEL, _FAR_ARM_LEVEL = (
-    -0.65, -0.1, 0.3, 0.2, 0.6, 0.4, 1.0,
-)  # fmt: skip
-"""Added to distances where parts compete: near arms lie over the head, the head over all else."""
-_FOREARMS = ((RIGHT_ELBOW, RIGHT_WRIST), (LEFT_ELBOW, LEFT_WRIST))
+# How far a part reaches around its bone, in heights of the skeleton.
+_TRUNK_RADIUS = 0.04
+_NECK_RADIUS = 0.05
+_LAP_RADIUS = 0.05
+_FOOT_RADIUS = 0.045
+_BONE_RADII = {
+    Part.RIGHT_THIGH: 0.085,
+    Part.RIGHT_SHIN: 0.07,
+    Part.LEFT_THIGH: 0.085,
+    Part.LEFT_SHIN: 0.07,
+    Part.RIGHT_UPPER_ARM: 0.06,
+    Part.RIGHT_FOREARM: 0.052,
+    Part.LEFT_UPPER_ARM: 0.06,
+    Part.LEFT_FOREARM: 0.052,
+}
+# The same of a head and of the features on it, in radii of the head.
+_HEAD_RADIUS = 1.6
+_FEATURE_RADIUS = 0.25
+
+# Levels: added to distances (in reaches) where parts compete, so that the lower one lies in front.
+_ARM_LEVEL = -0.65
+_FEATURE_LEVEL = -0.5  # only an arm hides them
+_HEAD_LEVEL = -0.1
+_NECK_LEVEL = 0.2
+_TRUNK_LEVEL = 0.3
+_LAP_LEVEL = 0.4
+_LEG_LEVEL = 0.6
+_FOOT_LEVEL = 0.6
+_FAR_ARM_LEVEL = 1.0
+
+_FOREARM_JOINTS = ((RIGHT_ELBOW, RIGHT_WRIST), (LEFT_ELBOW, LEFT_WRIST))
 _FRONTAL = 0.85
 """Cosine of the yaw from which on a trunk is seen from the front, or from behind."""
-_SHOULDERS, _HIPS, _DEPTH, _MARGIN = 0.115, 0.09, 0.65, 0.01
-"""Half a trunk's width above and below, by the height; its depth by its width; cloth beside it."""
-_BEYOND = {RIGHT_KNEE: 0.02, LEFT_KNEE: 0.02, RIGHT_ELBOW: 0.04, LEFT_ELBOW: 0.04}
-"""How far heels and hands go on beyond ankles and wrists before they end as limbs do."""
-_FEATURE, _MOUTH, _MOUTH_WIDTH, _FEATURE_LEVEL = 0.25, 0.45, 0.15, -0.5
-"""How far eyes reach, how far below the nose the mouth is and half its width, by the radius; their
-level, so low that only an arm hides them."""
-_FOOT, _OUTWARD, _SOLE, _FOOT_RADIUS, _FOOT_LEVEL = 0.06, 0.022, 0.014, 0.045, 0.6
-"""From an ankle to its toes from the side, from the front, and down, and its reach, by the height;
-its level is a leg's."""
+_SHOULDERS = 0.115
+"""Least half width of a trunk at the shoulders, in heights."""
+_HIPS = 0.09
+"""Half width of a trunk at the hips, in heights."""
+_DEPTH = 0.65
+"""Depth of a trunk, in widths of it."""
+_MARGIN = 0.01
+"""Cloth beside a trunk's shoulders, in heights."""
+_BEYOND = {
+    Part.RIGHT_SHIN: 0.02,
+    Part.LEFT_SHIN: 0.02,
+    Part.RIGHT_FOREARM: 0.04,
+    Part.LEFT_FOREARM: 0.04,
+}
+"""How far heels and hands go on beyond ankles and wrists, in heights."""
+_MOUTH = 0.45
+"""From the nose down to the mouth, in radii of the head."""
+_MOUTH_WIDTH = 0.15
+"""Half the width of a mouth, in radii of the head."""
+_FOOT = 0.06
+"""From an ankle to its toes, seen from the side, in heights."""
+_OUTWARD = 0.022
+"""The same seen from the front, outward."""
+_SOLE = 0.014
+"""From an ankle down to the middle of its foot, in heights."""
 WIDE_SKIRT = 0.3
-"""How long a skirt is taken to be where nothing is known, by the height."""
+"""How long a skirt is taken to be where nothing is known, in heights."""
 _LEAST_SLANT = 0.6
-"""Of the sine of the angle between a skirt and the hips."""
-THIGH, _FLARE = 0.27, 0.25
-"""A thigh's length by the height; how much wider a skirt is there than at the hips."""
+"""Least sine of the angle between a skirt and the hips at which its bands are parallel to them."""
+THIGH = 0.27
+"""Length of a thigh, in heights."""
+_FLARE = 0.25
+"""How much wider than at the hips a skirt is a thigh's length down, as a share."""
 
 
 def body_parts(
@@ -87,15 +121,15 @@ def body_parts(
     parts.append(trunk)
     head = head_poses(np.stack([keypoints[:18], other[:18]]), np.array(heights))[0]
     arms = _arm_levels(points, there, trunk, shoulders * height, head)
-    for (a, b), radius in zip(LEG_AND_ARM_BONES, _BONE_RADII, strict=True):
+    for (a, b), (bone, radius) in zip(LEG_AND_ARM_BONES, _BONE_RADII.items(), strict=True):
         level = _LEG_LEVEL
-        if a in (RIGHT_SHOULDER, RIGHT_ELBOW, LEFT_SHOULDER, LEFT_ELBOW):
+        if bone in ARMS:
             level = arms[a in (LEFT_SHOULDER, LEFT_ELBOW)]
         if not (there[a] and there[b]):
             parts.append(None)
             continue
         strip = _strip(points[a], points[b], _reach(radius, height), level)
-        beyond = _BEYOND.get(a, 0.0)
+        beyond = _BEYOND.get(bone, 0.0)
         strip = replace(strip, length=strip.length + beyond * height)
         parts.append(strip)
     parts.append(_head(head))
@@ -187,7 +221,7 @@ def _arm_levels(
     side = math.sqrt(1 - facing**2) * math.sin(head.yaw) if head else 0.0
     nearer = [side >= 0, side <= 0]
     if abs(facing) > _FRONTAL:
-        for arm, forearm in enumerate(_FOREARMS):
+        for arm, forearm in enumerate(_FOREARM_JOINTS):
             if all(there[joint] for joint in forearm):
                 elbow, wrist = points[[*forearm]]
                 if trunk.holds(wrist) or trunk.holds((elbow + wrist) / 2):
@@ -210,7 +244,9 @@ def _feature(point: np.ndarray, head: HeadPose, mouth: bool) -> BodyPart:
     radius = head.radius
     length, half = (_MOUTH * radius, _MOUTH_WIDTH * radius) if mouth else (0.0, 0.0)
     x, y = point.tolist()
-    return BodyPart((x, y), head.axis, length, (half, half), _FEATURE * radius, _FEATURE_LEVEL)
+    return BodyPart(
+        (x, y), head.axis, length, (half, half), _FEATURE_RADIUS * radius, _FEATURE_LEVEL
+    )
 
 
 def _neck(points: np.ndarray, head: HeadPose | None, height: float) -> BodyPart | None:

@@ -52,12 +52,12 @@ class _Claim:
 def ownership(
     picture: UInt8[np.ndarray, "height width 3"],
     people: Sequence[tuple[int, Sequence[BodyPart | None]]],
-    silhouettes: Bool[np.ndarray, "height width"] | None = None,
+    silhouettes: Bool[np.ndarray, "characters height width"] | None = None,
 ) -> Ownership:
     """Of a picture (RGB bytes) with the parts of its `people` (character, parts), far to near.
 
-    Where silhouettes are given they alone belong to anybody, and colours are looked at; without
-    them whoever is nearer owns all in reach.
+    Where silhouettes are given each alone belongs to its character, and colours are looked at;
+    without them whoever is nearer owns all in reach.
     """
     size = (picture.shape[0], picture.shape[1])
     claims = [
@@ -79,7 +79,7 @@ def _shares(
     size: tuple[int, int],
     order: Sequence[int],
     claims: Sequence[_Claim],
-    silhouettes: Bool[np.ndarray, "height width"] | None,
+    silhouettes: Bool[np.ndarray, "characters height width"] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The owner of every pixel, its distance, and the index of the claim that has it; -1 none."""
     owner, nearest, winner = np.full(size, -1), np.full(size, np.inf, np.float32), np.full(size, -1)
@@ -92,7 +92,7 @@ def _shares(
                 best[claim.box][nearer] = index
         there = np.isfinite(own)
         if silhouettes is not None:
-            there &= silhouettes
+            there &= silhouettes[character]
         owner[there], nearest[there], winner[there] = character, own[there], best[there]
     return owner, nearest, winner
 

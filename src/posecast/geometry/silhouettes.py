@@ -13,9 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from posecast.geometry.body_part import BodyPart
-from posecast.geometry.body_parts import LAP, LEGS, LIMBS, THIGH, body_parts
+from posecast.geometry.body_parts import THIGH, body_parts
 from posecast.geometry.colours import colour_distances, lab_colours, sampled
 from posecast.geometry.dilation import dilation_maps
+from posecast.geometry.parts import LEGS, LIMBS, Part
 from posecast.geometry.skeleton import LEFT_HIP, LEFT_KNEE, RIGHT_HIP, RIGHT_KNEE
 
 _LONGEST = 320
@@ -40,20 +41,32 @@ class People:
     mask: Bool[np.ndarray, "height width"]
     skirts: tuple[float, ...]
     """Their lengths from the hips down, by the height; 0: trousers."""
+    masks: Bool[np.ndarray, "characters height width"] | None = None
+    """Each one's own, where that is known."""
+
+    @property
+    def possible(self) -> Bool[np.ndarray, "characters height width"]:
+        """What may be each one's: all silhouettes together where its own is not known."""
+        if self.masks is not None:
+            return self.masks
+        return np.broadcast_to(self.mask, (len(self.skirts), *self.mask.shape))
 
 
 def people_of(
     picture: UInt8[np.ndarray, "height width 3"],
     keypoints: Float[np.ndarray, "characters joints 3"],
-    known: Bool[np.ndarray, "height width"] | None = None,
+    masks: UInt8[np.ndarray, "characters height width"] | None = None,
 ) -> People:
-    """Of a picture (RGB bytes) and its people's joints in pixels; `known` says who is people."""
+    """Of a picture (RGB bytes) and its people's joints in pixels.
+
+    With `masks` (1 where a character is seen) nothing is cut.
+    """
     size = (picture.shape[0], picture.shape[1])
     likely, reached = (np.zeros((len(keypoints), *size), bool) for _ in range(2))
     possible = np.zeros(size, bool)
     sure = np.asarray(dilation_maps(keypoints, size, _SURE_REACH).any(axis=0))
     for character, person in enumerate(keypoints):
-        for index, part in enumerate(body_parts(person, person)[:LAP]):
+        for index, part in enumerate(body_parts(person, person)[: Part.LAP]):
             if part is not None:
                 box = part.box(size)
                 beside = _beside(part, box)
@@ -65,16 +78,17 @@ def people_of(
             if part is not None:
                 box = part.box(size)
                 possible[box] |= _beside(part, box) < 1
-    mask = known
-    if mask is None:
+    if masks is None:
         mask = people_mask(picture, sure, np.asarray(likely.any(axis=0)), possible)
+    else:
+        mask = np.asarray(masks.any(axis=0))
     skirts = []
     lab = lab_colours(picture)
     people = mask | reached.any(axis=0)
     for character, person in enumerate(keypoints):
         alone = reached.sum(axis=0) == reached[character]
         skirts.append(_skirt(person, lab, people, alone))
-    return People(mask, tuple(skirts))
+    return People(mask, tuple(skirts), None if masks is None else masks > 0)
 
 
 def _skirt(
@@ -106,7 +120,7 @@ def _gap(
     Those are nearer in colour (CIELAB) to what is along the thighs than to the ground around.
     """
     parts = body_parts(person, person, skirt=skirt)
-    lap = parts[LAP]
+    lap = parts[Part.LAP]
     if lap is None:
         return None
     box = lap.box(people.shape)

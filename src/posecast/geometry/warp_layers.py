@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 
 from posecast.geometry.colours import unit_colours
 from posecast.geometry.silhouettes import people_of
@@ -28,15 +28,25 @@ class WarpLayers:
     scale: int = 1
     """How much larger these two are than what they make."""
 
-    CHANNELS = 20
-    """0-2 warped silhouettes, 3 how far they are known; 4-7 the same with wide parts, which bring
-    hair and skirts and what is beside them, and heads as they were; 8-10 what the background would
-    be there, carried alike; 11-13 the background, 14 how far it is known; 15-17 skeletons, 18 depth
-    order, 19 (`BODY`) where the silhouettes are. Small pictures are carried enlarged, and their
-    layers are means, in part of one and in part of another where edges are.
-    """
+    CARRIED = slice(0, 3)
+    """Channels: the silhouettes, carried over the background (RGB, 0..1)."""
+    KNOWN = 3
+    """How far those are known: 1, `GUESS` or 0."""
+    WIDE = slice(4, 7)
+    """The same with wide parts, which bring hair and skirts and what is beside them, and heads as
+    they were."""
+    WIDE_KNOWN = 7
+    WIDE_GROUND = slice(8, 11)
+    """What the background would be there, carried alike."""
+    GROUND = slice(11, 14)
+    """The background at rest."""
+    GROUND_KNOWN = 14
+    SKELETONS = slice(15, 18)
+    DEPTH_ORDER = slice(18, 19)
     BODY = 19
-    """The channel that is above 0 where the warp shows somebody."""
+    """Above 0 where the warp shows somebody. Small pictures are carried enlarged, and their layers
+    are means, in part of one and in part of another where edges are."""
+    CHANNELS = 20
 
     @classmethod
     def of(
@@ -44,18 +54,18 @@ class WarpLayers:
         picture: UInt8[np.ndarray, "height width 3"],
         keypoints: Float[np.ndarray, "characters joints 3"],
         ranks: Int[np.ndarray, " characters"],
-        people: Bool[np.ndarray, "height width"] | None = None,
+        masks: UInt8[np.ndarray, "characters height width"] | None = None,
     ) -> WarpLayers:
-        """Of a reference picture, as `ReferenceWarp` takes it; `people`: who is foreground."""
+        """Of a reference picture, as `ReferenceWarp` takes it; `masks` as `people_of` does."""
         scale = 2 if max(picture.shape[:2]) <= SMALL else 1
         large = picture
         if scale > 1:
             size = (scale * picture.shape[1], scale * picture.shape[0])
             large = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4))
-            keypoints = _enlarged(keypoints, scale)
-            if people is not None:
-                people = cv2.resize(people.astype(np.uint8), size) > 0
-        found = people_of(large, keypoints, people)
+            keypoints = enlarged(keypoints, scale)
+            if masks is not None:
+                masks = masks.repeat(scale, axis=1).repeat(scale, axis=2)
+        found = people_of(large, keypoints, masks)
         return cls(
             picture,
             ReferenceWarp(large, keypoints, ranks, found),
@@ -74,24 +84,26 @@ class WarpLayers:
         """Write the layers of one pose into `out`; the other condition maps are that pose's."""
         large = out
         if self.scale > 1:
-            keypoints = _enlarged(keypoints, self.scale)
+            keypoints = enlarged(keypoints, self.scale)
             sides = (self.scale * side for side in out.shape[1:])
             large = np.empty((self.CHANNELS, *sides), np.float32)
-        self.body.to(keypoints, ranks, large[:4], body_out=large[self.BODY])
-        self.wide.to(keypoints, ranks, large[4:8], large[8:11])
-        large[11:14] = unit_colours(self.wide.plate).transpose(2, 0, 1)
-        large[14] = self.wide.background
+        narrow = slice(self.CARRIED.start, self.KNOWN + 1)
+        wide = slice(self.WIDE.start, self.WIDE_KNOWN + 1)
+        self.body.to(keypoints, ranks, large[narrow], body_out=large[self.BODY])
+        self.wide.to(keypoints, ranks, large[wide], large[self.WIDE_GROUND])
+        large[self.GROUND] = unit_colours(self.wide.plate).transpose(2, 0, 1)
+        large[self.GROUND_KNOWN] = self.wide.background
         if self.scale > 1:
             size = (out.shape[2], out.shape[1])
-            for channel in (*range(15), self.BODY):
+            for channel in (*range(self.SKELETONS.start), self.BODY):
                 cv2.resize(large[channel], size, out[channel], interpolation=cv2.INTER_AREA)
             # Enlarged and made small again a picture is not quite itself; ground that stays is.
-            rests = (out[self.BODY] == 0) & (out[3] == 1)
-            out[:3, rests] = unit_colours(self.picture[rests]).T
-        out[15:18], out[18:19] = skeletons, depth_order
+            rests = (out[self.BODY] == 0) & (out[self.KNOWN] == 1)
+            out[self.CARRIED][:, rests] = unit_colours(self.picture[rests]).T
+        out[self.SKELETONS], out[self.DEPTH_ORDER] = skeletons, depth_order
 
 
-def _enlarged(
+def enlarged(
     keypoints: Float[np.ndarray, "characters joints 3"], scale: int
 ) -> Float[np.ndarray, "characters joints 3"]:
     """Where joints are in a picture so many times as large; the middle of pixel 0 is 0."""

@@ -19,20 +19,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from posecast.geometry.body_part import BodyPart
-from posecast.geometry.body_parts import (
-    FEATURES,
-    HEAD_PART,
-    LAP,
-    MIRROR,
-    THIGHS,
-    WIDE_SKIRT,
-    body_parts,
-)
+from posecast.geometry.body_parts import WIDE_SKIRT, body_parts
 from posecast.geometry.colours import unit_colours
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.filling import filled
 from posecast.geometry.ownership import nearest_parts, ownership
+from posecast.geometry.parts import FEATURES, MIRROR, THIGHS, Part
 from posecast.geometry.silhouettes import People
 
 GUESS = 0.5
@@ -51,7 +44,7 @@ _SEEN, _HIDDEN, _EMPTY = 1.0, 0.0, -1.0
 
 
 @dataclass(frozen=True)
-class _Carried:
+class Carried:
     """Where the pixels of one character in a box of the picture come from."""
 
     rows: slice
@@ -77,6 +70,8 @@ class ReferenceWarp:
     ranks: Int[np.ndarray, " characters"]
     people: People | None = None
     wide: bool = False
+    flat_heads: bool = False
+    """Whether heads keep the face that the picture shows, whichever way they turn."""
     background: Float32[np.ndarray, "height width"] = field(init=False, repr=False)
     """1: surely, `GUESS`: by the silhouettes alone, 0: somebody is before it."""
     plate: UInt8[np.ndarray, "height width 3"] = field(init=False, repr=False)
@@ -91,7 +86,8 @@ class ReferenceWarp:
         poses = [(character, self.keypoints[character]) for character in paint_order(self.ranks)]
         everything = [(character, self._parts(character, pose, pose)) for character, pose in poses]
         people = [(character, parts[: FEATURES[0]]) for character, parts in everything]
-        owned = ownership(self.picture, people, self._silhouettes)
+        masks = self.people.possible if self.people and not self.wide else None
+        owned = ownership(self.picture, people, masks)
         away = ~dilation_maps(self.keypoints, size).any(axis=0) & ~owned.reached
         background = away.astype(np.float32)
         if self.people is not None:
@@ -126,14 +122,15 @@ class ReferenceWarp:
         if self.people:
             skirt = WIDE_SKIRT if self.wide else self.people.skirts[character]
         parts = body_parts(pose, other, self._reach, skirt)
-        if skirt and parts[LAP] is not None:
+        if skirt and parts[Part.LAP] is not None:
             for thigh in THIGHS:
                 parts[thigh] = None
         else:
-            parts[LAP] = None
-        head = parts[HEAD_PART]
-        if head is not None and self.wide:
-            parts[HEAD_PART] = replace(head, flat=True)
+            parts[Part.LAP] = None
+        head = parts[Part.HEAD]
+        if head is not None and (self.wide or self.flat_heads):
+            yaw = 0.0 if self.flat_heads else head.yaw  # facing the camera it is never mirrored
+            parts[Part.HEAD] = replace(head, flat=True, yaw=yaw)
             parts[FEATURES[0] :] = [None] * len(FEATURES)
         return parts
 
@@ -164,7 +161,7 @@ class ReferenceWarp:
         if body_out is not None:
             body_out[:] = 0
         for character in paint_order(ranks):
-            carried = self._carry(character, keypoints[character])
+            carried = self.carried(character, keypoints[character])
             if carried is None:
                 continue
             out[3, carried.rows, carried.columns][carried.body] = carried.known[carried.body]
@@ -174,7 +171,7 @@ class ReferenceWarp:
                 _paint(picture, carried, planes)
         return out
 
-    def _carry(self, character: int, target: np.ndarray) -> _Carried | None:
+    def carried(self, character: int, target: np.ndarray) -> Carried | None:
         """None where nothing of a character is in the picture."""
         size = (self.picture.shape[0], self.picture.shape[1])
         source = self.keypoints[character]
@@ -189,7 +186,7 @@ class ReferenceWarp:
         nearest, winner = np.full(known.shape, np.inf, np.float32), np.full(known.shape, -1)
         for index, part in enumerate(parts):
             if index == FEATURES[0]:  # they are on the head, wherever that is to be seen
-                nearest = np.where(winner == HEAD_PART, np.float32(np.inf), np.float32(-np.inf))
+                nearest = np.where(winner == Part.HEAD, np.float32(np.inf), np.float32(-np.inf))
             if part is None:
                 continue
             rows, columns = part.box(size)
@@ -209,7 +206,7 @@ class ReferenceWarp:
             mine[mine] = body
             nearest[box][mine], winner[box][mine] = place[2][body], index
             x[box][mine], y[box][mine], known[box][mine] = (values[body] for values in found)
-        return _Carried(slice(top, bottom), slice(left, right), winner >= 0, x, y, known)
+        return Carried(slice(top, bottom), slice(left, right), winner >= 0, x, y, known)
 
     def _found(
         self,
@@ -262,7 +259,7 @@ class ReferenceWarp:
         place = (row.clip(0, height - 1), column.clip(0, width - 1))
         seen = inside & (self._owner[place] == character)
         there = distance + np.float32(origin.level - part.level)
-        of_head = index == HEAD_PART or index in FEATURES
+        of_head = index == Part.HEAD or index in FEATURES
         tolerance = _TURNED_TOLERANCE if of_head else _TOLERANCE
         seen &= there <= self._nearest[place] + np.float32(tolerance)
         if of_head:
@@ -275,7 +272,7 @@ class ReferenceWarp:
 
 def _paint(
     picture: UInt8[np.ndarray, "height width 3"],
-    carried: _Carried,
+    carried: Carried,
     planes: Float32[np.ndarray, "3 height width"],
 ) -> None:
     """Put what is carried into the planes; what is not known takes the character's own colours.

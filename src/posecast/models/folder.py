@@ -28,12 +28,12 @@ from posecast.models.animator import Animator
 from posecast.models.config_file import read_json
 from posecast.models.hub import fetch_model
 from posecast.models.model_files import MODEL_FILES, check_free, check_model
+from posecast.models.part_files import read_weights
 from posecast.models.presets import AnimatorConfig
 from posecast.models.settings import BOOK_KEEPING, CONDITIONS, check_settings
 from posecast.models.settings import INDEX as INDEX_TABLE
 from posecast.models.settings_fit import check_fit
 from posecast.models.winograd import channels_last
-from posecast.weights import SAFETENSORS, read_tensors
 
 FORMAT = "posecast/model/1"
 INDEX = "model_index.json"
@@ -153,31 +153,6 @@ def _load(folder: Path, dtype: torch.dtype, parts: Sequence[str]) -> Animator:
             parameter.requires_grad_(trainable[key])
     channels_last(animator)
     return animator.eval()
-
-
-def read_weights(
-    path: Path, module: nn.Module, dtype: torch.dtype | None = None
-) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, which must be exactly those of `module`.
-
-    InputError names the file and the first key that is unknown, missing or of another shape.
-    """
-    if not path.exists():
-        raise InputError.at(path, "is missing")
-    state = read_tensors(path, "the weights of this part", formats=(SAFETENSORS,))
-    expected = module.state_dict()
-    for key in sorted(set(state) - set(expected)):
-        raise InputError.at(path, "unknown key; the model of this config has no such weight", key)
-    for key in sorted(set(expected) - set(state)):
-        raise InputError.at(path, "missing; the model of this config needs this weight", key)
-    for key, tensor in state.items():
-        if tensor.shape != expected[key].shape:
-            raise InputError.at(
-                path, f"shape {tuple(tensor.shape)}; expected {tuple(expected[key].shape)}", key
-            )
-        if tensor.is_floating_point() != expected[key].is_floating_point():
-            raise InputError.at(path, f"is {tensor.dtype}; expected {expected[key].dtype}", key)
-    return {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
 
 
 def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:

@@ -6,15 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from posecast.casting.result import AnimationResult
     from posecast.pipeline.animation import AnimationPipeline
-    from posecast.pipeline.result import AnimationResult
 
 __all__ = ["AnimationPipeline", "AnimationResult"]
 
 # Lazy: the maps need no torch.
 _LAZY = {
     "AnimationPipeline": "posecast.pipeline.animation",
-    "AnimationResult": "posecast.pipeline.result",
+    "AnimationResult": "posecast.casting.result",
 }
 
 

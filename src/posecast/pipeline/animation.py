@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from posecast.casting.inputs import Picture, load_picture
 from posecast.casting.options import PlanOptions, Poses
 from posecast.casting.plan import AnimationPlan, plan_animation
+from posecast.casting.result import AnimationResult
 from posecast.casting.sheet import CastSheet
 from posecast.diffusion.processes import ALONE, Processes
 from posecast.diffusion.sampling import OnStep
@@ -30,7 +31,6 @@ from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.memory import MemoryPlan
 from posecast.pipeline.placement import advised, choose, needs_of, tiling, weight_bytes
 from posecast.pipeline.previews import OnPreview
-from posecast.pipeline.result import AnimationResult
 from posecast.pipeline.switches import switched_off
 
 Frame = UInt8[np.ndarray, "height width 3"]

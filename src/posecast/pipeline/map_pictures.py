@@ -23,25 +23,26 @@ def preview_frames(plan: AnimationPlan, chunks: Iterator[ConditionMaps]) -> Iter
         for i in range(len(maps.pose)):
             panels = {
                 "reference": plan.picture,
-                "reference_pose": _to_picture(maps.reference_pose),
-                "pose": _to_picture(maps.pose[i]),
+                "reference_pose": to_picture(maps.reference_pose),
+                "pose": to_picture(maps.pose[i]),
                 "flow": _flow_picture(maps.flow[i]),
-                "depth_order": np.repeat(_to_picture(maps.depth_order[i]), 3, axis=2),
+                "depth_order": np.repeat(to_picture(maps.depth_order[i]), 3, axis=2),
                 "characters": _characters_picture(maps.characters[i]),
             }
             if maps.warp is not None:
-                panels["warped reference (ours)"] = _to_picture(maps.warp[i, :3])
-            yield _side_by_side(panels)
+                panels["warped reference (ours)"] = to_picture(maps.warp[i, :3])
+            yield side_by_side(panels)
 
 
-def _to_picture(image: np.ndarray) -> np.ndarray:
+def to_picture(image: np.ndarray) -> np.ndarray:
+    """A map (channels, height, width) of 0..1 as bytes (height, width, channels)."""
     return np.round(image.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8)
 
 
 def _flow_picture(flow: np.ndarray) -> Picture:
     """Grey where nothing moves, white within characters; u shifts red, v green."""
     u, v, m = flow
-    return _to_picture(np.stack([0.5 + u / 2, 0.5 + v / 2, 0.5 + m / 2]))
+    return to_picture(np.stack([0.5 + u / 2, 0.5 + v / 2, 0.5 + m / 2]))
 
 
 def _characters_picture(masks: np.ndarray) -> Picture:
@@ -52,8 +53,9 @@ def _characters_picture(masks: np.ndarray) -> Picture:
     return mixed.astype(np.uint8)
 
 
-def _side_by_side(panels: dict[str, np.ndarray]) -> Picture:
-    height, width = panels["pose"].shape[:2]
+def side_by_side(panels: dict[str, np.ndarray]) -> Picture:
+    """Pictures of one size, labelled by their names; small ones enlarged without smoothing."""
+    height, width = next(iter(panels.values())).shape[:2]
     zoom = max(1, -(-_PREVIEW_SIDE // min(height, width)))
     columns = []
     for name, panel in panels.items():

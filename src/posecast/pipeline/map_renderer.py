@@ -64,9 +64,9 @@ class MapRenderer:
             plan = self.plan
             margin = ((0, canvas[0] - plan.size[0]), (0, canvas[1] - plan.size[1]), (0, 0))
             picture = np.pad(plan.picture, margin, mode="edge")
-            people = None
-            if plan.masks is not None:
-                people = np.pad(plan.masks.sum(axis=0) >= 0.5, margin[:2])
+            people = plan.seen
+            if people is not None:
+                people = np.pad(people, ((0, 0), *margin[:2]))
             layers = WarpLayers.of(picture, plan.reference_keypoints, plan.ranks_in_picture, people)
             self._carriers[canvas] = layers
         return self._carriers[canvas]

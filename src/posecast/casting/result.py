@@ -1,4 +1,4 @@
-"""What an animation gives back."""
+"""What an engine gives back."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ class AnimationResult:
     frames: UInt8[np.ndarray, "frames height width 3"]
     fps: float
     plan: AnimationPlan
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about the inputs, the plan's own."""
+        return self.plan.notes

@@ -1,0 +1,150 @@
+"""`CutoutAnimator`: a picture and poses in, frames out, without diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from posecast.casting.inputs import Picture, load_picture
+from posecast.casting.options import PlanOptions, Poses, Size
+from posecast.casting.plan import AnimationPlan, plan_animation
+from posecast.casting.result import AnimationResult
+from posecast.casting.sheet import CastSheet
+from posecast.cutout.in_order import in_order
+from posecast.cutout.moving import MovingPicture
+from posecast.errors import InputError
+from posecast.geometry.framing import default_size
+from posecast.geometry.warp_layers import SMALL
+
+Frame = UInt8[np.ndarray, "height width 3"]
+OnProgress = Callable[[str, int, int], None]
+"""Hears of a phase how many of all frames are done."""
+
+MODEL_NAME = "cutout"
+MOST_PIXELS = 1920 * 1080
+"""Of a frame whose size nobody chose: larger pictures are made smaller."""
+
+
+def own_size(picture: Size) -> Size:
+    """The size of a picture's frames where nobody chose one: its own, or the largest default."""
+    if picture[0] * picture[1] <= MOST_PIXELS:
+        return picture
+    return default_size((1, MOST_PIXELS), picture)
+
+
+@dataclass(frozen=True)
+class CutoutAnimator:
+    """Animates every character of a picture by moving the picture's own pixels.
+
+    Nothing is learnt and nothing is drawn at random, but for the mender: a small network that
+    mends puppets at small sizes (`mends`).
+    """
+
+    mender: Path | None = None
+    """Folder of the mender's weights; None: those that come in the package."""
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path = MODEL_NAME) -> CutoutAnimator:
+        """The animator with the mender of the package, or of a model folder that has a `mender/`.
+
+        Raises:
+            InputError: no such folder.
+        """
+        if str(model) == MODEL_NAME:
+            return cls()
+        folder = Path(model) / "mender"
+        if not folder.is_dir():
+            raise InputError(
+                f"{model}: expected a model folder that holds mender/, or {MODEL_NAME}"
+            )
+        return cls(folder)
+
+    def plan(
+        self,
+        reference: Picture,
+        poses: Poses | Sequence[Poses],
+        options: PlanOptions | None = None,
+        **changes: Any,
+    ) -> AnimationPlan:
+        """Read and match the inputs; `size` defaults to the picture's own, up to 1920x1080 pixels.
+
+        `changes` are fields of `PlanOptions` to be set in `options`.
+
+        Raises:
+            InputError: something cannot be read or does not fit together.
+        """
+        options = replace(options or PlanOptions(), **changes)
+        picture = load_picture(reference)
+        if options.size is None:
+            options = replace(options, size=own_size((picture.shape[0], picture.shape[1])))
+        return plan_animation(picture, poses, options)
+
+    def __call__(
+        self,
+        reference: Picture,
+        poses: Poses | Sequence[Poses],
+        cast: str | Path | CastSheet | None = None,
+        *,
+        options: PlanOptions | None = None,
+        mend: bool | None = None,
+        on_progress: OnProgress | None = None,
+        **changes: Any,
+    ) -> AnimationResult:
+        """Animate `reference` (path, PIL image or uint8 array) by `poses` (paths or sequences).
+
+        `options`, and `changes` to its fields (`reference_poses`, `masks`, `size`, `assign`, ...),
+        say who moves whom (`PlanOptions`). `mend` is as in `frames`.
+
+        Raises:
+            InputError: something cannot be read or does not fit together.
+        """
+        if cast is not None:
+            changes["cast"] = cast
+        plan = self.plan(reference, poses, options, **changes)
+        frames = self.frames(plan, mend=mend, on_progress=on_progress)
+        return AnimationResult(np.stack(list(frames)), plan.fps, plan)
+
+    def frames(
+        self,
+        plan: AnimationPlan,
+        *,
+        mend: bool | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Frame]:
+        """The frames of a plan, one by one as they are made: memory does not grow with the length.
+
+        `mend` says whether the mender goes over them; None: where it helps (`mends`).
+        """
+        made = self._mended(plan) if (mends(plan) if mend is None else mend) else self._moved(plan)
+        for done, frame in enumerate(made, 1):
+            yield frame
+            if on_progress is not None:
+                on_progress("moving", done, plan.num_frames)
+
+    def _moved(self, plan: AnimationPlan) -> Iterator[Frame]:
+        picture = MovingPicture.of(plan)
+        return in_order(
+            lambda i: picture.frame(plan.keypoints[:, i], plan.ranks[i]), plan.num_frames
+        )
+
+    def _mended(self, plan: AnimationPlan) -> Iterator[Frame]:
+        from posecast.cutout.mending import MendedPicture, load_mender, mended_frames
+
+        mender, picture = load_mender(self.mender), MendedPicture.of(plan)
+        layers = in_order(
+            lambda i: picture.layers(plan.keypoints[:, i], plan.ranks[i]), plan.num_frames
+        )
+        return mended_frames(mender, layers)
+
+
+def mends(plan: AnimationPlan) -> bool:
+    """Whether the mender helps: in small pictures, as it has learnt on puppets of 128x128.
+
+    Larger photographs come out softer by it, with stains where somebody stood.
+    """
+    return max(plan.size) <= SMALL

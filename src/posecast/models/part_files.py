@@ -1,0 +1,49 @@
+"""The files of one part of a model: its settings and its weights, read with suspicion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from posecast.errors import InputError
+from posecast.models.config_file import read_json
+from posecast.models.settings import check_settings
+from posecast.weights import SAFETENSORS, read_tensors
+
+
+def settings_of(path: Path, owner: type) -> dict[str, Any]:
+    """The settings of a part whose class is `owner`; diffusers' own keys are left out.
+
+    InputError: the file is not there, is no JSON object, or holds what the class does not know.
+    """
+    settings = {k: v for k, v in read_json(path).items() if not k.startswith("_")}
+    check_settings(path, owner.__name__, settings)
+    return settings
+
+
+def read_weights(
+    path: Path, module: nn.Module, dtype: torch.dtype | None = None
+) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, which must be exactly those of `module`.
+
+    InputError names the file and the first key that is unknown, missing or of another shape.
+    """
+    if not path.exists():
+        raise InputError.at(path, "is missing")
+    state = read_tensors(path, "the weights of this part", formats=(SAFETENSORS,))
+    expected = module.state_dict()
+    for key in sorted(set(state) - set(expected)):
+        raise InputError.at(path, "unknown key; the model of this config has no such weight", key)
+    for key in sorted(set(expected) - set(state)):
+        raise InputError.at(path, "missing; the model of this config needs this weight", key)
+    for key, tensor in state.items():
+        if tensor.shape != expected[key].shape:
+            raise InputError.at(
+                path, f"shape {tuple(tensor.shape)}; expected {tuple(expected[key].shape)}", key
+            )
+        if tensor.is_floating_point() != expected[key].is_floating_point():
+            raise InputError.at(path, f"is {tensor.dtype}; expected {expected[key].dtype}", key)
+    return {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}

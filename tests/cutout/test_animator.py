@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import posecast
+from posecast.casting.plan import AnimationPlan
+from posecast.casting.result import AnimationResult
+from posecast.cutout import CutoutAnimator
+from posecast.cutout.animator import MOST_PIXELS, mends, own_size
+from posecast.errors import InputError
+from posecast.pipeline import AnimationPipeline
+from tests.casting.conftest import person
+from tests.cutout.conftest import BLUE, GROUND, RED, Painted
+
+
+def animated(painted: Painted, *steps: tuple[float, float], **options) -> np.ndarray:
+    options = {"reference_poses": painted.poses, **options}
+    return CutoutAnimator()(painted.picture, painted.moved(*steps), **options).frames
+
+
+def near(frame: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    return np.abs(frame.astype(int) - colour).max(axis=-1) < 40
+
+
+def test_it_is_called_as_the_pipeline_is(figure: Painted) -> None:
+    assert posecast.CutoutAnimator is CutoutAnimator
+    animator = CutoutAnimator.from_pretrained()
+    result = animator(
+        figure.picture, figure.moved((0, 0), (5, 0)), reference_poses=figure.poses, fps=7.0
+    )
+    assert isinstance(result, AnimationResult)
+    assert result.frames.dtype == np.uint8
+    assert result.frames.shape == (2, 280, 200, 3)
+    assert result.fps == 7
+    assert result.notes == result.plan.notes
+    plans = [
+        engine.plan(
+            figure.picture, figure.moved((0, 0)), reference_poses=figure.poses, size=(64, 48)
+        )
+        for engine in (animator, _pipeline())
+    ]
+    np.testing.assert_array_equal(plans[0].keypoints, plans[1].keypoints)
+
+
+def _pipeline() -> AnimationPipeline:
+    from tests.pipeline.conftest import tiny_animator
+
+    return AnimationPipeline(tiny_animator())
+
+
+def test_who_does_not_move_stays_as_in_the_picture(figure: Painted) -> None:
+    frame = animated(figure, (0, 0))[0]
+    off = np.abs(frame.astype(int) - figure.picture).max(axis=-1) > 8
+    assert off.mean() < 0.01
+
+
+@pytest.mark.parametrize("step", [(40.0, 0.0), (-30.0, 20.0)])
+def test_pixels_go_where_the_pose_goes_and_leave_ground_behind(
+    figure: Painted, step: tuple[float, float]
+) -> None:
+    frame = animated(figure, step)[0]
+    x, y = map(int, step)
+    there = np.roll(figure.masks[0], (y, x), axis=(0, 1)) > 0
+    left = (figure.masks[0] > 0) & ~there
+    assert near(frame, RED)[there].mean() > 0.97
+    assert near(frame, GROUND)[left].mean() > 0.95
+    outside = ~there & (figure.masks[0] == 0)
+    assert near(frame, GROUND)[outside].mean() > 0.97
+
+
+def test_who_is_in_front_hides_who_is_behind(pair: Painted) -> None:
+    steps = pair.moved((0, 0))
+    tracks = steps.keypoints.copy()
+    tracks[0, ..., 0] += 80
+    tracks[1, ..., 0] -= 80
+    first, second = (
+        np.roll(mask, step, axis=1) > 0 for mask, step in zip(pair.masks, (80, -80), strict=True)
+    )
+    both = first & second
+    assert both.sum() > 500
+    for order, colour in (("0,1", RED), ("1,0", BLUE)):
+        frame = CutoutAnimator()(
+            pair.picture,
+            steps.with_keypoints(tracks),
+            reference_poses=pair.poses,
+            depth_order=order,
+        ).frames[0]
+        assert near(frame, colour)[both].mean() > 0.95, order
+
+
+def test_given_masks_decide_what_moves(figure: Painted) -> None:
+    """What lies outside of them stays with the ground."""
+    picture = figure.picture.copy()
+    half = figure.masks.copy()
+    half[:, :, :100] = 0  # one half is said to be no part of it
+    options = {"reference_poses": figure.poses}
+    moved = figure.moved((50, 0))
+    whole = CutoutAnimator()(picture, moved, masks=figure.masks, **options).frames[0]
+    part = CutoutAnimator()(picture, moved, masks=half, **options).frames[0]
+    stays = (figure.masks[0] > 0) & (np.arange(200) < 92)
+    stays &= np.roll(figure.masks[0], 50, axis=1) == 0
+    assert near(whole, GROUND)[stays].mean() > 0.95
+    assert near(part, RED)[stays].mean() > 0.95
+    # Bytes or shares of 1, it is the same.
+    shares = CutoutAnimator()(picture, moved, masks=half.astype(np.float32), **options).frames[0]
+    large = CutoutAnimator()(picture, moved, masks=half * np.uint8(255), **options).frames[0]
+    np.testing.assert_array_equal(part, shares)
+    np.testing.assert_array_equal(part, large)
+    with pytest.raises(InputError, match=r"masks.*expected one mask of the picture's 280x200"):
+        CutoutAnimator()(picture, moved, masks=half[:, :100], **options)
+
+
+def test_the_size_is_the_pictures_own_up_to_a_cap(figure: Painted) -> None:
+    assert own_size((677, 451)) == (677, 451)
+    large = own_size((4000, 3000))
+    assert abs(large[0] * large[1] / MOST_PIXELS - 1) < 0.01
+    assert abs(large[0] / large[1] - 4 / 3) < 0.01
+    assert animated(figure, (0, 0), size=(140, 100)).shape == (1, 140, 100, 3)
+    odd = Painted((281, 201), [(person(60, 50, 80), RED)])
+    assert animated(odd, (3, 0)).shape == (1, 281, 201, 3)
+
+
+def test_small_pictures_alone_are_mended(figure: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Painted((65, 47), [(person(12, 8, 22), RED)])
+
+    def plan_of(painted: Painted) -> AnimationPlan:
+        moved = painted.moved((0, 0), (6, 0))
+        return CutoutAnimator().plan(painted.picture, moved, reference_poses=painted.poses)
+
+    assert mends(plan_of(small))
+    assert not mends(plan_of(figure))
+    frames = {
+        mend: np.stack(list(CutoutAnimator().frames(plan_of(small), mend=mend)))
+        for mend in (None, True, False)
+    }
+    assert frames[None].shape == (2, 65, 47, 3)  # odd sides too
+    np.testing.assert_array_equal(frames[None], frames[True])
+    assert (frames[True] != frames[False]).any()
+
+
+def test_the_mender_of_a_folder_is_used(tmp_path: Path) -> None:
+    from posecast.models.mender import Mender
+
+    small = Painted((64, 48), [(person(12, 8, 22), RED)])
+    plan = CutoutAnimator().plan(small.picture, small.moved((6, 0)), reference_poses=small.poses)
+    Mender(widths=(8, 8)).save_pretrained(tmp_path / "trained" / "mender")  # it mends nothing
+    fresh = CutoutAnimator.from_pretrained(tmp_path / "trained")
+    (own,) = CutoutAnimator().frames(plan)
+    (other,) = fresh.frames(plan)
+    assert (own != other).any()
+    with pytest.raises(InputError, match="holds mender/"):
+        CutoutAnimator.from_pretrained(tmp_path)
+    (tmp_path / "trained" / "mender" / "config.json").write_text('{"widths": [8], "hair": 1}')
+    with pytest.raises(InputError, match="unknown setting of Mender"):
+        list(fresh.frames(plan))
+
+
+def test_frames_come_one_by_one(figure: Painted) -> None:
+    """A clip of any length: the first frame is there before the others are made."""
+    plan = CutoutAnimator().plan(
+        figure.picture, figure.moved(*[(0, 0)] * 3), reference_poses=figure.poses
+    )
+    endless = replace(
+        plan,
+        keypoints=np.repeat(plan.keypoints[:, :1], 10_000, axis=1),
+        ranks=np.repeat(plan.ranks[:1], 10_000, axis=0),
+    )
+    heard: list[tuple[str, int, int]] = []
+    frames = CutoutAnimator().frames(endless, on_progress=lambda *said: heard.append(said))
+    assert next(frames).shape == (280, 200, 3)
+    next(frames)
+    frames.close()
+    assert heard == [("moving", 1, 10_000)]
+
+
+def test_no_network_is_loaded_for_a_picture_of_usual_size() -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from posecast import CutoutAnimator\n"
+        "from posecast.types import PoseSequence\n"
+        f"points = np.array({person(60, 50, 80).tolist()}, np.float32)[None, None]\n"
+        "poses = PoseSequence(points, 200, 280)\n"
+        "picture = np.zeros((280, 200, 3), np.uint8)\n"
+        "CutoutAnimator()(picture, poses, reference_poses=poses)\n"
+        "print([name for name in ('torch', 'diffusers') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
