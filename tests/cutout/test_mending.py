@@ -38,7 +38,7 @@ def test_all_frames_have_the_same_ground() -> None:
     assert max(made) - min(made) <= 1 / 255
     assert made[0] == pytest.approx(0.605, abs=0.003)
     # Long after, ground that has changed for good is followed, not held.
-    assert levels(clip([0.1] * 20 + [0.14] * 100))[-1] == pytest.approx(0.64, abs=0.005)
+    assert levels(clip([0.1] * 100 + [0.14] * 150))[-1] == pytest.approx(0.64, abs=0.005)
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,12 +18,14 @@ def test_people_give_way_to_what_is_around_them(size: tuple[int, int]) -> None:
     people[rows // 4 : rows // 2, columns // 3 : columns // 2] = True
     picture = ground.copy()
     picture[people] = (250, 0, 250)
+    soft = 1 + 2 * (max(size) // 200)  # as a camera's are, edges hold the people's colours
+    picture = np.asarray(cv2.blur(picture, (soft, soft)))
     plate = clean_plate(picture, people)
     assert np.abs(plate.astype(int) - ground).max() < 30
     far = np.ones(size, bool)
     reach = max(size) // 16
     far[rows // 4 - reach : rows // 2 + reach, columns // 3 - reach : columns // 2 + reach] = False
-    np.testing.assert_array_equal(plate[far], ground[far])
+    np.testing.assert_array_equal(plate[far], picture[far])
 
 
 @pytest.mark.parametrize("everybody", [False, True])

@@ -13,9 +13,9 @@ import click
 from posecast.cli.ablation import ablation
 from posecast.cli.claims import claims
 from posecast.cli.contestants import PipelineModel, contestants, cutout_contestants
-from posecast.cli.cutout import CUTOUT, check_given
+from posecast.cli.cutout import CUTOUT, NETWORKS_ONLY, check_given
 from posecast.cli.options import DEVICE, GUIDANCE, PATH, STEPS, TEXT
-from posecast.cli.outputs import claim
+from posecast.cli.outputs import claim, say
 from posecast.cli.published_benches import published_benches
 from posecast.errors import InputError, counted
 
@@ -84,9 +84,7 @@ def stage(
     begin = time.monotonic()
     settings = _settings(model, options)
     if model == CUTOUT:
-        check_given(
-            context, ("--steps", "--guidance", "--without", "--long", "--device", "--dtype")
-        )
+        check_given(context, (*NETWORKS_ONLY, "--long"))
         settings = {name: settings[name] for name in ("model", "bench", "clips")}
         result, long_run = _run(cutout_contestants(), settings, None, quiet)
         in_words = "the picture's own pixels, mended at this size"
@@ -106,8 +104,8 @@ def stage(
         borders = _borders(settings["long_frames"], window)
         result, long_run = _run(contestants(pipe, generate), settings, borders, quiet)
         in_words = _in_words(settings)
-    click.echo(f"{model}: {in_words}")
-    click.echo(table(result, long_run))
+    say(f"{model}: {in_words}", json_file)
+    say(table(result, long_run), json_file)
     _write(result, long_run, settings, json_file, contact_sheet)
     if not quiet:
         click.echo(f"posecast: {time.monotonic() - begin:.0f} s", err=True)
@@ -207,7 +205,8 @@ def _check_outputs(json_file: Path | None, contact_sheet: Path | None, model: st
 
     if contact_sheet is not None and contact_sheet.suffix.lower() != ".png":
         raise InputError(f"--contact-sheet {contact_sheet}: expected a name that ends in .png")
-    check_model(model)
+    if model != CUTOUT:
+        check_model(model)
     if json_file is not None:
         check_text_file(json_file, Path(model).glob("**/*.json"))
     if contact_sheet is not None:
