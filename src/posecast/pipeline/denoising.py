@@ -14,7 +14,7 @@ from torch import Tensor
 from posecast.diffusion.guidance import guided_denoiser
 from posecast.diffusion.objective import NoiseSchedule, clean_and_noise, sample_noise
 from posecast.diffusion.processes import ALONE, Processes
-from posecast.diffusion.sampling import OnStep, ddim_timesteps, sample
+from posecast.diffusion.sampling import OnStep, sample, sampling_timesteps
 from posecast.diffusion.shortcuts import NO_SHORTCUTS, Shortcuts
 from posecast.models import ReferenceFeatures
 from posecast.pipeline.conditioning import Conditioning, WindowConditions
@@ -65,7 +65,7 @@ def denoise(
     if on_preview is not None:
         previews = _Previews(conditioning, schedule, previewed_frames(noise.shape[1]))
     done, network = 0, _Network(conditioning, shortcuts.reuse > 1, noise.shape[1])
-    timesteps = ddim_timesteps(num_steps, len(schedule.alphas_cumprod))
+    timesteps = sampling_timesteps(schedule, num_steps)
     guided = guided_denoiser(network, timesteps, guidance_scale, shortcuts)
 
     def predict(noisy: Tensor, timestep: int, windows: Sequence[range]) -> Tensor:

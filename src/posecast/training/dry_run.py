@@ -138,7 +138,7 @@ def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
         flops=config.batch.accumulate * flops.get_total_flops(),
         weights=_weights(animator, share),
         optimizer=_moments(trainable, config.optimizer.kind) // share,
-        average=_bytes(trainable) // share,
+        average=0 if config.ema is None else _bytes(trainable) // share,
         gradients=_bytes(trainable) // share if stay else 0,
         step=live.peak,
     )
@@ -170,7 +170,7 @@ def drop_gradients(module: nn.Module, whole_parts: bool) -> None:
 
 def _moments(trainable: list[nn.Parameter], kind: str) -> int:
     """Adam's two a parameter: as the parameter, or a byte each (and a scale for 256 of them)."""
-    if kind == "adamw":
+    if kind != "adamw8bit":
         return 2 * _bytes(trainable)
     return sum(2 * p.numel() + 8 * (p.numel() // 256 + 1) for p in trainable)
 
