@@ -16,13 +16,15 @@ from posecast.diffusion.objective import NoiseSchedule, clean_and_noise, sample_
 from posecast.diffusion.processes import ALONE, Processes
 from posecast.diffusion.sampling import OnStep, sample, sampling_timesteps
 from posecast.diffusion.shortcuts import NO_SHORTCUTS, Shortcuts
-from posecast.models import ReferenceFeatures
+from posecast.errors import InputError
+from posecast.models import Animator, ReferenceFeatures
 from posecast.pipeline.conditioning import Conditioning, WindowConditions
 from posecast.pipeline.finite import expect_finite
 from posecast.pipeline.previews import OnPreview, previewed_frames, project
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how many units of it are done, and how many there are."""
+MAX_GUIDANCE = 100.0
 
 
 def start_noise(
@@ -33,6 +35,19 @@ def start_noise(
     `shared` is the part of its variance that all frames have in common: 1 keeps still areas still.
     """
     return sample_noise(torch.empty(()).expand(shape), shared, generator=generator)
+
+
+def check_sampling(animator: Animator, num_steps: int, guidance_scale: float) -> None:
+    """InputError: steps or guidance that cannot be, or that the model's schedule does not have."""
+    if num_steps < 1 or not 0 <= guidance_scale <= MAX_GUIDANCE:
+        raise InputError(
+            f"{num_steps} steps, guidance {guidance_scale:g}: expected 1 or more, "
+            f"0 to {MAX_GUIDANCE:g}"
+        )
+    try:
+        sampling_timesteps(NoiseSchedule.of(animator.scheduler), num_steps)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def denoise(

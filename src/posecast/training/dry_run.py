@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from diffusers import DDIMScheduler
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -103,6 +104,7 @@ def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
         raise InputError(f"a dry run forecasts the stages images and clips, not {config.stage}")
     with torch.device("meta"):
         animator = build_animator(config, load=False)
+    animator.scheduler = DDIMScheduler(**animator.config.scheduler)  # numbers are asked of it
     size = _size(config)
     # No sample is drawn, so the data need not be there. What is dropped costs nothing, and whether
     # something is dropped cannot be asked without storage.
