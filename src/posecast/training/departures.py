@@ -155,5 +155,5 @@ def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return "x".join(str(item) for item in value)
+        return ("x" if isinstance(value[0], int) else " and ").join(str(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -65,7 +65,7 @@ def weight_files(folder: Path, *stems: str) -> tuple[Path, ...]:
         InputError: there are none, or of several names.
     """
     if not folder.is_dir():
-        raise InputError.at(folder, "is missing; expected a file of weights, or a folder of them")
+        raise InputError.at(folder, "holds no safetensors weights nor others: it is not there")
     files = find_weights(folder, *stems)
     if files:
         return files
