@@ -35,11 +35,13 @@ def train(config: Path, resume: bool, dry_run: bool, processes: int | None) -> N
     if dry_run:
         import psutil
 
+        from posecast.training.departures import describe_training
         from posecast.training.dry_run import forecast
         from posecast.training.forecast_text import describe
 
         held = psutil.Process().memory_info().rss  # by Python and the libraries, all loaded now
         click.echo(describe(forecast(settings, processes or 1), settings, held))
+        click.echo(describe_training(settings))
         return
     from posecast.media.interruption import interrupted_with
     from posecast.media.outputs import check_working_folder

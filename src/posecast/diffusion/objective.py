@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 PredictionType = Literal["sample", "v_prediction", "epsilon"]
+Spacing = Literal["trailing", "leading", "linspace"]
 Latents = Float[Tensor, "b f c h w"]
 PerSample = Float[Tensor, " b"]
 
@@ -28,6 +29,14 @@ class NoiseSchedule:
 
     alphas_cumprod: Float[Tensor, " timesteps"]
     prediction_type: PredictionType
+    spacing: Spacing = "trailing"
+    """How the timesteps of a few sampling steps lie among all (`sampling.ddim_timesteps`)."""
+    steps_offset: int = 0
+    """Added to every timestep of leading spacing."""
+    set_alpha_to_one: bool = True
+    """Whether sampling ends on the picture itself, or on the first timestep's little noise."""
+    clip_range: float | None = None
+    """Predicted pictures are clipped to plus and minus this in sampling; None: they are not."""
 
     def __post_init__(self) -> None:
         if self.prediction_type == "epsilon" and self.alphas_cumprod[-1] == 0:
@@ -35,15 +44,28 @@ class NoiseSchedule:
 
     @classmethod
     def of(cls, scheduler: Any) -> NoiseSchedule:
-        """The schedule of a diffusers scheduler (betas, zero terminal SNR, prediction type).
+        """The schedule of a diffusers `DDIMScheduler`: all that its config says, obeyed.
 
-        ValueError: a prediction type other than the three.
+        ValueError: a prediction type or a spacing of another name, or dynamic thresholding.
         """
-        kind = scheduler.config.prediction_type
+        config = scheduler.config
+        kind, spacing = config.prediction_type, config.timestep_spacing
         if kind not in get_args(PredictionType):
             known = ", ".join(get_args(PredictionType))
             raise ValueError(f"prediction type {kind!r}: expected one of {known}")
-        return cls(scheduler.alphas_cumprod, kind)
+        if spacing not in get_args(Spacing):
+            known = ", ".join(get_args(Spacing))
+            raise ValueError(f"timestep_spacing {spacing!r}: expected one of {known}")
+        if config.thresholding:
+            raise ValueError("thresholding: true: pictures in latents have no such thresholds")
+        return cls(
+            scheduler.alphas_cumprod,
+            kind,
+            spacing,
+            config.steps_offset,
+            config.set_alpha_to_one,
+            config.clip_sample_range if config.clip_sample else None,
+        )
 
     def alpha(self, timesteps: Int64[Tensor, " b"]) -> PerSample:
         """alpha_bar at each timestep, on the timesteps' device."""

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from posecast.diffusion.objective import Latents, NoiseSchedule, clean_and_noise
+from posecast.diffusion.objective import Latents, NoiseSchedule, Spacing, clean_and_noise
 from posecast.diffusion.processes import ALONE, Processes
 from posecast.diffusion.shortcuts import NO_SHORTCUTS, Shortcuts
 from posecast.diffusion.solver import extrapolate, extrapolation_weight
@@ -30,11 +30,54 @@ class Denoiser(Protocol):
         """
 
 
-def ddim_timesteps(num_steps: int, num_timesteps: int = 1000) -> list[int]:
-    """Trailing spacing: from the last timestep down in equal steps (arXiv 2305.08891, table 2)."""
+def ddim_timesteps(
+    num_steps: int, num_timesteps: int = 1000, spacing: Spacing = "trailing", offset: int = 0
+) -> list[int]:
+    """The timesteps of `num_steps` sampling steps, from the noisiest down (arXiv 2305.08891,
+    table 2, as diffusers computes them).
+
+    `trailing`: from the last timestep down in equal steps. `leading`: up from 0 in equal whole
+    steps, `offset` added. `linspace`: from the last to 0, both among them.
+
+    ValueError: fewer than one step, or more than leave each a timestep of its own.
+    """
     if not 1 <= num_steps <= num_timesteps:
         raise ValueError(f"{num_steps} steps: expected 1 to {num_timesteps}")
-    return [round(num_timesteps - i * num_timesteps / num_steps) - 1 for i in range(num_steps)]
+    if spacing == "trailing":
+        return [round(num_timesteps - i * num_timesteps / num_steps) - 1 for i in range(num_steps)]
+    if spacing == "linspace":
+        apart = (num_timesteps - 1) / max(1, num_steps - 1)
+        return [round(i * apart) for i in reversed(range(num_steps))]
+    whole = num_timesteps // num_steps
+    found = [i * whole + offset for i in reversed(range(num_steps))]
+    if found[0] >= num_timesteps:
+        raise ValueError(
+            f"{num_steps} steps: with leading spacing and steps_offset {offset} the first of them "
+            f"is at {found[0]}, past the last timestep {num_timesteps - 1}; take fewer"
+        )
+    return found
+
+
+def sampling_timesteps(schedule: NoiseSchedule, num_steps: int) -> list[int]:
+    """The timesteps that a model's own schedule takes. ValueError as `ddim_timesteps`."""
+    return ddim_timesteps(
+        num_steps, len(schedule.alphas_cumprod), schedule.spacing, schedule.steps_offset
+    )
+
+
+def next_alphas(schedule: NoiseSchedule, timesteps: Sequence[int]) -> Float[Tensor, " steps"]:
+    """alpha_bar after each step.
+
+    Trailing steps end where the next one begins. The others go down by equal whole steps whatever
+    the next one is, as diffusers' do: where these are linspace's rounded ones, it is not the same.
+    """
+    alphas = schedule.alphas_cumprod
+    last = alphas.new_ones(()) if schedule.set_alpha_to_one else alphas[0]
+    if schedule.spacing == "trailing":
+        after: list[int] = [*timesteps[1:], -1]
+    else:
+        after = [timestep - len(alphas) // len(timesteps) for timestep in timesteps]
+    return torch.stack([alphas[timestep] if timestep >= 0 else last for timestep in after])
 
 
 def guide(unconditional: Tensor, conditional: Tensor, scale: float) -> Tensor:
@@ -53,6 +96,8 @@ def ddim_step(
     clean, noise = clean_and_noise(
         noisy, prediction, alpha.expand(len(noisy)), schedule.prediction_type
     )
+    if schedule.clip_range is not None:
+        clean = clean.clamp(-schedule.clip_range, schedule.clip_range)
     return (
         next_alpha.sqrt().to(noisy.dtype) * clean + (1 - next_alpha).sqrt().to(noisy.dtype) * noise
     )
@@ -81,7 +126,8 @@ def sample(
     window = noise.shape[1] if window is None else window
     stride = max(1, window // 2) if stride is None else stride
     alphas = schedule.alphas_cumprod.to(noise.device)
-    timesteps = ddim_timesteps(num_steps, len(alphas))
+    timesteps = sampling_timesteps(schedule, num_steps)
+    after = next_alphas(schedule, timesteps).to(noise.device)
     latents = noise.clone()
     pictures = torch.zeros_like(noise) if shortcuts.solver == "dpm++" else None
     for step, timestep in enumerate(timesteps, start=1):
@@ -89,8 +135,7 @@ def sample(
         def predict(noisy: Latents, some: Sequence[range], timestep: int = timestep) -> Latents:
             return denoise(noisy, timestep, some)
 
-        alpha = alphas[timestep]
-        next_alpha = alphas[timesteps[step]] if step < num_steps else alphas.new_ones(())
+        alpha, next_alpha = alphas[timestep], after[step - 1]
         windows = shortcuts.windows(noise.shape[1], window, stride, step - 1)
         means = mean_predictions(predict, latents, windows, at_once, processes)
         for frames, prediction in means:

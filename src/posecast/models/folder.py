@@ -128,13 +128,23 @@ def write_folder(
         (draft / INDEX).write_text(json.dumps(index, indent=2) + "\n")
 
 
-def _load(folder: Path, dtype: torch.dtype, parts: Sequence[str]) -> Animator:
+def model_config(folder: str | Path) -> AnimatorConfig:
+    """The config of a model folder: of what networks it is, and what they were trained with.
+
+    Raises:
+        InputError: no model folder of ours, or a config there is not of its kind.
+    """
+    folder = Path(folder)
     index = read_json(folder / INDEX)
     if index.get("format") != FORMAT:
         raise InputError.at(
             folder / INDEX, f"found {index.get('format')!r}; expected {FORMAT!r}", "format"
         )
-    config = _config(folder, index)
+    return _config(folder, index)
+
+
+def _load(folder: Path, dtype: torch.dtype, parts: Sequence[str]) -> Animator:
+    config = model_config(folder)
     try:
         with init_empty_weights(include_buffers=False):
             animator = Animator(config)

@@ -14,10 +14,10 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 MOTION = ".motion_modules."
-_MOTION_MODULE = re.compile(r"(\.motion_modules\.\d+)\.")
+_MOTION_MODULE = re.compile(r"(\.motion_modules\.\d+)\.(?!temporal_transformer\.)")
 _POSITION_TABLE = re.compile(r"\.pos_encoder\.pe$")
 _OLD_VAE = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-_OLD_VAE_LAYER = re.compile(r"(?<=\.attentions\.0\.)(query|key|value|proj_attn)(?=\.)")
+_OLD_VAE_LAYER = re.compile(r"(?<=\.attentions\.\d\.)(query|key|value|proj_attn)(?=\.)")
 
 
 def from_animateanyone(state: Mapping[str, Value]) -> dict[str, Value]:

@@ -81,9 +81,7 @@ def _misfits(config: AnimatorConfig) -> Iterator[Misfit]:
             yield "vae.latent_channels", f"found {own}; expected the U-Net's channels, {channels}"
     if config.image_encoder is not None:
         yield from _of_encoder(config.image_encoder)
-    begin, end = config.scheduler.get("beta_start", 1e-4), config.scheduler.get("beta_end", 0.02)
-    if begin > end:
-        yield "scheduler.beta_start", f"found {begin:g}; expected at most beta_end, {end:g}"
+    yield from _of_scheduler(config.scheduler)
 
 
 def _of_unet(unet: Mapping[str, Any]) -> Iterator[Misfit]:
@@ -118,6 +116,18 @@ def _of_motion(motion: Mapping[str, Any], widths: Sequence[int]) -> Iterator[Mis
             yield "motion.heads", f"{heads} heads and a divisor of {divisor} leave none of {width}"
         if width % groups:
             yield "motion.groups", f"{groups} groups do not divide the width {width}"
+
+
+def _of_scheduler(scheduler: Mapping[str, Any]) -> Iterator[Misfit]:
+    begin, end = scheduler.get("beta_start", 1e-4), scheduler.get("beta_end", 0.02)
+    if begin > end:
+        yield "scheduler.beta_start", f"found {begin:g}; expected at most beta_end, {end:g}"
+    if scheduler.get("thresholding"):
+        yield "scheduler.thresholding", "found true; latents have no thresholds to keep to"
+    kind = scheduler.get("prediction_type", "epsilon")
+    if kind == "epsilon" and scheduler.get("rescale_betas_zero_snr"):
+        problem = "found epsilon; with rescale_betas_zero_snr (zero terminal SNR) it says nothing"
+        yield "scheduler.prediction_type", f"{problem} where noise is all there is"
 
 
 def _of_guider(

@@ -26,7 +26,7 @@ from posecast.geometry.framing import default_size
 from posecast.models import Animator
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
 from posecast.pipeline.decoding import decoded, retouch_of
-from posecast.pipeline.denoising import OnProgress, denoise, start_noise
+from posecast.pipeline.denoising import OnProgress, check_sampling, denoise, start_noise
 from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.memory import MemoryPlan
 from posecast.pipeline.placement import advised, choose, needs_of, tiling, weight_bytes
@@ -34,8 +34,6 @@ from posecast.pipeline.previews import OnPreview
 from posecast.pipeline.switches import switched_off
 
 Frame = UInt8[np.ndarray, "height width 3"]
-
-MAX_GUIDANCE = 100.0
 
 
 class AnimationPipeline(DiffusionPipeline):
@@ -224,10 +222,7 @@ class AnimationPipeline(DiffusionPipeline):
         config = self.animator.config
         shortcuts, steps = chosen(fast, num_steps, config.num_steps)
         scale = config.guidance_scale if guidance_scale is None else guidance_scale
-        if steps < 1 or not 0 <= scale <= MAX_GUIDANCE:
-            raise InputError(
-                f"{steps} steps, guidance {scale:g}: expected 1 or more, 0 to {MAX_GUIDANCE:g}"
-            )
+        check_sampling(self.animator, steps, scale)
         window, stride = self._windows(window, stride)
         off = switched_off(without)
         processes = Processes.initialised() if distributed else ALONE

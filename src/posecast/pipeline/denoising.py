@@ -14,15 +14,17 @@ from torch import Tensor
 from posecast.diffusion.guidance import guided_denoiser
 from posecast.diffusion.objective import NoiseSchedule, clean_and_noise, sample_noise
 from posecast.diffusion.processes import ALONE, Processes
-from posecast.diffusion.sampling import OnStep, ddim_timesteps, sample
+from posecast.diffusion.sampling import OnStep, sample, sampling_timesteps
 from posecast.diffusion.shortcuts import NO_SHORTCUTS, Shortcuts
-from posecast.models import ReferenceFeatures
+from posecast.errors import InputError
+from posecast.models import Animator, ReferenceFeatures
 from posecast.pipeline.conditioning import Conditioning, WindowConditions
 from posecast.pipeline.finite import expect_finite
 from posecast.pipeline.previews import OnPreview, previewed_frames, project
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how many units of it are done, and how many there are."""
+MAX_GUIDANCE = 100.0
 
 
 def start_noise(
@@ -33,6 +35,19 @@ def start_noise(
     `shared` is the part of its variance that all frames have in common: 1 keeps still areas still.
     """
     return sample_noise(torch.empty(()).expand(shape), shared, generator=generator)
+
+
+def check_sampling(animator: Animator, num_steps: int, guidance_scale: float) -> None:
+    """InputError: steps or guidance that cannot be, or that the model's schedule does not have."""
+    if num_steps < 1 or not 0 <= guidance_scale <= MAX_GUIDANCE:
+        raise InputError(
+            f"{num_steps} steps, guidance {guidance_scale:g}: expected 1 or more, "
+            f"0 to {MAX_GUIDANCE:g}"
+        )
+    try:
+        sampling_timesteps(NoiseSchedule.of(animator.scheduler), num_steps)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def denoise(
@@ -65,7 +80,7 @@ def denoise(
     if on_preview is not None:
         previews = _Previews(conditioning, schedule, previewed_frames(noise.shape[1]))
     done, network = 0, _Network(conditioning, shortcuts.reuse > 1, noise.shape[1])
-    timesteps = ddim_timesteps(num_steps, len(schedule.alphas_cumprod))
+    timesteps = sampling_timesteps(schedule, num_steps)
     guided = guided_denoiser(network, timesteps, guidance_scale, shortcuts)
 
     def predict(noisy: Tensor, timestep: int, windows: Sequence[range]) -> Tensor:

@@ -76,7 +76,8 @@ def _state(
 ) -> Iterator[tuple[str, Tensor]]:
     for name, parameter in average.live.items():
         yield f"weights/{name}", parameter.detach()
-        yield f"mean/{name}", average.mean[name]
+        if average.decay is not None:
+            yield f"mean/{name}", average.mean[name]
         for key, value in optimizer.state.get(parameter, {}).items():
             # bitsandbytes counts steps in a plain integer, torch in a float's tensor.
             kept = torch.tensor(value) if isinstance(value, int) else value
@@ -95,15 +96,19 @@ def load_state(
     progress = read_progress(folder)
     tensors, moments = _read_state(folder / STATE_FILE)
     live, buffers = average.live, dict(module.named_buffers())
+    tensors = _with_means(tensors, average.decay is not None)
     expected: dict[str, Tensor] = {}
     for name, parameter in live.items():
-        expected |= {f"weights/{name}": parameter, f"mean/{name}": parameter}
+        expected[f"weights/{name}"] = parameter
+        if average.decay is not None:
+            expected[f"mean/{name}"] = parameter
     expected |= {f"buffer/{name}": buffer for name, buffer in buffers.items()}
     _check_state(folder, tensors, expected, moments)
     for name, parameter in live.items():
         with torch.no_grad():
             parameter.copy_(divided_like(parameter, tensors[f"weights/{name}"]))
-    average.load({name: tensors[f"mean/{name}"] for name in live})
+    if average.decay is not None:
+        average.load({name: tensors[f"mean/{name}"] for name in live})
     for name, buffer in buffers.items():
         buffer.copy_(tensors[f"buffer/{name}"])
     for key, value in tensors.items():
@@ -113,6 +118,18 @@ def load_state(
             field = kind.removeprefix("optimizer.")
             optimizer.state[parameter][field] = _placed_like(parameter, value)
     return progress
+
+
+def _with_means(tensors: dict[str, Tensor], wanted: bool) -> dict[str, Tensor]:
+    """Without the mean that a run has no more, or with one from the weights if it had none."""
+    found = {key: value for key, value in tensors.items() if not key.startswith("mean/")}
+    if not wanted:
+        return found
+    if len(found) < len(tensors):
+        return tensors
+    weights = {key.removeprefix("weights/"): v for key, v in found.items()
+               if key.startswith("weights/")}  # fmt: skip
+    return found | {f"mean/{name}": value for name, value in weights.items()}
 
 
 def _check_state(

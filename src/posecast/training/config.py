@@ -13,29 +13,11 @@ from posecast.data.stage_source import MovingCamera
 from posecast.media.atomic import write_text
 from posecast.stage import StageSettings
 from posecast.training import ranges
+from posecast.training.model_settings import ModelSettings as ModelSettings
 from posecast.training.reader import build, read_yaml
 
 GUIDERS = ("pose", "flow", "depth_order", "reference_pose", "identity")
 """Guider names in the order of `posecast.models` (identity is our extension)."""
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """Which model a run starts from, the most specific first.
-
-    `init`: a model folder whose weights are taken (parts that it lacks are new). `autoencoder`: a
-    trained autoencoder's folder, put in place of the preset's; `mender`: the same of what mends
-    warped references. `parts`: a folder for each part,
-    diffusers layout (`unet: sd15/unet`, ...), as the paper's stages start from public weights.
-    """
-
-    preset: str = "embedded"
-    overrides: dict[str, Any] = field(default_factory=dict)
-    """Settings of the preset's config to replace, nested as it is."""
-    init: Path | None = None
-    autoencoder: Path | None = None
-    mender: Path | None = None
-    parts: dict[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,10 +85,11 @@ class BatchShape:
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """AdamW; the rate warms up, stays, then falls linearly to `final` of itself."""
+    """Adam; the rate warms up, stays, then falls linearly to `final` of itself."""
 
-    kind: Literal["adamw", "adamw8bit"] = "adamw"
-    """`adamw8bit` keeps the moments in 8 bits, a quarter of the memory (needs bitsandbytes)."""
+    kind: Literal["adam", "adamw", "adamw8bit"] = "adamw"
+    """`adam` has no weight decay (the paper's). `adamw8bit` keeps the moments in 8 bits, a quarter
+    of the memory (needs bitsandbytes)."""
     learning_rate: ranges.Rate = 1e-3
     betas: tuple[ranges.Decay, ranges.Decay] = (0.9, 0.99)
     epsilon: ranges.Tiny = 1e-8
@@ -115,7 +98,8 @@ class OptimizerSettings:
     decay_from: ranges.Share = 0.5
     """Share of the steps after which the rate falls."""
     final: ranges.Share = 0.03
-    clip_norm: ranges.Large = 1.0
+    clip_norm: ranges.Large | None = 1.0
+    """The largest norm of the whole gradient; null: it is not clipped."""
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step (from 0): a pure function, so a resume needs no state."""
@@ -150,8 +134,9 @@ class ObjectiveSettings:
     is measured in latents, where all channels count alike."""
     min_snr_gamma: ranges.Large | None = None
     noise_offset: ranges.Noise = 0.0
-    shared_noise: ranges.Share = 0.0
-    """Share of the noise's variance that all frames of a clip have in common."""
+    shared_noise: ranges.Share | None = None
+    """Share of the noise's variance that all frames of a sample have in common; null: clips have
+    the model's own, with which it is sampled, images have none."""
     reference_drop: ranges.Share = 0.1
     """How often a sample sees no reference, for classifier-free guidance."""
     identity_drop: ranges.Share = 0.1
@@ -208,7 +193,8 @@ class TrainingConfig:
     lora: LoraSettings | None = None
     batch: BatchShape = field(default_factory=BatchShape)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
-    ema: ranges.Decay = 0.998
+    ema: ranges.Decay | None = 0.998
+    """Decay of the averaged weights, which are what is saved; null: the weights themselves are."""
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
     precision: Literal["no", "bf16"] = "no"
@@ -242,7 +228,12 @@ class TrainingConfig:
             )
         if self.shard and self.stage not in ("images", "clips"):
             raise ValueError(f"shard: the network of the stage {self.stage} is too small for it")
-        if self.shard and self.optimizer.kind != "adamw":
+        if self.optimizer.kind == "adam" and self.optimizer.weight_decay:
+            raise ValueError(
+                f"optimizer.weight_decay: {self.optimizer.weight_decay:g}, but adam has none; say "
+                "0.0, or kind: adamw"
+            )
+        if self.shard and self.optimizer.kind == "adamw8bit":
             raise ValueError("shard: 8-bit moments cannot be divided; take optimizer.kind: adamw")
 
     def _check_stage(self) -> None:

@@ -32,6 +32,7 @@ from posecast.training.config import ObjectiveSettings, TrainingConfig
 from posecast.training.lora import merged_lora
 from posecast.training.regions import region_psnr
 from posecast.training.sources import batches_of, held_out_batch, stored_encodings
+from posecast.training.start import training_noise
 from posecast.training.task import Loss, Process, Validation, seed_for
 
 SHOWN_SAMPLES, SHOWN_FRAMES = 4, 3
@@ -50,6 +51,7 @@ class DiffusionTask:
         self.animator = animator
         self.module: nn.Module = animator
         self.schedule = NoiseSchedule.of(animator.scheduler)
+        self.shared_noise = training_noise(config, animator.config)
         self._axes: Tensor | None = None
         make = partial(assemble, settings=_batch_settings(config, animator))
         stored, notes = stored_encodings(config, animator)
@@ -73,9 +75,7 @@ class DiffusionTask:
         """Eq. 11 for the schedule's kind of prediction, weighted inside the characters."""
         settings = self.config.objective
         clean, reference_latents = self._encode(batch)
-        noise = sample_noise(
-            clean, settings.shared_noise, settings.noise_offset, generator=generator
-        )
+        noise = sample_noise(clean, self.shared_noise, settings.noise_offset, generator=generator)
         timesteps = self._timesteps(clean, generator)
         dropped = _draw(len(clean), settings.reference_drop, generator)
         without = {
@@ -121,8 +121,9 @@ class DiffusionTask:
         generator = torch.Generator(self.device).manual_seed(seed_for(self.config.seed, "noise"))
         assert batch.reference is not None  # nothing stored is read for validation
         clean, reference_latents = self._encode(batch)
-        noise = sample_noise(clean, shared=1.0, generator=generator)
         animator = self.animator
+        # As users sample: with the share of noise that the model itself states.
+        noise = sample_noise(clean, animator.config.shared_noise, generator=generator)
         appearance = animator.embed(batch.reference)
         reference = animator.prepare_reference(
             animator.reference_features(reference_latents, appearance, batch.reference_maps)

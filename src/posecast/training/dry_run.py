@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from diffusers import DDIMScheduler
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -103,6 +104,7 @@ def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
         raise InputError(f"a dry run forecasts the stages images and clips, not {config.stage}")
     with torch.device("meta"):
         animator = build_animator(config, load=False)
+    animator.scheduler = DDIMScheduler(**animator.config.scheduler)  # numbers are asked of it
     size = _size(config)
     # No sample is drawn, so the data need not be there. What is dropped costs nothing, and whether
     # something is dropped cannot be asked without storage.
@@ -138,7 +140,7 @@ def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
         flops=config.batch.accumulate * flops.get_total_flops(),
         weights=_weights(animator, share),
         optimizer=_moments(trainable, config.optimizer.kind) // share,
-        average=_bytes(trainable) // share,
+        average=0 if config.ema is None else _bytes(trainable) // share,
         gradients=_bytes(trainable) // share if stay else 0,
         step=live.peak,
     )
@@ -170,7 +172,7 @@ def drop_gradients(module: nn.Module, whole_parts: bool) -> None:
 
 def _moments(trainable: list[nn.Parameter], kind: str) -> int:
     """Adam's two a parameter: as the parameter, or a byte each (and a scale for 256 of them)."""
-    if kind == "adamw":
+    if kind != "adamw8bit":
         return 2 * _bytes(trainable)
     return sum(2 * p.numel() + 8 * (p.numel() // 256 + 1) for p in trainable)
 

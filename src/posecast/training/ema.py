@@ -15,17 +15,23 @@ class WeightAverage:
     """An exponential mean of a module's trainable parameters, faster at the start.
 
     Step n uses the decay ``min(decay, (1 + n) / (10 + n))``, so that the first means are not mostly
-    the random start.
+    the random start. Without a decay there is no mean: the weights themselves stand for it, and
+    take no memory twice.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
+    def __init__(self, module: nn.Module, decay: float | None) -> None:
         self.decay = decay
         self.live = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        self.mean = {name: p.detach().clone() for name, p in self.live.items()}
+        self.mean = {
+            name: p.detach() if decay is None else p.detach().clone()
+            for name, p in self.live.items()
+        }
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after step `step` (from 0)."""
+        if self.decay is None:
+            return
         decay = min(self.decay, (1 + step) / (10 + step))
         live = [p.detach() for p in self.live.values()]
         torch._foreach_lerp_(list(self.mean.values()), live, 1.0 - decay)
@@ -33,6 +39,9 @@ class WeightAverage:
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
         """The module has the averaged weights inside, its own bits again afterwards."""
+        if self.decay is None:
+            yield
+            return
         self._swap()
         try:
             yield

@@ -39,7 +39,7 @@ def describe(forecast: Forecast, config: TrainingConfig, baseline: int) -> str:
     rows = [
         ("weights", forecast.weights),
         (f"optimizer ({config.optimizer.kind})", forecast.optimizer),
-        ("averaged weights", forecast.average),
+        *([("averaged weights", forecast.average)] if forecast.average else []),
         *([("gradients", forecast.gradients)] if forecast.gradients else []),
         (f"batch, activations{'' if forecast.gradients else ', gradients'}", forecast.step),
         ("together", forecast.memory),
@@ -87,7 +87,7 @@ def _savings(config: TrainingConfig) -> list[str]:
         options.append("gradient_checkpointing: true")
     if config.precision == "no":
         options.append("precision: bf16")
-    if config.optimizer.kind == "adamw":
+    if config.optimizer.kind != "adamw8bit":
         options.append("optimizer.kind: adamw8bit")
     if config.batch.references > 1:
         options.append("fewer batch.references with more batch.accumulate")

@@ -142,7 +142,8 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
             losses[name] = losses.get(name, 0.0) + float(value.detach()) / accumulate
     figures = {"learning_rate": rate, **_mean_of_all(losses, run.accelerator)}
     live = list(run.average.live.values())
-    norm = torch.nn.utils.clip_grad_norm_(live, config.optimizer.clip_norm, foreach=True)
+    clip = math.inf if config.optimizer.clip_norm is None else config.optimizer.clip_norm
+    norm = torch.nn.utils.clip_grad_norm_(live, clip, foreach=True)
     figures["gradient_norm"] = float(whole(norm))
     # The gradients were averaged over the processes, so all of them skip a bad step or none.
     if math.isfinite(figures["gradient_norm"]):

@@ -15,7 +15,7 @@ from posecast.training.config import OptimizerSettings
 def make_optimizer(
     settings: OptimizerSettings, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """AdamW as the settings say.
+    """Adam or AdamW as the settings say.
 
     Raises `InputError` where 8-bit moments are asked for and bitsandbytes is not installed.
     """
@@ -25,6 +25,8 @@ def make_optimizer(
         "eps": settings.epsilon,
         "weight_decay": settings.weight_decay,
     }
+    if settings.kind == "adam":
+        return torch.optim.Adam(parameters, **arguments, fused=True)
     if settings.kind == "adamw":
         return torch.optim.AdamW(parameters, **arguments, fused=True)
     try:

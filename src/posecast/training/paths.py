@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from posecast.errors import InputError
+from posecast.models.public_weights import MOTION_FILES, PART_FILES
 from posecast.training.config import TrainingConfig
 from posecast.training.reader import read_yaml
+from posecast.weights import weight_files
 
 INDEX = "index.parquet"
 _MOST_CONFIGS = 200
@@ -40,9 +42,13 @@ def _missing(config: TrainingConfig, path: Path) -> Iterator[str]:
         if folder is None:
             continue
         weights = folder / "unet" if name == "model.init" else folder
-        if not any(weights.glob("*.safetensors")):
-            what = "holds no safetensors weights" if weights.is_dir() else "is no folder"
-            yield f"{name}: {weights} {what} ({_way(folder, path) or _public(name, folder)})"
+        if weights.is_file():
+            continue
+        try:
+            weight_files(weights, *PART_FILES, *MOTION_FILES)
+        except InputError as error:
+            what = str(error) if weights.is_dir() else f"{weights} is no folder"
+            yield f"{name}: {what} ({_way(folder, path) or _public(name, folder)})"
 
 
 def _in_the_way(config: TrainingConfig) -> Iterator[str]:
@@ -72,9 +78,10 @@ def _way(wanted: Path, path: Path) -> str | None:
 def _public(name: str, folder: Path) -> str:
     """How weights come that no training near by makes."""
     if name == "model.init":
-        return f"`posecast fetch animateanyone -o {folder}`, or a training of yours, makes it"
-    if name == "model.parts.motion":
-        return "`posecast fetch sd15 -o MODEL` makes a model.init that has motion modules"
+        return (
+            f"`posecast fetch animateanyone -o {folder}`, `posecast fetch sd15 -o {folder}` to "
+            "train from the start, or a training of yours, makes it"
+        )
     if name.startswith("model.parts."):
         return f"`posecast fetch sd15 -o {folder.parent}` has public weights in such folders"
     return "`posecast train` of that stage makes it, see docs/training.md"

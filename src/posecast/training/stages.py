@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from posecast.errors import InputError
-from posecast.geometry.conditions import ConditionSettings
 from posecast.models.animator import Animator
 from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
 from posecast.models.mender import Mender
 from posecast.models.motion import MotionSettings
-from posecast.models.presets import PRESETS, AnimatorConfig
-from posecast.models.settings_fit import check_fit, check_values
+from posecast.models.settings_fit import check_fit
 from posecast.models.winograd import channels_last
 from posecast.training.autoencoder import AutoencoderTask
-from posecast.training.config import ModelSettings, TrainingConfig
+from posecast.training.config import TrainingConfig
 from posecast.training.diffusion import DiffusionTask
 from posecast.training.lora import add_lora
 from posecast.training.mender import MenderTask
-from posecast.training.reader import build, merged
+from posecast.training.start import model_config as model_config
+from posecast.training.start import training_noise
 from posecast.training.task import Process, Task
 from posecast.training.weights import load_motion, load_part
 
@@ -85,6 +83,7 @@ def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
             f"{longest} frames at once"
         )
     check_fit("model.overrides", shape)
+    training_noise(config, shape)
     try:
         animator = Animator.from_preset(dataclasses.replace(shape, motion=motion))
     except ValueError as error:
@@ -118,14 +117,14 @@ def _load_weights(animator: Animator, config: TrainingConfig) -> None:
     if settings.init is not None:
         for name in PARTS:
             load_part(getattr(animator, name), settings.init / name, config.without)
-    for name, folder in settings.parts.items():
+    for name, place in settings.parts.items():
         if name not in (*PARTS, "motion"):
             known = ", ".join((*PARTS, "motion"))
             raise InputError(f"model.parts.{name}: no such part; expected some of {known}")
         if name == "motion":
-            load_motion(animator.unet, folder)
+            load_motion(animator.unet, place)
         else:
-            load_part(getattr(animator, name), folder)
+            load_part(getattr(animator, name), place)
     if animator.mender is not None:
         own = None if settings.init is None else settings.init / "mender"
         mender = settings.mender or own
@@ -148,27 +147,3 @@ def _freeze(animator: Animator, frozen: tuple[str, ...]) -> None:
         if isinstance(module, TransformerBlock):
             for idle in (module.norm2, module.attn2.to_q, module.attn2.to_k):
                 idle.requires_grad_(False)
-
-
-def model_config(settings: ModelSettings) -> AnimatorConfig:
-    """The preset with the overrides in place; mappings are merged, other values replaced.
-
-    Raises `InputError` that names an unknown preset or setting and the known ones.
-    """
-    if settings.preset not in PRESETS:
-        names = ", ".join(PRESETS)
-        raise InputError(f"model.preset: no preset is called {settings.preset}; known: {names}")
-    preset: AnimatorConfig = PRESETS[settings.preset]()
-    known = [field.name for field in dataclasses.fields(preset)]
-    values: dict[str, Any] = {}
-    for name, value in settings.overrides.items():
-        if name not in known:
-            raise InputError(f"model.overrides.{name}: unknown; expected one of {', '.join(known)}")
-        if name == "conditions":
-            values[name] = build(ConditionSettings, value, "model.overrides", "conditions")
-        elif name == "keyed_by" and isinstance(value, list):
-            values[name] = tuple(value)
-        else:
-            values[name] = merged(getattr(preset, name), value)
-    check_values("model.overrides", {"vae_class": preset.vae_class, **values})
-    return dataclasses.replace(preset, **values)

@@ -1,5 +1,14 @@
 """Files of weights from anywhere: tensors come out, finite and of bounded size; nothing is run."""
 
+from posecast.weights.places import find_weights, read_weights, weight_files
 from posecast.weights.reading import PYTORCH, SAFETENSORS, check_finite, read_tensors
 
-__all__ = ["PYTORCH", "SAFETENSORS", "check_finite", "read_tensors"]
+__all__ = [
+    "PYTORCH",
+    "SAFETENSORS",
+    "check_finite",
+    "find_weights",
+    "read_tensors",
+    "read_weights",
+    "weight_files",
+]

@@ -24,7 +24,12 @@ MAX_BYTES = 64 * 2**30
 """The largest file that is read; the largest public one (a denoising U-Net) has a twelfth of it."""
 _SHARED = 4
 """Tensors may share memory (tied weights): together at most so many times the file's size."""
-_WRAPPER, _PREFIX = "state_dict", "module."
+_WRAPPERS = ("state_dict", "model_state_dict", "module", "model")
+"""Where training checkpoints keep the weights; `module` is DeepSpeed's."""
+_PREFIXES = ("module.", "model.", "state_dict.", "_forward_module.")
+"""What wrappers of a network leave before all names: of data parallel, Lightning, DeepSpeed."""
+_COMPILED = "_orig_mod."  # torch.compile's, before the names of whatever was compiled
+_MAX_WRAPPERS = 4
 _HEAD = 512
 _MAX_HEADER = 100 * 2**20  # of safetensors, its own limit
 
@@ -37,8 +42,9 @@ def read_tensors(
 ) -> dict[str, Tensor]:
     """The tensors of a file by name, on the CPU, mapped from disk where that can be.
 
-    A training checkpoint is opened up to its `state_dict`, and the prefix `module.` that data
-    parallel training leaves before all names is taken off. `expected` is what messages ask for.
+    A training checkpoint is opened up to its weights (`state_dict`, `model`, DeepSpeed's `module`),
+    and what wrappers leave before all names (`module.`, `_orig_mod.`) is taken off. `expected` is
+    what messages ask for.
 
     Raises:
         InputError: missing, no regular file, too large, of another kind, cut, holding anything but
@@ -130,8 +136,7 @@ def _not_read(path: Path, kind: str, error: BaseException, expected: str) -> Inp
 
 def _named(path: Path, content: Any, expected: str) -> dict[str, Tensor]:
     """The tensors in what a file holds. InputError: there is anything else."""
-    if isinstance(content, Mapping) and isinstance(content.get(_WRAPPER), Mapping):
-        content = content[_WRAPPER]
+    content = _unwrapped(content)
     if not isinstance(content, Mapping):
         held = type(content).__name__
         raise InputError.at(path, f"holds a {held}; expected named tensors: {expected}")
@@ -139,9 +144,33 @@ def _named(path: Path, content: Any, expected: str) -> dict[str, Tensor]:
         if not isinstance(name, str) or not isinstance(value, Tensor):
             problem = f"is a {type(value).__name__}; expected a tensor ({expected})"
             raise InputError.at(path, problem, str(name)[:80])
-    if content and all(name.startswith(_PREFIX) for name in content):
-        content = {name.removeprefix(_PREFIX): value for name, value in content.items()}
-    return dict(content)
+    return _plain_names(path, content)
+
+
+def _unwrapped(content: Any) -> Any:
+    """The weights in a training checkpoint; other contents as they are."""
+    for _ in range(_MAX_WRAPPERS):
+        if not isinstance(content, Mapping):
+            break
+        inner = (content.get(name) for name in _WRAPPERS)
+        found = next((value for value in inner if isinstance(value, Mapping)), None)
+        if found is None:
+            break
+        content = found
+    return content
+
+
+def _plain_names(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without the prefixes of wrappers. InputError: two names become one."""
+    names = {name: name.replace(_COMPILED, "") for name in tensors}
+    while names:
+        prefix = next((p for p in _PREFIXES if all(n.startswith(p) for n in names.values())), None)
+        if prefix is None:
+            break
+        names = {name: plain.removeprefix(prefix) for name, plain in names.items()}
+    if len(set(names.values())) != len(names):
+        raise InputError.at(path, "holds weights twice, with and without a wrapper's prefix")
+    return {names[name]: tensor for name, tensor in tensors.items()}
 
 
 def _check_sizes(path: Path, tensors: Mapping[str, Tensor], size: int) -> None:

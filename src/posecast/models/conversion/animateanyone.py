@@ -10,10 +10,8 @@ from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.config_file import read_json
 from posecast.models.conversion.configs import animateanyone_config
-from posecast.models.conversion.files import check_fit, find_weights
+from posecast.models.conversion.files import check_fit
 from posecast.models.conversion.parts import (
-    State,
-    check_tables,
     empty_animator,
     fresh_guiders,
     public_shapes,
@@ -24,7 +22,8 @@ from posecast.models.conversion.parts import (
 )
 from posecast.models.folder import check_free
 from posecast.models.public_names import MOTION, from_animateanyone, is_position_table
-from posecast.weights import read_tensors
+from posecast.models.public_weights import State, check_tables
+from posecast.weights import find_weights, read_weights
 
 CONFIG = "config.json"
 _POSE = "pose."
@@ -61,8 +60,7 @@ def convert_animateanyone(weights: Path, model: Path, dtype: torch.dtype | None 
 
 def _denoiser(weights: Path, animator: Animator) -> State:
     """`denoising_unet` over `motion_module`: motion weights in the former win, as in the peer."""
-    path = _file(weights, "denoising_unet")
-    state = read_tensors(path)
+    path, state = _read(weights, "denoising_unet")
     frames = animator.max_window or 0
     expected = public_shapes(animator.unet, frames)
     motion = {name for name in expected if MOTION in name and not is_position_table(name)}
@@ -71,7 +69,7 @@ def _denoiser(weights: Path, animator: Animator) -> State:
     check_tables(path, state)
     if not motion <= set(state):
         state = {
-            **read_motion(_file(weights, "motion_module"), animator.unet, frames, state),
+            **read_motion(_place(weights, "motion_module"), animator.unet, frames, state),
             **state,
         }
     return from_animateanyone(state)
@@ -85,14 +83,20 @@ def _guiders(weights: Path, animator: Animator) -> State:
 
 
 def _whole(weights: Path, stem: str, expected: dict[str, torch.Size]) -> State:
-    path = _file(weights, stem)
-    state = read_tensors(path)
+    path, state = _read(weights, stem)
     check_fit(path, state, expected, expected)
     return state
 
 
-def _file(weights: Path, stem: str) -> Path:
-    path = find_weights(weights, stem)
-    if path is None:
+def _read(weights: Path, stem: str) -> tuple[Path, State]:
+    """What messages call a file, and its tensors."""
+    place = _place(weights, stem)
+    return place, read_weights(place, stem)
+
+
+def _place(weights: Path, stem: str) -> Path:
+    """The file of this name, or the folder where its shards are. InputError: missing."""
+    files = find_weights(weights, stem)
+    if not files:
         raise InputError.at(weights / f"{stem}.pth", "is missing")
-    return path
+    return files[0] if len(files) == 1 else weights

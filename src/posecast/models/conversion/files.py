@@ -1,4 +1,4 @@
-"""Weight files among public ones: found by name, and held against what a model expects."""
+"""Public weights, held against what a model expects."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ from torch import Tensor
 
 from posecast.errors import InputError
 
-SUFFIXES = (".safetensors", ".pth", ".ckpt", ".bin")
 _LISTED = 10
-
-
-def find_weights(folder: Path, *stems: str) -> Path | None:
-    """The first file of one of these names and of a suffix of weights, or None."""
-    places = [folder / f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES]
-    return next((path for path in places if path.is_file()), None)
 
 
 def check_fit(

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import init_empty_weights
-from torch import Tensor, nn
+from torch import nn
 
 from posecast.errors import InputError
 from posecast.models.animator import Animator
-from posecast.models.conversion.files import check_fit, find_weights
+from posecast.models.conversion.files import check_fit
 from posecast.models.folder import read_settings, write_folder
 from posecast.models.guider import Guiders
-from posecast.models.position import frame_positions
 from posecast.models.presets import AnimatorConfig
-from posecast.models.public_names import (
-    MOTION,
-    from_old_vae,
-    is_position_table,
-    to_animateanyone,
-)
+from posecast.models.public_names import MOTION, is_position_table, to_animateanyone
+from posecast.models.public_weights import PART_FILES, State, read_motion_file, read_part
 from posecast.models.settings_fit import check_config
 from posecast.models.settings_fit import check_fit as check_together
-from posecast.weights import read_tensors
-
-State = dict[str, Tensor]
+from posecast.weights import weight_files
 
 ENCODER = "image_encoder"
 VAE_FOLDERS = ("vae", "sd-vae-ft-mse")
-V1_FRAMES = 24
-"""Positions that AnimateDiff v1 knows; v2 and v3 know 32."""
-_TABLE_ROUNDING = 5e-3  # of tables stored in half precision
 
 
 def vae_folder(weights: Path) -> Path | None:
@@ -79,18 +69,17 @@ def read_vae(weights: Path, vae: nn.Module) -> State:
     """The VAE's weights in today's names. InputError: missing, or not of its config."""
     folder = vae_folder(weights)
     assert folder is not None
-    path = weights_file(folder, "diffusion_pytorch_model")
-    state = from_old_vae(read_tensors(path))
-    check_fit(path, state, shapes(vae), shapes(vae))
-    return state
+    return _read_whole(folder, vae)
 
 
 def read_encoder(weights: Path, encoder: nn.Module) -> State:
     """The image encoder's weights. InputError: missing, or not of its config."""
-    path = weights_file(weights / ENCODER, "model", "pytorch_model")
-    state = read_tensors(path)
-    state = {k: v for k, v in state.items() if not k.endswith(".position_ids")}  # just 0, 1, 2...
-    check_fit(path, state, shapes(encoder), shapes(encoder))
+    return _read_whole(weights / ENCODER, encoder)
+
+
+def _read_whole(folder: Path, module: nn.Module) -> State:
+    state = read_part(folder, module)
+    check_fit(named_file(folder, *PART_FILES), state, shapes(module), shapes(module))
     return state
 
 
@@ -101,38 +90,19 @@ def fresh_guiders(config: AnimatorConfig) -> State:
         return Guiders(config.guiders).state_dict()
 
 
-def read_motion(path: Path, unet: nn.Module, max_frames: int, have: Mapping[str, Tensor]) -> State:
+def read_motion(path: Path, unet: nn.Module, max_frames: int, have: Iterable[str]) -> State:
     """AnimateDiff v2's motion modules for a U-Net, in the file's names.
 
-    `have` are weights in these names that take precedence: what they hold may be missing here.
+    `have` are names of weights that take precedence: what they hold may be missing here.
 
     Raises:
         InputError: AnimateDiff v1 or v3, or names and shapes that are not the U-Net's.
     """
-    state = read_tensors(path)
     expected = {k: v for k, v in public_shapes(unet, max_frames).items() if MOTION in k}
     required = {name for name in expected if not is_position_table(name)} - set(have)
-    middle = [name for name in required if name.startswith("mid_block")]
-    if middle and any(MOTION in name for name in state) and not set(middle) & set(state):
-        tables = [v for name, v in state.items() if is_position_table(name) and v.ndim == 3]
-        version = "v1" if tables and tables[0].shape[1] == V1_FRAMES else "v3"
-        raise InputError.at(
-            path,
-            f"holds AnimateDiff {version}'s motion modules (none in the middle block); expected "
-            "v2's, such as mm_sd_v15_v2.ckpt",
-        )
+    state = read_motion_file(path, unet, required)
     check_fit(path, state, expected, required)
-    check_tables(path, state)
     return state
-
-
-def check_tables(path: Path, state: Mapping[str, Tensor]) -> None:
-    """InputError: a stored position table is not the one that we compute."""
-    for name, table in state.items():
-        if is_position_table(name):
-            ours = frame_positions(*table.shape[1:])
-            if not torch.allclose(table[0].float(), ours, rtol=0, atol=_TABLE_ROUNDING):
-                raise InputError.at(path, "is not AnimateDiff's table of sines and cosines", name)
 
 
 def public_shapes(unet: nn.Module, max_frames: int) -> dict[str, torch.Size]:
@@ -150,13 +120,10 @@ def shapes(module: nn.Module) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in module.state_dict().items()}
 
 
-def weights_file(folder: Path, *stems: str) -> Path:
-    """The file of weights in a folder. InputError: there is none."""
-    path = find_weights(folder, *stems)
-    if path is None:
-        names = " or ".join(f"{stem}.safetensors, {stem}.bin" for stem in stems)
-        raise InputError.at(folder, f"holds no weights; expected {names}")
-    return path
+def named_file(folder: Path, *stems: str) -> Path:
+    """What messages call the weights in a folder: their file, or the folder of their shards."""
+    files = weight_files(folder, *stems)
+    return files[0] if len(files) == 1 else folder
 
 
 def _check_equal(path: Path, field: str, value: Any, config: AnimatorConfig, name: str) -> None:

@@ -1,0 +1,214 @@
+"""From public files to the paper's model: what its configs name loads, and travels with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from posecast.errors import InputError
+from posecast.models.animator import Animator
+from posecast.models.conversion.sd15 import convert_sd15
+from posecast.models.public_names import from_animateanyone
+from posecast.training.config import TrainingConfig
+from posecast.training.departures import departures, describe_training
+from posecast.training.loop import train
+from posecast.training.reader import build, merged, read_yaml
+from posecast.training.stages import build_animator, make_task, model_config
+from posecast.training.task import Process
+from posecast.weights import read_weights
+from tests.training.public_start import write_public
+
+ROOT = Path(__file__).parents[2]
+SMALL: dict[str, Any] = {
+    "steps": 1,
+    "precision": "no",
+    "gradient_checkpointing": False,
+    "batch": {"references": 1, "frames": 2},
+    "validation": {"every_steps": 1, "samples": 1, "sampling_steps": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with public files and the model that `fetch sd15` makes of them."""
+    folder = tmp_path_factory.mktemp("public")
+    convert_sd15(write_public(folder / "download"), folder / "sd15")
+    return folder
+
+
+def config(start: Path, tmp_path: Path, name: str, **changes: Any) -> TrainingConfig:
+    """A shipped config at the smallest size, its paths moved: nothing of the model is changed."""
+    content = merged(read_yaml(ROOT / "configs" / name), SMALL)
+    content["output"] = str(tmp_path / content["output"])
+    content["data"] = {"stage": {"size": [32, 32], "frames": 4, "supersample": 1}}
+    model = content["model"]
+    places = {"models/sd15": start / "sd15", "runs": tmp_path / "runs"}
+    for old, new in places.items():
+        model["init"] = model["init"].replace(old, str(new))
+        for part, place in model.get("parts", {}).items():
+            model["parts"][part] = place.replace(old, str(new))
+    return build(TrainingConfig, merged(content, changes), name)
+
+
+def test_public_files_become_the_model_that_training_starts_from(start: Path) -> None:
+    animator = Animator.from_pretrained(start / "sd15")
+    state = animator.unet.state_dict()
+    unet = torch.load(start / "download" / "unet" / "diffusion_pytorch_model.fp16.bin")
+    for name, value in unet.items():
+        assert torch.equal(state[name.removeprefix("_orig_mod.")], value.float())
+    motion = from_animateanyone(read_weights(start / "download" / "mm_sd_v15_v2.ckpt"))
+    assert all(torch.equal(state[name], value) for name, value in motion.items())
+    scheduler = animator.scheduler.config
+    assert (scheduler.prediction_type, scheduler.beta_schedule) == ("epsilon", "scaled_linear")
+    assert not scheduler.rescale_betas_zero_snr
+
+
+def test_both_stages_of_the_paper_run_as_they_are_printed(start: Path, tmp_path: Path) -> None:
+    first = config(start, tmp_path, "paper/stage1.yaml")
+    images = build_animator(first)
+    assert not any("motion" in name for name in images.unet.state_dict())
+    stored = load_file(start / "sd15" / "unet" / "diffusion_pytorch_model.safetensors")
+    assert torch.equal(images.unet.state_dict()["conv_in.weight"], stored["conv_in.weight"].float())
+    trained = train(first, make_task)
+    second = config(start, tmp_path, "paper/stage2.yaml")
+    clips = build_animator(second)
+    motion = {name: value for name, value in stored.items() if "motion_modules" in name}
+    assert motion
+    state = clips.unet.state_dict()
+    assert all(torch.equal(state[name], value.float()) for name, value in motion.items())
+    after = load_file(trained / "unet" / "diffusion_pytorch_model.safetensors")
+    assert torch.equal(state["conv_in.weight"], after["conv_in.weight"])
+    assert not torch.equal(after["conv_in.weight"], stored["conv_in.weight"].float())
+    made = Animator.from_pretrained(train(second, make_task))
+    assert made.config.motion is not None
+    assert made.scheduler.config.prediction_type == "epsilon"
+    assert departures(second, model_config(second.model)) == [
+        "size: 32x32 (paper: 896x640)",
+        "data.misaligned: 0.7 (paper: 0)",
+        "steps: 1 (paper: 60000)",
+        "batch (references a step, frames): 1x2 (paper: 1x16)",
+    ]
+
+
+def test_the_baseline_has_the_pose_guider_alone(start: Path, tmp_path: Path) -> None:
+    animator = build_animator(config(start, tmp_path, "animateanyone/stage1.yaml"))
+    assert list(animator.config.guiders) == ["pose"]
+
+
+def test_what_a_model_was_trained_with_travels_with_it(start: Path, tmp_path: Path) -> None:
+    """Through a first stage that teaches something else, into a second that says nothing."""
+    changes = {
+        "model": {
+            "relearn": ["scheduler", "conditions", "shared_noise"],
+            "overrides": {"conditions": {"flow_scale": 16.0}, "shared_noise": 0.5},
+        }
+    }
+    trained = train(config(start, tmp_path, "field/stage1.yaml", **changes), make_task)
+    second = config(start, tmp_path, "field/stage2.yaml")
+    second.model.overrides.clear()
+    animator = build_animator(second)
+    assert animator.scheduler.config.prediction_type == "v_prediction"
+    assert animator.scheduler.config.rescale_betas_zero_snr
+    assert animator.config.conditions.flow_scale == 16
+    assert animator.config.shared_noise == 0.5
+    task: Any = make_task(second, Process(torch.device("cpu")))
+    assert task.shared_noise == 0.5
+    assert task.schedule.alphas_cumprod[-1] == 0
+    assert Animator.from_pretrained(trained).config.conditions.flow_scale == 16
+    assert "50% of the noise shared" in describe_training(second)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            {"scheduler": {"prediction_type": "sample"}},
+            r"scheduler\.prediction_type: sample, but .*sd15 was trained with epsilon; leave it",
+        ),
+        (
+            {"scheduler": {"beta_schedule": "linear"}},
+            r"beta_schedule: linear, but .* was trained with scaled_linear",
+        ),
+        ({"conditions": {"radius_fraction": 0.1}}, r"conditions\.radius_fraction: 0\.1, but .*08"),
+        ({"conditions": {"max_characters": 3}}, r"say model\.relearn: \[conditions\]"),
+        ({"shared_noise": 1.0}, r"shared_noise: 1\.0, but .* trained with 0\.0"),
+        ({"code_overlaps": "mean"}, r"code_overlaps: mean, but .* trained with front"),
+    ],
+)
+def test_a_mismatch_is_refused_by_name(start, tmp_path, overrides: dict, message: str) -> None:
+    changes = {"model": {"overrides": overrides}}
+    name = next(iter(overrides))
+    with pytest.raises(InputError, match=message):
+        build_animator(config(start, tmp_path, "paper/stage1.yaml", **changes))
+    changes["model"]["relearn"] = [name]
+    build_animator(config(start, tmp_path, "paper/stage1.yaml", **changes))
+
+
+def test_how_to_sample_may_change_freely(start: Path, tmp_path: Path) -> None:
+    overrides = {"scheduler": {"timestep_spacing": "trailing"}, "num_steps": 20}
+    model = {"model": {"overrides": overrides}}
+    animator = build_animator(config(start, tmp_path, "paper/stage1.yaml", **model))
+    assert animator.scheduler.config.timestep_spacing == "trailing"
+    assert animator.scheduler.config.beta_schedule == "scaled_linear"
+
+
+def test_noise_that_clips_are_not_sampled_from_is_refused(start: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"objective": {"shared_noise": 1.0}, "stage": "clips"}
+    with pytest.raises(InputError, match=r"objective.shared_noise: 1, but the model samples .* 0"):
+        build_animator(config(start, tmp_path, "paper/stage1.yaml", **changes))
+
+
+def test_a_preset_with_another_autoencoder_is_refused(start: Path, tmp_path: Path) -> None:
+    model = {"model": {"preset": "embedded"}}
+    with pytest.raises(InputError, match=r"model.preset: embedded has a Patch.*of sd15"):
+        build_animator(config(start, tmp_path, "paper/stage1.yaml", **model))
+
+
+def test_parts_take_the_public_files_themselves(start: Path, tmp_path: Path) -> None:
+    public = start / "download"
+    parts = {
+        "unet": str(public / "unet" / "diffusion_pytorch_model.fp16.bin"),
+        "reference_net": str(public / "unet"),
+        "vae": str(public / "vae"),
+        "image_encoder": str(public / "image_encoder"),
+        "motion": str(public / "mm_sd_v15_v2.ckpt"),
+    }
+    model = Animator.from_pretrained(start / "sd15")
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    model.save_pretrained(tmp_path / "zeroed")
+    changes = {"stage": "clips", "model": {"init": str(tmp_path / "zeroed"), "parts": parts}}
+    clips = config(start, tmp_path, "paper/stage1.yaml", **changes)
+    ours, expected = build_animator(clips), Animator.from_pretrained(start / "sd15")
+    for name in ("unet", "reference_net", "vae", "image_encoder"):
+        found = getattr(ours, name).state_dict()
+        for key, value in getattr(expected, name).state_dict().items():
+            assert torch.equal(found[key], value), (name, key)
+
+
+def test_motion_of_another_animatediff_is_refused(start: Path, tmp_path: Path) -> None:
+    state = read_weights(start / "download" / "mm_sd_v15_v2.ckpt")
+    state = {name: value for name, value in state.items() if not name.startswith("mid_block")}
+    save_file(state, tmp_path / "v3.safetensors")
+    model = {"model": {"parts": {"motion": str(tmp_path / "v3.safetensors")}}}
+    with pytest.raises(InputError, match="AnimateDiff v3's motion modules"):
+        build_animator(config(start, tmp_path, "paper/stage1.yaml", stage="clips", **model))
+    with pytest.raises(InputError, match="the stage images has no motion modules"):
+        build_animator(config(start, tmp_path, "paper/stage1.yaml", **model))
+
+
+def test_the_schedule_beside_public_weights_is_kept(start: Path, tmp_path: Path) -> None:
+    weights = write_public(tmp_path / "download")
+    (weights / "scheduler").mkdir()
+    file = weights / "scheduler" / "scheduler_config.json"
+    file.write_text('{"_class_name": "PNDMScheduler", "skip_prk_steps": true, "beta_end": 0.02}')
+    convert_sd15(weights, tmp_path / "model")
+    scheduler = Animator.from_pretrained(tmp_path / "model").scheduler.config
+    assert (scheduler.beta_end, scheduler.prediction_type) == (0.02, "epsilon")
+    file.write_text('{"use_beta_sigmas": true}')
+    with pytest.raises(InputError, match=r"scheduler_config\.json: use_beta_sigmas"):
+        convert_sd15(weights, tmp_path / "other")
