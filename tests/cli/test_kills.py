@@ -114,7 +114,7 @@ def animating(folder: Path, name: str) -> Job:
         tiny_animator().save_pretrained(folder / "model")
         clip = dancers(24)
         # Long enough that there is a while in which it is written.
-        dance = clip.with_keypoints(np.tile(clip.keypoints, (1, 8, 1, 1)))
+        dance = clip.with_keypoints(np.tile(clip.keypoints, (1, 3, 1, 1)))
         write_poses(dance, folder / "dance.json")
         people = type(clip)(clip.keypoints[:, :1], 64, 64)
         write_poses(people, folder / "people.json")
