@@ -113,7 +113,9 @@ def animating(folder: Path, name: str) -> Job:
     if not (folder / "model").exists():
         tiny_animator().save_pretrained(folder / "model")
         clip = dancers(24)
-        write_poses(clip, folder / "dance.json")
+        # Long enough that there is a while in which it is written.
+        dance = clip.with_keypoints(np.tile(clip.keypoints, (1, 3, 1, 1)))
+        write_poses(dance, folder / "dance.json")
         people = type(clip)(clip.keypoints[:, :1], 64, 64)
         write_poses(people, folder / "people.json")
         noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
