@@ -13,10 +13,12 @@ from posecast.casting.pictures import tinted
 from posecast.casting.plan import AnimationPlan, plan_animation
 from posecast.cli import run
 from posecast.errors import InputError
+from posecast.estimators.builtin.finder import BuiltinFinder
 from posecast.geometry.skeleton import present
 from posecast.media.id_images import write_ids
 from posecast.media.images import read_image
 from posecast.pipeline.map_renderer import MapRenderer
+from tests.estimators.puppet_scenes import scene as people_scene
 
 
 def planned(scene: dict[str, Path], **options: object) -> AnimationPlan:
@@ -128,8 +130,17 @@ def test_the_sheet_shows_masks(scene: dict[str, Path], ids: np.ndarray, tmp_path
     assert shown[0, 5, 0] > shown[0, 5, 2]  # the first character's colour is red
 
 
-def test_masks_of_a_picture_are_found(scene: dict[str, Path]) -> None:
-    plan = planned(scene)
-    masks = found_masks(plan.picture, plan.reference_keypoints, (0, 1))
-    assert masks.shape == (2, 64, 64)
+def test_masks_of_a_picture_are_found() -> None:
+    frame, _ = people_scene((288, 512), [(150, 144, 220, 0), (360, 150, 230, 0)])
+    (people,) = BuiltinFinder.load(device="cpu")(frame[None])
+    masks = found_masks(frame, people, (0, 1))
+    assert masks is not None
+    assert masks.shape == (2, 288, 512)
     assert 0 <= masks.min() <= masks.sum(axis=0).max() <= 1 + 1e-5
+    assert (masks > 0.5).mean(axis=(1, 2)).min() > 0.03
+
+
+def test_masks_that_miss_the_joints_are_not_trusted(scene: dict[str, Path]) -> None:
+    """In noise the network sees nobody, whatever the keypoints say."""
+    plan = planned(scene)
+    assert found_masks(plan.picture, plan.reference_keypoints, (0, 1)) is None

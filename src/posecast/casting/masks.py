@@ -6,17 +6,20 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from posecast.casting.options import Masks, PlanOptions
 from posecast.errors import InputError
 from posecast.geometry.framing import Framing
 from posecast.geometry.mask_sharing import from_ids, shared_out
+from posecast.geometry.silhouettes import people_of
 from posecast.geometry.skeleton import present
 from posecast.media.id_images import read_ids
 
 _SHAPE = 0.01
 """How much the shape of an image of ids may differ from the picture's."""
+_COVERED = 0.75
+"""The share of a person's joints that its mask has to hold."""
 
 
 def given_masks(
@@ -67,11 +70,33 @@ def found_masks(
     picture: UInt8[np.ndarray, "height width 3"],
     standing: Float[np.ndarray, "characters joints 3"],
     front_to_back: Sequence[int] | None = None,
-) -> Float32[np.ndarray, "characters height width"]:
-    """The masks of a picture's characters by the network that comes in the package."""
+) -> Float32[np.ndarray, "characters height width"] | None:
+    """The masks of a picture's characters by the network that comes in the package.
+
+    None where they miss the characters' joints: the network knows people, not drawings.
+    """
     from posecast.estimators.builtin.masks import PersonMasks
 
-    return PersonMasks.load()(picture, standing, front_to_back)
+    masks = PersonMasks.load()(picture, standing, front_to_back)
+    pairs = zip(masks, standing, strict=True)
+    return masks if all(_covers(mask > 0.5, person) for mask, person in pairs) else None
+
+
+def masks_by_colours(
+    picture: UInt8[np.ndarray, "height width 3"],
+    standing: Float[np.ndarray, "characters joints 3"],
+    front_to_back: Sequence[int] | None = None,
+) -> Float32[np.ndarray, "characters height width"]:
+    """What engines take for the characters where there are no masks (`geometry.silhouettes`)."""
+    people = people_of(picture, standing).mask.astype(np.float32)
+    return shared_out(np.repeat(people[None], len(standing), axis=0), standing, front_to_back)
+
+
+def _covers(mask: Bool[np.ndarray, "h w"], person: Float[np.ndarray, "joints 3"]) -> bool:
+    """Whether a mask holds most of the joints that are present in the picture."""
+    columns, rows = np.rint(person[present(person), :2]).astype(int).T
+    inside = (rows >= 0) & (columns >= 0) & (rows < mask.shape[0]) & (columns < mask.shape[1])
+    return not inside.any() or bool(mask[rows[inside], columns[inside]].mean() >= _COVERED)
 
 
 def framed_masks(masks: Masks, framing: Framing) -> Float32[np.ndarray, "characters h w"]:

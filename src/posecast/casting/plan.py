@@ -22,7 +22,7 @@ from posecast.casting.inputs import (
     load_reference_poses,
     with_joints,
 )
-from posecast.casting.masks import framed_masks, given_masks
+from posecast.casting.masks import found_masks, framed_masks, given_masks
 from posecast.casting.options import PlanOptions, Poses, Size
 from posecast.casting.order import OF_REFERENCE, depth_order
 from posecast.casting.sheet import CastSheet, Character, order_of, ranks_of
@@ -60,7 +60,8 @@ class AnimationPlan:
     sound: Sound | None = None
     """To be heard with the frames."""
     masks: Float32[np.ndarray, "characters height width"] | None = None
-    """Who is seen at each pixel of the picture, 0..1, where somebody said it."""
+    """Who is seen at each pixel of the picture, 0..1, where somebody said it or a network found the
+    people; None: engines go by colours."""
 
     @property
     def seen(self) -> UInt8[np.ndarray, "characters height width"] | None:
@@ -115,6 +116,8 @@ def plan_animation(
     find = Finder(options.estimator, options.people_weights)
     people = load_reference_poses(options.reference_poses, picture, find)
     masks = given_masks(options, picture, people.keypoints[:, 0])
+    if masks is None and options.reference_poses is None:  # people are seen as they are found
+        masks = found_masks(picture, people.keypoints[:, 0])
     options = replace(options, masks=masks, mask=None)
     canvas = (people.height, people.width)
     drivers = load_drivers(poses, options, canvas, find)

@@ -1,32 +1,35 @@
 """People of a video: each looked for where the frame before had it, and searched for at intervals.
 
-Who is who in the end is decided by tracking (`posecast.geometry.tracking`), from all frames.
+Who is hidden is looked for where it would be by now, for a while. Who is who in the end is decided
+by tracking (`posecast.geometry.tracking`), from all frames.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 
 from posecast.estimators.builtin.joints import whole_body
 from posecast.estimators.builtin.networks import PeopleNetworks, Seen, joined
-from posecast.estimators.builtin.regions import Frame
+from posecast.estimators.builtin.regions import Frame, Regions
 from posecast.estimators.builtin.search import (
     LEAST_PRESENCE,
     SIZES,
     distances,
     find_people,
+    heights,
     large_enough,
     sureness,
-    without_doubles,
 )
 
 SEARCH_SECONDS = 0.25
 """From one search of a whole frame to the next, while nobody is lost."""
 LOST_SECONDS = 0.08
 """The same after somebody was lost, until so many searches found nobody new."""
+HIDDEN_SECONDS = 0.8
+"""For so long somebody who is hidden is looked for."""
 _LOST_SEARCHES = 6
 _SMALLER = (SIZES[:-2:2], SIZES[1:-2:2]) * 2
 _TURNS = (*_SMALLER, SIZES[-2:-1], *_SMALLER, SIZES[-1:])
@@ -35,10 +38,47 @@ seldom."""
 _DEFAULT_FPS = 25.0
 _LEAST_SURE = 0.25
 """Presence and heat, multiplied, of somebody who is still there."""
-_JUMP = 0.35
-"""Joints further from where they are expected than this, by the size, are somebody else's."""
-_GAIN = 0.5
-"""The weight of the last step in a person's velocity."""
+_JUMP, _BACK = 0.35, 0.15
+"""Joints further from where they are expected than this, by the size, are somebody else's; of
+somebody who was hidden."""
+_ONE, _TWO_AGAIN = 0.06, 0.1
+"""Two whose joints are nearer than this in the mean, by their size, have become one: the network
+sees the nearer of them in both regions. Two who hug are further apart. Who was hidden has to be
+further from everybody."""
+_DOUBT = 0.03
+"""By so much of the size somebody who was hidden has to fit better."""
+_GAIN, _PUSH = 0.5, 0.03
+"""The weight of the last step in a person's velocity, and by how much of the size it may differ:
+more is no motion but a region that begins to see somebody else."""
+
+
+@dataclass(frozen=True)
+class _People:
+    """Who is followed: as last seen, or where the hidden ones would be."""
+
+    seen: Seen
+    velocity: Float[np.ndarray, "people 2"]
+    """Pixels a frame."""
+    hidden: Int64[np.ndarray, " people"]
+    """For how many frames."""
+
+    @classmethod
+    def new(cls, seen: Seen) -> _People:
+        return cls(seen, np.zeros((len(seen), 2)), np.zeros(len(seen), np.int64))
+
+    @property
+    def visible(self) -> Seen:
+        return self.seen.take(self.hidden == 0)
+
+    def and_(self, others: _People) -> _People:
+        return _People(
+            joined([self.seen, others.seen]),
+            np.concatenate([self.velocity, others.velocity]),
+            np.concatenate([self.hidden, others.hidden]),
+        )
+
+    def take(self, chosen: np.ndarray) -> _People:
+        return _People(self.seen.take(chosen), self.velocity[chosen], self.hidden[chosen])
 
 
 class Follower:
@@ -49,9 +89,8 @@ class Follower:
         fps = fps or _DEFAULT_FPS
         self._interval = max(1, round(SEARCH_SECONDS * fps))
         self._lost_interval = max(1, round(LOST_SECONDS * fps))
-        self._people: Seen | None = None
-        self._velocity = np.zeros((0, 2))
-        """Of each person, pixels a frame."""
+        self._patience = round(HIDDEN_SECONDS * fps)
+        self._people: _People | None = None
         self._since = 0
         self._to_find = 0
         self._turn = 0
@@ -65,38 +104,62 @@ class Follower:
 
     def _next(self, frame: Frame) -> Seen:
         if self._people is None:
-            self._people = find_people(self._networks, frame)
-            self._velocity = np.zeros((len(self._people), 2))
-            return self._people
+            self._people = _People.new(find_people(self._networks, frame))
+            return self._people.visible
         self._since += 1
-        losing = self._to_find or not len(self._people)
+        before = self._people
+        losing = self._to_find or not len(before.visible)
         searching = self._since >= (self._lost_interval if losing else self._interval)
-        people = self._followed(frame, self._people, searching)
-        if len(people) < len(self._people):
+        people = self._followed(frame, before, searching)
+        if (people.hidden == 1).any():
             self._to_find = _LOST_SEARCHES
         if searching:
             self._since = 0
-            new = find_people(self._networks, frame, people, _TURNS[self._turn])
-            self._turn = (self._turn + 1) % len(_TURNS)
-            self._to_find = 0 if len(new) else max(0, self._to_find - 1)
-            people = joined([people, new]) if len(people) else new
-            self._velocity = np.pad(self._velocity, ((0, len(new)), (0, 0)))
+            people = self._searched(frame, people)
         self._people = people
-        return people
+        return people.visible
 
-    def _followed(self, frame: Frame, before: Seen, with_masks: bool) -> Seen:
+    def _searched(self, frame: Frame, people: _People) -> _People:
+        """With those who are new; whoever was hidden and is found so is hidden no longer."""
+        new = find_people(self._networks, frame, people.visible, _TURNS[self._turn])
+        self._turn = (self._turn + 1) % len(_TURNS)
+        self._to_find = 0 if len(new) else max(0, self._to_find - 1)
+        if not len(new):
+            return people
+        apart = distances(people.seen, new, turned_too=False).mean(axis=2).min(axis=1)
+        return people.take((people.hidden == 0) | (apart >= _JUMP)).and_(_People.new(new))
+
+    def _followed(self, frame: Frame, before: _People, with_masks: bool) -> _People:
         """Who of the frame before is still there; of two who became one, the one that fits."""
-        regions = before.following.copy()
-        regions[:, :2] += self._velocity
+        step = before.velocity
+        regions: Regions = before.seen.following + np.pad(step, ((0, 0), (0, 2)))
         seen = self._networks.look(frame, regions, with_masks)
-        expected = replace(
-            before, points=before.points + self._velocity[:, None].astype(np.float32)
-        )
+        points = before.seen.points + step[:, None].astype(np.float32)
+        nothing = None if seen.masks is None else np.zeros_like(seen.masks)
+        expected = replace(before.seen, points=points, following=regions, masks=nothing)
         off = distances(seen, expected).mean(axis=2).diagonal()
         there = (seen.presence >= LEAST_PRESENCE) & (sureness(seen) >= _LEAST_SURE)
-        there &= (off < _JUMP) & large_enough(seen, frame)
-        order = np.flatnonzero(there)[np.argsort(off[there], kind="stable")]
-        kept = np.sort(order[without_doubles(seen.take(order))])
-        moved = np.median(seen.points[kept] - before.points[kept], axis=1)
-        self._velocity = (1 - _GAIN) * self._velocity[kept] + _GAIN * moved
-        return seen.take(kept)
+        there &= (off < np.where(before.hidden > 0, _BACK, _JUMP)) & large_enough(seen, frame)
+        # Of two who became one it is who is where it was expected.
+        order = np.argsort(off + _DOUBT * (before.hidden > 0), kind="stable")
+        kept = _apart(seen, order[there[order]], before.hidden)
+        moved = np.median(seen.points[kept] - before.seen.points[kept], axis=1)
+        most = _PUSH * heights(seen.take(kept))[:, None]
+        velocity = step[kept] + _GAIN * np.clip(moved - step[kept], -most, most)
+        shown = _People(seen.take(kept), velocity, np.zeros(len(kept), np.int64))
+        gone = np.setdiff1d(np.arange(len(seen)), kept)
+        gone = gone[before.hidden[gone] < self._patience]
+        if not len(gone):
+            return shown
+        return shown.and_(_People(expected.take(gone), step[gone], before.hidden[gone] + 1))
+
+
+def _apart(seen: Seen, order: np.ndarray, hidden: np.ndarray) -> Int64[np.ndarray, " _"]:
+    """The people of `order` without those who are one with somebody before them; sorted."""
+    apart = distances(seen, seen, turned_too=False).mean(axis=2)
+    kept: list[int] = []
+    for index in order.tolist():
+        least = np.where((hidden[kept] > 0) | (hidden[index] > 0), _TWO_AGAIN, _ONE)
+        if not (apart[index, kept] < least).any():
+            kept.append(index)
+    return np.array(sorted(kept), np.int64)

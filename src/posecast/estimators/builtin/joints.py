@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from posecast.estimators.builtin.networks import Seen
 from posecast.geometry.skeleton import NECK, neck_of
@@ -22,6 +22,9 @@ _BEHIND = np.radians(115)
 """Heads turned further away from the camera hide their faces."""
 _SIDEWAYS = 0.12
 """An ear is hidden where the nose lies over it: so near to its end of the line between them."""
+_BORDER = 0.1
+"""So near to the frame's border, by a person's size, it does not matter whether the network takes a
+point to be within: we know it."""
 _HIDDEN = 0.2
 """What is left of a hidden point's confidence: the network is sure of every point of a head."""
 
@@ -35,12 +38,20 @@ def whole_body(seen: Seen, size: tuple[int, int]) -> Float32[np.ndarray, "people
     ours = {**_BODY, **_FEET}
     joints = np.zeros((len(seen), _JOINTS, 3), np.float32)
     joints[:, list(ours), :2] = seen.points[:, list(ours.values())]
-    joints[:, list(ours), 2] = (seen.visible * _head_shown(seen))[:, list(ours.values())]
+    sure = seen.visible * _head_shown(seen) * np.where(_at_border(seen, size), 1, seen.within)
+    joints[:, list(ours), 2] = sure[:, list(ours.values())]
     joints[:, NECK] = neck_of(joints[:, [2, 5]])
     height, width = size
     inside = (joints[..., :2] >= -0.5).all(axis=2)
     inside &= (joints[..., 0] <= width - 0.5) & (joints[..., 1] <= height - 0.5)
     return np.where(inside[..., None] & (joints[..., 2:] > 0), joints, 0).astype(np.float32)
+
+
+def _at_border(seen: Seen, size: tuple[int, int]) -> Bool[np.ndarray, "people 33"]:
+    """Points so near to the border of the frame that the network cannot know on which side."""
+    beyond = np.array(size[::-1]) - 1 - seen.points
+    margin = np.minimum(seen.points, beyond).min(axis=2)
+    return np.asarray(margin < _BORDER * np.ptp(seen.points, axis=1).max(axis=1)[:, None])
 
 
 def _head_shown(seen: Seen) -> Float32[np.ndarray, "people 33"]:

@@ -50,7 +50,9 @@ class Seen:
     depth: Float32[np.ndarray, "people 33"]
     """From the hips, about in pixels of the frame; towards the camera is negative."""
     visible: Float32[np.ndarray, "people 33"]
-    """0..1: not hidden, and within the crop."""
+    """0..1: not hidden."""
+    within: Float32[np.ndarray, "people 33"]
+    """0..1: in the crop, or rather in what the crop shows of the frame."""
     heat: Float32[np.ndarray, "people 33"]
     """0..1: the greatest heat of each point's map."""
     presence: Float32[np.ndarray, " people"]
@@ -157,11 +159,12 @@ def _seen(found: Landmarks, regions: Regions) -> Seen:
     flat = points[:, :, :2].astype(np.float64)
     circles = placed(flat[:, [_HIPS, _CIRCLE]], maps)
     body = placed(_warmest(flat[:, :BODY], heat), maps)
-    sure = found.points[:, :BODY, 3:].sigmoid().prod(dim=2).cpu().numpy()
+    sure = found.points[:, :BODY, 3:].sigmoid().cpu().numpy()
     return Seen(
         points=body.astype(np.float32),
         depth=(points[:, :BODY, 2] * (regions[:, 2:3] / SIDE)).astype(np.float32),
-        visible=sure,
+        visible=sure[..., 0],
+        within=sure[..., 1],
         heat=heat.max(axis=(2, 3)),
         presence=found.presence.sigmoid().cpu().numpy(),
         regions=regions,

@@ -28,6 +28,8 @@ _SAME_PLACE, _SAME_SIZE = 0.2, 1.6
 _SAME_PERSON, _SAME_JOINT, _SHARED = 0.1, 0.05, 0.4
 """Two are one person if their joints are nearer than this in the mean, by their size, or if more
 than a share of the joints lie in one place: those of people who hug or cross do not."""
+_SAME_AS_KNOWN = 0.15
+"""The same for somebody who is followed already, perhaps not quite exactly just now."""
 _COVERED, _SURE_THOUGH_COVERED, _SHARED_THOUGH_COVERED = 0.6, 0.4, 0.2
 """Somebody whose mask is mostly other people's must be surer, and share fewer joints with each:
 mostly that is one of them again."""
@@ -69,7 +71,9 @@ def _newcomers(seen: Seen, sure: np.ndarray, known: Seen | None) -> list[int]:
             others = joined([known, others]) if kept else known
         if len(others) and covered(one, others) >= _COVERED:
             shared = (distances(one, others) < _SAME_JOINT).mean(axis=2).max()
-            if sure[index] < _SURE_THOUGH_COVERED or shared > _SHARED_THOUGH_COVERED:
+            unlike = sure[index] >= _SURE_THOUGH_COVERED and shared <= _SHARED_THOUGH_COVERED
+            # Somebody new in the midst of people who are followed would have been seen to come.
+            if known is not None or not unlike:
                 continue
         kept.append(index)
     return kept
@@ -133,10 +137,12 @@ def large_enough(seen: Seen, frame: Frame) -> Bool[np.ndarray, " people"]:
     return np.asarray(heights(seen) >= SMALLEST * frame.shape[0])
 
 
-def distances(one: Seen, others: Seen) -> Float32[np.ndarray, "a b joints"]:
+def distances(
+    one: Seen, others: Seen, turned_too: bool = True
+) -> Float32[np.ndarray, "a b joints"]:
     """How far the joints of people's trunks and limbs are apart, by the larger one's size.
 
-    Somebody seen the wrong way round, left for right, is not far from itself.
+    Somebody seen the wrong way round, left for right, is not far from itself (with `turned_too`).
     """
     size = np.maximum(heights(one)[:, None], heights(others)[None])
     here, there = one.points[:, None], others.points[None]
@@ -144,7 +150,7 @@ def distances(one: Seen, others: Seen) -> Float32[np.ndarray, "a b joints"]:
         np.linalg.norm(here[:, :, _TRUNK_AND_LIMBS] - there[:, :, joints], axis=3)
         for joints in (_TRUNK_AND_LIMBS, _MIRRORED)
     )
-    nearer = straight.mean(axis=2) <= turned.mean(axis=2)
+    nearer = (straight.mean(axis=2) <= turned.mean(axis=2)) | (not turned_too)
     return np.asarray(
         np.where(nearer[..., None], straight, turned) / np.maximum(size, 1e-6)[..., None]
     )
@@ -154,8 +160,9 @@ def without_doubles(seen: Seen, known: Seen | None = None) -> list[int]:
     """Who is nobody of those before, nor of the `known`."""
     others = seen if known is None else joined([known, seen])
     apart = distances(seen, others)
-    same = (apart.mean(axis=2) < _SAME_PERSON) | ((apart < _SAME_JOINT).mean(axis=2) > _SHARED)
     first = 0 if known is None else len(known)
+    nearest = np.where(np.arange(len(others)) < first, _SAME_AS_KNOWN, _SAME_PERSON)
+    same = (apart.mean(axis=2) < nearest) | ((apart < _SAME_JOINT).mean(axis=2) > _SHARED)
     kept: list[int] = []
     for index in range(len(seen)):
         columns = [*range(first), *(first + other for other in kept)]
