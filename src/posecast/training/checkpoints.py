@@ -96,7 +96,8 @@ def load_state(
     progress = read_progress(folder)
     tensors, moments = _read_state(folder / STATE_FILE)
     live, buffers = average.live, dict(module.named_buffers())
-    tensors = _with_means(tensors, average.decay is not None)
+    if average.decay is None:  # perhaps of a run that had a mean of its weights
+        tensors = {key: value for key, value in tensors.items() if not key.startswith("mean/")}
     expected: dict[str, Tensor] = {}
     for name, parameter in live.items():
         expected[f"weights/{name}"] = parameter
@@ -118,18 +119,6 @@ def load_state(
             field = kind.removeprefix("optimizer.")
             optimizer.state[parameter][field] = _placed_like(parameter, value)
     return progress
-
-
-def _with_means(tensors: dict[str, Tensor], wanted: bool) -> dict[str, Tensor]:
-    """Without the mean that a run has no more, or with one from the weights if it had none."""
-    found = {key: value for key, value in tensors.items() if not key.startswith("mean/")}
-    if not wanted:
-        return found
-    if len(found) < len(tensors):
-        return tensors
-    weights = {key.removeprefix("weights/"): v for key, v in found.items()
-               if key.startswith("weights/")}  # fmt: skip
-    return found | {f"mean/{name}": value for name, value in weights.items()}
 
 
 def _check_state(
