@@ -134,7 +134,7 @@ def test_one_track_for_several_characters_and_one_that_stands_still(
         ("driver: 1", "driver: &a 1", None),
         ("id: 1, driver: 0", "id: 1, driver: *a", "aliases"),
         ("driver: 1", "driver: .nan", "line 3: driver nan; expected a whole number"),
-        ("driver: 1", "driver: " + "9" * 5000, "line 3: cannot read the value '9{40}'"),
+        ("driver: 1", "driver: " + "9" * 5000, "line 3: driver '9{40}"),
         ("driver: 1", "driver: " + "9" * 3000, "line 3: there is no driving track 9{20} "),
         ("id: 0", "id: .inf", "line 3: id inf; expected a whole number"),
         ("id: 0,", "id: 0, box: [.nan, 0, 60, 60],", "line 3: expected box"),
@@ -233,7 +233,7 @@ def test_a_broken_sheet_is_named_before_people_are_looked_for(
         (good.replace("id: 1", "id: 5"), "character 1 is missing"),
         (good.replace("[1, 0]", "[1, 1]"), "1 twice"),
         (good.replace("[2, 10, 28, 60]", "[28, 10, 2, 60]"), "expected box"),
-        (good + "characters: [", "not YAML"),
+        (good + "characters: [", "not readable as YAML"),
     ):
         sheet.write_text(broken)
         with pytest.raises(InputError) as error:

@@ -252,7 +252,7 @@ def test_animated_drawings_joints(tmp_path: Path) -> None:
         ("width: 5\nheight: 5\nskeleton: [", "not readable as YAML"),
         ("width: 5\nheight: 5\nskeleton:\n- name: nose\n  loc: [{1: 2}, 3]\n", "expected a number"),
         ("width: 5\nskeleton:\n- &a {name: x}\n- *a\n", "aliases"),
-        ("skeleton:\n" + "[" * 200 + "\n", "brackets"),
+        ("skeleton:\n  " + "[" * 200 + "\n", "nested more than 20 deep"),
     ):
         path.write_text(text)
         with pytest.raises(InputError) as error:

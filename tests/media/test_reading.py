@@ -119,7 +119,7 @@ def test_yaml_values_are_plain() -> None:
     assert parse_yaml(text, HERE) == {
         "a": 1, "b": 1.5, "c": 1e-3, "d": True, "e": False, "f": None, "g": None, "h": "text",
         "i": "12", "j": "2024-01-01", "k": "1:30", "l": [1, 2], "m": {"n": -3},
-        "o": float("inf"), "p": 1000, "q": "99999999999999999999",
+        "o": float("inf"), "p": 1000, "q": 99999999999999999999,
     }  # fmt: skip
     assert parse_yaml("", HERE) is None
 
