@@ -249,10 +249,10 @@ def test_animated_drawings_joints(tmp_path: Path) -> None:
         (drawing(height="tall"), "height: expected whole pixels, found 'tall'"),
         (drawing().replace("- 30\n", "- far\n", 1), "skeleton[2].loc[1]: expected a number"),
         (drawing().replace("  name: torso\n", ""), "skeleton[2]: expected name and loc"),
-        ("width: 5\nheight: 5\nskeleton: [", "broken YAML"),
+        ("width: 5\nheight: 5\nskeleton: [", "not readable as YAML"),
         ("width: 5\nheight: 5\nskeleton:\n- name: nose\n  loc: [{1: 2}, 3]\n", "expected a number"),
         ("width: 5\nskeleton:\n- &a {name: x}\n- *a\n", "aliases"),
-        ("skeleton:\n" + "[" * 200 + "\n", "brackets"),
+        ("skeleton:\n  " + "[" * 200 + "\n", "nested more than 20 deep"),
     ):
         path.write_text(text)
         with pytest.raises(InputError) as error:

@@ -65,7 +65,7 @@ def test_no_more_than_was_asked_for(tmp_path: Path) -> None:
         ("[" * 2000, "nesting|deep"),
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nested more than 64 deep"),
         ('{"a":' * 70 + "1" + "}" * 70, "nested more than 64 deep"),
-        ("1" * (MAX_DIGITS + 1), "absurd numbers: one of 1001 digits"),
+        ("1" * (MAX_DIGITS + 1), "absurd numbers: one of 4301 digits"),
         ('{"a": 1, "b": 2, "a": 3}', "the key 'a' is given twice"),
         ("[NaN]", "NaN is no number of JSON"),
         ("[1, 2", "broken or cut JSON"),
@@ -119,7 +119,7 @@ def test_yaml_values_are_plain() -> None:
     assert parse_yaml(text, HERE) == {
         "a": 1, "b": 1.5, "c": 1e-3, "d": True, "e": False, "f": None, "g": None, "h": "text",
         "i": "12", "j": "2024-01-01", "k": "1:30", "l": [1, 2], "m": {"n": -3},
-        "o": float("inf"), "p": 1000, "q": "99999999999999999999",
+        "o": float("inf"), "p": 1000, "q": 99999999999999999999,
     }  # fmt: skip
     assert parse_yaml("", HERE) is None
 

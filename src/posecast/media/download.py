@@ -34,7 +34,6 @@ _BLOCK = 1 << 20
 _TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""
 _USER_AGENT = {"User-Agent": "posecast"}
-_RANGE_BEYOND_END = 416
 
 
 @dataclass(frozen=True)
@@ -111,8 +110,7 @@ def find_or_download(
 def ensure(file: PublishedFile, path: Path, headers: Mapping[str, str] | None = None) -> None:
     """See that a file of the cache is there and the published one; fetched again where it is not.
 
-    Its content is compared once: then a note beside it says which content was found, at which time
-    of its last change. Raises as `download`.
+    Its content is compared once, as a note beside it then says. Raises as `download`.
     """
     if not _is_checked(file, path):
         download(file, path, headers)
@@ -224,7 +222,7 @@ def _receive(file: PublishedFile, stream: Any, headers: Mapping[str, str], most:
     try:
         answer = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
-        if done and error.code == _RANGE_BEYOND_END:
+        if done and error.code == 416:  # nothing is left
             error.close()
             return
         raise

@@ -11,7 +11,8 @@ from PIL import Image
 
 from posecast.errors import InputError
 from posecast.media.atomic import whole_file, whole_folder
-from posecast.media.images import read_image
+from posecast.media.images import FORMATS, read_image
+from posecast.media.reading import open_regular
 
 Ids = UInt8[np.ndarray, "height width"]
 
@@ -60,7 +61,7 @@ def read_ids(path: str | Path) -> Ids:
         InputError: not a picture that can be read, or of more than 255 colours.
     """
     colours = read_image(path)  # checks the size and that it is a picture, whatever its mode
-    with Image.open(path) as image:
+    with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
         if image.mode in ("P", "L", "1"):
             ids = np.array(image if image.mode != "1" else image.convert("L"))
             return np.where(ids == 255, 1, ids).astype(np.uint8) if _two_levels(ids) else ids

@@ -11,8 +11,8 @@ from posecast.media.reading import read_bytes
 
 MAX_DEPTH = 64
 """Lists and objects within each other; ours have six."""
-MAX_DIGITS = 1000
-"""Of a whole number; the largest float has 309."""
+MAX_DIGITS = 4300
+"""Of a whole number: Python makes none of more. The largest float has 309."""
 MAX_MEMORY = 1536 * 2**20
 """Bytes that the parsed values may take, by the estimate of `_memory`."""
 _NUMBER, _LIST, _OBJECT = 40, 88, 232

@@ -19,7 +19,7 @@ MAX_NODES = 50_000
 MAX_BYTES = 500_000
 """The parser is slow: this takes seconds."""
 
-_INT = re.compile(r"[-+]?[0-9](_?[0-9]){0,17}")
+_INT = re.compile(r"[-+]?[0-9](_?[0-9]){0,4299}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)(e[-+][0-9]{1,3})?|[-+]?\.inf|\.nan", re.I)
 _WORDS = {"null": None, "~": None, "": None, "true": True, "yes": True, "on": True}
 _WORDS |= {"false": False, "no": False, "off": False}

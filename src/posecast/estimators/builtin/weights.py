@@ -6,12 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import nn
 
 from posecast.errors import InputError
 from posecast.estimators.builtin.detector import DetectorNetwork
 from posecast.estimators.builtin.landmarks import SIZES, LandmarkNetwork
+from posecast.weights import SAFETENSORS, read_tensors
 
 KIND = "posecast-people"
 """The entry of a file's metadata that says which network it holds."""
@@ -55,19 +56,15 @@ def load_landmarks(path: str | Path | None = None) -> LandmarkNetwork:
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
     """The tensors of a file, and which network it says it holds."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected weights in safetensors")
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError.at(path, f"{path.stat().st_size} bytes; expected at most {_MOST_BYTES}")
-    try:
-        with safe_open(path, framework="pt") as stream:
-            names = list(stream.keys())
-            kind = (stream.metadata() or {}).get(KIND)
-            return {name: stream.get_tensor(name) for name in names}, kind
-    except SafetensorError as error:
-        raise InputError.at(
-            path, f"no safetensors ({error}); expected what scripts/convert_people.py writes"
-        ) from error
+    state = read_tensors(
+        path,
+        "what scripts/convert_people.py writes",
+        formats=(SAFETENSORS,),
+        largest=_MOST_BYTES,
+    )
+    with safe_open(path, framework="pt") as stream:
+        kind = (stream.metadata() or {}).get(KIND)
+    return state, kind
 
 
 def _fill(network: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
