@@ -37,6 +37,7 @@ VERBS = {
     "their preview": f"conditions {BROKEN} --size 64x64 -o {{fine}}.npz --preview {{out}}.mp4",
     "poses": "poses {broken} -o {out}.json",
     "preview": "poses {broken} -o {fine}.json --preview {out}.gif",
+    "masks": "poses {broken} -o {fine}.json --masks {out}",
     "prepare": "prepare {broken} -o {out}",
     "report": "report {folder} -o {out}",
     "convert": "convert animateanyone --weights {folder} -o {out}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -13,21 +13,18 @@ from posecast.errors import InputError
 from posecast.types import PoseSequence
 
 
-def check_masks(folder: Path | None, source: Path) -> None:
+def check_masks(folder: Path | None, inputs: Sequence[Path | None]) -> None:
     """Say before any work that a folder of masks cannot be written.
 
     Raises:
-        InputError: it is in the place of something else.
+        InputError: it is in the place of something else, or one of the inputs.
     """
     if folder is None:
         return
-    from posecast.media.atomic import check_place
-    from posecast.media.id_images import only_frames
+    from posecast.media.outputs import check_folder
+    from posecast.media.video_formats import FRAME_FILES
 
-    if check_place(folder).exists() and not only_frames(folder):
-        raise InputError(f"{folder}: exists and is no folder of masks; choose another name")
-    if folder.exists() and source.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{folder}: holds the source; choose another name for the masks")
+    check_folder(folder, FRAME_FILES, inputs)
 
 
 def write_masks(

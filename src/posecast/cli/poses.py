@@ -77,9 +77,9 @@ def poses(
     form = pose_format(out, files["to"], inputs)
     if preview is not None:
         output_format(preview, inputs)
+    check_masks(masks, inputs)
     existing(inputs)
-    check_masks(masks, source)
-    claim(out, preview)
+    claim(out, preview, masks)
     given = read_given(source, files, max_frames, quiet)
     if given is not None:
         if masks is not None:

@@ -33,7 +33,7 @@ CRF = 16
 # Ordered dithering: the same offset at the same pixel in every frame, half a palette step or so.
 _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) - 7
 
-_OURS = (r"frame_\d{6,}\.png",)
+FRAME_FILES = (r"frame_\d{6,}\.png",)
 """Files of a folder of frames: an earlier clip, which may be replaced."""
 
 
@@ -56,7 +56,7 @@ def output_format(out: str | Path, inputs: Inputs = ()) -> OutputFormat:
             f"{path}: the output ends in .mp4 or .gif, or is a folder (a name without ending) "
             "for PNG frames"
         )
-    check_folder(path, _OURS, inputs)
+    check_folder(path, FRAME_FILES, inputs)
     return "frames"
 
 
@@ -201,7 +201,7 @@ def write_frames(frames: Iterable[Frame], path: Path, fps: float) -> int:
     """A folder of PNG frames, `frame_000000.png` and so on."""
     first, frames = _first(frames)
     count = 0
-    with whole_folder(path, _OURS) as part:
+    with whole_folder(path, FRAME_FILES) as part:
         for count, frame in enumerate(frames, 1):
             Image.fromarray(_same(frame, first)).save(part / f"frame_{count - 1:06d}.png")
     return count
