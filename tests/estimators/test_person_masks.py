@@ -132,8 +132,8 @@ def test_masks_of_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
             assert overlap(ids == index + 1, truth[index]) > 0.8
     assert run([*line, "--quiet"]) == 0  # over its own frames
     assert run([*line[:-1], str(video)]) == 2
-    assert "is no folder of masks" in capsys.readouterr().err
+    assert "is a file; expected the name of a folder" in capsys.readouterr().err
     (folder / "notes.txt").write_text("mine")
     assert run(line) == 2
-    assert "is no folder of masks" in capsys.readouterr().err
+    assert "holds other files (notes.txt)" in capsys.readouterr().err
     assert (folder / "notes.txt").exists()

@@ -55,6 +55,6 @@ def test_frames_replace_frames_alone(tmp_path: Path) -> None:
     assert write_id_frames([ids], tmp_path / "masks") == 1
     assert [p.name for p in (tmp_path / "masks").iterdir()] == ["frame_000000.png"]
     (tmp_path / "masks" / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="is no folder of frames alone"):
+    with pytest.raises(InputError, match=r"holds other files \(notes.txt\)"):
         write_id_frames([ids], tmp_path / "masks")
     assert (tmp_path / "masks" / "notes.txt").read_text() == "mine"

@@ -21,13 +21,10 @@ def check_masks(folder: Path | None, source: Path) -> None:
     """
     if folder is None:
         return
-    from posecast.media.atomic import check_place
-    from posecast.media.id_images import only_frames
+    from posecast.media.id_images import ID_FRAMES
+    from posecast.media.outputs import check_folder
 
-    if check_place(folder).exists() and not only_frames(folder):
-        raise InputError(f"{folder}: exists and is no folder of masks; choose another name")
-    if folder.exists() and source.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{folder}: holds the source; choose another name for the masks")
+    check_folder(folder, ID_FRAMES, [source])
 
 
 def write_masks(

@@ -14,6 +14,9 @@ from posecast.media.atomic import whole_file, whole_folder
 from posecast.media.images import FORMATS, read_image
 from posecast.media.reading import open_regular
 
+ID_FRAMES = (r"frame_\d{6,}\.png",)
+"""The files of a folder of id images."""
+
 Ids = UInt8[np.ndarray, "height width"]
 
 _COLOURS = (
@@ -37,14 +40,10 @@ def write_id_frames(frames: Iterable[Ids], folder: str | Path) -> int:
     """A folder of `frame_000000.png` and so on; returns how many.
 
     Raises:
-        InputError: the folder's own folder does not exist, or something else than such frames is in
-            its place.
+        InputError: no folder can be written there, or it holds other files.
     """
-    folder = Path(folder)
-    if folder.exists() and not only_frames(folder):
-        raise InputError(f"{folder}: exists and is no folder of frames alone; choose another name")
     count = 0
-    with whole_folder(folder) as part:
+    with whole_folder(folder, ID_FRAMES) as part:
         for count, ids in enumerate(frames, 1):
             _image(ids).save(part / f"frame_{count - 1:06d}.png", format="PNG")
     return count
@@ -81,13 +80,6 @@ def read_ids(path: str | Path) -> Ids:
 
 def _two_levels(ids: Ids) -> bool:
     return set(np.unique(ids).tolist()) <= {0, 255}
-
-
-def only_frames(folder: Path) -> bool:
-    """Whether a folder holds nothing but what `write_id_frames` writes."""
-    return folder.is_dir() and all(
-        entry.name.startswith("frame_") and entry.suffix == ".png" for entry in folder.iterdir()
-    )
 
 
 def _image(ids: Ids) -> Image.Image:
