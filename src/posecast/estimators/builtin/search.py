@@ -30,7 +30,8 @@ _SAME_PERSON, _SAME_JOINT, _SHARED = 0.1, 0.05, 0.4
 than a share of the joints lie in one place: those of people who hug or cross do not."""
 _SAME_AS_KNOWN = 0.15
 """The same for somebody who is followed already, perhaps not quite exactly just now."""
-_COVERED, _SURE_THOUGH_COVERED, _SHARED_THOUGH_COVERED = 0.6, 0.4, 0.2
+_COVERED, _ALL_COVERED = 0.6, 0.85
+_SURE_THOUGH_COVERED, _SHARED_THOUGH_COVERED = 0.4, 0.2
 """Somebody whose mask is mostly other people's must be surer, and share fewer joints with each:
 mostly that is one of them again."""
 _TRUNK_AND_LIMBS = np.array([0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28])
@@ -69,11 +70,12 @@ def _newcomers(seen: Seen, sure: np.ndarray, known: Seen | None) -> list[int]:
         others = seen.take(kept)
         if known is not None:
             others = joined([known, others]) if kept else known
-        if len(others) and covered(one, others) >= _COVERED:
+        hidden = covered(one, others) if len(others) else 0.0
+        if hidden >= _COVERED:
             shared = (distances(one, others) < _SAME_JOINT).mean(axis=2).max()
             unlike = sure[index] >= _SURE_THOUGH_COVERED and shared <= _SHARED_THOUGH_COVERED
             # Somebody new in the midst of people who are followed would have been seen to come.
-            if known is not None or not unlike:
+            if known is not None or hidden >= _ALL_COVERED or not unlike:
                 continue
         kept.append(index)
     return kept
