@@ -16,6 +16,7 @@ from posecast.models.public_names import from_animateanyone
 from posecast.training.config import TrainingConfig
 from posecast.training.departures import departures, describe_training
 from posecast.training.loop import train
+from posecast.training.paths import check_paths
 from posecast.training.reader import build, merged, read_yaml
 from posecast.training.stages import build_animator, make_task, model_config
 from posecast.training.task import Process
@@ -212,3 +213,21 @@ def test_the_schedule_beside_public_weights_is_kept(start: Path, tmp_path: Path)
     file.write_text('{"use_beta_sigmas": true}')
     with pytest.raises(InputError, match=r"scheduler_config\.json: use_beta_sigmas"):
         convert_sd15(weights, tmp_path / "other")
+
+
+def test_what_a_run_starts_from_is_looked_at_before_anything_is_built(
+    start: Path, tmp_path: Path
+) -> None:
+    """Every kind of file that loads is accepted; what cannot load is named with its reason."""
+    public = start / "download"
+    parts = {"unet": public / "unet", "motion": public / "mm_sd_v15_v2.ckpt"}
+    model: dict[str, Any] = {"parts": {name: str(place) for name, place in parts.items()}}
+    run = config(start, tmp_path, "paper/stage1.yaml", model=model)
+    check_paths(run, Path("run.yaml"))
+    broken = tmp_path / "encoder"
+    broken.mkdir()
+    (broken / "pytorch_model-00002-of-00002.bin").write_bytes(b"")
+    model["parts"]["image_encoder"] = str(broken)
+    run = config(start, tmp_path, "paper/stage1.yaml", model=model)
+    with pytest.raises(InputError, match=r"parts\.image_encoder: .*shard 1 of 2 of pytorch_model"):
+        check_paths(run, Path("run.yaml"))

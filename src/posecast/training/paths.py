@@ -9,7 +9,7 @@ from posecast.errors import InputError
 from posecast.models.public_weights import MOTION_FILES, PART_FILES
 from posecast.training.config import TrainingConfig
 from posecast.training.reader import read_yaml
-from posecast.weights import weight_files
+from posecast.weights import holds_weights, weight_files
 
 INDEX = "index.parquet"
 _MOST_CONFIGS = 200
@@ -47,7 +47,11 @@ def _missing(config: TrainingConfig, path: Path) -> Iterator[str]:
         try:
             weight_files(weights, *PART_FILES, *MOTION_FILES)
         except InputError as error:
-            what = str(error) if weights.is_dir() else f"{weights} is no folder"
+            if holds_weights(weights):
+                what = str(error)
+            else:
+                lacks = "holds no safetensors weights" if weights.is_dir() else "is no folder"
+                what = f"{weights} {lacks}"
             yield f"{name}: {what} ({_way(folder, path) or _public(name, folder)})"
 
 

@@ -1,6 +1,6 @@
 """Files of weights from anywhere: tensors come out, finite and of bounded size; nothing is run."""
 
-from posecast.weights.places import find_weights, read_weights, weight_files
+from posecast.weights.places import find_weights, holds_weights, read_weights, weight_files
 from posecast.weights.reading import PYTORCH, SAFETENSORS, check_finite, read_tensors
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "SAFETENSORS",
     "check_finite",
     "find_weights",
+    "holds_weights",
     "read_tensors",
     "read_weights",
     "weight_files",

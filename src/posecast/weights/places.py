@@ -80,6 +80,11 @@ def weight_files(folder: Path, *stems: str) -> tuple[Path, ...]:
     return find_weights(folder, *others)
 
 
+def holds_weights(folder: Path) -> bool:
+    """Whether any file in a folder is named as weights are."""
+    return bool(_groups(folder))
+
+
 def _groups(folder: Path) -> dict[_Group, dict[int, Path]]:
     groups: dict[_Group, dict[int, Path]] = {}
     for path in sorted(folder.iterdir() if folder.is_dir() else ()):
