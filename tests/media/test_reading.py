@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from posecast.cli import run
 from posecast.errors import InputError, printable
 from posecast.media.json_text import MAX_DEPTH, MAX_DIGITS, parse_json
 from posecast.media.reading import check_regular, open_regular, read_bytes, read_head, read_text
+from posecast.media.video import read_video
 from posecast.media.yaml_text import parse_yaml
 
 HERE = Path("x.json")
@@ -151,3 +155,18 @@ def test_the_command_waits_for_no_pipe(
     assert run(["animate", *arguments, "-o", str(tmp_path / "o.mp4")]) == 2
     assert "is a device, pipe or socket" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("ending", ["gif", "png", "webp"])
+def test_animated_pictures_cut_anywhere(ending: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = [Image.fromarray(rng.integers(0, 255, (12, 10, 3), np.uint8)) for _ in range(3)]
+    path = tmp_path / f"a.{ending}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=40)
+    whole = path.read_bytes()
+    for cut in range(1, len(whole), 3):
+        # Lengths at the cut that speak of more than there is, too.
+        for end in (b"", b"\x21\xf9\x04\x00", b"\xff" * 7):
+            path.write_bytes(whole[:cut] + end)
+            with suppress(InputError):
+                read_video(path)

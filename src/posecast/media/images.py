@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,12 @@ MAX_PIXELS = 64_000_000
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """What is read, told by content. (MPO, a JPEG with a second picture, is a JPEG to PIL.)"""
+
+_DAMAGED = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError),
+    *(struct.error, zlib.error),
+)
+"""What PIL raises for spoilt files, beside the errors of its own."""
 
 MAX_ASPECT = 32
 """Pictures more elongated than this are refused: no character can be seen in them."""
@@ -82,7 +90,7 @@ def decoding(name: str | Path) -> Iterator[None]:
             ) from None
         except PermissionError:
             raise
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+        except _DAMAGED as error:
             if isinstance(error, InputError):
                 raise
             reason = " ".join(str(error).split()) or type(error).__name__
