@@ -38,7 +38,8 @@ CHECKS = {
     "format": [PYTHON, "-m", "ruff", "format", "--check", "."],
     "types": [PYTHON, "-m", "mypy"],
     "import contract": [PROGRAMS / "lint-imports"],
-    "tests": [PYTHON, "-m", "pytest"],
+    # A process a core; a file's tests stay together, for they share what is slow to make.
+    "tests": [PYTHON, "-m", "pytest", "-n", "auto", "--dist", "loadfile"],
 }
 
 
@@ -118,7 +119,9 @@ def run_checks(arguments: list[str]) -> int:
     for name, command in CHECKS.items():
         print(f"--- {name}", flush=True)
         extra = arguments if name == "tests" else []
-        if subprocess.run([*command, *extra], cwd=ROOT).returncode:
+        # One thread of torch's a process: more would wait for each other.
+        environment = {"OMP_NUM_THREADS": "1", **os.environ}
+        if subprocess.run([*command, *extra], cwd=ROOT, env=environment).returncode:
             failed.append(name)
     if failed:
         print(f"Failed: {', '.join(failed)}", file=sys.stderr)

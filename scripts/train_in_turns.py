@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,8 @@ from posecast.training.config import TrainingConfig, read_config, write_config
 
 PART_BYTES = 15 * 2**20
 LIST = "parts.json"
+OWN_FILES = (r"part-\d{3,}", re.escape(LIST))
+"""Patterns of what a folder of parts holds: it is replaced only if it holds nothing else."""
 KEPT = ("log.jsonl", "config.yaml", "validation", "model")
 """What goes along beside the newest checkpoint, where it is there."""
 LOOK_SECONDS = 2.0
@@ -118,7 +121,7 @@ def pack_newest(output: Path, parts: Path, packed: int, part_bytes: int) -> int:
 def pack(output: Path, checkpoint: Path, parts: Path, part_bytes: int = PART_BYTES) -> None:
     """Write a checkpoint, and what of `KEPT` is there, to `parts`, whole or not at all."""
     parts.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile() as file, whole_folder(parts) as draft:
+    with tempfile.TemporaryFile() as file, whole_folder(parts, OWN_FILES) as draft:
         with tarfile.open(fileobj=file, mode="w") as archive:
             for path in (checkpoint, *(output / name for name in KEPT)):
                 if path.exists():

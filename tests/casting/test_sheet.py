@@ -139,7 +139,7 @@ def test_one_track_for_several_characters_and_one_that_stands_still(
             "driver: " + "9" * 5000,
             "line 3: driver '9{40}'; expected the number of a tra",
         ),
-        ("driver: 1", "driver: " + "9" * 3000, "line 3: driver '9{40}'; expected the number"),
+        ("driver: 1", "driver: " + "9" * 3000, "line 3: there is no driving track 9{20} "),
         ("id: 0", "id: .inf", "line 3: id inf; expected a whole number"),
         ("id: 0,", "id: 0, box: [.nan, 0, 60, 60],", "line 3: expected box"),
         ("id: 0,", "id: 0, box: [0, 0, .inf, 60],", "line 3: expected box"),

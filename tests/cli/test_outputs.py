@@ -147,7 +147,7 @@ def test_two_outputs_of_one_name(places: dict[str, str], capsys) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--without", "flow,colour"], "--without colour: expected some of"),
+        (["--model", "embedded", "--without", "flow,colour"], "--without colour: expected some of"),
         (["--without", ""], "expected a value"),
         (["--model", "nobody"], "no model 'nobody'"),
         (["--model", "{broken}"], "is a file; expected a model folder"),

@@ -312,6 +312,7 @@ def test_a_spoilt_entry_is_named(dataset: Path):
     for spoilt in absurd:
         entry.write_bytes(spoilt)
         with pytest.raises(
-            InputError, match=r"video\.json: (not UTF-8|broken|absurd|JSON|format: expected)"
+            InputError,
+            match=r"video\.json: (line 1.*: )?(not UTF-8|broken|absurd|JSON|format: expected)",
         ):
             write_index(dataset)

@@ -69,7 +69,7 @@ def test_what_it_corrects_of_the_ground_is_the_same_in_all_frames() -> None:
         ({"widths": [30, 60]}, "norm_groups"),
         ({"norm_groups": 7}, "norm_groups"),
         ({"widths": []}, "widths"),
-        ({"widths": "wide"}, "configs make no model"),
+        ({"widths": "wide"}, "expected a list of 1 to 8"),
     ],
 )
 def test_a_folder_with_another_mender_is_refused_in_one_line(fresh, tmp_path, change, said) -> None:

@@ -11,7 +11,13 @@ import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from posecast.training.checkpoints import PROGRESS_FILE, STATE_FILE, load_state, state_tensors
+from posecast.training.checkpoints import (
+    PROGRESS_FILE,
+    STATE_FILE,
+    load_state,
+    state_tensors,
+    write_state,
+)
 from posecast.training.ema import WeightAverage
 from posecast.training.sharding import gather_into, lent_to, sharded_copy, trained_parts, whole
 
@@ -72,7 +78,7 @@ def in_one_of_two(rank: int, port: int, folder: Path) -> None:
     assert bool(tensors) == (rank == 0)
     gather_into(module if rank == 0 else None, mean.mean)
     if rank == 0:
-        save_file(tensors, folder / STATE_FILE)
+        write_state(tensors, folder / STATE_FILE)
         gathered = {name: p.detach() for name, p in module.named_parameters()}
         save_file({**gathered, "norm": torch.tensor(norm)}, folder / GATHERED)
         (folder / PROGRESS_FILE).write_text(PROGRESS)
@@ -93,6 +99,8 @@ def free_port() -> int:
 
 
 def test_a_divided_module_learns_saves_and_loads_as_a_whole_one(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "step-00000003"  # where PROGRESS says that the run stands
+    tmp_path.mkdir()
     mp.spawn(in_one_of_two, (free_port(), tmp_path), nprocs=2)
     module = Parts()
     optimizer, mean = optimizer_of(module), WeightAverage(module, 0.9)
@@ -130,12 +138,14 @@ class CountingOptimizer(torch.optim.SGD):
 
 
 def test_an_integer_of_the_optimizers_state_is_one_again(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "step-00000003"
+    tmp_path.mkdir()
     module = Parts()
     optimizer = CountingOptimizer([p for p in module.parameters() if p.requires_grad], lr=0.0)
     mean = WeightAverage(module, 0.9)
     optimizer.step()
     optimizer.step()
-    save_file(state_tensors(module, optimizer, mean), tmp_path / STATE_FILE)
+    write_state(state_tensors(module, optimizer, mean), tmp_path / STATE_FILE)
     (tmp_path / PROGRESS_FILE).write_text(PROGRESS)
     fresh = CountingOptimizer([p for p in module.parameters() if p.requires_grad], lr=0.0)
     load_state(tmp_path, module, fresh, mean)

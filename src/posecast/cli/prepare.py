@@ -82,7 +82,7 @@ def prepare(
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise InputError(f"{out}: lies in {path}, all of which is read; name another place")
     found = find_sources(sources, poses, source)
-    settings["estimator"] = _estimator(settings, found, quiet)
+    settings["estimator"], about = _estimator(settings, found)
     with tqdm(total=_declared(found), unit="frame", disable=quiet or None) as bar:
         summary = run(
             found,
@@ -94,21 +94,26 @@ def prepare(
             retry_refused,
             partial(_advance, bar),
         )
+    note(about, quiet)
     _tell(summary, out)
     if summary.faults:
         videos = counted(len(summary.faults), "video")
         raise RuntimeError(f"{videos}: the last was {summary.faults[-1]}")
 
 
-def _estimator(settings: dict[str, Any], sources: list[VideoSource], quiet: bool) -> str | None:
-    """The one that is used, by name, so that a resumed run uses the same; None: poses are given."""
+def _estimator(
+    settings: dict[str, Any], sources: list[VideoSource]
+) -> tuple[str | None, list[str]]:
+    """The one that is used, by name, so that a resumed run uses the same, and a line about it.
+
+    None and no line where all poses are given.
+    """
     from posecast.estimators.pose import about_estimator, default_estimator
 
     if all(source.poses is not None or source.missing_poses for source in sources):
-        return settings["estimator"]
+        return settings["estimator"], []
     name = settings["estimator"] or default_estimator(settings["pose_weights"])
-    note([about_estimator(name)], quiet)
-    return name
+    return name, [about_estimator(name)]
 
 
 def _advance(bar: Any, frames: int) -> None:

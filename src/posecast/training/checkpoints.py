@@ -164,15 +164,19 @@ def save_checkpoint(
     save_config: Callable[[Path], None],
 ) -> None:
     """Write one checkpoint: the model folder with the averaged weights, and the training state."""
-
     folder.parent.mkdir(parents=True, exist_ok=True)
-    moments = sum(key.startswith(_MOMENT) for key in tensors)
     with whole_folder(folder, OURS) as draft:
         (draft / "model").mkdir()
         save_model(draft / "model")
         save_config(draft / "config.yaml")
-        save_file(tensors, draft / STATE_FILE, metadata={_COUNT: str(moments)})
+        write_state(tensors, draft / STATE_FILE)
         (draft / PROGRESS_FILE).write_text(json.dumps(vars(progress)), encoding="utf-8")
+
+
+def write_state(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write the tensors of `state_tensors`, and how many of them are the optimiser's."""
+    moments = sum(key.startswith(_MOMENT) for key in tensors)
+    save_file(tensors, path, metadata={_COUNT: str(moments)})
 
 
 def checkpoint_folder(output: Path, step: int) -> Path:
@@ -205,7 +209,9 @@ def read_progress(folder: Path) -> Progress:
     path = folder / PROGRESS_FILE
     try:
         progress = Progress(**read_json(path, 10_000))
-    except TypeError as error:
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
         raise InputError.at(path, f"not a checkpoint's progress: {error}") from None
     if folder.name != step_name(progress.step):
         raise InputError.at(path, f"says step {progress.step}, but its folder {folder.name}")

@@ -74,6 +74,7 @@ def train(
                 if run.log is not None:
                     run.log.close()
     finally:
+        torch.set_flush_denormal(False)  # the caller's arithmetic is as it was
         accelerator.end_training()
 
 
