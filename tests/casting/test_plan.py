@@ -12,6 +12,7 @@ from posecast.casting.plan import AnimationPlan, plan_animation
 from posecast.casting.sheet import OrderChange, write_cast
 from posecast.errors import InputError
 from posecast.media.poses import read_poses, write_poses
+from posecast.media.video import write_video
 from posecast.types import PoseSequence
 from tests.casting.conftest import dancers, person
 
@@ -305,3 +306,32 @@ def test_who_starts_or_goes_outside_of_the_frame(scene: dict[str, Path]) -> None
     assert any("character 0 starts outside of the frame (frames 0 to 1)" in n for n in plan.notes)
     assert any("character 1 goes outside of the frame (frame 3)" in n for n in plan.notes)
     assert sum("`retarget=True` brings drivers" in note for note in plan.notes) == 2
+
+
+def test_people_of_a_plain_video_are_fitted_to_the_picture(
+    scene: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A video is framed as it happens to be; a pose file is taken as it is."""
+
+    def estimate(batch: np.ndarray) -> list[np.ndarray]:
+        small = np.stack([person(30, 30, 6), person(50, 30, 6)])
+        return [np.pad(small, ((0, 0), (0, 116), (0, 0))) for _ in batch]
+
+    monkeypatch.setattr("posecast.casting.finding.pose_estimator", lambda *_: estimate)
+    write_video(np.zeros((4, 64, 64, 3), np.uint8), tmp_path / "dance.mp4", 10)
+    given = (scene["picture"], tmp_path / "dance.mp4")
+    fitted = plan_animation(*given, reference_poses=scene["people"])
+    assert fitted.cast.retarget
+    assert any("`retarget=False`" in note for note in fitted.notes)
+
+    def heights(plan: AnimationPlan) -> np.ndarray:
+        return np.ptp(plan.keypoints[:, 0, :14, 1], axis=1)
+
+    own = np.ptp(fitted.reference_keypoints[:, :14, 1], axis=1)
+    np.testing.assert_allclose(heights(fitted), own, rtol=0.1)
+    left = plan_animation(*given, reference_poses=scene["people"], retarget=False)
+    assert not left.cast.retarget
+    assert (heights(left) < own / 2).all()
+    assert not plan_animation(
+        scene["picture"], scene["dance"], reference_poses=scene["people"]
+    ).cast.retarget

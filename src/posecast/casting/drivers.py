@@ -30,6 +30,8 @@ class Driver:
     name: str
     """Its file, or what errors call it."""
     sequence: PoseSequence
+    found: bool = False
+    """Whether its people were looked for in a plain picture or video: it is framed as that is."""
 
     def describe(self, track: int, number: int) -> str:
         """Where and for how long a track is seen: what tells it from the others."""
@@ -57,6 +59,11 @@ class Drivers:
     sound: Sound | None
     """Of the first driver that has one, from where the clip begins."""
     notes: tuple[str, ...]
+
+    @property
+    def found(self) -> bool:
+        """Whether all people were looked for in plain footage."""
+        return all(driver.found for driver in self.all)
 
     @property
     def files(self) -> tuple[int, ...]:
@@ -103,19 +110,22 @@ def load_drivers(
         raise InputError("no driving poses given")
     notes: list[str] = []
     read: list[PoseSequence] = []
+    found: list[bool] = []
     for source in sources:
         before = [sequence.fps for sequence in read]
-        read.append(_read(source, options, normalised_size, span, before, notes, find))
+        sequence, looked_for = _read(source, options, normalised_size, span, before, notes, find)
+        read.append(sequence)
+        found.append(looked_for)
     rate = span.output_rate([sequence.fps for sequence in read])
     drivers = []
-    for source, sequence in zip(sources, read, strict=True):
+    for source, sequence, looked_for in zip(sources, read, found, strict=True):
         steady = steadied(sequence, options.smooth, options.fill_gaps, rate)
         name = name_of(source, "poses")
         moved = span.frames_of(steady.keypoints, steady.fps, rate, name)
         if not present(moved).any():
             raise InputError(f"{name}: nobody is seen in any of {moved.shape[1]} frames")
         timed = replace(steady.with_keypoints(moved), fps=rate)
-        drivers.append(Driver(name, timed))
+        drivers.append(Driver(name, timed, looked_for))
     drivers, cut = _one_length(drivers)
     heard = [Path(s) for s in sources if options.audio and isinstance(s, (str, Path))]
     sound = next((Sound(path, span.start) for path in heard if has_sound(path)), None)
@@ -150,9 +160,10 @@ def _read(
     rates: Sequence[float | None],
     notes: list[str],
     find: Finder,
-) -> PoseSequence:
+) -> tuple[PoseSequence, bool]:
     """Poses as they come, read from a file, or estimated where that is a plain picture or video.
 
+    The second value says whether they were estimated.
     Of a video only the frames that matter are looked at; those before them are there, empty.
     Where it has cuts, a line about them is added to `notes`.
     """
@@ -161,21 +172,22 @@ def _read(
         notes.append(about_cuts(str(poses), cuts))
 
     if isinstance(poses, PoseSequence):
-        return poses
+        return poses, False
     width, height = (options.poses_size or (None, None))[::-1]
     try:
-        return read_poses(poses, width, height, options.body, normalised_size, notes)
+        return read_poses(poses, width, height, options.body, normalised_size, notes), False
     except PlainFootage:
         info = None if is_picture(poses) else read_info(poses)
         own = None if info is None else info.fps
         if info is not None and info.declared_frames:
             span.check_length(info.declared_frames, info.fps, str(poses))
         first, stop = span.needed(own or USUAL_RATE, span.output_rate([*rates, own]))
-        return find.people(
+        people = find.people(
             str(poses),
             "poses",
             lambda estimator: estimate_poses(poses, estimator, stop, None, tell, first=first),
         )
+        return people, True
 
 
 def _one_length(drivers: list[Driver]) -> tuple[list[Driver], list[str]]:

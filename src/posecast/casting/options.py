@@ -72,8 +72,10 @@ class PlanOptions:
     25."""
     audio: bool = True
     """Whether the plan carries the sound of the first driver that has one."""
-    retarget: bool = False
-    """Fit the drivers to their characters' build, size and place."""
+    retarget: bool | None = None
+    """Whether drivers are fitted to their characters: build, size, place. None: as the cast sheet
+    says, else where all people of the drivers were looked for in plain videos, which are framed as
+    they happen to be."""
     retarget_frame: int | Literal["first"] | None = None
     """The frame, of those that are made, that ties drivers to characters (with it, `retarget` is
     on); `first`: the first that can; None: the one in which they stand most alike."""

@@ -148,6 +148,12 @@ def plan_animation(
     )
 
 
+FITTED = (
+    "the people of the video are fitted to those of the picture; `retarget=False` leaves them as "
+    "large as they are, and where they are"
+)
+
+
 def check_size(size: Size) -> None:
     """Refuse sizes (height, width) that no video has.
 
@@ -192,7 +198,11 @@ def _sheet(
         preview = options.max_frames is not None or options.duration is not None
         sheet = read_cast(cast, people, len(tracks), tracks.shape[1], preview)
     frame = sheet.retarget_frame if options.retarget_frame is None else options.retarget_frame
-    fits = sheet.retarget or options.retarget or frame is not None
+    fits = sheet.retarget if options.retarget is None else options.retarget
+    if options.retarget is None and cast is None and drivers.found:
+        fits = True
+        about = (*about, FITTED)
+    fits = fits or frame is not None
     return replace(sheet, retarget=fits, retarget_frame=frame), about
 
 

@@ -245,7 +245,10 @@ _INPUTS = (
         "poses', else 25).",
     ),
     click.option(
-        "--retarget", is_flag=True, help="Fit the drivers to their characters: build, size, place."
+        "--retarget/--no-retarget",
+        default=None,
+        help="Fit the drivers to their characters: build, size, place (default: those of plain "
+        "videos; pose files stay as they are).",
     ),
     click.option(
         "--retarget-frame",
