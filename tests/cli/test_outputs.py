@@ -215,6 +215,12 @@ def test_the_nearest_verb_is_said(capsys) -> None:
     assert "Expected demo, animate, cast," in capsys.readouterr().err
 
 
+def _heeded() -> None:
+    """Who runs the tests in the background, or under nohup, has these ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_a_verb_cleanly(number: int, tmp_path: Path) -> None:
     """In a process of its own, as supervisors do it: 130, one line, nothing left."""
@@ -223,8 +229,7 @@ def test_a_signal_ends_a_verb_cleanly(number: int, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*line, "--clips", "400", "--size", "64x64", "--quiet"],
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        # Who runs the tests in the background has it ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=_heeded,
     )  # fmt: skip
     while not list(out.glob("videos/[!.]*/video.json")) and process.poll() is None:
         time.sleep(0.01)
