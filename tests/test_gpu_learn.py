@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +23,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def learn():
-    spec = importlib.util.spec_from_file_location("gpu_learn", ROOT / "scripts" / "gpu_learn.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["gpu_learn"] = module
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        yield importlib.import_module("gpu_learn")
+    finally:
+        sys.path.remove(str(ROOT / "scripts"))
+
+
+@pytest.fixture(scope="module")
+def render(learn):
+    return importlib.import_module("gpu_render")
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +40,19 @@ def config(learn):
     return learn.shrunk(read_config(ROOT / "configs" / "claims" / "clips.yaml"), tiny=True)
 
 
-def test_batches_made_on_the_device_equal_trainings_own(learn, config, monkeypatch):
+def test_batches_made_on_the_device_equal_trainings_own(learn, render, config, monkeypatch):
     monkeypatch.chdir(ROOT)
     animator = build_animator(config)
     source = source_of(config, 123)
     samples = [source.sample(index) for index in range(6)]
     assert len({len(sample.keypoints) for sample in samples}) > 1
     assert any(np.abs(sample.background_flow).max() > 1 for sample in samples)
-    shape = learn.Shape(config.batch.frames, 64, 64)
+    shape = render.Shape(config.batch.frames, 64, 64)
     data = np.zeros((len(samples), shape.nbytes), np.uint8)
     views = shape.views(data)
     for slot, sample in enumerate(samples):
-        learn.write_sample(sample, views, slot, radius=0.08)
-    fields = learn.unpacked(torch.from_numpy(data), shape)
+        render.write_sample(sample, views, slot, radius=0.08)
+    fields = render.unpacked(torch.from_numpy(data), shape)
     made = learn.to_batch(fields, animator, torch.Generator().manual_seed(0))
     settings = replace(_batch_settings(config, animator), identity_drop=0.0)
     wanted = assemble(samples, np.random.default_rng(0), settings)

@@ -53,7 +53,7 @@ def ablation(
 
     Call it again after it was stopped: it goes on where it was, and trains nothing twice. After
     every variant it writes ablation.md, ablation.json and pictures of what there is so far
-    (docs/claims.md).
+    (docs/design/claims-log.md).
     """
     from posecast.media.locks import sole_worker
     from posecast.training.ablation import read_ablation
