@@ -29,9 +29,9 @@ COLUMNS = ("frames", "set-up s", "frames/s", "core s/frame", "resident MB")
 def measure(height: int, width: int, frames: int, mend: bool, write: bool) -> dict[str, float]:
     from posecast.cutout import CutoutAnimator
     from posecast.media.video import write_video
-    from posecast.stage import StageSettings, plan_shots, render
+    from posecast.puppets import PuppetSettings, plan_shots, render
 
-    settings = StageSettings((height, width), SHOT, characters=(0.0, 1.0), supersample=1)
+    settings = PuppetSettings((height, width), SHOT, characters=(0.0, 1.0), supersample=1)
     shot = plan_shots(5, settings, 1)[0]
     clips = [render(shot, frames=[i]) for i in range(SHOT)]
     tracks = np.concatenate([clip.poses.keypoints for clip in clips], axis=1)

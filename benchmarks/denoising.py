@@ -29,9 +29,9 @@ from posecast.diffusion.objective import NoiseSchedule
 from posecast.diffusion.sampling import ddim_timesteps, guide, sample
 from posecast.diffusion.shortcuts import FAST, FAST_STEPS, NO_SHORTCUTS, Shortcuts
 from posecast.models.attention import ReferenceFeatures
+from posecast.models.memory_layout import channels_last
 from posecast.models.presets import PRESETS, AnimatorConfig
 from posecast.models.unet import UNet
-from posecast.models.winograd import channels_last
 
 TOLERANCE = 1e-4
 """Of the largest value: what both may differ by in float32."""

@@ -24,11 +24,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.measure import count_flops, machine
+from posecast.benches.stage import BenchClip, bench_clips
 from posecast.cli.benchmark import PipelineModel
 from posecast.diffusion.shortcuts import FAST, FAST_STEPS, NO_SHORTCUTS, Shortcuts
-from posecast.evaluation.image_metrics import ssim
-from posecast.evaluation.reconstruction import character_region, region_psnr
-from posecast.evaluation.stage_bench import BenchClip, bench_clips
+from posecast.metrics.image_metrics import ssim
+from posecast.metrics.reconstruction import character_region, region_psnr
 from posecast.pipeline.animation import GUIDANCE_SCALE, NUM_STEPS, AnimationPipeline
 
 Frames = np.ndarray

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from posecast.evaluation.image_metrics import image_scores
+from posecast.metrics.image_metrics import image_scores
 
 FRAMES, SIZE, ROUNDS = 4, 512, 7
 

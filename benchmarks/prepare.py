@@ -23,7 +23,7 @@ from posecast.media.video import iterate_video, write_video
 from posecast.preparation import PrepareSettings, VideoSource
 from posecast.preparation.run import single_threaded
 from posecast.preparation.video import prepare_video
-from posecast.stage import StageSettings, render_clip
+from posecast.puppets import PuppetSettings, render_clip
 
 
 def cpu(work: Callable[[], object]) -> float:
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="Show what takes the time.")
     options = parser.parse_args()
     single_threaded()
-    settings = StageSettings(
+    settings = PuppetSettings(
         size=(896, 640), frames=options.frames, characters=(0, 1), camera="moving", supersample=1
     )
     with tempfile.TemporaryDirectory() as name:

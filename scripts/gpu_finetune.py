@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from posecast.data.store import write_clip
 from posecast.data.table import write_index
-from posecast.stage import StageSettings, plan_shots, render
+from posecast.puppets import PuppetSettings, plan_shots, render
 from posecast.training.config import (
     BatchShape,
     ModelSettings,
@@ -148,7 +148,9 @@ def _changed(config: TrainingConfig, dataset: Path, output: Path, tiny: bool) ->
 def _render(dataset: Path, tiny: bool) -> None:
     """Four clips of two or three puppets, as PNG frames, in the dataset's format."""
     size, frames = ((64, 48), 6) if tiny else ((896, 640), 24)
-    settings = StageSettings(size, frames, characters=(0, 0.7, 0.3), camera="moving", supersample=1)
+    settings = PuppetSettings(
+        size, frames, characters=(0, 0.7, 0.3), camera="moving", supersample=1
+    )
     for number in range(4):
         clip = render(plan_shots(number, settings, shots=1)[0])
         write_clip(dataset, clip, group=f"scene-{number}", name=f"clip-{number}", video="png")

@@ -26,8 +26,8 @@ import torch
 from gpu_render import MAX_CHARACTERS, Renderer
 from torch import Tensor
 
+from posecast.benches import claims, claims_run
 from posecast.data.batches import TrainingBatch
-from posecast.evaluation import claims, claims_run
 from posecast.geometry.identity import CODE_NORM
 from posecast.models.animator import Animator
 from posecast.training.config import TrainingConfig, read_config

@@ -19,11 +19,11 @@ from posecast.casting.plan import plan_animation
 from posecast.casting.sheet import CastSheet, OrderChange, write_cast
 from posecast.media.images import write_image
 from posecast.media.poses import write_poses
-from posecast.stage import StageSettings, sample_clips
+from posecast.puppets import PuppetSettings, sample_clips
 from posecast.types import Clip
 
 SEED = 3 * 2**61 + 171
-SETTINGS = StageSettings(frames=60, characters=(0, 1))
+SETTINGS = PuppetSettings(frames=60, characters=(0, 1))
 SHOTS = 3
 PICTURE_SHOT, PICTURE_FRAME = 2, 45
 DANCE_SHOT, FIRST_FRAME, LAST_FRAME = 1, 6, 54

@@ -12,11 +12,11 @@ from posecast.casting import order as casting_order
 from posecast.casting.plan import AnimationPlan, plan_animation
 from posecast.errors import InputError
 from posecast.media.poses import read_poses
-from posecast.stage import StageSettings, render_clip
+from posecast.puppets import PuppetSettings, render_clip
 from posecast.types import Clip
 from tests.casting.conftest import dancers
 
-SETTINGS = StageSettings(size=(192, 192), frames=2, fps=2.0, characters=(0, 1))
+SETTINGS = PuppetSettings(size=(192, 192), frames=2, fps=2.0, characters=(0, 1))
 
 
 def masks_of(clip: Clip) -> np.ndarray:

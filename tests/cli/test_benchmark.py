@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from posecast import cli
+from posecast.benches import stage as stage_bench
+from posecast.benches.contestants import PipelineModel, _order_changes, contestants, without_motion
 from posecast.casting.sheet import OrderChange
 from posecast.cli.benchmark import _borders
-from posecast.cli.contestants import PipelineModel, _order_changes, contestants, without_motion
-from posecast.evaluation import stage_bench
 from posecast.media.images import read_image
 from posecast.models import Animator
 from posecast.pipeline.animation import AnimationPipeline

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from posecast.benches import stage as stage_bench
 from posecast.cli import run
-from posecast.evaluation import stage_bench
 from posecast.media.images import write_image
 from posecast.media.video import read_video
 from tests.cli.test_animate import arguments, frames_of

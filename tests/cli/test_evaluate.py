@@ -8,7 +8,7 @@ import pytest
 from posecast import cli
 from posecast.cli.evaluate import named_folders
 from posecast.media.video import write_video
-from tests.evaluation.test_folders import clip
+from tests.metrics.test_folders import clip
 
 FAST = ["--metrics", "l1,mae_255,psnr,ssim", "--size", "native", "--workers", "1", "--quiet"]
 
@@ -120,7 +120,7 @@ def test_nothing_scored_is_no_success_and_says_how_to_get_weights(videos, capsys
 
 
 def test_too_few_frames_for_the_one_score_asked_for_are_no_success(videos, capsys, monkeypatch):
-    from posecast.evaluation import network_metrics
+    from posecast.metrics import network_metrics
 
     found = network_metrics.NetworkMetrics()
     found.extractors["fid"] = network_metrics.FeatureNetwork(

@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from posecast.media.poses import write_poses
-from posecast.stage import StageSettings, render_clip
+from posecast.puppets import PuppetSettings, render_clip
 from tests.casting.conftest import dancers
 from tests.pipeline.conftest import tiny_animator
 from tests.preparation.conftest import write_raw
@@ -61,7 +61,7 @@ def files_of(place: Path) -> dict[str, bytes]:
 
 
 def preparing(folder: Path, workers: int) -> Job:
-    settings = StageSettings(size=(96, 128), frames=18, characters=(0.0, 1.0), supersample=1)
+    settings = PuppetSettings(size=(96, 128), frames=18, characters=(0.0, 1.0), supersample=1)
     if not (folder / "videos").exists():
         for number in range(5):
             write_raw(render_clip(number, settings), folder, f"clip {number}")

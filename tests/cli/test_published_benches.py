@@ -9,8 +9,8 @@ from posecast import cli
 from posecast.media import video_sites
 from posecast.media.poses import write_poses
 from posecast.media.video import write_video
-from tests.evaluation.test_folders import clip
-from tests.evaluation.test_published_benches import Site, film, people
+from tests.benches.test_published import Site, film, people
+from tests.metrics.test_folders import clip
 
 
 def test_download_reports_what_is_missing_and_goes_on_later(tmp_path, monkeypatch, capsys):

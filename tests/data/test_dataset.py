@@ -24,9 +24,9 @@ from posecast.data.store import ENTRY, FLOW, VIDEOS
 from posecast.errors import InputError
 from posecast.geometry.cells import flow_of_cells
 from posecast.geometry.framing import Framing
-from posecast.stage import StageSettings, sample_clips
+from posecast.puppets import PuppetSettings, sample_clips
 
-STAGE = StageSettings(size=(48, 64), frames=5, characters=(0.0, 1.0), camera="moving")
+STAGE = PuppetSettings(size=(48, 64), frames=5, characters=(0.0, 1.0), camera="moving")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_clip_comes_back(dataset: Path, clips):
 
 
 def test_mp4_is_close_and_an_odd_size_comes_back(tmp_path: Path):
-    clip = sample_clips(3, StageSettings(size=(47, 63), frames=4), 1)[0]
+    clip = sample_clips(3, PuppetSettings(size=(47, 63), frames=4), 1)[0]
     record = write_clip(tmp_path / "data", clip, group="g", name="odd")
     frames = read_frames(tmp_path / "data", record, [1, 3])
     assert frames.shape == (2, 47, 63, 3)
@@ -103,7 +103,7 @@ def test_half_size_flow_is_half_as_long(dataset: Path, clips):
 
 
 def test_the_reference_keeps_its_distance_from_the_targets(tmp_path: Path):
-    clip = sample_clips(1, StageSettings(size=(32, 32), frames=12), 1)[0]
+    clip = sample_clips(1, PuppetSettings(size=(32, 32), frames=12), 1)[0]
     write_clip(tmp_path / "data", clip, group="g", name="one", video="png")
     write_index(tmp_path / "data")
 

@@ -16,7 +16,7 @@ from posecast.data.statistics import FrameStatistics, clip_statistics
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.flow import background_flow_mean
 from posecast.media.images import read_image
-from posecast.stage import StageSettings, sample_clips
+from posecast.puppets import PuppetSettings, sample_clips
 
 RECORD = Record(
     video="a", clip=0, group="a", source="TikTok", media="video.mp4", media_kind="video",
@@ -76,7 +76,7 @@ def test_the_papers_figures():
 
 
 def test_the_page_of_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    settings = StageSettings(size=(48, 64), frames=4, characters=(0, 1), camera="moving")
+    settings = PuppetSettings(size=(48, 64), frames=4, characters=(0, 1), camera="moving")
     for number, clip in enumerate(sample_clips(3, settings, 2)):
         record = write_clip(tmp_path / "data", clip, "g", f"shot-{number}", source="<b>me</b>")
         people = clip.poses.keypoints.swapaxes(0, 1)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from posecast.data import BatchSettings, Sample, StageSource, assemble
+from posecast.data import BatchSettings, PuppetSource, Sample, assemble
 from posecast.data.batches import NO_COLOUR
+from posecast.geometry.colours import DISTINGUISHABLE
 from posecast.geometry.conditions import condition_maps
-from posecast.stage import DISTINGUISHABLE, StageSettings, plan_shots, render
+from posecast.puppets import PuppetSettings, plan_shots, render
 
-STAGE = StageSettings(size=(32, 48), frames=6, characters=(0.0, 1.0))
+STAGE = PuppetSettings(size=(32, 48), frames=6, characters=(0.0, 1.0))
 
 
 def same(a: Sample, b: Sample) -> bool:
@@ -26,16 +27,16 @@ def same(a: Sample, b: Sample) -> bool:
 
 
 def test_a_sample_is_a_pure_function_of_its_index():
-    source = StageSource(STAGE, frames=3, seed=5)
+    source = PuppetSource(STAGE, frames=3, seed=5)
     first = [source.sample(i) for i in (0, 1, 2)]
-    again = [StageSource(STAGE, frames=3, seed=5).sample(i) for i in (2, 1, 0)][::-1]
+    again = [PuppetSource(STAGE, frames=3, seed=5).sample(i) for i in (2, 1, 0)][::-1]
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
     assert not any(same(a, b) for a, b in itertools.combinations(first, 2))
-    assert not same(first[0], StageSource(STAGE, frames=3, seed=6).sample(0))
+    assert not same(first[0], PuppetSource(STAGE, frames=3, seed=6).sample(0))
 
 
 def test_sample_shapes():
-    sample = StageSource(STAGE, frames=3).sample(0)
+    sample = PuppetSource(STAGE, frames=3).sample(0)
     assert sample.reference.shape == (32, 48, 3)
     assert sample.reference_keypoints.shape == (2, 18, 3)
     assert sample.reference_ranks.shape == (2,)
@@ -47,7 +48,7 @@ def test_sample_shapes():
 
 
 def test_clips_are_consecutive_frames_of_one_shot():
-    source = StageSource(STAGE, frames=4, kind="clips", misaligned=0.0, seed=1)
+    source = PuppetSource(STAGE, frames=4, kind="clips", misaligned=0.0, seed=1)
     sample = source.sample(3)
     rng = np.random.default_rng((1, 3))
     shot = render(plan_shots(int(rng.integers(2**62)), STAGE, 1)[0])
@@ -57,15 +58,15 @@ def test_clips_are_consecutive_frames_of_one_shot():
 
 
 def test_misaligned_references_come_from_another_shot():
-    aligned = StageSource(STAGE, frames=6, misaligned=0.0).sample(0)
-    apart = StageSource(STAGE, frames=6, misaligned=1.0).sample(0)
+    aligned = PuppetSource(STAGE, frames=6, misaligned=0.0).sample(0)
+    apart = PuppetSource(STAGE, frames=6, misaligned=1.0).sample(0)
     assert any(np.array_equal(frame, aligned.reference) for frame in aligned.frames)
     assert not any(np.array_equal(frame, apart.reference) for frame in apart.frames)
 
 
 def test_moving_scenes_have_background_motion():
-    source = StageSource(STAGE, frames=4, kind="clips", moving=1.0)
-    still = StageSource(STAGE, frames=4, kind="clips", moving=0.0)
+    source = PuppetSource(STAGE, frames=4, kind="clips", moving=1.0)
+    still = PuppetSource(STAGE, frames=4, kind="clips", moving=0.0)
     moved = [np.abs(source.sample(i).background_flow).max() for i in range(4)]
     assert max(moved) > 0.05
     assert all(not still.sample(i).background_flow.any() for i in range(4))
@@ -73,11 +74,11 @@ def test_moving_scenes_have_background_motion():
 
 def test_a_shot_shorter_than_the_targets_is_refused():
     with pytest.raises(ValueError, match="6 frames holds no 7 targets"):
-        StageSource(STAGE, frames=7)
+        PuppetSource(STAGE, frames=7)
 
 
 def test_a_batch_holds_the_maps_of_its_samples():
-    source = StageSource(STAGE, frames=3)
+    source = PuppetSource(STAGE, frames=3)
     samples = [source.sample(i) for i in range(2)]
     batch = assemble(samples, np.random.default_rng(0), BatchSettings(identity_drop=0.0))
     shapes = {name: tuple(value.shape) for name, value in batch.maps.items()}
@@ -106,7 +107,7 @@ def test_a_batch_holds_the_maps_of_its_samples():
 
 
 def test_identity_codes_are_shared_by_reference_and_targets_and_fresh_a_sample():
-    sample = StageSource(STAGE, frames=2, misaligned=0.0).sample(0)
+    sample = PuppetSource(STAGE, frames=2, misaligned=0.0).sample(0)
     batch = assemble([sample, sample], np.random.default_rng(0), BatchSettings(identity_drop=0.0))
 
     def codes(identity: torch.Tensor) -> set[tuple[float, ...]]:
@@ -121,7 +122,7 @@ def test_identity_codes_are_shared_by_reference_and_targets_and_fresh_a_sample()
 
 
 def test_identity_is_dropped_from_targets_only_and_as_often_as_said():
-    sample = StageSource(STAGE, frames=1).sample(0)
+    sample = PuppetSource(STAGE, frames=1).sample(0)
     batch = assemble([sample] * 60, np.random.default_rng(0), BatchSettings(identity_drop=0.3))
     dropped = ~batch.maps["identity"].flatten(1).any(dim=1)
     assert 8 <= int(dropped.sum()) <= 28
@@ -129,7 +130,7 @@ def test_identity_is_dropped_from_targets_only_and_as_often_as_said():
 
 
 def test_training_without_a_guider_draws_no_map_for_it_and_changes_no_other():
-    samples = [StageSource(STAGE, frames=2).sample(0)]
+    samples = [PuppetSource(STAGE, frames=2).sample(0)]
     full = assemble(samples, np.random.default_rng(0))
     fewer = assemble(samples, np.random.default_rng(0), BatchSettings(guiders=("pose", "identity")))
     assert set(fewer.maps) == {"pose", "identity"}
@@ -139,8 +140,8 @@ def test_training_without_a_guider_draws_no_map_for_it_and_changes_no_other():
 def test_flow_from_the_reference_says_where_its_background_has_gone():
     big = dataclasses.replace(STAGE, size=(96, 96), frames=12)
     settings = {"frames": 3, "misaligned": 1.0, "moving": 1.0}
-    before = StageSource(big, **settings).sample(2)
-    sample = StageSource(big, **settings, flow_from="reference").sample(2)
+    before = PuppetSource(big, **settings).sample(2)
+    sample = PuppetSource(big, **settings, flow_from="reference").sample(2)
     assert same(dataclasses.replace(sample, background_flow=before.background_flow), before)
     assert sample.background_flow is not None
     y, x = np.mgrid[0:96, 0:96].astype(np.float32)
@@ -163,7 +164,7 @@ def test_flow_from_the_reference_says_where_its_background_has_gone():
 
 def test_targets_with_looks_exchanged_are_padded_where_there_are_fewer_characters():
     mixed = dataclasses.replace(STAGE, characters=(0.4, 0.3, 0.3))
-    source = StageSource(mixed, frames=2, seed=3, exchanged=True)
+    source = PuppetSource(mixed, frames=2, seed=3, exchanged=True)
     samples = [source.sample(i) for i in range(8)]
     counts = [len(sample.keypoints) for sample in samples]
     assert set(counts) == {1, 2, 3}
@@ -184,5 +185,5 @@ def test_targets_with_looks_exchanged_are_padded_where_there_are_fewer_character
             apart = np.linalg.norm((sample.frames - other.astype(float)) / 255, axis=-1)
             assert (apart[told] >= DISTINGUISHABLE).all()
     assert (
-        source.sample(0).frames.tolist() == StageSource(mixed, 2, seed=3).sample(0).frames.tolist()
+        source.sample(0).frames.tolist() == PuppetSource(mixed, 2, seed=3).sample(0).frames.tolist()
     )

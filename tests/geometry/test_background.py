@@ -11,7 +11,7 @@ from posecast.estimators.flow import flow_estimator, motion_since
 from posecast.geometry.background import background_cells
 from posecast.geometry.cells import cell_means
 from posecast.geometry.dilation import dilation_maps
-from posecast.stage import StageSettings, render_clip
+from posecast.puppets import PuppetSettings, render_clip
 
 SIZE = (192, 256)
 
@@ -30,7 +30,7 @@ def zoom(height: int = 96, width: int = 128) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(5))
 def test_background_flow_mean_is_the_truths_within_a_tenth_of_a_pixel(seed: int, light: str):
     """From rendered frames by DIS, beside moving people, before textured backgrounds."""
-    settings = StageSettings(
+    settings = PuppetSettings(
         SIZE, 5, characters=(0, 1), camera="moving", light=light, supersample=1
     )
     clip = render_clip(seed, settings)

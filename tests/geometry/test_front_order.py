@@ -14,11 +14,11 @@ from posecast.geometry.front_order import (
     seen_by_joints,
     seen_through_masks,
 )
-from posecast.stage import StageSettings, render_clip
+from posecast.puppets import PuppetSettings, render_clip
 from posecast.types import Clip
 from tests.casting.conftest import person
 
-SETTINGS = StageSettings(size=(192, 192), frames=6, fps=2.0, characters=(0, 1, 0.6, 0.4))
+SETTINGS = PuppetSettings(size=(192, 192), frames=6, fps=2.0, characters=(0, 1, 0.6, 0.4))
 
 
 @pytest.fixture(scope="module")

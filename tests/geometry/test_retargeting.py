@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecast.geometry.retargeting import BONES, matching_frames, retarget
-from posecast.stage import StageSettings, plan_shots
+from posecast.puppets import PuppetSettings, plan_shots
 
 BODY_BONES = BONES[:17]
 
@@ -14,7 +14,7 @@ BODY_BONES = BONES[:17]
 @pytest.fixture(scope="module")
 def motion() -> np.ndarray:
     """Two who dance, (2, 24, 18, 3), all joints seen."""
-    plan = plan_shots(2, StageSettings(size=(200, 200), frames=24, characters=(0, 1)), 1)[0]
+    plan = plan_shots(2, PuppetSettings(size=(200, 200), frames=24, characters=(0, 1)), 1)[0]
     points = np.stack([actor.points[:, :18] for actor in plan.actors]) * 200
     return np.concatenate([points, np.ones((*points.shape[:3], 1))], axis=3).astype(np.float32)
 

@@ -6,7 +6,7 @@ import pytest
 
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.silhouettes import people_of
-from posecast.stage import StageSettings, plan_shots, render, render_clip
+from posecast.puppets import PuppetSettings, plan_shots, render, render_clip
 
 SIZE = (192, 160)
 GREEN, RED, BLUE = (90, 160, 90), (220, 30, 30), (30, 30, 220)
@@ -92,7 +92,7 @@ def test_nobody_has_no_silhouette():
 def test_puppets_are_found_in_their_rooms():
     overlaps = []
     for seed in range(12):
-        clip = render_clip(seed, StageSettings(size=(128, 128), frames=1))
+        clip = render_clip(seed, PuppetSettings(size=(128, 128), frames=1))
         truth = clip.character_ids
         assert truth is not None
         people = people_of(clip.frames[0], clip.poses.keypoints[:, 0])
@@ -104,7 +104,7 @@ def test_puppets_are_found_in_their_rooms():
 def test_nearly_all_skirts_of_puppets_are_told_from_trousers():
     right, errors = [], []
     for seed in range(5000, 5040):
-        plan = plan_shots(seed, StageSettings(size=(128, 128), frames=16), 1)[0]
+        plan = plan_shots(seed, PuppetSettings(size=(128, 128), frames=16), 1)[0]
         clip = render(plan, [0])
         picture = cv2.resize(clip.frames[0], (256, 256), interpolation=cv2.INTER_LANCZOS4)
         keypoints = clip.poses.keypoints[:, 0] * np.array([2, 2, 1], np.float32)

@@ -12,7 +12,7 @@ from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.matching import least_cost_assignment
 from posecast.geometry.skeleton import skeleton_height
 from posecast.geometry.tracking import MEMORY, track_ids, track_people
-from posecast.stage import ShotPlan, StageSettings, plan_shots
+from posecast.puppets import PuppetSettings, ShotPlan, plan_shots
 
 
 @settings(max_examples=60, deadline=None)
@@ -145,7 +145,7 @@ def seen_keypoints(plan: ShotPlan, rng: np.random.Generator, hidden: float) -> n
 
 def swapped_crossings(count: int, hidden: float) -> int:
     """In how many of `count` place swaps, with shuffled lists, somebody's track changes."""
-    settings = StageSettings(size=(128, 128), frames=36, fps=12, characters=(0, 1))
+    settings = PuppetSettings(size=(128, 128), frames=36, fps=12, characters=(0, 1))
     done = failed = seed = 0
     while done < count:
         plan = plan_shots(seed, settings, 1)[0]

@@ -13,7 +13,7 @@ from posecast.geometry.drawing import draw_poses
 from posecast.media.images import write_image
 from posecast.media.pose_formats.numbering import files_by_number
 from posecast.media.poses import read_poses
-from posecast.stage import StageSettings, plan_shots
+from posecast.puppets import PuppetSettings, plan_shots
 
 BODY = np.column_stack([np.linspace(60, 140, 18), np.linspace(40, 280, 18), np.ones(18)])
 
@@ -105,7 +105,7 @@ def test_a_clip_alone_in_its_folder(tmp_path: Path) -> None:
 
 def test_a_folder_of_skeleton_pictures_is_a_clip(tmp_path: Path) -> None:
     size = (300, 260)
-    plan = plan_shots(1, StageSettings(size=size, frames=4, fps=4, characters=(1,)), 1)[0]
+    plan = plan_shots(1, PuppetSettings(size=size, frames=4, fps=4, characters=(1,)), 1)[0]
     points = plan.actors[0].points[:, :18] * size[0]
     dance = np.concatenate([points, np.ones((4, 18, 1))], axis=2).astype(np.float32)
     for number, pose in zip((1, 2, 4, 5), dance, strict=True):

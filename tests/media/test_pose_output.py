@@ -16,7 +16,7 @@ from posecast.errors import InputError
 from posecast.geometry.skeleton import present
 from posecast.media.pose_output import PoseFormat, pose_format, write_poses_as
 from posecast.media.poses import read_poses
-from posecast.stage import StageSettings, plan_shots
+from posecast.puppets import PuppetSettings, plan_shots
 from posecast.types import PoseSequence
 
 WIDTH, HEIGHT = 640, 360
@@ -126,7 +126,7 @@ def _padded(keypoints: np.ndarray) -> np.ndarray:
 
 
 def test_drawn_skeletons_read_back(tmp_path: Path) -> None:
-    plan = plan_shots(3, StageSettings(size=(400, 400), frames=3, fps=4, characters=(1,)), 1)[0]
+    plan = plan_shots(3, PuppetSettings(size=(400, 400), frames=3, fps=4, characters=(1,)), 1)[0]
     points = plan.actors[0].points[:, :18] * 400
     keypoints = np.concatenate([points, np.ones((3, 18, 1))], axis=2)[None].astype(np.float32)
     clip = PoseSequence(keypoints, 400, 400, fps=12)

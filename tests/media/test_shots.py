@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from posecast.media.shots import shot_boundaries
-from posecast.stage import StageSettings, render_clip
+from posecast.puppets import PuppetSettings, render_clip
 
 
 def clip(seed: int, frames: int = 8, **settings: str) -> np.ndarray:
     return render_clip(
-        seed, StageSettings(size=(96, 96), frames=frames, supersample=1, **settings)
+        seed, PuppetSettings(size=(96, 96), frames=frames, supersample=1, **settings)
     ).frames
 
 

@@ -14,7 +14,7 @@ from posecast.media.images import write_image
 from posecast.media.pose_formats.skeleton_video import is_skeleton_video
 from posecast.media.poses import read_poses
 from posecast.media.video import iterate_video, write_video
-from posecast.stage import StageSettings, plan_shots, render_clip
+from posecast.puppets import PuppetSettings, plan_shots, render_clip
 
 SIZE = (400, 400)
 
@@ -22,7 +22,7 @@ SIZE = (400, 400)
 @pytest.fixture(scope="module")
 def dance() -> np.ndarray:
     """One dancer, (5, 18, 3)."""
-    plan = plan_shots(1, StageSettings(size=SIZE, frames=5, fps=4, characters=(1,)), 1)[0]
+    plan = plan_shots(1, PuppetSettings(size=SIZE, frames=5, fps=4, characters=(1,)), 1)[0]
     points = plan.actors[0].points[:, :18] * SIZE[0]
     return np.concatenate([points, np.ones((5, 18, 1))], axis=2).astype(np.float32)
 
@@ -61,7 +61,7 @@ def test_a_picture_of_a_skeleton(tmp_path, dance):
 
 
 def test_a_plain_video_and_a_broken_one_are_refused(tmp_path):
-    clip = render_clip(0, StageSettings(size=(64, 64), frames=4))
+    clip = render_clip(0, PuppetSettings(size=(64, 64), frames=4))
     write_video(clip.frames, tmp_path / "plain.mp4", 12)
     assert not is_skeleton_video(tmp_path / "plain.mp4")
     with pytest.raises(InputError, match=r"plain\.mp4: shows no drawn skeleton"):
@@ -77,7 +77,7 @@ def test_a_plain_video_and_a_broken_one_are_refused(tmp_path):
 
 def test_other_palettes_and_several_people_are_refused_by_name(tmp_path, dance, monkeypatch):
     from posecast.geometry import drawing
-    from posecast.geometry.skeleton_pictures import PALETTES
+    from posecast.media.pose_formats.skeleton_pictures import PALETTES
 
     two = dance[:1].repeat(2, axis=0)
     two[0, :, 0] += 100 - two[0, 1, 0]

@@ -9,11 +9,11 @@ import numpy as np
 from posecast.casting.plan import plan_animation
 from posecast.geometry.identity import identity_codes
 from posecast.pipeline.map_renderer import MapRenderer
-from posecast.stage import StageSettings, render_clip
+from posecast.puppets import PuppetSettings, render_clip
 
 
 def test_an_inverted_order_leaves_the_picture_as_it_is():
-    clip = render_clip(4, StageSettings(size=(64, 64), frames=2, characters=(0.0, 1.0)))
+    clip = render_clip(4, PuppetSettings(size=(64, 64), frames=2, characters=(0.0, 1.0)))
     people = replace(clip.poses.with_keypoints(clip.poses.keypoints[:, :1]), front_to_back=(1, 0))
     # Both in one place, so that whoever is in front owns every contested pixel.
     stacked = people.with_keypoints(np.repeat(people.keypoints[:1], 2, axis=0))

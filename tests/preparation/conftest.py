@@ -7,10 +7,10 @@ import pytest
 
 from posecast.media.poses import write_poses
 from posecast.media.video import write_video
-from posecast.stage import StageSettings, render_clip
+from posecast.puppets import PuppetSettings, render_clip
 from posecast.types import Clip
 
-STAGE = StageSettings(
+STAGE = PuppetSettings(
     size=(96, 128), frames=18, characters=(0.0, 1.0), camera="moving", supersample=1
 )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from accelerate.state import AcceleratorState, GradientState
 
-from posecast.stage import StageSettings
+from posecast.puppets import PuppetSettings
 from posecast.training.config import (
     BatchShape,
     CheckpointSettings,
@@ -40,7 +40,7 @@ def small_run(folder: Path) -> TrainingConfig:
         stage="autoencoder",
         output=folder / "run",
         steps=6,
-        data=DataSettings(stage=StageSettings(size=(32, 32), frames=4, supersample=1)),
+        data=DataSettings(stage=PuppetSettings(size=(32, 32), frames=4, supersample=1)),
         model=ModelSettings(preset="tiny"),
         batch=BatchShape(references=1, frames=1),
         reconstruction=ReconstructionSettings(start_samples=3),

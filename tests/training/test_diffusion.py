@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from posecast.data import Sample, StageSource
+from posecast.data import PuppetSource, Sample
 from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.presets import PRESETS
-from posecast.stage import StageSettings
+from posecast.puppets import PuppetSettings
 from posecast.training.checkpoints import STATE_FILE, checkpoints
 from posecast.training.config import (
     BatchShape,
@@ -52,7 +52,7 @@ def diffusion_run(tiny_run: TrainingConfig, stage: str) -> TrainingConfig:
         stage=stage,
         steps=4,
         frozen=("vae",),
-        data=DataSettings(stage=StageSettings(size=(32, 32), frames=4, supersample=1)),
+        data=DataSettings(stage=PuppetSettings(size=(32, 32), frames=4, supersample=1)),
         batch=BatchShape(references=2, frames=2),
     )
 
@@ -84,7 +84,7 @@ class OneSample:
 def test_one_clip_is_learned_by_heart(run: TrainingConfig):
     config = replace(run, objective=ObjectiveSettings(reference_drop=0.0, identity_drop=0.0))
     task = task_of(config)
-    source = OneSample(StageSource(config.data.stage, frames=2).sample(0))
+    source = OneSample(PuppetSource(config.data.stage, frames=2).sample(0))
     batch = replace(task.batches, source=source, references=1)[0]
     parameters = [p for p in task.module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=4e-3)

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from posecast.cli.train import train
 from posecast.errors import InputError
-from posecast.stage import StageSettings
+from posecast.puppets import PuppetSettings
 from posecast.training.config import (
     BatchShape,
     ObjectiveSettings,
@@ -124,7 +124,7 @@ def test_processes_divide_what_trains(run: TrainingConfig) -> None:
 @pytest.mark.slow
 def test_what_saves_memory_saves_it_in_the_forecast(run: TrainingConfig) -> None:
     # Large enough for what layers make to outweigh the gradients.
-    stage = StageSettings(size=(64, 64), frames=4, supersample=1)
+    stage = PuppetSettings(size=(64, 64), frames=4, supersample=1)
     run = replace(
         run, data=replace(run.data, stage=stage), batch=BatchShape(references=4, frames=4)
     )

@@ -20,7 +20,7 @@ from posecast.media.video import write_video
 from posecast.models.animator import Animator
 from posecast.models.folder import load_animator
 from posecast.models.presets import tiny
-from posecast.stage import StageSettings, render_clip
+from posecast.puppets import PuppetSettings, render_clip
 from posecast.training.config import (
     BatchShape,
     DataSettings,
@@ -51,7 +51,7 @@ def dataset(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("found")
     (folder / "videos").mkdir()
     (folder / "poses").mkdir()
-    settings = StageSettings((48, 40), 17, characters=(0, 1), camera="moving", supersample=1)
+    settings = PuppetSettings((48, 40), 17, characters=(0, 1), camera="moving", supersample=1)
     for seed in range(2):
         clip = render_clip(seed, settings)
         write_video(clip.frames, folder / "videos" / f"{seed}.mp4", 12)

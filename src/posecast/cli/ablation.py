@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from posecast.cli.ablation_results import SCORES, TAKEN, check_bench, score, write_tables
+from posecast.benches.ablation_results import (
+    SCORES,
+    TAKEN,
+    check_bench,
+    score,
+    trained_model,
+    write_tables,
+)
+from posecast.cli.launch import load_pipeline
 from posecast.cli.options import PATH, TEXT, WORKERS
 from posecast.cli.outputs import resumable
 from posecast.cli.train import WORKS_FOR
@@ -72,7 +80,8 @@ def ablation(
         for name, seed in runs if not table_only else []:
             if not (plan.folder(name, seed) / SCORES).is_file():
                 _train(plan, name, seed, processes)
-                score(plan, name, seed)
+                pipe = load_pipeline(str(trained_model(plan, name, seed)), None, None)
+                score(plan, name, seed, pipe)
                 write_tables(plan)
     click.echo(write_tables(plan))
 
@@ -91,7 +100,7 @@ def _check(plan: Ablation, to_train: Sequence[tuple[str, int]] | None) -> None:
         InputError: a row that the paper does not have, settings that fit no stage, a folder that
             holds a run of other settings, or something that a run reads is missing.
     """
-    from posecast.evaluation.ablation_report import paper_methods
+    from posecast.benches.ablation_report import paper_methods
     from posecast.training.config import changed_keys
 
     for name, variant in plan.variants.items():

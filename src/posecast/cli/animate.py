@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecast.cli.cutout import CUTOUT, check_engine, cut_out
-from posecast.cli.making import audible, check_sound, progress_bar
+from posecast.cli.making import audible, check_sound
 from posecast.cli.options import (
     DEVICE,
     GUIDANCE,
@@ -25,12 +25,11 @@ from posecast.cli.options import (
     plan_options,
 )
 from posecast.cli.outputs import claim
+from posecast.cli.progress import progress_bar
 from posecast.errors import counted
 
 if TYPE_CHECKING:
     import torch
-
-    from posecast.pipeline.animation import AnimationPipeline
 
 
 @click.command()
@@ -134,7 +133,7 @@ def animate(
     claim(out)
     import torch  # slow: after the checks above
 
-    from posecast.cli.launch import chosen_device, joined, launched_rank
+    from posecast.cli.launch import chosen_device, joined, launched_rank, loaded
     from posecast.diffusion.shortcuts import chosen
 
     quiet = quiet or launched_rank() > 0
@@ -180,30 +179,3 @@ def worked_on(device: torch.device) -> str:
     if device.type != "cpu":
         return f"on {device}"
     return f"on the CPU with {counted(torch.get_num_threads(), 'thread')}"
-
-
-def load_pipeline(model: str, device: str | None, dtype: str | None) -> AnimationPipeline:
-    """A pipeline on a device; a device that is not there is the user's error.
-
-    Raises:
-        InputError: no such model or device.
-    """
-    from posecast.cli.launch import chosen_device
-
-    where = chosen_device(device)
-    return loaded(model, where, dtype).to(where)
-
-
-def loaded(model: str, device: torch.device, dtype: str | None) -> AnimationPipeline:
-    """A pipeline on the CPU, in the precision for a device (default: float16 but on a CPU).
-
-    Raises:
-        InputError: no such model.
-    """
-    import torch
-
-    from posecast.pipeline.animation import AnimationPipeline
-
-    if dtype is None:
-        dtype = "float32" if device.type == "cpu" else "float16"
-    return AnimationPipeline.from_pretrained(model, getattr(torch, dtype))

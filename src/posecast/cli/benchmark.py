@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from posecast.benches.contestants import PipelineModel, contestants, cutout_contestants
 from posecast.cli.ablation import ablation
 from posecast.cli.claims import claims
-from posecast.cli.contestants import PipelineModel, contestants, cutout_contestants
 from posecast.cli.cutout import CUTOUT, NETWORKS_ONLY, check_given
 from posecast.cli.options import DEVICE, GUIDANCE, PATH, STEPS, TEXT
 from posecast.cli.outputs import claim, say
@@ -20,7 +20,7 @@ from posecast.cli.published_benches import published_benches
 from posecast.errors import InputError, counted
 
 if TYPE_CHECKING:
-    from posecast.evaluation.run_bench import BenchResult, Contestants, LongRun
+    from posecast.benches.stage_run import BenchResult, Contestants, LongRun
 
 LONG_FRAMES = 200
 DEFAULT_STEPS = 10
@@ -77,8 +77,8 @@ def stage(
     depth order inverted, the drivers swapped, and frames made one by one. docs/evaluation.md
     defines the scores.
     """
-    from posecast.cli.animate import load_pipeline
-    from posecast.evaluation.bench_report import table
+    from posecast.benches.stage_report import table
+    from posecast.cli.launch import load_pipeline
 
     _check_outputs(json_file, contact_sheet, model)
     begin = time.monotonic()
@@ -116,8 +116,8 @@ def _run(
 ) -> tuple[BenchResult, LongRun | None]:
     from tqdm import tqdm
 
-    from posecast.evaluation.run_bench import run_bench, run_long
-    from posecast.evaluation.stage_bench import BENCH_SETS, bench_clips, long_clip
+    from posecast.benches.stage import BENCH_SETS, bench_clips, long_clip
+    from posecast.benches.stage_run import run_bench, run_long
 
     bench = BENCH_SETS[settings["bench"]]
     frames = 0 if borders is None else settings["long_frames"]
@@ -150,7 +150,7 @@ def _borders(frames: int, window: int) -> list[int]:
         InputError: there is none, or there are only such frames.
     """
     from posecast.diffusion.windows import window_starts
-    from posecast.evaluation.stability import window_borders
+    from posecast.metrics.stability import window_borders
 
     if not frames:
         return []
@@ -164,7 +164,7 @@ def _borders(frames: int, window: int) -> list[int]:
 
 
 def _settings(model: str, options: dict[str, Any]) -> dict[str, Any]:
-    from posecast.evaluation.stage_bench import FULL_CLIPS, QUICK_CLIPS
+    from posecast.benches.stage import FULL_CLIPS, QUICK_CLIPS
     from posecast.pipeline.switches import switched_off
 
     quick = options["quick"]
@@ -221,12 +221,12 @@ def _write(
     json_file: Path | None,
     contact_sheet: Path | None,
 ) -> None:
-    from posecast.evaluation import bench_report
+    from posecast.benches import stage_report
     from posecast.media.atomic import write_text
     from posecast.media.images import write_image
 
     if json_file is not None:
-        figures = {"settings": settings, **bench_report.figures(result, long_run)}
+        figures = {"settings": settings, **stage_report.figures(result, long_run)}
         write_text(json_file, json.dumps(figures, indent=2, allow_nan=False) + "\n")
     if contact_sheet is not None:
-        write_image(bench_report.contact_sheet(result), contact_sheet)
+        write_image(stage_report.contact_sheet(result), contact_sheet)

@@ -39,8 +39,8 @@ def claims(
     claim(json_file)
     import torch  # slow: after the checks above
 
-    from posecast.evaluation import claims as made
-    from posecast.evaluation import claims_run
+    from posecast.benches import claims as made
+    from posecast.benches import claims_run
     from posecast.media.atomic import write_text
     from posecast.models.animator import Animator
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from posecast.cli.making import check_sound, progress_bar
+from posecast.cli.making import check_sound
 from posecast.cli.options import note, plan_options
+from posecast.cli.progress import progress_bar
 from posecast.errors import InputError, counted
 
 CUTOUT = "cutout"

@@ -46,8 +46,8 @@ def demo(out: Path, steps: int | None, seed: int, quiet: bool) -> None:
     start = time.monotonic()
     import torch  # slow: after the check above
 
-    from posecast.cli.animate import load_pipeline
-    from posecast.cli.making import progress_bar
+    from posecast.cli.launch import load_pipeline
+    from posecast.cli.progress import progress_bar
 
     pipe = load_pipeline("embedded", "cpu", "float32")
     with as_file(files("posecast") / "assets" / "demo") as example:

@@ -17,8 +17,8 @@ from posecast.cli.outputs import claim, say
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
-    from posecast.evaluation.evaluate import EvaluationSettings, MethodScores
-    from posecast.evaluation.folders import VideoPair
+    from posecast.metrics.evaluate import EvaluationSettings, MethodScores
+    from posecast.metrics.folders import VideoPair
 
 
 _READ = ("poses", "references", "estimated_poses", "weights")
@@ -80,7 +80,7 @@ def evaluate(generated: tuple[str, ...], real: Path, **options: Any) -> None:
     Videos pair up by name; one without a partner, or of another length, is an error. Prints a
     table in the form of the paper's. docs/evaluation.md defines every score.
     """
-    from posecast.evaluation.folders import pair_videos
+    from posecast.metrics.folders import pair_videos
 
     folders = named_folders(generated)
     inputs = [real, *folders.values(), *(options[name] for name in _READ)]
@@ -128,8 +128,8 @@ def _check_options(options: dict[str, Any], methods: int, inputs: list[Path | No
 
 
 def _settings(options: dict[str, Any]) -> EvaluationSettings:
-    from posecast.evaluation.evaluate import METRICS, EvaluationSettings
-    from posecast.evaluation.video_cast import CastFolders
+    from posecast.metrics.evaluate import METRICS, EvaluationSettings
+    from posecast.metrics.video_cast import CastFolders
 
     metrics = METRICS
     if options["metrics"] is not None:
@@ -159,8 +159,8 @@ def _run(
 ) -> dict[str, MethodScores]:
     from tqdm import tqdm
 
-    from posecast.evaluation.evaluate import evaluate as score
-    from posecast.evaluation.network_metrics import network_metrics
+    from posecast.metrics.evaluate import evaluate as score
+    from posecast.metrics.network_metrics import network_metrics
 
     networks = network_metrics(settings, options["weights"], options["device"], options["download"])
     missing = {} if networks is None else networks.skipped
@@ -203,8 +203,8 @@ def _check_scored(scored: bool, skipped: Mapping[str, str], get_weights: bool = 
 def _print(
     methods: Mapping[str, MethodScores], settings: EvaluationSettings, options: dict[str, Any]
 ) -> None:
-    from posecast.evaluation import tables
-    from posecast.evaluation.results import result_values
+    from posecast.metrics import tables
+    from posecast.metrics.results import result_values
 
     written = [options[option] for option in _WRITTEN]
     if options["form"] == "json":
@@ -217,9 +217,9 @@ def _print(
 def _write(
     methods: Mapping[str, MethodScores], settings: EvaluationSettings, options: dict[str, Any]
 ) -> None:
-    from posecast.evaluation.results import result_values
-    from posecast.evaluation.tables import csv_rows
     from posecast.media.atomic import write_text
+    from posecast.metrics.results import result_values
+    from posecast.metrics.tables import csv_rows
 
     if options["json_file"] is not None:
         write_text(options["json_file"], _json_text(result_values(methods, settings)))

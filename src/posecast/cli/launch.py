@@ -1,4 +1,4 @@
-"""Devices, and the processes that torchrun starts."""
+"""Devices, pipelines on them, and the processes that torchrun starts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from posecast.diffusion.processes import Processes
+    from posecast.pipeline.animation import AnimationPipeline
 
 
 def launched_rank() -> int:
@@ -34,6 +35,31 @@ def chosen_device(name: str | None) -> torch.device:
         return usable_device(name)
     except InputError as error:
         raise InputError(f"--{error}") from None  # the option in place of the parameter
+
+
+def load_pipeline(model: str, device: str | None, dtype: str | None) -> AnimationPipeline:
+    """A pipeline on a device; a device that is not there is the user's error.
+
+    Raises:
+        InputError: no such model or device.
+    """
+    where = chosen_device(device)
+    return loaded(model, where, dtype).to(where)
+
+
+def loaded(model: str, device: torch.device, dtype: str | None) -> AnimationPipeline:
+    """A pipeline on the CPU, in the precision for a device (default: float16 but on a CPU).
+
+    Raises:
+        InputError: no such model.
+    """
+    import torch
+
+    from posecast.pipeline.animation import AnimationPipeline
+
+    if dtype is None:
+        dtype = "float32" if device.type == "cpu" else "float16"
+    return AnimationPipeline.from_pretrained(model, getattr(torch, dtype))
 
 
 @contextmanager

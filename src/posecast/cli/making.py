@@ -1,9 +1,7 @@
-"""What the verbs that make videos share: progress, and the drivers' sound."""
+"""The drivers' sound, for the verbs that make videos."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +12,6 @@ if TYPE_CHECKING:
 
 WITH_SOUND = ("mp4",)
 """Kinds of output that hold sound."""
-
-OnProgress = Callable[[str, int, int], None]
-"""Hears of a phase how much of it is done, and how much there is."""
 
 
 def audible(asked: bool | None, out: Path, kind: str) -> None:
@@ -37,41 +32,3 @@ def check_sound(asked: bool | None, plan: AnimationPlan) -> None:
     """
     if asked and plan.sound is None:
         raise InputError("`audio=`: none of the poses is a video with sound")
-
-
-@contextmanager
-def progress_bar(quiet: bool, steps: int | None = None) -> Iterator[OnProgress]:
-    """A bar on standard error for each phase; none when quiet or nobody watches.
-
-    With the number of denoising `steps` it also says which one this is.
-    """
-    from tqdm import tqdm
-
-    bars: dict[str, tqdm] = {}
-    last: dict[str, int] = {}
-
-    def on_progress(phase: str, done: int, total: int) -> None:
-        if phase not in bars:
-            close()
-            # disable=None: only where standard error is a terminal.
-            bars[phase] = tqdm(
-                desc=phase,
-                total=total,
-                unit=" windows" if phase == "denoising" else " frames",
-                disable=True if quiet else None,
-                dynamic_ncols=True,
-            )
-        if phase == "denoising" and steps:
-            step = min(steps, 1 + done * steps // total)
-            bars[phase].set_postfix_str(f"step {step} of {steps}", refresh=False)
-        bars[phase].update(done - last.get(phase, 0))
-        last[phase] = done
-
-    def close() -> None:
-        for bar in bars.values():
-            bar.close()
-
-    try:
-        yield on_progress
-    finally:
-        close()

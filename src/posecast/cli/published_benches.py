@@ -13,8 +13,8 @@ from posecast.cli.outputs import resumable
 from posecast.errors import InputError, counted
 
 if TYPE_CHECKING:
-    from posecast.evaluation.bench_prepare import Prepared
-    from posecast.evaluation.published_benches import Bench, BenchFolder
+    from posecast.benches.published import Bench, BenchFolder
+    from posecast.benches.published_prepare import Prepared
 
 _ABOUT = {
     "multi-character": "The paper's 20 clips of several dancers (table 6), scored beside table 3.",
@@ -100,8 +100,8 @@ All other options are those of `posecast evaluate`.
 def _download(name: str, folder: Path, lines: int, quiet: bool) -> None:
     from functools import partial
 
-    from posecast.evaluation.bench_download import download_bench
-    from posecast.evaluation.published_benches import BenchFolder, published_bench
+    from posecast.benches.published import BenchFolder, published_bench
+    from posecast.benches.published_download import download_bench
     from posecast.media.locks import sole_worker
     from posecast.media.video_sites import fetch_video
 
@@ -138,9 +138,9 @@ def _prepare(
     existing([folder, poses, weights])
     from tqdm import tqdm
 
+    from posecast.benches.published import BenchFolder, published_bench
+    from posecast.benches.published_prepare import estimated, given, prepare_bench
     from posecast.estimators.pose import pose_estimator
-    from posecast.evaluation.bench_prepare import estimated, given, prepare_bench
-    from posecast.evaluation.published_benches import BenchFolder, published_bench
     from posecast.media.locks import sole_worker
 
     place = BenchFolder(folder)
@@ -173,7 +173,7 @@ def _tell_prepared(done: Prepared, folder: BenchFolder) -> None:
 
 
 def _score(ctx: click.Context, name: str, folder: Path, protocol: str, **options: Any) -> None:
-    from posecast.evaluation.published_benches import BenchFolder, published_bench
+    from posecast.benches.published import BenchFolder, published_bench
 
     existing([folder])
     bench, place = published_bench(name), BenchFolder(folder)

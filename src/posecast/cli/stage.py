@@ -56,10 +56,10 @@ def render(out: Path, resume: bool, quiet: bool, groups: int, shots: int, **opti
     from posecast.data.store import VIDEOS, video_names, write_clip
     from posecast.data.table import write_index
     from posecast.media.locks import sole_worker
-    from posecast.stage import StageSettings, plan_shots
-    from posecast.stage import render as render_plan
+    from posecast.puppets import PuppetSettings, plan_shots
+    from posecast.puppets import render as render_plan
 
-    settings = _settings(options, StageSettings)
+    settings = _settings(options, PuppetSettings)
     click.get_current_context().with_resource(sole_worker(out, [VIDEOS, "truth"]))
     done = video_names(out)
     if done and not resume:

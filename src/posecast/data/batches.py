@@ -14,7 +14,7 @@ from posecast.data.samples import Encodings, Sample
 from posecast.geometry.conditions import ConditionSettings, condition_maps
 from posecast.geometry.identity import Overlaps, identity_codes
 from posecast.geometry.warp_layers import WarpLayers
-from posecast.stage import Exchanged
+from posecast.puppets import Exchanged
 from posecast.types import ConditionMaps
 
 NO_COLOUR = 10.0

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float16, Float32, Int64, UInt8
 
-from posecast.stage import Exchanged
+from posecast.puppets import Exchanged
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
+
+DISTINGUISHABLE = 0.1
+"""Least distance of two colours that counts as different: Euclidean in RGB 0..1 (0 to sqrt(3))."""
 
 
 def unit_colours(picture: UInt8[np.ndarray, "*size 3"]) -> Float32[np.ndarray, "*size 3"]:
@@ -32,3 +35,11 @@ def colour_distances(
     for sample in samples:
         np.minimum(best, ((colours - sample) ** 2).sum(axis=1), out=best)
     return np.sqrt(best)
+
+
+def colour_distance(
+    first: UInt8[np.ndarray, "*pixels 3"], second: UInt8[np.ndarray, "*pixels 3"]
+) -> Float64[np.ndarray, "*pixels"]:
+    """Euclidean distance of RGB colours scaled to 0..1; 0 to sqrt(3)."""
+    difference = (first.astype(np.float64) - second.astype(np.float64)) / 255.0
+    return np.sqrt((difference**2).sum(axis=-1))

@@ -20,11 +20,11 @@ from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.correspondence import GUIDER_KEYS, correspondence_features
 from posecast.models.guider import Guiders, total_of
 from posecast.models.initialisation import copy_start, warm_start
+from posecast.models.memory_layout import channels_last
 from posecast.models.mender import Mender, mended
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
 from posecast.models.unet import DeepFeatures, UNet, Warped
-from posecast.models.winograd import channels_last
 
 Maps = Mapping[str, Float[Tensor, "b _ _ _ _"]]
 """Guider name to its maps (batch, frames, channels, H, W); one frame is broadcast over time."""

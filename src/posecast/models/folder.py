@@ -27,13 +27,13 @@ from posecast.media.json_rules import check_table
 from posecast.models.animator import Animator
 from posecast.models.config_file import read_json
 from posecast.models.hub import fetch_model
+from posecast.models.memory_layout import channels_last
 from posecast.models.model_files import MODEL_FILES, check_free, check_model
 from posecast.models.part_files import read_weights
 from posecast.models.presets import AnimatorConfig
 from posecast.models.settings import BOOK_KEEPING, CONDITIONS, check_settings
 from posecast.models.settings import INDEX as INDEX_TABLE
 from posecast.models.settings_fit import check_fit
-from posecast.models.winograd import channels_last
 
 FORMAT = "posecast/model/1"
 INDEX = "model_index.json"

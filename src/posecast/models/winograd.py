@@ -167,12 +167,3 @@ def allow_winograd(module: nn.Module) -> None:
         # By its class alone: whoever else holds the layer keeps it.
         if type(layer) is nn.Conv2d and all(getattr(layer, k) == v for k, v in form.items()):
             layer.__class__ = WinogradConv2d
-
-
-def channels_last(module: nn.Module) -> None:
-    """Lay convolution weights out channels last: tokens are views then, and convolutions faster.
-
-    Those of 3x3 may also take Winograd's way then.
-    """
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    allow_winograd(module)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import yaml
 
-from posecast.data.stage_source import MovingCamera
+from posecast.data.puppet_source import MovingCamera
 from posecast.media.atomic import write_text
-from posecast.stage import StageSettings
+from posecast.puppets import PuppetSettings
 from posecast.training import ranges
 from posecast.training.model_settings import ModelSettings as ModelSettings
 from posecast.training.reader import build, read_yaml
@@ -26,7 +26,7 @@ class StageShare:
 
     share: ranges.Large
     """Its weight among the mixture's."""
-    stage: StageSettings
+    stage: PuppetSettings
     misaligned: ranges.Share = 0.7
     moving: ranges.Share = 0.0
     camera: MovingCamera = "moving"
@@ -36,7 +36,7 @@ class StageShare:
 class DataSettings:
     """Where samples come from: rendered on the fly by the stage, or a dataset folder."""
 
-    stage: StageSettings | None = None
+    stage: PuppetSettings | None = None
     dataset: Path | None = None
     size: tuple[ranges.Side, ranges.Side] | None = None
     """Height and width of a dataset's samples: resized to cover, centre-cropped."""

@@ -24,7 +24,7 @@ from posecast.errors import InputError
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.models.animator import Animator
 from posecast.models.presets import GUIDER_CHANNELS
-from posecast.stage import StageSettings
+from posecast.puppets import PuppetSettings
 from posecast.training.config import DataSettings, TrainingConfig
 from posecast.training.diffusion import DiffusionTask
 from posecast.training.sharding import trained_parts
@@ -108,7 +108,7 @@ def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
     size = _size(config)
     # No sample is drawn, so the data need not be there. What is dropped costs nothing, and whether
     # something is dropped cannot be asked without storage.
-    shot = StageSettings(size=(64, 64), frames=config.batch.frames)
+    shot = PuppetSettings(size=(64, 64), frames=config.batch.frames)
     stripped = replace(
         config,
         data=DataSettings(stage=shot),

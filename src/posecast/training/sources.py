@@ -10,8 +10,8 @@ import numpy as np
 
 from posecast.data.dataset_source import DatasetSource, Stored
 from posecast.data.mixed_source import MixedSource
+from posecast.data.puppet_source import Kind, PuppetSource
 from posecast.data.samples import Sample, Source
-from posecast.data.stage_source import Kind, StageSource
 from posecast.data.table import read_index
 from posecast.models.animator import Animator
 from posecast.models.fingerprint import made_by
@@ -34,7 +34,7 @@ def source_of(config: TrainingConfig, seed: int, stored: Stored | None = None) -
         shares = [StageShare(1.0, data.stage, data.misaligned, data.moving, data.camera)]
     if shares:
         sources = [
-            StageSource(
+            PuppetSource(
                 share.stage, frames, kind, share.misaligned, share.moving, share.camera, seed,
                 data.flow_from, exchanged,
             )

@@ -9,10 +9,10 @@ from posecast.models.animator import Animator
 from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
+from posecast.models.memory_layout import channels_last
 from posecast.models.mender import Mender
 from posecast.models.motion import MotionSettings
 from posecast.models.settings_fit import check_fit
-from posecast.models.winograd import channels_last
 from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import TrainingConfig
 from posecast.training.diffusion import DiffusionTask

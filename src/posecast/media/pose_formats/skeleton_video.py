@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from posecast.errors import InputError
-from posecast.geometry.skeleton_pictures import (
+from posecast.media.images import read_image
+from posecast.media.pose_formats.content import MAX_TRACK_FRAMES, PlainFootage
+from posecast.media.pose_formats.skeleton_pictures import (
     PALETTES,
     is_skeleton_picture,
     palette_fits,
     read_skeleton,
     shows_several,
 )
-from posecast.media.images import read_image
-from posecast.media.pose_formats.content import MAX_TRACK_FRAMES, PlainFootage
 from posecast.media.video import iterate_video, read_info
 from posecast.types import PoseSequence
 

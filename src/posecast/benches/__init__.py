@@ -1,0 +1,1 @@
+"""Benches: what runs a model on clips, and scores and tabulates what comes out."""

@@ -1,0 +1,157 @@
+"""A pipeline as the stage bench asks it, and the yardsticks beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from posecast.benches.stage import Request
+    from posecast.benches.stage_run import Contestants, Frames
+    from posecast.casting.plan import AnimationPlan
+    from posecast.casting.sheet import OrderChange
+    from posecast.diffusion.shortcuts import Shortcuts
+    from posecast.pipeline.animation import AnimationPipeline
+
+
+@dataclass(frozen=True)
+class PipelineModel:
+    """The pipeline as the bench asks it: by exact tracks and orders, at the reference's size."""
+
+    pipe: AnimationPipeline
+    steps: int
+    guidance: float
+    without: tuple[str, ...]
+    window: int
+    stride: int
+    fast: bool | Shortcuts = False
+
+    def __call__(self, request: Request) -> Frames:
+        """Frames uint8 (frames, height, width, 3)."""
+        import torch
+
+        frames = self.pipe.frames(
+            self.plan(request),
+            num_steps=self.steps,
+            guidance_scale=self.guidance,
+            fast=self.fast,
+            generator=torch.Generator().manual_seed(request.seed),
+            window=self.window,
+            stride=self.stride,
+            without=self.without,
+        )
+        return np.stack(list(frames))
+
+    def plan(self, request: Request) -> AnimationPlan:
+        """What the pipeline is asked to make."""
+        return _planned(request)
+
+    def warped(self, request: Request, mended: bool = False) -> Frames:
+        """The reference carried to each pose; `mended`, as the denoiser gets it."""
+        import torch
+
+        from posecast.pipeline.map_renderer import MapRenderer
+
+        plan, animator = self.plan(request), self.pipe.animator
+        maps = MapRenderer(plan).maps(0, plan.num_frames, warp=True).warp
+        assert maps is not None, "it was asked for"
+        if not mended:
+            return (maps[:, :3].transpose(0, 2, 3, 1) * 255).round().astype(np.uint8)
+        layers = torch.from_numpy(maps[None]).to(self.pipe.device, self.pipe.dtype)
+        pictures = (animator.mended(layers)[0].float() * 255).round().to(torch.uint8)
+        return pictures.permute(0, 2, 3, 1).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class CutoutModel:
+    """The cut-out engine as the bench asks it."""
+
+    mend: bool | None = None
+    """As `CutoutAnimator.frames` takes it."""
+
+    def __call__(self, request: Request) -> Frames:
+        """Frames uint8 (frames, height, width, 3)."""
+        from posecast.cutout import CutoutAnimator
+
+        return np.stack(list(CutoutAnimator().frames(_planned(request), mend=self.mend)))
+
+
+def cutout_contestants() -> Contestants:
+    """The cut-out engine, and itself without its mender."""
+    from posecast.benches.stage_run import Contestants
+
+    return Contestants(model=CutoutModel(), warped=CutoutModel(mend=False))
+
+
+def _planned(request: Request) -> AnimationPlan:
+    """A request as a plan: its exact tracks and orders, at the reference's size."""
+    from posecast.casting.plan import plan_animation
+
+    reference = request.reference
+    picture, people = reference.frames[0], reference.poses
+    return plan_animation(
+        picture,
+        request.poses,
+        size=(picture.shape[0], picture.shape[1]),
+        reference_poses=replace(people, front_to_back=_front_to_back(reference.ranks[0])),
+        assign={track: track for track in range(people.num_characters)},
+        depth_order=_order_changes(request.ranks),
+        fill_gaps=0.0,  # the tracks are exact: what they do not show is not there
+        own_joints=False,
+    )
+
+
+def _front_to_back(ranks: np.ndarray) -> tuple[int, ...]:
+    """Characters from front to back; those without a rank (not in the frame) last."""
+    keys = np.where(ranks < 0, len(ranks), ranks)
+    return tuple(int(character) for character in np.argsort(keys, kind="stable"))
+
+
+def _order_changes(ranks: np.ndarray) -> tuple[OrderChange, ...]:
+    from posecast.casting.sheet import OrderChange
+
+    orders = [_front_to_back(frame) for frame in ranks]
+    return tuple(
+        OrderChange(frame, order)
+        for frame, order in enumerate(orders)
+        if frame == 0 or order != orders[frame - 1]
+    )
+
+
+def contestants(pipe: AnimationPipeline, generate: PipelineModel) -> Contestants:
+    """The model beside its yardsticks."""
+    import torch
+
+    from posecast.benches.stage_run import Contestants
+    from posecast.pipeline.animation import AnimationPipeline
+
+    @torch.no_grad()
+    def autoencoder(frames: Frames) -> Frames:
+        pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).to(pipe.device, pipe.dtype) / 255
+        decoded = pipe.animator.decode(pipe.animator.encode(pixels)).float().clamp(0, 1)
+        return (decoded * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+    stills = AnimationPipeline(without_motion(pipe.animator)).to(pipe.device, pipe.dtype)
+    return Contestants(
+        model=generate,
+        without_reference_net=replace(generate, without=(*generate.without, "reference")),
+        single_frames=replace(generate, pipe=stills),
+        autoencoder=autoencoder,
+        warped=generate.warped if pipe.animator.warps else None,
+        mended=partial(generate.warped, mended=True) if pipe.animator.mender else None,
+    )
+
+
+def without_motion(animator: Any) -> Any:
+    """The same weights in a model that makes every frame alone; itself if it is one already."""
+    from posecast.models import Animator
+
+    if animator.config.motion is None:
+        return animator
+    stills = Animator.from_preset(replace(animator.config, motion=None))
+    weights = animator.state_dict()
+    stills.load_state_dict({name: weights[name] for name in stills.state_dict()})
+    return stills

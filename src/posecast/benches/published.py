@@ -1,0 +1,169 @@
+"""The benches that papers publish figures on: their clips, where they are from, how they lie here.
+
+A bench is one folder. `real/` holds its clips (videos or folders of frames, by name), `poses/` and
+`references/` what `posecast animate` and `posecast evaluate` need of each, `sources/` the videos
+that clips were cut from, and `clips.json` what was cut.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from posecast.errors import InputError
+from posecast.media import json_text
+from posecast.media.atomic import whole_file
+from posecast.metrics.folders import named_videos
+
+BENCHES = ("multi-character", "tiktok", "ted-talks")
+RECORD_FORMAT = "posecast/bench/1"
+_MAX_RECORD = 10 * 2**20
+
+
+@dataclass(frozen=True)
+class BenchClip:
+    """A piece of a public video: its frames presented from `start` on and before `end`."""
+
+    name: str
+    url: str
+    start: float
+    """Seconds after the video's first frame."""
+    end: float
+
+    @property
+    def source(self) -> str:
+        """The name of the video it is a piece of."""
+        return self.name.rpartition("_")[0]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is published about a bench."""
+
+    name: str
+    source: str
+    """Who says what belongs to it."""
+    paper_table: str
+    """The table of the paper (`metrics.tables`) with figures on it."""
+    videos: int | None
+    """How many videos it has; None where that is not published."""
+    frames: int | None
+    """How many frames they have together."""
+    clips: tuple[BenchClip, ...]
+    """Empty where no list of public addresses is published."""
+
+
+def published_bench(name: str) -> Bench:
+    """One of `BENCHES`."""
+    data = files("posecast.benches").joinpath("published.json").read_text("utf-8")
+    values = json.loads(data)[name]
+    clips = tuple(
+        BenchClip(c["name"], c["url"], _seconds(c["start"]), _seconds(c["end"]))
+        for c in values["clips"]
+    )
+    return Bench(name=name, **{**values, "clips": clips})
+
+
+def _seconds(timestamp: str) -> float:
+    minutes, seconds = timestamp.split(":")
+    return 60.0 * int(minutes) + int(seconds)
+
+
+@dataclass(frozen=True)
+class BenchFolder:
+    """Where things lie in the folder of a bench."""
+
+    root: Path
+
+    @property
+    def sources(self) -> Path:
+        """The whole videos that clips are cut from."""
+        return self.root / "sources"
+
+    @property
+    def real(self) -> Path:
+        """The clips: a video or a folder of frames each."""
+        return self.root / "real"
+
+    @property
+    def poses(self) -> Path:
+        """``NAME.json``: the poses of every frame of a clip."""
+        return self.root / "poses"
+
+    @property
+    def references(self) -> Path:
+        """``NAME.png`` and ``NAME.poses.json``: a clip's reference picture and who is in it."""
+        return self.root / "references"
+
+    @cached_property
+    def clips(self) -> dict[str, Path]:
+        """The real clips by name, in natural order.
+
+        Raises:
+            InputError: there is none, or two of one name.
+        """
+        if not self.real.is_dir():
+            raise InputError(
+                f"{self.real}: no such folder; expected the bench's videos there, or folders of "
+                "their frames"
+            )
+        return named_videos(self.real)
+
+    @property
+    def record_file(self) -> Path:
+        """What was cut, and what could not be."""
+        return self.root / "clips.json"
+
+
+@dataclass
+class Record:
+    """What `download` did: the clips that are there, and why the others are not."""
+
+    clips: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By name: start, end (seconds), fps, frames."""
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """As JSON, whole or not at all."""
+        values = {"format": RECORD_FORMAT, "clips": self.clips, "missing": self.missing}
+        with whole_file(path) as part:
+            part.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+
+
+def read_record(path: Path) -> Record:
+    """What `Record.write` wrote; an empty one where there is no file.
+
+    Raises:
+        InputError: the file is something else.
+    """
+    if not path.exists():
+        return Record()
+    try:
+        values = json_text.read_json(path, _MAX_RECORD)
+        if values["format"] != RECORD_FORMAT:
+            raise ValueError(f"format {values['format']!r}")
+        clips = {str(name): _checked(clip) for name, clip in values["clips"].items()}
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError.at(
+            path, f"is no record of {RECORD_FORMAT} ({type(error).__name__}: {error}); remove it"
+        ) from error
+    return Record(clips)
+
+
+def _checked(clip: Mapping[str, Any]) -> dict[str, Any]:
+    fps = float(clip["fps"])
+    if not 0 < fps <= 1000:
+        raise ValueError(f"fps {fps:g}")
+    return {
+        "start": float(clip["start"]),
+        "end": float(clip["end"]),
+        "fps": fps,
+        "frames": int(clip["frames"]),
+    }

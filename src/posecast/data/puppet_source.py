@@ -1,0 +1,83 @@
+"""Samples rendered on the fly by the procedural stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from posecast.data.samples import Sample
+from posecast.puppets import PuppetSettings, background_motion, exchanged, plan_shots, render
+
+Kind = Literal["images", "clips"]
+MovingCamera = Literal["moving", "shaking"]
+FlowFrom = Literal["previous", "reference"]
+"""Since when the background's motion is measured: the frame before (the paper's), or the reference,
+which says where everything of its background has gone."""
+
+
+@dataclass(frozen=True)
+class PuppetSource:
+    """A new scene for every index; the reference comes from another shot of it `misaligned` often.
+
+    ``images``: targets at random times of a shot. ``clips``: consecutive frames. Without misaligned
+    references (another arrangement of the same characters in the same place) a network learns to
+    copy by position and never needs the reference's pose.
+    """
+
+    settings: PuppetSettings
+    frames: int = 4
+    kind: Kind = "images"
+    misaligned: float = 0.7
+    moving: float = 0.0
+    """Share of the scenes whose camera is `camera`: noise for the flow guider."""
+    camera: MovingCamera = "moving"
+    """Of those scenes: "moving" (also with changing light) or "shaking" (in steady light)."""
+    seed: int = 0
+    flow_from: FlowFrom = "previous"
+    exchanged: bool = False
+    """Whether samples have their targets with looks exchanged, too."""
+
+    def __post_init__(self) -> None:
+        if self.settings.frames < self.frames:
+            raise ValueError(
+                f"a shot of {self.settings.frames} frames holds no {self.frames} targets"
+            )
+
+    def sample(self, index: int) -> Sample:
+        """The sample of an index: a pure function of it, the settings and the seed."""
+        rng = np.random.default_rng((self.seed, index))
+        scene = int(rng.integers(2**62))
+        misaligned = bool(rng.random() < self.misaligned)
+        settings = self.settings
+        if rng.random() < self.moving:
+            light = "changing" if self.camera == "moving" else settings.light
+            settings = replace(settings, camera=self.camera, light=light)
+        times = self._times(rng)
+        plans = plan_shots(scene, settings, shots=2 if misaligned else 1)
+        reference_time = int(rng.integers(self.settings.frames))
+        reference = render(plans[0], frames=[reference_time])
+        targets = render(plans[-1], frames=times)
+        flow = targets.background_flow
+        if self.flow_from == "reference":
+            since = (plans[0], reference_time)
+            flow = np.stack([background_motion(plans[-1], time, *since) for time in times])
+        others = exchanged(plans[-1], times, targets) if self.exchanged else None
+        return Sample(
+            reference=reference.frames[0],
+            reference_keypoints=reference.poses.keypoints[:, 0],
+            reference_ranks=reference.ranks[0],
+            frames=targets.frames,
+            keypoints=targets.poses.keypoints,
+            ranks=targets.ranks,
+            background_flow=flow,
+            character_ids=targets.character_ids,
+            exchanged=others,
+        )
+
+    def _times(self, rng: np.random.Generator) -> list[int]:
+        if self.kind == "clips":
+            start = int(rng.integers(self.settings.frames - self.frames + 1))
+            return list(range(start, start + self.frames))
+        return sorted(int(t) for t in rng.choice(self.settings.frames, self.frames, replace=False))

@@ -1,0 +1,33 @@
+"""The procedural puppet stage: articulated characters, dance-like motion, exact ground truth."""
+
+from posecast.puppets.exchange import (
+    Exchanged,
+    exchanged,
+    identity_region,
+    other_looks,
+)
+from posecast.puppets.render import (
+    background_motion,
+    render,
+    render_clip,
+    sample_clips,
+    silhouettes,
+)
+from posecast.puppets.settings import PuppetSettings
+from posecast.puppets.shots import Actor, ShotPlan, plan_shots
+
+__all__ = [
+    "Actor",
+    "Exchanged",
+    "PuppetSettings",
+    "ShotPlan",
+    "background_motion",
+    "exchanged",
+    "identity_region",
+    "other_looks",
+    "plan_shots",
+    "render",
+    "render_clip",
+    "sample_clips",
+    "silhouettes",
+]

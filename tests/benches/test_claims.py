@@ -1,0 +1,85 @@
+"""The claims' measures give known answers for known videos."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from posecast.benches import claims, claims_run
+from posecast.models.animator import Animator
+from posecast.models.presets import PRESETS
+from posecast.puppets import render
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return claims.flow_clips(4, frames=5)
+
+
+def test_the_truths_own_shake_is_found_to_a_fraction_of_a_pixel(clips):
+    for clip in clips:
+        scores = claims.score_flow(clip.sample.frames, clip)
+        np.testing.assert_allclose(scores.offsets, clip.offsets, atol=0.35)
+        assert abs(scores.shake - clip.offsets.std(axis=0).mean()) < 0.15
+        assert scores.change > 3
+
+
+def test_a_still_background_does_not_shake(clips):
+    clip = clips[0]
+    held = np.repeat(clip.sample.frames[:1], 5, axis=0)
+    scores = claims.score_flow(held, clip)
+    assert scores.shake < 0.3
+    assert scores.change < 1
+
+
+def test_following_is_the_correlation_of_displacements():
+    rng = np.random.default_rng(0)
+    asked = [rng.normal(size=(6, 2)).cumsum(0) for _ in range(20)]
+    assert claims.follows(asked, [one + 3 for one in asked]) == pytest.approx(1)
+    assert claims.follows(asked, [-one for one in asked]) == pytest.approx(-1)
+    assert abs(claims.follows(asked, [rng.normal(size=(6, 2)) for _ in asked])) < 0.3
+
+
+def test_an_order_clip_tells_the_true_order_from_the_inverted_one():
+    clip = claims.order_clip(1, frames=3)
+    right = claims.score_order(clip.target.frames, clip)
+    assert right.occlusion.share == right.identity.share == 1
+    wrong = claims.score_order(clip.target_inverted.frames, clip)
+    assert wrong.occlusion.share == 0
+    assert claims.score_order(clip.target_inverted.frames, clip, inverted=True).occlusion.share == 1
+    assert (clip.sample.ranks != clip.inverted.ranks).any()
+    assert clip.target.contested_region.any()
+
+
+def test_a_left_out_guider_is_one_that_is_not_there():
+    """Every row of the table is made with exactly the guiders that it names."""
+    torch.manual_seed(0)
+    animator = Animator.from_preset(PRESETS["tiny"]()).eval()
+    for parameter in animator.guiders.parameters():
+        if not parameter.any():
+            parameter.data.normal_(std=0.1)
+    clip = claims.flow_clips(1, (64, 64), 3)[0]
+    asked = claims_run.asked_for(animator, [clip.sample], claims_run.Setup(steps=1))
+    made = {row: claims_run.generate(animator, asked, row, 1)[0] for row in claims_run.ROWS}
+    assert len(made) == 8
+    full = made[()]
+    assert all(not np.array_equal(full, other) for row, other in made.items() if row)
+    again = claims_run.generate(animator, asked, (), 1)[0]
+    np.testing.assert_array_equal(full, again)
+
+
+def test_differences_have_paired_intervals():
+    first = [(9, 10), (8, 10), (10, 10), (7, 10)]
+    second = [(5, 10), (4, 10), (6, 10), (3, 10)]
+    by, bounds = claims_run.difference_of(first, second)
+    assert by == pytest.approx(0.4)
+    assert bounds == pytest.approx((0.4, 0.4))
+
+
+def test_clips_are_never_training_scenes(clips):
+    assert claims.FLOW_SEED >= 2**62
+    assert claims.ORDER_SEED - claims.FLOW_SEED > 2**40
+    assert np.array_equal(
+        render(clips[1].plan, [clips[1].times[0]]).frames[0], clips[1].sample.frames[0]
+    )
