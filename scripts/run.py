@@ -2,18 +2,18 @@
 """Set everything up in `.venv`, then animate the bundled example or run every check.
 
     python3 scripts/run.py demo     # a video of two characters dancing
-    python3 scripts/run.py test     # lint, types, import contract, tests
+    python3 scripts/run.py test     # lint, types, import contract, documentation, tests
 
-Needs Python 3.10 or newer and nothing else. An environment that is up to date is used as it is;
+Needs Python 3.11 or newer and nothing else. An environment that is up to date is used as it is;
 what follows the verb goes to `posecast demo` or to pytest.
 """
 
 import sys
 
-if sys.version_info < (3, 10):  # noqa: UP036 - this script meets the Python that people have
+if sys.version_info < (3, 11):  # noqa: UP036 - this script meets the Python that people have
     sys.exit(
-        "Posecast needs Python 3.10 or newer; this is {}.{}. Run this script with a newer one, "
-        "for example: python3.12 scripts/run.py demo".format(*sys.version_info[:2])
+        "Posecast needs Python 3.11 or newer; this is {}.{}. Run this script with a newer one, "
+        "for example: python3.13 scripts/run.py demo".format(*sys.version_info[:2])
     )
 
 import hashlib
@@ -38,6 +38,7 @@ CHECKS = {
     "format": [PYTHON, "-m", "ruff", "format", "--check", "."],
     "types": [PYTHON, "-m", "mypy"],
     "import contract": [PROGRAMS / "lint-imports"],
+    "documentation": [PYTHON, "scripts/docs.py"],
     # A process a core; a file's tests stay together, for they share what is slow to make.
     "tests": [PYTHON, "-m", "pytest", "-n", "auto", "--dist", "loadfile"],
 }

@@ -115,22 +115,18 @@ def test_no_room_for_odds_and_ends() -> None:
     assert not names & {"utils", "util", "helpers", "misc", "common"}
 
 
-def pins() -> dict[str, list[str]]:
-    """Package to its pinned versions (two where old Pythons need another)."""
-    found: dict[str, list[str]] = {}
-    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            match = re.fullmatch(
-                r'([a-z0-9-]+)==([\w.]+)( ; python_version (?:<|>=) "3\.11")?', line
-            )
-            assert match, f"constraints.txt holds more than pins: {line}"
-            found.setdefault(match[1], []).append(match[2])
-    return found
+def pins() -> dict[str, str]:
+    """Package to its pinned version."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    matches = {line: re.fullmatch(r"([a-z0-9-]+)==([\w.]+)", line) for line in lines}
+    other = [line for line, match in matches.items() if not match and not line.startswith("#")]
+    assert not other, f"constraints.txt holds more than pins: {other}"
+    return {match[1]: match[2] for match in matches.values() if match}
 
 
 def test_constraints_pin_torch_and_everything_else_that_is_declared() -> None:
     found = pins()
-    assert found["torch"] == ["2.13.0"]
+    assert found["torch"] == "2.13.0"
     block = PYPROJECT[PYPROJECT.index("\ndependencies") : PYPROJECT.index("[project.scripts]")]
     declared = {name.lower() for name in re.findall(r'"([\w-]+)(?:[>=<][^"]*)?"', block)}
     assert {"torch", "diffusers", "pytest"} <= declared
@@ -146,4 +142,4 @@ def test_set_up_tells_old_pythons_what_is_needed() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert re.fullmatch(r"Posecast needs Python 3\.10 or newer; this is 3\.8\. .+\n", done.stderr)
+    assert re.fullmatch(r"Posecast needs Python 3\.11 or newer; this is 3\.8\. .+\n", done.stderr)
