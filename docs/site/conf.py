@@ -57,7 +57,12 @@ author = "the Posecast authors"
 project_copyright = "The Posecast authors. Apache License 2.0"
 version = release = posecast.__version__
 
-extensions = ["myst_parser", "sphinx.ext.apidoc", "sphinx.ext.autodoc"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.apidoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+]
 root_doc = FRONT_PAGE
 include_patterns = ["*.md", "docs/**"]
 exclude_patterns = ["docs/api/modules.rst"]
@@ -69,8 +74,7 @@ apidoc_modules = [
     {
         "path": str(ROOT / "src" / "posecast"),
         "destination": "docs/api",
-        "module_first": True,
-        "separate_modules": True,
+        "module_first": True,  # a page a package, its modules on it
     }
 ]
 autodoc_member_order = "bysource"
@@ -78,6 +82,9 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"ignore-module-all": True}
 autodoc_preserve_defaults = True
 add_module_names = False
+napoleon_use_ivar = True
+# Two types may have a field of one name; a docstring refers to neither.
+suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_title = "Posecast"
@@ -101,8 +108,8 @@ def _api_page(link: re.Match[str]) -> str:
     path = Path(link["path"])
     if path.suffix not in ("", ".py"):
         return link[0]
-    module = ".".join(path.with_suffix("").parts)
-    return f"](/docs/api/{module}.rst)"
+    package = path.parent if path.suffix else path
+    return f"](/docs/api/{'.'.join(package.parts)}.rst)"
 
 
 def _adapt(app: Sphinx, page: str, text: list[str]) -> None:

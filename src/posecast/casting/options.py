@@ -53,8 +53,11 @@ class PlanOptions:
     people_weights: str | Path | None = None
     """A file of another landmark network for the built-in estimator."""
     assign: str | Mapping[int, int | Sequence[int]] | tuple[tuple[int, int], ...] | None = None
-    """Driving track : character, as `0:1,1:0`, a mapping, or pairs. One track may move several
-    characters; a character that is left out stands as it does in the picture."""
+    """Which driving track moves which character, in pairs, a mapping or a string.
+
+    The string is `track:character,...`, such as `0:1,1:0`. One track may move several characters; a
+    character that is left out stands as it does in the picture.
+    """
     depth_order: str | Sequence[int] | Sequence[OrderChange] | None = None
     """The characters, front first, as `1,0` or a sequence; or the changes of that order."""
     poses_size: Size | None = None

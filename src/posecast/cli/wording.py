@@ -1,7 +1,7 @@
 """The library's words in the command line's: parameters become options.
 
-The library writes a parameter in its messages as `` `name=` `` or `` `name=value` ``; for whoever
-typed a command that is `--name` or `--name value`, and `--no-name` for `` `name=False` ``.
+The library writes a parameter in its messages as `name=` or `name=value` between backquotes; for
+whoever typed a command that is `--name` or `--name value`, and `--no-name` for `name=False`.
 """
 
 from __future__ import annotations

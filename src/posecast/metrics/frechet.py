@@ -76,7 +76,7 @@ class Moments:
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), in float64; 0 for the same features.
+    """`|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)`, in float64; 0 for the same features.
 
     The last trace is the sum of the square roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which
     is symmetric: it has no imaginary part to drop and needs no offset where covariances are

@@ -1,6 +1,6 @@
 """L1, MAE, PSNR and SSIM of each frame, in both protocols, from 8-bit RGB.
 
-L1, MAE and PSNR are sums over the histogram of |d|, d = generated - real: integers until the last
+L1, MAE and PSNR are sums over the histogram of `|d|`, d = generated - real: integers until the last
 division, so that they are exact at any size. SSIM is computed in float64.
 """
 
@@ -26,7 +26,7 @@ _STRIP = 64
 
 
 def l1(generated: Frames, real: Frames, protocol: Protocol) -> Scores:
-    """Mean |d| over height, width and 3, in 0..255 units; `field` divides by height * width again.
+    """Mean `|d|` over pixels and colours, in 0..255 units; `field` divides by their number again.
 
     Under `correct` it is `mae_255`.
 
@@ -37,7 +37,7 @@ def l1(generated: Frames, real: Frames, protocol: Protocol) -> Scores:
 
 
 def mae_255(generated: Frames, real: Frames, protocol: Protocol) -> Scores:
-    """Mean |d| over height, width and 3, in 0..255 units: the same in both protocols.
+    """Mean `|d|` over height, width and 3, in 0..255 units: the same in both protocols.
 
     Raises:
         ValueError: the two do not show the same frames at the same size.

@@ -23,7 +23,7 @@ class Rules:
     """What one protocol does where the two differ."""
 
     l1_divides_by_pixels: bool
-    """L1 is the mean of |d|, divided once more by height * width: it depends on resolution."""
+    """L1 is the mean of `|d|`, divided once more by height * width: it depends on resolution."""
     squares_wrap: bool
     """PSNR squares differences in 8 bits, so that 16 squared is 0."""
     identical_db: float

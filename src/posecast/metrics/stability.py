@@ -22,7 +22,7 @@ def change_curve(
     frames: UInt8[np.ndarray, "frames height width 3"],
     region: Bool[np.ndarray, "frames height width"] | None = None,
 ) -> Float64[np.ndarray, " changes"]:
-    """Mean |frame[i + 1] - frame[i]| over the pixels that are in ``region`` in both frames.
+    """Mean `|frame[i + 1] - frame[i]|` over the pixels that are in ``region`` in both frames.
 
     NaN where no pixel is in both. Without a region: over all pixels.
     """
@@ -41,7 +41,7 @@ def change_curve(
 def change_map(
     frames: UInt8[np.ndarray, "frames height width 3"],
 ) -> Float64[np.ndarray, "height width"]:
-    """Mean |frame[i + 1] - frame[i]| of each pixel, over colours and time; 0 of a single frame."""
+    """Mean `|frame[i + 1] - frame[i]|` of each pixel, over colours and time; 0 of one frame."""
     total = np.zeros(frames.shape[1:3])
     for before, after in pairwise(frames):
         total += cv2.absdiff(after, before).mean(axis=-1)
