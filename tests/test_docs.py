@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -94,6 +95,17 @@ def test_python_imports_of_pages_exist(page: Path) -> None:
                 module = importlib.import_module(node.module or "")
                 missing = [name.name for name in node.names if not hasattr(module, name.name)]
                 assert not missing, f"{page.name}: {node.module} has no {missing}"
+
+
+def test_notebook_calls_what_is_there() -> None:
+    text = (ROOT / "examples" / "posecast.ipynb").read_text(encoding="utf-8")
+    cells = ["".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+    typed = [line[1:] for cell in cells for line in cell.splitlines() if line.startswith("!")]
+    assert len(typed) >= 4
+    for line in typed:
+        assert not unknown_options(shlex.split(line)[1:]), line
+    for cell in cells:
+        ast.parse("\n".join(line for line in cell.splitlines() if line[:1] not in "!%"))
 
 
 def fixed_words(message: str) -> list[str]:
