@@ -134,7 +134,7 @@ def _overridden(before: AnimatorConfig, overrides: Mapping[str, Any]) -> Animato
             if isinstance(value, dict):
                 value = {**dataclasses.asdict(before.conditions), **value}
             values[name] = build(ConditionSettings, value, "model.overrides", "conditions")
-        elif name == "keyed_by" and isinstance(value, list):
+        elif isinstance(value, list) and isinstance(getattr(before, name), tuple):
             values[name] = tuple(value)
         else:
             values[name] = merged(getattr(before, name), value)

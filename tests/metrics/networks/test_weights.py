@@ -22,6 +22,7 @@ from posecast.metrics.networks.weights import (
 def _own_cache(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.delenv("POSECAST_CACHE", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
 
 
@@ -62,6 +63,12 @@ def test_without_a_place_the_caches_are_searched():
     assert find_weights("fid").paths == (path,)
     path = _file(ours / "pt_inception-2015-12-05-6726825d.pth")
     assert find_weights("fid").paths == (path,)
+
+
+def test_our_cache_is_the_one_of_all_downloads(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("POSECAST_CACHE", str(tmp_path / "ours"))
+    path = _file(tmp_path / "ours" / "weights" / "rgb_imagenet.pt")
+    assert find_weights("fvd").paths == (path,)
 
 
 def test_what_is_missing_is_told_with_where_it_comes_from(tmp_path: Path):

@@ -16,7 +16,7 @@ from typing import Literal
 
 from posecast.errors import InputError
 from posecast.media import download as download_module
-from posecast.media.download import sha256_of
+from posecast.media.download import cache_folder, sha256_of
 from posecast.metrics.networks.checkpoint import MAX_BYTES
 
 LearnedMetric = Literal["lpips", "fid", "fid_vid", "fvd"]
@@ -95,7 +95,7 @@ def folders() -> tuple[Path, ...]:
     """Where weights are looked for unless a place is named: our own folder, then torch hub's."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     torch_home = Path(os.environ.get("TORCH_HOME") or cache / "torch")
-    return cache / "posecast" / "weights", torch_home / "hub" / "checkpoints"
+    return cache_folder() / "weights", torch_home / "hub" / "checkpoints"
 
 
 class WeightsMissing(InputError):
