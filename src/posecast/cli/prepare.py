@@ -35,8 +35,11 @@ _SHOWN = 10
               "cache, else builtin.")  # fmt: skip
 @click.option("--pose-weights", type=TEXT, help="Folder of DWPose's two ONNX files, or a "
               "file of the built-in estimator's landmark network.")  # fmt: skip
-@click.option("--flow", type=TEXT, default="dis", show_default=True, help="Flow estimator.")
-@click.option("--flow-weights", type=TEXT, help="File of its weights.")
+@click.option("--flow", type=TEXT, default="dis", show_default=True,
+              metavar="dis|pwc-net|raft|raft-small", help="Flow estimator: dis needs no weights, "
+              "pwc-net is the paper's (its weights: no commercial use).")  # fmt: skip
+@click.option("--flow-weights", type=TEXT,
+              help="File of its weights (default: the published ones, downloaded).")  # fmt: skip
 @click.option("--depth", type=TEXT, metavar="small|FOLDER",
               help="Depth Anything V2, for the characters' order. Without it: the order that the "
               "pose file states, else who stands lower in the frame is in front.")  # fmt: skip

@@ -11,7 +11,7 @@ from jaxtyping import Float32, UInt8
 from posecast.errors import InputError
 from posecast.estimators.dis import DIS
 
-FLOW_ESTIMATORS = ("dis", "raft", "raft-small")
+FLOW_ESTIMATORS = ("dis", "pwc-net", "raft", "raft-small")
 """Names that `flow_estimator` knows."""
 
 
@@ -46,6 +46,10 @@ def flow_estimator(
         raise InputError(f"flow estimator {name!r}: expected one of {', '.join(FLOW_ESTIMATORS)}")
     if name == "dis":
         return DIS()
+    if name == "pwc-net":
+        from posecast.estimators.pwc_net import PWCNetFlow
+
+        return PWCNetFlow.load(weights, device)
     from posecast.estimators.raft import RAFT
 
     return RAFT.load(name, weights, device)
