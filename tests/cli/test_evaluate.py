@@ -7,6 +7,7 @@ import pytest
 
 from posecast import cli
 from posecast.cli.evaluate import named_folders
+from posecast.media.images import read_image
 from posecast.media.video import write_video
 from tests.metrics.test_folders import clip
 
@@ -142,3 +143,50 @@ def test_what_lacks_weights_is_noted_beside_what_is_scored(videos, capsys):
     arguments = ["evaluate", "--generated", "one", "--real", "real", "--metrics", "psnr,fvd"]
     assert cli.run([*arguments, "--weights", "empty"]) == 0
     assert "note: fvd: no weights; --download" in capsys.readouterr().err
+
+
+FEW = ["--metrics", "psnr,ssim", "--workers", "1", "--quiet"]
+
+
+def test_table_8_is_one_command(videos, capsys):
+    arguments = ["evaluate", "--generated", "one", "--real", "real", "--standards", "8", *FEW]
+    assert cli.run([*arguments, "--json", "scores.json", "--per-video", "scores.csv"]) == 0
+    out = capsys.readouterr().out
+    names = ["origin size, w/o center-crop", "256x256, w/o uninterrupted frames",
+             "512x512, w/o uninterrupted frames", "512x512, w/ uninterrupted frames"]  # fmt: skip
+    rows = [line for line in out.splitlines() if line.startswith("| ") and "Method" not in line]
+    assert [row.split(" | ")[0] for row in rows] == [
+        *(f"| DisCo+: {name} (paper)" for name in names),
+        *(f"| one: {name}" for name in names),
+    ]
+    assert "30.75 | 0.668 | 29.03" in rows[0]
+    assert "**" not in out  # standards do not compete
+    scores = json.loads((videos / "scores.json").read_text())["standards"]
+    assert [entry["size"] for entry in scores.values()] == [None, [256] * 2, [512] * 2, [512] * 2]
+    ssim = [entry["metrics"]["ssim"] for entry in scores.values()]
+    assert len({round(value, 6) for value in ssim}) == 3  # samples do not change it, sizes do
+    assert (videos / "scores.csv").read_text().count("one: ") == 4
+
+
+def test_table_7_is_one_command(videos, capsys):
+    arguments = ["evaluate", "--generated", "one", "--real", "real", "--standards", "7", *FEW]
+    assert cli.run(arguments) == 0
+    out = capsys.readouterr().out
+    assert out.count("| one: ") == 5
+    for method in ("MRAA", "TPSMM", "DreamPose", "DisCo", "MagicAnimate", "MagicPose"):
+        assert method in out
+
+
+@pytest.mark.parametrize("more", [["--size", "64x64"], ["--paper-table", "1"], ["--poses", "one"]])
+def test_standards_go_with_no_other(videos, capsys, more):
+    arguments = ["evaluate", "--generated", "one", "--real", "real", "--standards", "8"]
+    assert cli.run([*arguments, *more]) == 2
+    assert more[0] in capsys.readouterr().err
+
+
+def test_overlays_are_a_picture(videos, capsys):
+    arguments = ["evaluate", "--generated", "one", "--generated", "two", "--real", "real", *FAST]
+    assert cli.run([*arguments, "--overlays", "overlays.png"]) == 0
+    assert read_image("overlays.png").shape == (18 + 512, 3 * 512, 3)
+    assert cli.run([*arguments, "--overlays", "overlays.jpg"]) == 2
+    assert "overlays.jpg" in capsys.readouterr().err

@@ -7,7 +7,13 @@ import json
 import pytest
 import torch
 
-from posecast.metrics.clips import clip_batches, starts, starts_between_gaps, starts_on_threads
+from posecast.metrics.clips import (
+    clip_batches,
+    gaps_on_threads,
+    starts,
+    starts_between_gaps,
+    starts_on_threads,
+)
 
 
 def test_golden_counts(shared):
@@ -29,6 +35,13 @@ def test_samples_lie_in_the_video_and_between_gaps():
     numbers = [*range(3, 20), *range(40, 56)]  # 17 frames, a gap, 16 frames.
     assert starts_between_gaps(numbers) == [0, 1, 17]
     assert starts_on_threads(40, 2) == [0, 1, 2, 3, 20, 21, 22, 23]
+
+
+@pytest.mark.parametrize("length", [15, 256, 300, 301, 700])
+def test_gaps_leave_the_samples_of_the_fields_script(length):
+    gaps = gaps_on_threads(length)
+    left = [start for start in starts(length) if not gaps & set(range(start + 1, start + 16))]
+    assert left == starts_on_threads(length, 16)
 
 
 @pytest.mark.parametrize("length", [15, 16, 31, 40])

@@ -47,6 +47,23 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "generated", tmp_path / "real"
 
 
+def test_frames_may_be_stretched_in_place_of_cropped(folders):
+    generated, real = folders
+    wide = np.zeros((1, 20, 40, 3), np.uint8)
+    wide[:, :, :10] = 255
+    write_video(wide, generated / "a", 25)
+    write_video(wide[:, :, :20], real / "a", 25)
+    pair = pair_videos(generated, real)[0]
+    (batch,) = frame_batches(pair, (20, 20), 4, crop=False)
+    assert (batch.generated[0, :, :3] > 250).all()  # a quarter of the width is white, as before
+    assert (batch.generated[0, :, 7:] < 5).all()
+    (batch,) = frame_batches(pair, None, 4, crop=False)  # as the real one is
+    assert batch.generated.shape == batch.real.shape == (1, 20, 20, 3)
+    assert (batch.real[0] == wide[0, :, :20]).all()
+    (cropped,) = frame_batches(pair, (20, 20), 4)
+    assert (cropped.generated[0] == 0).all()
+
+
 def test_videos_and_frame_folders_pair_up_by_name_in_natural_order(folders):
     generated, real = folders
     for name in ("clip10", "clip2"):

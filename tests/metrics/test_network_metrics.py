@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -103,6 +105,19 @@ def test_real_features_are_computed_once_for_all_methods(folders, toys):
     again = evaluate(pair_videos(*folders), SETTINGS, toys)
     assert sum(seen) == 3 * 66
     assert again.metrics == first.metrics
+
+
+def test_the_fields_script_leaves_fewer_samples(tmp_path, toys):
+    """Of 272 frames each of 16 threads has 17 first frames, and one sample."""
+    for side, seed in (("generated", 1), ("real", 2)):
+        (tmp_path / side).mkdir()
+        write_video(clip(272, (12, 12), seed), tmp_path / side / "a", 25)
+    pairs = pair_videos(tmp_path / "generated", tmp_path / "real")
+    evaluate(pairs, replace(SETTINGS, uninterrupted=False), toys)
+    assert toys._real["fvd"].count == 16
+    assert toys._real["fid"].count == 272
+    evaluate(pairs, SETTINGS, toys)  # the real ones' samples are not those of before
+    assert toys._real["fvd"].count == 257
 
 
 def test_too_few_samples_are_a_reason_not_a_number(folders, toys):

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-import cv2
 import numpy as np
-from jaxtyping import UInt8
 
 from posecast.benches.ablation import (
     IMAGE_METRICS,
@@ -28,7 +26,6 @@ from posecast.metrics.tables import COLUMNS, Row, Table, markdown, number
 Runs = Mapping[str, Sequence[Sequence[ClipRecord]]]
 """Kind of reference to the clips of each seed."""
 
-HEADER_HEIGHT = 18
 NOTES = """\
 SSIM, PSNR, L1: whole frames of the clips with a still camera (protocol `correct`, L1 0 to 255); a
 moving camera is not asked for. Backgr. change: from frame to frame, 0 to 255, of a background
@@ -173,18 +170,3 @@ def _paper_rows() -> dict[str, dict[str, float]]:
     text = files("posecast.metrics").joinpath("paper_tables.json").read_text(encoding="utf-8")
     rows = json.loads(text)["tables"]["4"]["rows"]
     return {row["method"]: row["metrics"] for row in rows}
-
-
-def contact_sheet(
-    columns: Mapping[str, Sequence[UInt8[np.ndarray, "height width 3"]]],
-) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
-    """Pictures of one size: a column a title, a row a clip."""
-    stacks = []
-    for title, tiles in columns.items():
-        width = tiles[0].shape[1]
-        header = np.full((HEADER_HEIGHT, width, 3), 255, np.uint8)
-        scale = min(0.36, 0.36 * (width - 8) / (7 * len(title)))
-        where, font = (4, HEADER_HEIGHT - 6), cv2.FONT_HERSHEY_SIMPLEX
-        cv2.putText(header, title, where, font, scale, (0, 0, 0), 1, cv2.LINE_AA)
-        stacks.append(np.concatenate([header, *tiles], axis=0))
-    return np.concatenate(stacks, axis=1)

@@ -185,8 +185,8 @@ def _times(plan: Ablation, name: str, seed: int) -> dict[str, dict[str, float]]:
 
 def _write_sheets(plan: Ablation, entries: dict[str, Entry]) -> None:
     from posecast.benches.ablation import REFERENCES
-    from posecast.benches.ablation_report import contact_sheet
     from posecast.media.images import read_image, write_image
+    from posecast.metrics.sheets import contact_sheet
 
     first = plan.seeds[0]
     for reference in REFERENCES:

@@ -6,7 +6,6 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import UInt8
 
@@ -24,6 +23,7 @@ from posecast.benches.stage_run import (
 from posecast.geometry.drawing import draw_poses
 from posecast.metrics.characters import Agreement
 from posecast.metrics.json_values import json_values
+from posecast.metrics.sheets import header
 
 COLUMNS = {
     "character_psnr": "char. PSNR dB",
@@ -39,7 +39,6 @@ DECIMALS = {
     "background_psnr": 2,
     "background_change": 2,
 }
-HEADER_HEIGHT = 18
 
 
 def table(result: BenchResult, long_run: LongRun | None = None) -> str:
@@ -160,7 +159,7 @@ def contact_sheet(result: BenchResult) -> UInt8[np.ndarray, "height width 3"]:
         f"{DRIVERS_SWAPPED}: truth",
     ]
     rows = [_sheet_row(clip, columns) for clip in result.clips]
-    return np.concatenate([_header(columns, rows[0].shape[1] // len(columns)), *rows])
+    return np.concatenate([header(columns, rows[0].shape[1] // len(columns)), *rows])
 
 
 def _sheet_row(run: ClipRun, columns: list[str]) -> UInt8[np.ndarray, "height width 3"]:
@@ -180,13 +179,3 @@ def _sheet_row(run: ClipRun, columns: list[str]) -> UInt8[np.ndarray, "height wi
     # Somebody alone has no order and no drivers to exchange: those cells stay grey.
     cells = [still.get(name, np.full((height, width, 3), 127, np.uint8)) for name in columns]
     return np.concatenate(cells, axis=1)
-
-
-def _header(columns: list[str], width: int) -> UInt8[np.ndarray, "height width 3"]:
-    header = np.full((HEADER_HEIGHT, width * len(columns), 3), 255, np.uint8)
-    for i, name in enumerate(columns):
-        where, font = (4 + i * width, HEADER_HEIGHT - 6), cv2.FONT_HERSHEY_SIMPLEX
-        # Letters are about 7 px wide at scale 0.36: shrink names that would run into the next cell.
-        scale = min(0.36, 0.36 * (width - 8) / (7 * len(name)))
-        cv2.putText(header, name, where, font, scale, (0, 0, 0), 1, cv2.LINE_AA)
-    return header

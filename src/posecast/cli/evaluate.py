@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from posecast.metrics.folders import VideoPair
 
 
+Found: TypeAlias = "dict[str | None, dict[str, MethodScores]]"
+"""Scores by standard (None: the only one), then by method."""
 _READ = ("poses", "references", "estimated_poses", "weights")
 _WRITTEN = ("json_file", "per_video")
 
@@ -62,6 +64,12 @@ class SizeOrNative(click.ParamType):
     "--paper-table", type=click.Choice(["1", "2", "3", "4"]),
     help="Print the rows of this table of the paper beside yours.",
 )  # fmt: skip
+@click.option(
+    "--standards", type=click.Choice(["7", "8"]),
+    help="Score under each inference standard of this table of the paper, in place of --size.",
+)  # fmt: skip
+@click.option("--overlays", type=PATH, help="Write a picture of six frames laid over each other, "
+              "of the real videos and of each method's (.png).")  # fmt: skip
 @click.option("--poses", type=PATH, help="Pose files named as the videos: adds character metrics.")
 @click.option("--references", type=PATH, help="A picture and its poses for each video, so named.")
 @click.option("--estimated-poses", type=PATH, help="Poses estimated from the generated videos.")
@@ -86,11 +94,13 @@ def evaluate(generated: tuple[str, ...], real: Path, **options: Any) -> None:
     inputs = [real, *folders.values(), *(options[name] for name in _READ)]
     existing(inputs)
     _check_options(options, len(folders), inputs)
-    settings = _settings(options)
+    standards = _standards(_settings(options), options["standards"])
     pairs = {name: pair_videos(folder, real) for name, folder in folders.items()}
-    methods = _run(pairs, settings, options)
-    _print(methods, settings, options)
-    _write(methods, settings, options)
+    found = _run(pairs, standards, options)
+    _print(found, standards, options)
+    _write(found, standards, options)
+    if options["overlays"] is not None:
+        _write_overlays(pairs, options)
 
 
 def named_folders(texts: Sequence[str]) -> dict[str, Path]:
@@ -114,17 +124,37 @@ def named_folders(texts: Sequence[str]) -> dict[str, Path]:
 
 def _check_options(options: dict[str, Any], methods: int, inputs: list[Path | None]) -> None:
     """Refuse what cannot work before hours of computing."""
-    from posecast.media.outputs import check_text_file
+    from posecast.media.outputs import check_file, check_text_file
 
     for option in ("references", "estimated_poses"):
         if options[option] is not None and options["poses"] is None:
             raise InputError(f"--{option.replace('_', '-')} needs --poses as well")
     if options["estimated_poses"] is not None and methods > 1:
         raise InputError("--estimated-poses are of one method: give one --generated")
+    if options["standards"] is not None:
+        for option in ("poses", "paper_table"):
+            if options[option] is not None:
+                name = option.replace("_", "-")
+                raise InputError(f"--{name} is for one standard, the unified one: no --standards")
+        if options["size"] != (512, 512):
+            raise InputError("--standards say sizes themselves: leave out --size")
     for option in _WRITTEN:
         if options[option] is not None:
             check_text_file(options[option], inputs)
-    claim(*(options[option] for option in _WRITTEN))
+    if options["overlays"] is not None:
+        check_file(options["overlays"], inputs, (".png",))
+    claim(*(options[option] for option in (*_WRITTEN, "overlays")))
+
+
+def _standards(
+    settings: EvaluationSettings, table: str | None
+) -> dict[str | None, EvaluationSettings]:
+    """The settings of each standard by its name; without a table the one there is, under None."""
+    from posecast.metrics.standards import STANDARDS
+
+    if table is None:
+        return {None: settings}
+    return {standard.name: standard.of(settings) for standard in STANDARDS[table]}
 
 
 def _settings(options: dict[str, Any]) -> EvaluationSettings:
@@ -154,32 +184,37 @@ def _settings(options: dict[str, Any]) -> EvaluationSettings:
 
 def _run(
     pairs: Mapping[str, Sequence[VideoPair]],
-    settings: EvaluationSettings,
+    standards: Mapping[str | None, EvaluationSettings],
     options: dict[str, Any],
-) -> dict[str, MethodScores]:
+) -> Found:
     from tqdm import tqdm
 
     from posecast.metrics.evaluate import evaluate as score
     from posecast.metrics.network_metrics import network_metrics
 
+    settings = next(iter(standards.values()))
     networks = network_metrics(settings, options["weights"], options["device"], options["download"])
     missing = {} if networks is None else networks.skipped
     _check_scored(not set(settings.metrics) <= set(missing) or settings.cast is not None, missing)
     if missing:
         note([f"{', '.join(missing)}: no weights; {_GET_WEIGHTS}"], options["quiet"])
     passes = 1 + (networks is not None and networks.any_loaded)
+    passes *= len(standards)
     total = passes * sum(pair.num_frames for method in pairs.values() for pair in method)
     # disable=None: only where standard error is a terminal.
     quiet = True if options["quiet"] else None
     with tqdm(total=total, unit="frame", disable=quiet, dynamic_ncols=True) as bar:
-        methods = {}
-        for name, videos in pairs.items():
-            bar.set_postfix_str(name, refresh=False)
-            methods[name] = score(videos, settings, networks, on_frames=bar.update)
-    scores = [score for method in methods.values() for score in method.metrics.values()]
-    reasons = {name: why for method in methods.values() for name, why in method.skipped.items()}
+        found: Found = {}
+        for standard, settings in standards.items():
+            found[standard] = {}
+            for name, videos in pairs.items():
+                bar.set_postfix_str(name, refresh=False)
+                found[standard][name] = score(videos, settings, networks, on_frames=bar.update)
+    methods = [method for methods in found.values() for method in methods.values()]
+    scores = [score for method in methods for score in method.metrics.values()]
+    reasons = {name: why for method in methods for name, why in method.skipped.items()}
     _check_scored(not all(map(math.isnan, scores)), reasons, bool(missing))
-    return methods
+    return found
 
 
 _GET_WEIGHTS = (
@@ -201,32 +236,62 @@ def _check_scored(scored: bool, skipped: Mapping[str, str], get_weights: bool = 
 
 
 def _print(
-    methods: Mapping[str, MethodScores], settings: EvaluationSettings, options: dict[str, Any]
+    found: Found, standards: Mapping[str | None, EvaluationSettings], options: dict[str, Any]
 ) -> None:
     from posecast.metrics import tables
-    from posecast.metrics.results import result_values
 
     written = [options[option] for option in _WRITTEN]
     if options["form"] == "json":
-        say(_json_text(result_values(methods, settings)).rstrip("\n"), *written)
+        say(_json_text(_values(found, standards)).rstrip("\n"), *written)
         return
-    table = tables.scores_table(methods, settings.protocol, settings.size, options["paper_table"])
+    protocol, number = options["protocol"], options["standards"]
+    if number is None:
+        settings = standards[None]
+        table = tables.scores_table(found[None], protocol, settings.size, options["paper_table"])
+    else:
+        table = tables.standards_table(_by_row(found), protocol, number)
     say({"markdown": tables.markdown, "latex": tables.latex}[options["form"]](table), *written)
 
 
 def _write(
-    methods: Mapping[str, MethodScores], settings: EvaluationSettings, options: dict[str, Any]
+    found: Found, standards: Mapping[str | None, EvaluationSettings], options: dict[str, Any]
 ) -> None:
     from posecast.media.atomic import write_text
-    from posecast.metrics.results import result_values
     from posecast.metrics.tables import csv_rows
 
     if options["json_file"] is not None:
-        write_text(options["json_file"], _json_text(result_values(methods, settings)))
+        write_text(options["json_file"], _json_text(_values(found, standards)))
     if options["per_video"] is not None:
         rows = io.StringIO(newline="")
-        csv.writer(rows, lineterminator="\n").writerows(csv_rows(methods))
+        csv.writer(rows, lineterminator="\n").writerows(csv_rows(_by_row(found)))
         write_text(options["per_video"], rows.getvalue())
+
+
+def _write_overlays(pairs: Mapping[str, Sequence[VideoPair]], options: dict[str, Any]) -> None:
+    from posecast.media.images import write_image
+    from posecast.metrics.evaluate import UNIFIED_SIZE
+    from posecast.metrics.sheets import overlay_sheet
+
+    size = UNIFIED_SIZE if options["size"] == "native" else options["size"]  # cells are of one size
+    write_image(overlay_sheet(pairs, size), options["overlays"])
+
+
+def _by_row(found: Found) -> dict[str, MethodScores]:
+    """Scores by what stands before them: the method, and the standard where there are several."""
+    return {
+        name if standard is None else f"{name}: {standard}": scores
+        for standard, methods in found.items()
+        for name, scores in methods.items()
+    }
+
+
+def _values(found: Found, standards: Mapping[str | None, EvaluationSettings]) -> dict[str, Any]:
+    from posecast.metrics.results import result_values
+
+    if None in found:
+        return result_values(found[None], standards[None])
+    each = {str(name): result_values(found[name], standards[name]) for name in found}
+    return {"standards": each}
 
 
 def _json_text(values: dict[str, Any]) -> str:

@@ -21,8 +21,9 @@ _ABOUT = {
     "tiktok": "DisCo's ten TikTok test videos, scored beside the paper's table 1.",
     "ted-talks": "The test videos of TED-talks, scored beside the paper's table 2.",
 }
-# What `score` takes from the bench; all other options are those of `posecast evaluate`.
-_OF_BENCH = ("real", "poses", "references", "paper_table", "protocol")
+# What `score` takes from the bench, and what its characters' scores do not go with; all other
+# options are those of `posecast evaluate`.
+_OF_BENCH = ("real", "poses", "references", "paper_table", "protocol", "standards")
 
 
 def published_benches() -> list[click.Group]:

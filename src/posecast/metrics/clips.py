@@ -2,7 +2,7 @@
 
 Every frame of a video starts a sample, as long as 16 frames follow. The field's script that writes
 samples as GIF or MP4 loses some of them when it runs on threads; `starts_on_threads` is that rule,
-to explain its numbers. Neither protocol uses it.
+to explain its numbers. Neither protocol uses it; a standard of table 7 and 8 does.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 CLIP_FRAMES = 16
+SCRIPT_THREADS = 16
+"""Threads that the field's script splits a video over unless it is told otherwise."""
 
 
 def starts(num_frames: int) -> list[int]:
@@ -44,6 +46,16 @@ def starts_on_threads(num_frames: int, threads: int) -> list[int]:
         for thread in range(threads)
         for start in range(thread * share, min((thread + 1) * share, num_frames) - CLIP_FRAMES)
     ]
+
+
+def gaps_on_threads(num_frames: int, threads: int = SCRIPT_THREADS) -> frozenset[int]:
+    """Before which frames no sample may go on, so that those of `starts_on_threads` are left.
+
+    Each thread's last frame is in no sample.
+    """
+    share = math.ceil(num_frames / threads)
+    ends = (min(thread * share, num_frames) for thread in range(1, threads + 1))
+    return frozenset(place for end in ends for place in (end - 1, end))
 
 
 def clip_batches(

@@ -47,6 +47,11 @@ class EvaluationSettings:
     protocol: Protocol = "correct"
     size: tuple[int, int] | None = UNIFIED_SIZE
     """(height, width) that every frame is brought to; None leaves sizes alone."""
+    crop: bool = True
+    """Centre-cropped to that shape, or else stretched (`folders.frame_batches`)."""
+    uninterrupted: bool = True
+    """Whether every frame may start a sample of 16, or those alone that are left where the field's
+    script splits a video over its 16 threads (`clips.starts_on_threads`)."""
     cast: CastFolders | None = None
     """Pose files, for the character metrics."""
     workers: int | None = None
@@ -175,7 +180,7 @@ class _Run:
         waiting: deque[Future[dict[str, FrameTotals]]] = deque()
         done: list[dict[str, FrameTotals]] = []
         num_frames = 0
-        for batch in frame_batches(pair, settings.size, BATCH):
+        for batch in frame_batches(pair, settings.size, BATCH, settings.crop):
             if self.stop.is_set():
                 raise RuntimeError("stopped, because another video failed")
             num_frames = batch.start + len(batch.real)

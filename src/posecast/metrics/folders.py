@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
 from posecast.errors import InputError, counted
 from posecast.geometry.framing import Framing
@@ -180,27 +181,32 @@ def _stated_length(path: Path) -> int:
 
 
 def frame_batches(
-    pair: VideoPair, size: tuple[int, int] | None, batch_size: int
+    pair: VideoPair, size: tuple[int, int] | None, batch_size: int, crop: bool = True
 ) -> Iterator[FrameBatch]:
     """Both videos of a pair in step, up to ``batch_size`` frames at a time.
 
     ``size`` (height, width) is what every frame is centre-cropped and resized to
-    (`posecast.geometry.framing`); None leaves sizes alone.
+    (`posecast.geometry.framing`); None leaves sizes alone. Without ``crop`` frames are stretched to
+    it, or with None the generated ones to the real ones' size.
 
     Raises:
-        InputError: an unreadable frame, another length, or (with None) another size.
+        InputError: an unreadable frame, another length, or (with None and ``crop``) another size.
     """
     start = 0
     before: tuple[Frame, Frame] | None = None
     held: list[tuple[Frame, Frame]] = []
     for generated, real in _in_step(pair):
-        if size is None and generated.shape != real.shape:
+        if size is None and crop and generated.shape != real.shape:
             raise InputError.at(
                 pair.generated,
                 f"{generated.shape[0]}x{generated.shape[1]} pixels, but {pair.real} has "
                 f"{real.shape[0]}x{real.shape[1]}; give a --size that both are brought to",
             )
-        held.append((_framed(generated, size), _framed(real, size)))
+        if crop:
+            held.append((framed(generated, size), framed(real, size)))
+        else:
+            shape = size or (real.shape[0], real.shape[1])
+            held.append((_stretched(generated, shape), _stretched(real, shape)))
         if len(held) == batch_size:
             yield _batch(start, held, before)
             start, before, held = start + len(held), held[-1], []
@@ -208,12 +214,19 @@ def frame_batches(
         yield _batch(start, held, before)
 
 
-def _framed(
+def framed(
     frame: Frame, size: tuple[int, int] | None
 ) -> UInt8[np.ndarray, "new_height new_width 3"]:
+    """A frame centre-cropped and resized to (height, width); None leaves it alone."""
     if size is None:
         return frame
     return Framing((frame.shape[0], frame.shape[1]), size).image(frame)
+
+
+def _stretched(frame: Frame, size: tuple[int, int]) -> UInt8[np.ndarray, "new_height new_width 3"]:
+    if frame.shape[:2] == size:
+        return frame
+    return np.asarray(Image.fromarray(frame).resize(size[::-1], Image.Resampling.LANCZOS))
 
 
 def _batch(

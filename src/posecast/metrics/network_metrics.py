@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +17,15 @@ from torch import Tensor
 
 from posecast.errors import InputError
 from posecast.estimators.devices import usable_device
-from posecast.metrics.clips import CLIP_FRAMES, clip_batches
+from posecast.metrics.clips import CLIP_FRAMES, clip_batches, gaps_on_threads
 from posecast.metrics.evaluate import NETWORK_NAMES, EvaluationSettings, OnFrames
-from posecast.metrics.folders import FrameBatch, VideoPair, frame_batches, frame_numbers
+from posecast.metrics.folders import (
+    FrameBatch,
+    VideoPair,
+    count_frames,
+    frame_batches,
+    frame_numbers,
+)
 from posecast.metrics.frechet import Moments, frechet_distance
 from posecast.metrics.networks import i3d, inception, lpips, resnet3d, weights
 from posecast.metrics.protocols import Protocol
@@ -64,7 +71,7 @@ class NetworkMetrics:
     weights: dict[str, dict[str, str]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     _real: dict[str, Moments] = field(default_factory=dict)
-    _real_of: tuple[Path, ...] = ()
+    _real_of: tuple[Any, ...] = ()
 
     @property
     def any_loaded(self) -> bool:
@@ -81,7 +88,8 @@ class NetworkMetrics:
         skipped = dict(self.skipped)
         if not self.any_loaded:
             return NetworkScores(tuple({} for _ in pairs), {}, dict(self.weights), skipped)
-        known = self._real_of == (sources := tuple(pair.real for pair in pairs))
+        standard = (settings.size, settings.crop, settings.uninterrupted)
+        known = self._real_of == (sources := (standard, *(pair.real for pair in pairs)))
         ours = {name: Moments(net.dimension) for name, net in self.extractors.items()}
         theirs = {name: Moments(net.dimension) for name, net in self.extractors.items()}
         by_video = tuple(
@@ -111,10 +119,15 @@ class NetworkMetrics:
         on_frames: OnFrames | None,
     ) -> dict[str, FrameTotals]:
         gaps = _gaps(pair)
+        if not settings.uninterrupted:
+            lost = gaps_on_threads(count_frames(pair.real))
+            gaps = (gaps[0] | lost, gaps[1] | lost)
         feeds = [_Feed(self.extractors[name], ours[name], gaps[0] | gaps[1]) for name in ours]
         real_feeds = [_Feed(self.extractors[name], theirs[name], gaps[1]) for name in theirs]
         scores: list[FrameTotals] = []
-        with closing(_read_ahead(frame_batches(pair, settings.size, BATCH))) as batches:
+        with closing(
+            _read_ahead(frame_batches(pair, settings.size, BATCH, settings.crop))
+        ) as batches:
             for batch in batches:
                 if self.lpips is not None:
                     values = self.lpips(batch.generated, batch.real, settings.protocol)
@@ -153,8 +166,8 @@ class _Feed:
     def _follow(self, prepared: Tensor) -> None:
         """Samples that end in these frames: with the 15 before them, no others begin or end."""
         held = prepared if self.held is None else torch.cat((self.held, prepared))
-        for clips in clip_batches([held], CLIPS_AT_ONCE):
-            self.moments.update(self.network.features(clips))  # type: ignore[arg-type]
+        for samples in clip_batches([held], CLIPS_AT_ONCE):
+            self.moments.update(self.network.features(samples))  # type: ignore[arg-type]
         self.held = held[-(CLIP_FRAMES - 1) :]
 
 
