@@ -24,7 +24,9 @@ from posecast.cli import run
 from posecast.media.video import read_video, write_video
 from posecast.models import public_files
 from posecast.models.animator import Animator
+from posecast.training.config import ModelSettings
 from posecast.training.reader import merged, read_yaml
+from posecast.training.start import model_config
 from tests.road.public_hub import ANIMATEANYONE_CONFIG, serving, write_hub
 
 pytestmark = pytest.mark.timeout(900)  # of all lines together, on a machine that does much else
@@ -37,8 +39,8 @@ FRAMES = 18
 SMALL: dict[str, Any] = {
     "steps": 2,
     "precision": "no",
-    "model": {"overrides": {"size": [64, 64], "num_steps": 2}},
-    "data": {"size": [64, 64], "workers": 0},
+    "model": {"overrides": {"num_steps": 2}},
+    "data": {"size": [64, 48], "workers": 0},
     "validation": {"every_steps": 2, "samples": 1, "sampling_steps": 1},
 }
 """What every shipped config of the road is changed to; its start, stage and objective stay."""
@@ -157,6 +159,7 @@ def test_every_stage_learns_validates_and_saves(walked: Path, name: str) -> None
         assert picture.height == 64
     model = Animator.from_pretrained(walked / name / "model")
     assert (model.config.motion is None) == (name == RUNS[0])
+    assert model.config.size == (48, 64)  # as it has learnt
     assert set(model.config.guiders) == {"pose", "flow", "depth_order", "reference_pose"}
 
 
@@ -177,10 +180,15 @@ def test_each_stage_goes_on_from_the_one_before(walked: Path) -> None:
                        start.vae.state_dict()["encoder.conv_in.weight"])  # fmt: skip
 
 
+def test_a_config_may_say_the_size() -> None:
+    assert model_config(ModelSettings(preset="tiny", overrides={"size": [32, 48]})).size == (32, 48)
+
+
 def test_what_was_trained_animates_and_is_scored(walked: Path) -> None:
     for name in ("paper", "lora"):
         frames, rate = read_video(walked / "outputs" / name / "dance.mp4")
         assert (len(frames), rate) == (FRAMES, 24)
+        assert np.prod(frames.shape[1:3]) == pytest.approx(64 * 48, rel=0.2)
     scores = json.loads((walked / "scores.json").read_text())
     assert scores["videos"] == 1
     assert scores["frames"] == FRAMES

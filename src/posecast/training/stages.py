@@ -12,6 +12,7 @@ from posecast.models.guider import Guiders
 from posecast.models.memory_layout import channels_last
 from posecast.models.mender import Mender
 from posecast.models.motion import MotionSettings
+from posecast.models.presets import AnimatorConfig
 from posecast.models.settings_fit import check_fit
 from posecast.training.autoencoder import AutoencoderTask
 from posecast.training.config import TrainingConfig
@@ -85,7 +86,9 @@ def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
     check_fit("model.overrides", shape)
     training_noise(config, shape)
     try:
-        animator = Animator.from_preset(dataclasses.replace(shape, motion=motion))
+        animator = Animator.from_preset(
+            dataclasses.replace(shape, motion=motion, size=_own_size(config, shape))
+        )
     except ValueError as error:
         raise InputError(f"model: {error}") from None
     _leave_out(animator, config.without)
@@ -98,6 +101,14 @@ def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
         animator.unet.enable_gradient_checkpointing()
         animator.reference_net.enable_gradient_checkpointing()
     return animator
+
+
+def _own_size(config: TrainingConfig, shape: AnimatorConfig) -> tuple[int, int]:
+    """What the model animates at unless told otherwise: the size it learns at, in landscape."""
+    learnt = config.data.sample_size
+    if learnt is None or "size" in config.model.overrides:
+        return shape.size
+    return min(learnt), max(learnt)
 
 
 def _leave_out(animator: Animator, guiders: tuple[str, ...]) -> None:
