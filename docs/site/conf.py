@@ -34,6 +34,7 @@ PAGES = {
         "docs/method",
         "docs/embedded-model",
         "docs/claims",
+        "docs/reproduce",
         "docs/training",
         "docs/data",
         "docs/evaluation",
