@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32
 
 from posecast.casting.finding import Finder
 from posecast.casting.inputs import name_of
@@ -49,6 +50,19 @@ class Driver:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """The plain video or picture that a character's driver was found in."""
+
+    path: Path
+    start: float
+    """Seconds into it at which the first frame that is made begins."""
+    size: tuple[int, int]
+    """Height and width of its frames."""
+    keypoints: Float32[np.ndarray, "frames joints 3"]
+    """Of the driver as it was found, in pixels of the footage, for each frame that is made."""
+
+
 @dataclass(frozen=True)
 class Drivers:
     """All driving sequences, of one length and rate, and what a user should know about them."""
@@ -73,6 +87,16 @@ class Drivers:
             for number, driver in enumerate(self.all)
             for _ in range(driver.sequence.num_characters)
         )
+
+    def footage(self, track: int, start: float) -> Footage | None:
+        """What a track was found in; None: it was read from a file of poses."""
+        driver = self.all[self.files[track]]
+        if not driver.found:
+            return None
+        sequence = driver.sequence
+        keypoints = sequence.keypoints[track - self.files.index(self.files[track])]
+        size = (sequence.height, sequence.width)
+        return Footage(Path(driver.name), start, size, keypoints.astype(np.float32))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -94,7 +94,8 @@ def by_sight(
     size = (picture.shape[0], picture.shape[1])
     seen = np.zeros((len(standing), len(standing)))
     if masks is not None:
-        seen = seen_through_masks(standing, masks.astype(np.float32))
+        masks = masks.astype(np.float32)
+        seen = seen_through_masks(standing, masks)
     # A joint's confidence is a judgement about what hides it, colours are only a likeness.
     for other in (seen_by_joints(standing, size), seen_by_colours(picture, standing)):
         seen = np.where(seen == 0, other, seen)

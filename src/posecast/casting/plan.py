@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from posecast.casting.assignment import assign, pairs_of
-from posecast.casting.drivers import Drivers, load_drivers
+from posecast.casting.drivers import Drivers, Footage, load_drivers
 from posecast.casting.finding import Finder
 from posecast.casting.fitting import fit
 from posecast.casting.frame_check import check_crop, check_tracks
@@ -62,6 +62,9 @@ class AnimationPlan:
     masks: Float32[np.ndarray, "characters height width"] | None = None
     """Who is seen at each pixel of the picture, 0..1, where somebody said it or a network found the
     people; None: engines go by colours."""
+    footage: tuple[Footage | None, ...] = ()
+    """Of each character, the plain video its driver was found in; None: a pose file, or no driver.
+    """
 
     @property
     def seen(self) -> UInt8[np.ndarray, "characters height width"] | None:
@@ -145,6 +148,10 @@ def plan_animation(
         reference_ranks=_reference_ranks(people),
         sound=drivers.sound,
         masks=None if masks is None else framed_masks(masks, framing),
+        footage=tuple(
+            None if driver is None else drivers.footage(driver, options.start)
+            for driver in sheet.drivers
+        ),
     )
 
 

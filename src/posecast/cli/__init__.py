@@ -28,6 +28,7 @@ VERBS = {
     "animate": "Animate a picture: each of its characters by its own pose sequence.",
     "cast": "Write the cast sheet (who is moved by which driver) and a picture of it.",
     "conditions": "Write the condition maps that the model would see.",
+    "export": "Write the cast as another system takes it: SCAIL-2, Wan-Animate, ComfyUI, ...",
     "poses": "Find and follow the people of a video or picture.",
     "prepare": "Make a training set of raw videos.",
     "report": "Describe a training set: motion, characters, occlusion, sources.",

@@ -21,6 +21,7 @@ from posecast.cli.options import (
     cast_option,
     existing,
     input_options,
+    inputs_of,
     note,
     plan_options,
 )
@@ -117,8 +118,7 @@ def animate(
     from posecast.models.model_files import check_model
     from posecast.pipeline.switches import switched_off
 
-    given = ("reference_poses", "cast", "mask", "people_weights")
-    inputs = [reference, *poses, *(options[name] for name in given)]
+    inputs = inputs_of(reference, poses, options)
     audible(options["audio"], out, output_format(out, inputs))
     check_engine(model, context)
     if model == CUTOUT:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from posecast.cli.options import PATH, existing, input_options, note, plan_options
+from posecast.cli.options import PATH, existing, input_options, inputs_of, note, plan_options
 from posecast.cli.outputs import claim, say
 from posecast.errors import counted
 
@@ -39,7 +39,7 @@ def cast(
     from posecast.media.outputs import check_file, check_text_file, is_standard_output
 
     reference_poses: Path | None = options["reference_poses"]
-    inputs = [reference, *poses, reference_poses, options["mask"], options["people_weights"]]
+    inputs = inputs_of(reference, poses, options)
     check_text_file(out, inputs, [".yaml", ".yml"])
     picture = None if is_standard_output(out) else check_file(out.with_suffix(".png"), inputs)
     existing(inputs)

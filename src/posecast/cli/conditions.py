@@ -13,6 +13,7 @@ from posecast.cli.options import (
     cast_option,
     existing,
     input_options,
+    inputs_of,
     note,
     plan_options,
 )
@@ -45,8 +46,7 @@ def conditions(
     from posecast.pipeline.map_renderer import MapRenderer
     from posecast.pipeline.maps_file import PREVIEW_CHUNK, check_maps_place, write_maps
 
-    given = ("reference_poses", "cast", "mask", "people_weights")
-    inputs = [reference, *poses, *(options[name] for name in given)]
+    inputs = inputs_of(reference, poses, options)
     check_maps_place(out, inputs)
     if preview is not None:
         output_format(preview, inputs)

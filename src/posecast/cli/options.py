@@ -292,6 +292,14 @@ def plan_options(given: Mapping[str, Any]) -> PlanOptions:
     return PlanOptions(**said)
 
 
+def inputs_of(
+    reference: Path, poses: tuple[Path, ...], options: Mapping[str, Any]
+) -> list[Path | None]:
+    """All files that a command which casts reads; None for those that were not named."""
+    names = ("reference_poses", "cast", "mask", "people_weights")
+    return [reference, *poses, *(options.get(name) for name in names)]
+
+
 def existing(paths: tuple[Path, ...] | list[Path | None]) -> None:
     """Say at once, before slow imports, which file is missing.
 

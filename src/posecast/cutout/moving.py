@@ -18,6 +18,8 @@ from posecast.geometry.warp_layers import SMALL, enlarged
 from posecast.geometry.warping import Carried, ReferenceWarp
 
 Frame = UInt8[np.ndarray, "height width 3"]
+Ids = UInt8[np.ndarray, "height width"]
+"""Who is seen at each pixel: 0 the background, j + 1 character j."""
 
 
 @dataclass(frozen=True)
@@ -53,28 +55,37 @@ class MovingPicture:
         ranks: Int[np.ndarray, " characters"],
     ) -> Frame:
         """Everybody at their pose, painted far to near."""
+        return self.shown(keypoints, ranks)[0]
+
+    def shown(
+        self,
+        keypoints: Float32[np.ndarray, "characters joints 3"],
+        ranks: Int[np.ndarray, " characters"],
+    ) -> tuple[Frame, Ids]:
+        """The frame, and who is seen at each of its pixels."""
         frame = self.plate.copy()
+        ids = np.zeros(frame.shape[:2], np.uint8)
         if self.scale > 1:
             keypoints = enlarged(keypoints, self.scale)
         for character in paint_order(ranks):
             carried = self.warp.carried(character, keypoints[character])
-            if carried is not None:
-                paint(self.warp.picture, carried, frame, soft=self.scale == 1)
+            if carried is None or not (carried.known > 0).any():  # the picture does not show them
+                continue
+            paint(self.warp.picture, carried, frame, soft=self.scale == 1)
+            ids[carried.rows, carried.columns][carried.body] = character + 1
         if self.scale > 1:
             size = (frame.shape[1] // self.scale, frame.shape[0] // self.scale)
-            return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
-        return frame
+            frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
+            ids = np.ascontiguousarray(ids[:: self.scale, :: self.scale])
+        return frame, ids
 
 
 def paint(picture: Frame, carried: Carried, frame: Frame, soft: bool) -> None:
     """Put what is carried into the frame; what is not known takes the character's own colours.
 
-    Of somebody whom the picture does not show nothing is painted. With `soft`, edges are mixed with
-    what lies beneath.
+    With `soft`, edges are mixed with what lies beneath.
     """
     shown = carried.known > 0
-    if not shown.any():
-        return
     colours = cv2.remap(
         picture, carried.x, carried.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )

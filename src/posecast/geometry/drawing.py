@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from posecast.geometry.skeleton import (
+    BODY,
     FACE,
     HAND_COLOURS,
     HAND_EDGES,
@@ -80,17 +81,11 @@ def draw_poses(
     """
     canvas = np.zeros((*size, 3), dtype=np.uint8)
     strokes = Strokes.for_size(size)
-    seen = present(keypoints)
-    # Plain lists: 18 joints are too few for array arithmetic to pay.
-    positions = np.where(seen[..., None], keypoints[..., :2], 0.0).tolist()
-    people = list(zip(positions, seen.tolist(), strict=True))
-    _draw_bodies(canvas, people, strokes)
+    draw_bodies(canvas, keypoints, strokes)
     if keypoints.shape[1] > 18:
-        for hand in (LEFT_HAND, RIGHT_HAND):
-            for points, there in people:
-                _draw_hand(canvas, points[hand], there[hand], strokes)
-        for points, there in people:
-            for x, y in (p for p, seen_ in zip(points[FACE], there[FACE], strict=True) if seen_):
+        draw_hands(canvas, keypoints, strokes)
+        for points, there in _listed(keypoints[:, FACE]):
+            for x, y in (p for p, seen_ in zip(points, there, strict=True) if seen_):
                 cv2.circle(canvas, (int(x), int(y)), strokes.face_dot, _FACE_DOT, thickness=-1)
     return canvas
 
@@ -107,9 +102,13 @@ def limb_outline(
     return np.asarray(cv2.ellipse2Poly(centre, axes, angle, 0, 360, step))
 
 
-def _draw_bodies(
-    canvas: np.ndarray, people: list[tuple[list[list[float]], list[bool]]], strokes: Strokes
+def draw_bodies(
+    canvas: UInt8[np.ndarray, "height width 3"],
+    keypoints: Float[np.ndarray, "characters joints 3"],
+    strokes: Strokes,
 ) -> None:
+    """Draw the limbs and then the joints of bodies on a canvas."""
+    people = _listed(keypoints[:, BODY])
     for (a, b), colour in zip(LIMBS, _BLENDED, strict=True):
         for points, there in people:
             if there[a] and there[b]:
@@ -120,6 +119,24 @@ def _draw_bodies(
             if there[joint]:
                 x, y = points[joint]
                 cv2.circle(canvas, (int(x), int(y)), strokes.joint, colour, thickness=-1)
+
+
+def draw_hands(
+    canvas: UInt8[np.ndarray, "height width 3"],
+    keypoints: Float[np.ndarray, "characters joints 3"],
+    strokes: Strokes,
+) -> None:
+    """Draw left and then right hands on a canvas; of 18 joints there are none."""
+    for hand in (LEFT_HAND, RIGHT_HAND) if keypoints.shape[1] > BODY.stop else ():
+        for points, there in _listed(keypoints[:, hand]):
+            _draw_hand(canvas, points, there, strokes)
+
+
+def _listed(keypoints: np.ndarray) -> list[tuple[list[list[float]], list[bool]]]:
+    """Places and presence as plain lists: so few joints are too few for arrays to pay."""
+    seen = present(keypoints)
+    positions = np.where(seen[..., None], keypoints[..., :2], 0.0).tolist()
+    return list(zip(positions, seen.tolist(), strict=True))
 
 
 def _draw_hand(

@@ -29,6 +29,8 @@ OutputFormat = Literal["mp4", "gif", "frames"]
 
 CRF = 16
 """H.264 quality: 18 is held to be visually lossless, 16 leaves room for later edits."""
+SHARP = 4
+"""Pure colours stay pure, also for readers that take BT.709 for BT.601."""
 
 # Ordered dithering: the same offset at the same pixel in every frame, half a palette step or so.
 _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) - 7
@@ -75,11 +77,12 @@ def write_mp4(
     fps: float,
     key_frames: int | None = None,
     sound: Soundtrack | None = None,
+    crf: int = CRF,
 ) -> int:
     """H.264 in MP4; one encoding thread, so that the bytes do not depend on the machine's cores.
 
     With `key_frames`, decoding can start at every such frame at least. A `sound` ends with the
-    frames.
+    frames. `crf` is H.264's quality, `SHARP` for pictures whose colours mean something.
     """
     import av
 
@@ -96,7 +99,7 @@ def write_mp4(
             # As a URL: FFmpeg takes what stands before a colon in a plain name for a protocol.
             url, flags = f"file:{part}", {"movflags": "+faststart"}
             with av.open(url, "w", format="mp4", options=flags) as file:
-                stream = _h264_stream(file, width + width % 2, height + height % 2, fps)
+                stream = _h264_stream(file, width + width % 2, height + height % 2, fps, crf)
                 if key_frames is not None:
                     stream.codec_context.gop_size = key_frames
                 heard = None if sound is None else sound.add_to(file)
@@ -117,11 +120,11 @@ def write_mp4(
 
 
 def _h264_stream(
-    file: av.container.OutputContainer, width: int, height: int, fps: float
+    file: av.container.OutputContainer, width: int, height: int, fps: float, crf: int
 ) -> av.VideoStream:
     stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    stream.options = {"crf": str(CRF), "preset": "medium"}
+    stream.options = {"crf": str(crf), "preset": "medium"}
     context = stream.codec_context
     context.thread_count = 1
     # BT.709, limited range, said in the file: players guess otherwise by size.

@@ -1,0 +1,222 @@
+"""What is exported: the cast's poses, and at each pixel of each frame who is seen there."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from posecast.casting.drivers import Footage
+from posecast.casting.inputs import Picture, load_picture
+from posecast.casting.masks import found_masks, masks_by_colours
+from posecast.casting.options import PlanOptions, Poses, Size
+from posecast.casting.plan import AnimationPlan, plan_animation
+from posecast.errors import InputError
+from posecast.estimators.footage import is_picture, iter_frames
+from posecast.geometry.framing import Framing, default_size
+from posecast.geometry.mask_sharing import to_ids
+from posecast.media.video import read_info
+from posecast.types import JointSet, PoseSequence
+
+Form = Literal["animation", "replacement"]
+Frame = UInt8[np.ndarray, "height width 3"]
+Ids = UInt8[np.ndarray, "height width"]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame: the moved picture or the driver's own, and who is seen where in it."""
+
+    number: int
+    picture: Frame
+    ids: Ids
+    """0 nobody of the cast, j + 1 character j."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A plan in one of two forms.
+
+    ``animation``: the picture comes to life. Poses are the plan's, pictures and masks those of the
+    cut-out engine, in which whoever is in front hides the others. ``replacement``: the picture's
+    characters take the places of the people of a video. Poses, pictures and masks are those of the
+    video, and the masks found by the network of the package.
+    """
+
+    plan: AnimationPlan
+    form: Form
+    size: Size
+    """Height and width of all that moves; the picture has the plan's."""
+    keypoints: Float32[np.ndarray, "characters frames joints 3"]
+    """In pixels of `size`."""
+    people_weights: str | Path | None = None
+    """Of the network that finds masks in a video."""
+
+    @property
+    def masks_are_from(self) -> str:
+        """In words, for whoever reads the export."""
+        if self.form == "replacement":
+            return "found in the driver's video"
+        return "the cut-out engine's layers"
+
+    def order(self, frame: int) -> tuple[int, ...]:
+        """The characters in a frame, front first."""
+        return tuple(int(i) for i in np.argsort(self.plan.ranks[frame], kind="stable"))
+
+    def poses(self) -> PoseSequence:
+        """The cast's tracks, without an order: that may change from frame to frame."""
+        joints: JointSet = "openpose18" if self.keypoints.shape[2] == 18 else "wholebody134"
+        height, width = self.size
+        return PoseSequence(self.keypoints, width, height, self.plan.fps, joints)
+
+    def shots(self) -> Iterator[Shot]:
+        """All frames, one by one as they are made.
+
+        Raises:
+            InputError: the driver's video cannot be read.
+        """
+        if self.form == "animation":
+            return _moved(self.plan)
+        return self._filmed()
+
+    def reference_ids(self) -> Ids:
+        """Who is seen where in the picture."""
+        plan = self.plan
+        masks = plan.masks
+        if masks is None:
+            masks = masks_by_colours(plan.picture, plan.reference_keypoints, _order(plan))
+        return to_ids(masks)
+
+    def _filmed(self) -> Iterator[Shot]:
+        from posecast.estimators.builtin.masks import PersonMasks
+
+        footage = next(f for f in self.plan.footage if f is not None)
+        framing = Framing(footage.size, self.size)
+        masks_of = PersonMasks.load(self.people_weights)
+        absent = [i for i, driver in enumerate(self.plan.cast.drivers) if driver is None]
+        for number, frame in enumerate(frames_of(footage, self.plan.fps)):
+            picture, people = framing.image(frame), self.keypoints[:, number].copy()
+            people[absent] = 0  # they stand in the picture, not in the video
+            yield Shot(number, picture, to_ids(masks_of(picture, people, self.order(number))))
+
+
+def frames_of(footage: Footage, rate: float) -> Generator[Frame, None, None]:
+    """The frames of a driver's video at the times of those that are made, the nearest to each."""
+    count = len(footage.keypoints)
+    own = rate if is_picture(footage.path) else read_info(footage.path).fps
+    first = round(footage.start * own)
+    wanted = np.rint(first + np.arange(count) * (own / rate)).astype(np.int64).tolist()
+    done = 0
+    frame = None
+    with closing(iter_frames(footage.path)) as frames:
+        for number, frame in enumerate(frames):
+            while done < count and wanted[done] == number:
+                yield frame
+                done += 1
+            if done == count:
+                return
+    while frame is not None and done < count:  # the last time lies behind the last frame
+        yield frame
+        done += 1
+
+
+def plan_scene(
+    reference: Picture,
+    poses: Poses | Sequence[Poses],
+    options: PlanOptions,
+    form: Form = "animation",
+    step: int = 1,
+    pixels: Size | None = None,
+) -> Scene:
+    """Read and match the inputs for a system that takes sides by `step`.
+
+    Frames have as many pixels as `pixels` (height, width) and the shape of what they show: the
+    picture, or for ``replacement`` the video; without `pixels` they have its size.
+
+    Raises:
+        InputError: something cannot be read or does not fit together, a side is no multiple of
+            `step`, or for ``replacement`` the drivers are not people of one plain video.
+    """
+    asked = options.size
+    if asked is not None and (asked[0] % step or asked[1] % step):
+        raise InputError(
+            f"`size={asked[0]}x{asked[1]}`: expected sides that are multiples of {step}"
+        )
+    picture = load_picture(reference)
+    own = fitting_size((picture.shape[0], picture.shape[1]), step, pixels)
+    if form == "animation":
+        plan = _with_masks(plan_animation(picture, poses, replace(options, size=asked or own)))
+        return Scene(plan, form, plan.size, plan.keypoints)
+    if options.retarget or options.retarget_frame is not None:
+        raise InputError(
+            "`form=replacement`: the people of the video stay where they are; expected no "
+            "`retarget=True`"
+        )
+    plan = _with_masks(plan_animation(picture, poses, replace(options, size=own, retarget=False)))
+    footage = _one_video(plan)
+    size = asked or fitting_size(footage.size, step, pixels)
+    return Scene(plan, form, size, _in_video(plan, size), options.people_weights)
+
+
+def fitting_size(shown: Size, step: int, pixels: Size | None) -> Size:
+    """The size nearest to a shape and a number of pixels whose sides are multiples of `step`."""
+    height, width = shown if pixels is None else default_size(pixels, shown)
+    return max(step, step * round(height / step)), max(step, step * round(width / step))
+
+
+def _with_masks(plan: AnimationPlan) -> AnimationPlan:
+    """The plan with its people's masks, where the network knows them for people."""
+    if plan.masks is not None:
+        return plan
+    return replace(plan, masks=found_masks(plan.picture, plan.reference_keypoints, _order(plan)))
+
+
+def _order(plan: AnimationPlan) -> list[int]:
+    """The characters in the picture, front first."""
+    return [int(i) for i in np.argsort(plan.ranks_in_picture, kind="stable")]
+
+
+def _one_video(plan: AnimationPlan) -> Footage:
+    """The video that all drivers are in."""
+    found = [
+        footage
+        for footage, driver in zip(plan.footage, plan.cast.drivers, strict=True)
+        if driver is not None
+    ]
+    if not found or any(f is None or f.path != found[0].path for f in found if found[0]):
+        raise InputError(
+            "`form=replacement`: expected `poses=`, one plain video that shows all people who are "
+            "to be replaced"
+        )
+    if found[0] is None:
+        raise InputError(
+            "`form=replacement`: expected `poses=`, a plain video; a pose file shows nobody"
+        )
+    return found[0]
+
+
+def _in_video(plan: AnimationPlan, size: Size) -> Float32[np.ndarray, "characters frames joints 3"]:
+    """Everybody as found in the video, framed to `size`; of those who are not in it, nothing."""
+    keypoints = np.zeros_like(plan.keypoints)
+    for character, footage in enumerate(plan.footage):
+        if footage is not None:
+            framed = Framing(footage.size, size).keypoints(footage.keypoints)
+            keypoints[character, :, : framed.shape[1]] = framed
+    return keypoints
+
+
+def _moved(plan: AnimationPlan) -> Iterator[Shot]:
+    from posecast.cutout.in_order import in_order
+    from posecast.cutout.moving import MovingPicture
+
+    picture = MovingPicture.of(plan)
+
+    def shot(number: int) -> Shot:
+        return Shot(number, *picture.shown(plan.keypoints[:, number], plan.ranks[number]))
+
+    return in_order(shot, plan.num_frames)
