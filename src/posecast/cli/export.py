@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from posecast.cli.making import progress_bar
 from posecast.cli.options import (
     PATH,
     SIZE,
@@ -19,6 +18,7 @@ from posecast.cli.options import (
     plan_options,
 )
 from posecast.cli.outputs import claim
+from posecast.cli.progress import progress_bar
 from posecast.errors import counted
 
 NAMES = ("scail2", "multianimate", "wan-animate", "animateanyone", "openpose", "comfyui")
