@@ -155,6 +155,17 @@ def plan_animation(
     )
 
 
+def with_found_masks(plan: AnimationPlan) -> AnimationPlan:
+    """The plan with its people's masks, also where their keypoints were given.
+
+    Unchanged where it has masks, and where the network misses them: it knows people, not drawings.
+    """
+    if plan.masks is not None:
+        return plan
+    front_to_back = np.argsort(plan.ranks_in_picture, kind="stable").tolist()
+    return replace(plan, masks=found_masks(plan.picture, plan.reference_keypoints, front_to_back))
+
+
 FITTED = (
     "the people of the video are fitted to those of the picture; `retarget=False` leaves them as "
     "large as they are, and where they are"

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posecast.export.scene import Ids, Scene, Shot
+from posecast.export.scene import Scene, Shot
 from posecast.export.together import together
 from posecast.geometry.drawing import draw_poses
 from posecast.geometry.skeleton import BODY, FEET, LIMBS, present, skeleton_height
@@ -71,8 +71,10 @@ def write(scene: Scene, folder: Path, shots: Iterator[Shot]) -> None:
         write_video(_pose_frames(scene), folder / "rendered_v2.mp4", fps)
 
 
-def coloured(ids: Ids, background: tuple[int, int, int]) -> UInt8[np.ndarray, "height width 3"]:
-    """An image of ids in the system's colours."""
+def coloured(
+    ids: UInt8[np.ndarray, "*frames height width"], background: tuple[int, int, int]
+) -> UInt8[np.ndarray, "*frames height width 3"]:
+    """Images of ids in the system's colours; whoever it has no colour for is black."""
     table = np.zeros((256, 3), np.uint8)
     table[0] = background
     table[1 : len(COLOURS) + 1] = list(COLOURS.values())

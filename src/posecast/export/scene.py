@@ -13,9 +13,9 @@ from jaxtyping import Float32, UInt8
 
 from posecast.casting.drivers import Footage
 from posecast.casting.inputs import Picture, load_picture
-from posecast.casting.masks import found_masks, masks_by_colours
+from posecast.casting.masks import masks_by_colours
 from posecast.casting.options import PlanOptions, Poses, Size
-from posecast.casting.plan import AnimationPlan, plan_animation
+from posecast.casting.plan import AnimationPlan, plan_animation, with_found_masks
 from posecast.errors import InputError
 from posecast.estimators.footage import is_picture, iter_frames
 from posecast.geometry.framing import Framing, default_size
@@ -56,6 +56,12 @@ class Scene:
     """In pixels of `size`."""
     people_weights: str | Path | None = None
     """Of the network that finds masks in a video."""
+
+    @classmethod
+    def of(cls, plan: AnimationPlan) -> Scene:
+        """A plan's own scene: its picture comes to life at its size."""
+        plan = with_found_masks(plan)
+        return cls(plan, "animation", plan.size, plan.keypoints)
 
     @property
     def masks_are_from(self) -> str:
@@ -143,37 +149,39 @@ def plan_scene(
             `step`, or for ``replacement`` the drivers are not people of one plain video.
     """
     asked = options.size
-    if asked is not None and (asked[0] % step or asked[1] % step):
-        raise InputError(
-            f"`size={asked[0]}x{asked[1]}`: expected sides that are multiples of {step}"
-        )
+    if asked is not None:
+        check_step(asked, step)
     picture = load_picture(reference)
     own = fitting_size((picture.shape[0], picture.shape[1]), step, pixels)
     if form == "animation":
-        plan = _with_masks(plan_animation(picture, poses, replace(options, size=asked or own)))
-        return Scene(plan, form, plan.size, plan.keypoints)
+        return Scene.of(plan_animation(picture, poses, replace(options, size=asked or own)))
     if options.retarget or options.retarget_frame is not None:
         raise InputError(
             "`form=replacement`: the people of the video stay where they are; expected no "
             "`retarget=True`"
         )
-    plan = _with_masks(plan_animation(picture, poses, replace(options, size=own, retarget=False)))
+    plan = with_found_masks(
+        plan_animation(picture, poses, replace(options, size=own, retarget=False))
+    )
     footage = _one_video(plan)
     size = asked or fitting_size(footage.size, step, pixels)
     return Scene(plan, form, size, _in_video(plan, size), options.people_weights)
+
+
+def check_step(size: Size, step: int) -> None:
+    """Refuse a size (height, width) with sides that are no multiples of `step`.
+
+    Raises:
+        InputError: it has one.
+    """
+    if size[0] % step or size[1] % step:
+        raise InputError(f"`size={size[0]}x{size[1]}`: expected sides that are multiples of {step}")
 
 
 def fitting_size(shown: Size, step: int, pixels: Size | None) -> Size:
     """The size nearest to a shape and a number of pixels whose sides are multiples of `step`."""
     height, width = shown if pixels is None else default_size(pixels, shown)
     return max(step, step * round(height / step)), max(step, step * round(width / step))
-
-
-def _with_masks(plan: AnimationPlan) -> AnimationPlan:
-    """The plan with its people's masks, where the network knows them for people."""
-    if plan.masks is not None:
-        return plan
-    return replace(plan, masks=found_masks(plan.picture, plan.reference_keypoints, _order(plan)))
 
 
 def _order(plan: AnimationPlan) -> list[int]:

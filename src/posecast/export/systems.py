@@ -11,7 +11,7 @@ from posecast import __version__
 from posecast.casting.options import Size
 from posecast.errors import InputError
 from posecast.export import animateanyone, comfyui, multianimate, openpose, scail2, wan_animate
-from posecast.export.scene import Form, Scene, Shot
+from posecast.export.scene import Form, Scene, Shot, check_step
 from posecast.media.atomic import whole_folder
 
 OnProgress = Callable[[str, int, int], None]
@@ -90,13 +90,16 @@ def write_export(
     """Write a scene for a system of `SYSTEMS` as a folder, whole or not at all.
 
     Raises:
-        InputError: more characters than it tells apart, or a folder with other files is there.
+        InputError: more characters than it tells apart, sides that it does not take, or a folder
+            with other files is there.
         OSError: the disk is full or fails.
     """
     system = SYSTEMS[name]
     people = scene.plan.num_characters
     if system.most is not None and people > system.most:
         raise InputError(f"{people} characters; {system.title} tells {system.most} apart at most")
+
+    check_step(scene.size, system.step)
 
     def shots() -> Iterator[Shot]:
         for done, shot in enumerate(scene.shots(), 1):

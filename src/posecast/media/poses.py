@@ -8,7 +8,7 @@ skeleton videos, pictures and folders of pictures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,32 @@ def read_poses(
     read = readers.read_folder(path) if path.is_dir() else readers.read_file(path)
     if isinstance(read, PoseSequence):
         return _check_somebody(read, path)
+    return _tracked(read, path, given, normalised_size, notes)
+
+
+def poses_of_json(value: Any, name: str, fps: float | None = None) -> PoseSequence:
+    """Poses that another program hands over as the value of a JSON file, such as POSE_KEYPOINT.
+
+    They are read as `read_poses` reads that file; `name` is what errors call them.
+
+    Raises:
+        InputError: as `read_poses`.
+    """
+    path, notes = Path(name), list[str]()
+    frames = read_json_frames(value, path, None, notes)
+    if frames is None:
+        raise InputError.at(path, f"of another kind: {describe(value)}; {EXPECTED}")
+    return replace(_tracked(frames, path, None, None, notes), fps=fps)
+
+
+def _tracked(
+    read: list[PeopleFrame],
+    path: Path,
+    given: tuple[int, int] | None,
+    normalised_size: tuple[int, int] | None,
+    notes: list[str],
+) -> PoseSequence:
+    """The people of frames as tracks on their canvas."""
     if len(read) > MAX_TRACK_FRAMES:
         raise InputError.at(path, f"more than {MAX_TRACK_FRAMES} frames")
     frames, canvas = on_canvas(read, path, given, normalised_size, notes)
