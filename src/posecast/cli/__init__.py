@@ -35,6 +35,7 @@ VERBS = {
     "train": "Run one training stage from a YAML file.",
     "convert": "Turn public weights into a model folder.",
     "fetch": "Download public weights and convert them.",
+    "publish": "Put a model folder and its card on the hub.",
     "stage": "Render procedural puppet clips with exact ground truth.",
     "evaluate": "Score generated videos against the real ones; tables in the paper's form.",
     "benchmark": "Score a model where the truth is known, and on published clips.",

@@ -95,7 +95,7 @@ def _stated(repo: str, endpoint: str | None) -> tuple[PublicFile, ...]:
     """The files of a repository's newest revision, as the hub states them."""
     from huggingface_hub import HfApi
 
-    with _failures(repo):
+    with hub_failures(repo):
         info: Any = HfApi(endpoint=endpoint).model_info(repo, files_metadata=True)
     files = tuple(
         PublicFile(
@@ -168,8 +168,8 @@ def _authorization() -> dict[str, str]:
 
 
 @contextmanager
-def _failures(repo: str) -> Iterator[None]:
-    """The hub's many errors as one line each."""
+def hub_failures(repo: str, failed: str = "cannot be fetched from the hub") -> Iterator[None]:
+    """The hub's many errors as one line each; `failed` says what could not be done."""
     from huggingface_hub import errors
 
     try:
@@ -191,7 +191,7 @@ def _failures(repo: str) -> Iterator[None]:
     ) as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise  # about a path here: the disk is full, say
-        raise InputError(f"{repo}: cannot be fetched from the hub ({_last_line(error)})") from error
+        raise InputError(f"{repo}: {failed} ({_last_line(error)})") from error
 
 
 def _last_line(error: BaseException) -> str:
