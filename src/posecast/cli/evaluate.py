@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Found: TypeAlias = "dict[str | None, dict[str, MethodScores]]"
 """Scores by standard (None: the only one), then by method."""
-_READ = ("poses", "references", "estimated_poses", "weights")
+_READ = ("poses", "references", "estimated_poses", "masks", "generated_masks", "weights")
 _WRITTEN = ("json_file", "per_video")
 
 
@@ -57,8 +57,9 @@ class SizeOrNative(click.ParamType):
     help="Frames are centre-cropped and resized to this; native leaves them alone.",
 )  # fmt: skip
 @click.option(
-    "--format", "form", type=click.Choice(["markdown", "latex", "json"]), default="markdown",
-    show_default=True, help="What is printed.",
+    "--format", "form", type=click.Choice(["markdown", "latex", "leaderboard", "json"]),
+    default="markdown", show_default=True,
+    help="What is printed; a leaderboard's rows name protocol, size, weights and version.",
 )  # fmt: skip
 @click.option(
     "--paper-table", type=click.Choice(["1", "2", "3", "4"]),
@@ -73,6 +74,15 @@ class SizeOrNative(click.ParamType):
 @click.option("--poses", type=PATH, help="Pose files named as the videos: adds character metrics.")
 @click.option("--references", type=PATH, help="A picture and its poses for each video, so named.")
 @click.option("--estimated-poses", type=PATH, help="Poses estimated from the generated videos.")
+@click.option(
+    "--masks", type=PATH, help="Folders of images of ids, named as the videos: whose look is where."
+)
+@click.option(
+    "--generated-masks", type=PATH, help="The same of the generated videos: adds IDF1 and HOTA."
+)
+@click.option(
+    "--report", type=PATH, help="Write a page with tables and videos side by side into this folder."
+)
 @click.option(
     "--weights", type=PATH, help="Folder with the networks' weights (default: where they are kept)."
 )
@@ -101,6 +111,10 @@ def evaluate(generated: tuple[str, ...], real: Path, **options: Any) -> None:
     _write(found, standards, options)
     if options["overlays"] is not None:
         _write_overlays(pairs, options)
+    if options["report"] is not None:
+        from posecast.metrics.report_page import write_page
+
+        write_page(pairs, found[None], standards[None], options["report"])
 
 
 def named_folders(texts: Sequence[str]) -> dict[str, Path]:
@@ -129,21 +143,37 @@ def _check_options(options: dict[str, Any], methods: int, inputs: list[Path | No
     for option in ("references", "estimated_poses"):
         if options[option] is not None and options["poses"] is None:
             raise InputError(f"--{option.replace('_', '-')} needs --poses as well")
-    if options["estimated_poses"] is not None and methods > 1:
-        raise InputError("--estimated-poses are of one method: give one --generated")
+    if options["generated_masks"] is not None and options["masks"] is None:
+        raise InputError("--generated-masks needs --masks as well")
+    for option in ("estimated_poses", "generated_masks"):
+        if options[option] is not None and methods > 1:
+            name = option.replace("_", "-")
+            raise InputError(f"--{name} are of one method: give one --generated")
     if options["standards"] is not None:
-        for option in ("poses", "paper_table"):
-            if options[option] is not None:
-                name = option.replace("_", "-")
-                raise InputError(f"--{name} is for one standard, the unified one: no --standards")
-        if options["size"] != (512, 512):
-            raise InputError("--standards say sizes themselves: leave out --size")
+        _check_standards(options)
     for option in _WRITTEN:
         if options[option] is not None:
             check_text_file(options[option], inputs)
     if options["overlays"] is not None:
         check_file(options["overlays"], inputs, (".png",))
-    claim(*(options[option] for option in (*_WRITTEN, "overlays")))
+    if options["report"] is not None:
+        from posecast.media.outputs import check_folder
+        from posecast.metrics.report_page import FILES
+
+        check_folder(options["report"], FILES, inputs)
+    claim(*(options[option] for option in (*_WRITTEN, "overlays", "report")))
+
+
+def _check_standards(options: dict[str, Any]) -> None:
+    """Refuse what `--standards` leaves no room for."""
+    for option in ("poses", "paper_table", "masks", "report"):
+        if options[option] is not None:
+            name = option.replace("_", "-")
+            raise InputError(f"--{name} is for one standard, the unified one: no --standards")
+    if options["form"] == "leaderboard":
+        raise InputError("--format leaderboard is for one standard: no --standards")
+    if options["size"] != (512, 512):
+        raise InputError("--standards say sizes themselves: leave out --size")
 
 
 def _standards(
@@ -159,6 +189,7 @@ def _standards(
 
 def _settings(options: dict[str, Any]) -> EvaluationSettings:
     from posecast.metrics.evaluate import METRICS, EvaluationSettings
+    from posecast.metrics.mask_files import MaskFolders
     from posecast.metrics.video_cast import CastFolders
 
     metrics = METRICS
@@ -173,11 +204,15 @@ def _settings(options: dict[str, Any]) -> EvaluationSettings:
     cast = None
     if options["poses"] is not None:
         cast = CastFolders(options["poses"], options["references"], options["estimated_poses"])
+    masks = None
+    if options["masks"] is not None:
+        masks = MaskFolders(options["masks"], options["generated_masks"])
     return EvaluationSettings(
         metrics=metrics,
         protocol=options["protocol"],
         size=None if options["size"] == "native" else options["size"],
         cast=cast,
+        masks=masks,
         workers=options["workers"],
     )
 
@@ -195,7 +230,8 @@ def _run(
     settings = next(iter(standards.values()))
     networks = network_metrics(settings, options["weights"], options["device"], options["download"])
     missing = {} if networks is None else networks.skipped
-    _check_scored(not set(settings.metrics) <= set(missing) or settings.cast is not None, missing)
+    extra = settings.cast is not None or settings.masks is not None
+    _check_scored(extra or not set(settings.metrics) <= set(missing), missing)
     if missing:
         note([f"{', '.join(missing)}: no weights; {_GET_WEIGHTS}"], options["quiet"])
     passes = 1 + (networks is not None and networks.any_loaded)
@@ -245,11 +281,14 @@ def _print(
         say(_json_text(_values(found, standards)).rstrip("\n"), *written)
         return
     protocol, number = options["protocol"], options["standards"]
-    if number is None:
-        settings = standards[None]
-        table = tables.scores_table(found[None], protocol, settings.size, options["paper_table"])
-    else:
+    if number is not None:
         table = tables.standards_table(_by_row(found), protocol, number)
+    else:
+        size = standards[None].size
+        if options["form"] == "leaderboard":
+            say(tables.leaderboard(found[None], protocol, size), *written)
+            return
+        table = tables.scores_table(found[None], protocol, size, options["paper_table"])
     say({"markdown": tables.markdown, "latex": tables.latex}[options["form"]](table), *written)
 
 

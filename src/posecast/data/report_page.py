@@ -32,7 +32,7 @@ _CHARTS = "(background_flow|characters|body_occlusion|sources)"
 _OURS = (r"report\.json", r"report\.html", rf"{_CHARTS}\.png")
 """Files of a report, which another one may replace."""
 _EXAMPLES, _EXAMPLE_HEIGHT = 5, 220
-_STYLE = """
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
   padding: 0 1rem; }
 img { max-width: 100%; } figure { display: inline-block; margin: 0 .7rem .7rem 0; }
@@ -174,7 +174,7 @@ def _page(
     title = f"Dataset {escape(dataset.name)}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
+        f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
 
 

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import cv2
 
 from posecast.errors import InputError
-from posecast.metrics import character_scores, image_metrics
+from posecast.metrics import character_scores, image_metrics, mask_scores
 from posecast.metrics.folders import FrameBatch, VideoPair, frame_batches
+from posecast.metrics.mask_files import MaskFolders, VideoMasks, masks_of, track
 from posecast.metrics.protocols import Protocol
 from posecast.metrics.totals import FrameTotals, interval, joined, pooled
 from posecast.metrics.video_cast import CastFolders, VideoCast, read_cast
@@ -54,6 +55,8 @@ class EvaluationSettings:
     script splits a video over its 16 threads (`clips.starts_on_threads`)."""
     cast: CastFolders | None = None
     """Pose files, for the character metrics."""
+    masks: MaskFolders | None = None
+    """Images of ids, for the metrics with masks."""
     workers: int | None = None
     """Threads; None: as many as cores."""
 
@@ -136,18 +139,27 @@ def evaluate(
         finally:
             run.stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
+    tracked = _tracking(pairs, settings)
     if networks is None:
-        return MethodScores(tuple(videos))
+        return MethodScores(tuple(videos), tracked)
     found = networks.score(pairs, settings, on_frames)
     return MethodScores(
         tuple(
             VideoScores(v.name, v.num_frames, {**v.totals, **more})
             for v, more in zip(videos, found.by_video, strict=True)
         ),
-        found.distances,
+        {**tracked, **found.distances},
         found.weights,
         found.skipped,
     )
+
+
+def _tracking(pairs: Sequence[VideoPair], settings: EvaluationSettings) -> dict[str, float]:
+    """Scores of all videos together that come from masks alone."""
+    if settings.masks is None or settings.masks.generated is None:
+        return {}
+    totals = track(pairs, settings.masks)
+    return {"idf1": totals.idf1, "hota": totals.hota}
 
 
 @contextmanager
@@ -177,6 +189,9 @@ class _Run:
         """Score one pair of videos."""
         settings = self.settings
         cast = None if settings.cast is None else read_cast(pair, settings.cast, settings.size)
+        masks = None if settings.masks is None else masks_of(settings.masks.real, pair.name)
+        if masks is not None and pair.num_frames:
+            masks.check_length(pair.num_frames)
         waiting: deque[Future[dict[str, FrameTotals]]] = deque()
         done: list[dict[str, FrameTotals]] = []
         num_frames = 0
@@ -186,12 +201,14 @@ class _Run:
             num_frames = batch.start + len(batch.real)
             if cast is not None and num_frames > cast.num_frames:
                 cast.check_length(num_frames)
-            waiting.append(self.scorers.submit(_score, pair, batch, settings, cast))
+            waiting.append(self.scorers.submit(_score, pair, batch, settings, cast, masks))
             if len(waiting) > self.ahead:
                 done.append(self._finished(waiting.popleft()))
         done += [self._finished(future) for future in waiting]
         if cast is not None:
             cast.check_length(num_frames)
+        if masks is not None:
+            masks.check_length(num_frames)
         totals = {name: joined([part[name] for part in done]) for name in done[0]}
         return VideoScores(pair.name, num_frames, totals)
 
@@ -204,13 +221,20 @@ class _Run:
 
 
 def _score(
-    pair: VideoPair, batch: FrameBatch, settings: EvaluationSettings, cast: VideoCast | None
+    pair: VideoPair,
+    batch: FrameBatch,
+    settings: EvaluationSettings,
+    cast: VideoCast | None,
+    masks: VideoMasks | None,
 ) -> dict[str, FrameTotals]:
     wanted = [name for name in image_metrics.NAMES if name in settings.metrics]
     try:
         scores = _image_scores(batch, wanted, settings.protocol)
         if cast is not None:
             scores.update(character_scores.score_characters(batch, cast))
+        if masks is not None:
+            ids = masks.frames(batch.start, len(batch.real), batch.real.shape[1:3])
+            scores.update(mask_scores.score_masks(batch, ids, masks.characters))
     except ValueError as error:
         # The frames are of one size here: what is left is that they are too small for SSIM.
         raise InputError.at(pair.real, f"{error}; expected a larger --size, or no ssim") from error

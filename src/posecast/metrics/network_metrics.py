@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64, UInt8
 from torch import Tensor
 
 from posecast.errors import InputError
@@ -27,6 +27,7 @@ from posecast.metrics.folders import (
     frame_numbers,
 )
 from posecast.metrics.frechet import Moments, frechet_distance
+from posecast.metrics.mask_files import VideoMasks, masks_of
 from posecast.metrics.networks import i3d, inception, lpips, resnet3d, weights
 from posecast.metrics.protocols import Protocol
 from posecast.metrics.totals import FrameTotals, joined
@@ -34,6 +35,10 @@ from posecast.metrics.totals import FrameTotals, joined
 BATCH = 16
 """Frames that are read at once."""
 CLIPS_AT_ONCE = 4
+_GREY = np.uint8(127)
+"""What is around a character whose LPIPS is taken."""
+_LEAST_SIDE = 32
+"""Pixels that the network needs."""
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
 Lpips = Callable[[Frames, Frames, Protocol], Float64[np.ndarray, " frames"]]
@@ -124,7 +129,11 @@ class NetworkMetrics:
             gaps = (gaps[0] | lost, gaps[1] | lost)
         feeds = [_Feed(self.extractors[name], ours[name], gaps[0] | gaps[1]) for name in ours]
         real_feeds = [_Feed(self.extractors[name], theirs[name], gaps[1]) for name in theirs]
+        masks = None
+        if self.lpips is not None and settings.masks is not None:
+            masks = masks_of(settings.masks.real, pair.name)
         scores: list[FrameTotals] = []
+        masked: list[FrameTotals] = []
         with closing(
             _read_ahead(frame_batches(pair, settings.size, BATCH, settings.crop))
         ) as batches:
@@ -132,13 +141,48 @@ class NetworkMetrics:
                 if self.lpips is not None:
                     values = self.lpips(batch.generated, batch.real, settings.protocol)
                     scores.append(FrameTotals.mean_of(values))
+                if self.lpips is not None and masks is not None:
+                    masked.append(masked_lpips(self.lpips, batch, masks, settings.protocol))
                 for feed in feeds:
                     feed.push(batch.start, batch.generated)
                 for feed in real_feeds:
                     feed.push(batch.start, batch.real)
                 if on_frames is not None:
                     on_frames(len(batch.real))
-        return {"lpips": joined(scores)} if scores else {}
+        found = {"lpips": scores, "mask_lpips": masked}
+        return {name: joined(parts) for name, parts in found.items() if parts}
+
+
+def masked_lpips(
+    distance: Lpips, batch: FrameBatch, masks: VideoMasks, protocol: Protocol
+) -> FrameTotals:
+    """LPIPS of each character alone: what its mask holds, on grey, in the box around it."""
+    size = (batch.real.shape[1], batch.real.shape[2])
+    totals, counts = np.zeros(len(batch.real)), np.zeros(len(batch.real))
+    for i, ids in enumerate(masks.frames(batch.start, len(batch.real), size)):
+        for character in range(1, masks.characters + 1):
+            mask = ids == character
+            if not mask.any():
+                continue
+            place = _box_around(mask)
+            shown = [
+                np.where(mask[..., None], frame, _GREY)[place].astype(np.uint8)[None]
+                for frame in (batch.generated[i], batch.real[i])
+            ]
+            totals[i] += float(distance(shown[0], shown[1], protocol)[0])
+            counts[i] += 1
+    return FrameTotals(totals, counts)
+
+
+def _box_around(mask: Bool[np.ndarray, "height width"]) -> tuple[slice, slice]:
+    """The box of a mask, at least `_LEAST_SIDE` pixels long and wide where the frame is."""
+    sides = []
+    for axis in (1, 0):
+        seen = np.flatnonzero(mask.any(axis=axis))
+        length = max(int(seen[-1] + 1 - seen[0]), _LEAST_SIDE)
+        start = max(0, min(int(seen[0]), mask.shape[1 - axis] - length))
+        sides.append(slice(start, start + length))
+    return sides[0], sides[1]
 
 
 @dataclass

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal
 
+from posecast import __version__
 from posecast.errors import counted
 from posecast.metrics.evaluate import UNIFIED_SIZE, MethodScores
 from posecast.metrics.protocols import Protocol
@@ -42,10 +43,18 @@ COLUMNS: dict[str, Column] = {
     "occlusion": Column("Occlusion", "higher"),
     "background_psnr": Column("Backgr. PSNR", "higher", ".2f"),
     "background_change": Column("Backgr. change", "lower", ".2f"),
+    "mask_psnr": Column("Mask PSNR", "higher", ".2f"),
+    "mask_ssim": Column("Mask SSIM", "higher"),
+    "mask_lpips": Column("Mask LPIPS", "lower"),
+    "mask_identity": Column("Mask identity", "higher"),
+    "swap_rate": Column("Swap rate", "lower"),
+    "idf1": Column("IDF1", "higher"),
+    "hota": Column("HOTA", "higher"),
     "pck": Column("PCK@0.1", "higher"),
     "oks": Column("OKS", "higher"),
 }
 """The paper's seven in its order, then ours."""
+_ARROWS = {"lower": "↓", "higher": "↑"}
 
 
 @dataclass(frozen=True)
@@ -199,15 +208,16 @@ def _paper_rows(number_of_table: str, comparable: bool) -> tuple[list[Row], list
 def markdown(table: Table) -> str:
     """A Markdown table (best **bold**, second best underlined) and its notes."""
     columns = table.columns
-    arrows = {"lower": "↓", "higher": "↑"}
     lines = [
-        "| Method | " + " | ".join(f"{c.title}{arrows[c.better]}" for c in columns.values()) + " |",
+        "| Method | "
+        + " | ".join(f"{c.title}{_ARROWS[c.better]}" for c in columns.values())
+        + " |",
         "|---|" + "---:|" * len(columns),
     ]
     marks = {None: "{}", 1: "**{}**", 2: "<u>{}</u>"}
     for row in table.rows:
         cells = [
-            marks[table.place(row, name)].format(_cell(row, name)) + _bounds(row, name)
+            marks[table.place(row, name)].format(cell(row, name)) + _bounds(row, name)
             for name in columns
         ]
         lines.append(f"| {row.method.replace('|', '/')} | " + " | ".join(cells) + " |")
@@ -229,14 +239,15 @@ def latex(table: Table) -> str:
     ]
     for row in table.rows:
         cells = [
-            marks[table.place(row, name)].format(_cell(row, name)) + _bounds(row, name)
+            marks[table.place(row, name)].format(cell(row, name)) + _bounds(row, name)
             for name in columns
         ]
         lines.append(" & ".join([_escaped(row.method), *cells]) + " \\\\")
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"])
 
 
-def _cell(row: Row, name: str) -> str:
+def cell(row: Row, name: str) -> str:
+    """A row's score as printed; a dash where it has none."""
     return number(name, row.metrics[name]) if name in row.metrics else "-"
 
 
@@ -251,6 +262,33 @@ def _escaped(text: str) -> str:
     for character in "&%$#_{}":
         text = text.replace(character, f"\\{character}")
     return text
+
+
+def leaderboard(
+    methods: Mapping[str, MethodScores], protocol: Protocol, size: tuple[int, int] | None
+) -> str:
+    """A Markdown table whose rows can stand beside others' rows: each names what it was made with.
+
+    That is protocol, size, videos and frames, the networks' weights by the first eight digits of
+    their SHA-256, and Posecast's version.
+    """
+    table = Table(method_rows(methods))
+    shape = "native" if size is None else f"{size[0]}x{size[1]}"
+    titles = [f"{c.title}{_ARROWS[c.better]}" for c in table.columns.values()]
+    known = ["Protocol", "Size", "Videos", "Frames", "Weights (SHA-256)", "Posecast"]
+    lines = [
+        "| " + " | ".join(["Method", *titles, *known]) + " |",
+        "|---|" + "---:|" * len(titles) + "---|" * len(known),
+    ]
+    for row, scores in zip(table.rows, methods.values(), strict=True):
+        weights = ", ".join(
+            f"{name} {file['sha256'][:8]}" for name, file in sorted(scores.weights.items())
+        )
+        cells = [cell(row, name) + _bounds(row, name) for name in table.columns]
+        counts = [str(len(scores.videos)), str(scores.num_frames)]
+        about = [protocol, shape, *counts, weights or "none", __version__]
+        lines.append(f"| {' | '.join([row.method.replace('|', '/'), *cells, *about])} |")
+    return "\n".join(lines)
 
 
 def csv_rows(methods: Mapping[str, MethodScores]) -> Sequence[Sequence[str]]:
