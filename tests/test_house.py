@@ -15,7 +15,11 @@ import posecast
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "comfyui").glob("*.md")),
+]
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 HEAVY = ("torch", "diffusers", "transformers", "accelerate", "cv2", "av")

@@ -26,6 +26,8 @@ PAGES = {
     ],
     "Animate": [
         "docs/using",
+        "docs/export",
+        "comfyui/README",
         "docs/long-and-small",
         "docs/public-weights",
         "docs/performance",
@@ -65,7 +67,7 @@ extensions = [
     "sphinx.ext.napoleon",
 ]
 root_doc = FRONT_PAGE
-include_patterns = ["*.md", "docs/**"]
+include_patterns = ["*.md", "docs/**", "comfyui/*.md"]
 exclude_patterns = ["docs/api/modules.rst"]
 myst_heading_anchors = 4
 

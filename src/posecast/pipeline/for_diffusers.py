@@ -1,16 +1,8 @@
 """What `diffusers` takes as `custom_pipeline`, to load a model folder of ours.
 
-    from diffusers import DiffusionPipeline
-    from posecast.pipeline import for_diffusers
-
-    pipe = DiffusionPipeline.from_pretrained(
-        FOLDER, custom_pipeline=for_diffusers.__file__, trust_remote_code=True
-    )
-
-The code that is trusted is this file.
-
-A file of its own, since diffusers copies it, and with one pipeline in it, since diffusers looks for
-that.
+Its `__file__` is what is given there, with `trust_remote_code`, and it is all the code that is
+trusted (docs/public-weights.md). A file of its own, since diffusers copies it, and with one
+pipeline in it, since diffusers looks for that.
 """
 
 from __future__ import annotations
