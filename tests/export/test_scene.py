@@ -15,6 +15,7 @@ from posecast.export.faces import face_box
 from posecast.export.scail2 import coloured, draw_bones
 from posecast.export.scene import fitting_size, frames_of
 from posecast.export.together import together
+from posecast.export.wan_animate import draw_person
 from posecast.media.video import read_video, write_video
 from posecast.types import PoseSequence
 from tests.casting.conftest import person
@@ -112,6 +113,17 @@ def test_faces_of_points_and_of_heads() -> None:
     assert body is not None
     assert body[1] < 50 + 0.1 * 80 < body[3]
     assert face_box(np.zeros((18, 3), np.float32), (100, 100)) is None
+
+
+def test_wan_animate_draws_feet_by_the_toes_that_are_known() -> None:
+    body = np.zeros((134, 3), np.float32)
+    body[:18] = person(100, 20, 300)
+    without = draw_person(body, (700, 500))
+    body[18] = (330, 640, 1)  # the left big toe alone, as the estimator of the package finds it
+    drawn = draw_person(body, (700, 500))
+    np.testing.assert_array_equal(drawn[640, 330], (200, 200, 0))
+    assert (drawn != without).any(axis=2).sum() > 50  # a line leads to it
+    assert not draw_person(np.zeros((134, 3), np.float32), (700, 500)).any()
 
 
 def test_several_writers_see_every_item_and_the_first_failure_is_raised() -> None:

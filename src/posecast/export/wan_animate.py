@@ -99,8 +99,9 @@ def draw_person(
     seen = present(person)
     toes = []
     for ankle, pair, line, disc in _FEET if len(person) > 18 else ():
-        if seen[list(pair)].all():
-            tip = person[list(pair), :2].mean(axis=0)
+        shown = [toe for toe in pair if seen[toe]]
+        if shown:
+            tip = person[shown, :2].mean(axis=0)
             toes.append(((int(tip[0]), int(tip[1])), disc))
             if seen[ankle]:
                 outline = limb_outline(person[ankle, :2].tolist(), tip.tolist(), width)
