@@ -30,6 +30,7 @@ from posecast.benches import claims, claims_run
 from posecast.data.batches import TrainingBatch
 from posecast.geometry.identity import CODE_NORM
 from posecast.models.animator import Animator
+from posecast.models.folder import load_animator, save_animator
 from posecast.training.config import TrainingConfig, read_config
 from posecast.training.diffusion import DiffusionTask
 from posecast.training.stages import build_animator, model_config
@@ -215,7 +216,7 @@ def run(minutes: float, out: Path, tiny: bool, resume: Path | None = None) -> in
         animator = build_animator(images)
         animator.config = replace(animator.config, motion=None)
     else:
-        animator = Animator.from_pretrained(resume)
+        animator = load_animator(resume)
     animator.to(device)
     log(f"{sum(p.numel() for p in animator.parameters()) / 1e6:.1f}M parameters")
     total = 60 * minutes
@@ -270,7 +271,7 @@ def shrunk(config: TrainingConfig, tiny: bool) -> TrainingConfig:
 def write_model(animator: Animator, out: Path) -> None:
     """The model folder in float16 as a tar file, in pieces."""
     with tempfile.TemporaryDirectory() as folder:
-        animator.save_pretrained(Path(folder) / "model", dtype=torch.float16)
+        save_animator(animator, Path(folder) / "model", dtype=torch.float16)
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as tar:
             tar.add(Path(folder) / "model", arcname="model")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from posecast.models.animator import Animator
+from posecast.models.folder import load_animator, save_animator
 
 PLACE = Path(__file__).parents[1] / "src/posecast/assets/models/embedded"
 LIMIT = 16 * 2**20
@@ -22,7 +22,7 @@ LIMIT = 16 * 2**20
 
 def main(folder: Path) -> None:
     """Ship the model in `folder`."""
-    animator = Animator.from_pretrained(folder)
+    animator = load_animator(folder)
     for name, value in animator.state_dict().items():
         if value.is_floating_point() and not torch.isfinite(value.half()).all():
             sys.exit(f"{folder}: {name} is not finite in float16")
@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
     text = card.read_text(encoding="utf-8") if card.exists() else None
     if PLACE.exists():
         shutil.rmtree(PLACE)
-    animator.save_pretrained(PLACE, dtype=torch.float16)
+    save_animator(animator, PLACE, dtype=torch.float16)
     if text is not None:
         card.write_text(text, encoding="utf-8")
     for file in sorted(PLACE.rglob("*.safetensors")):

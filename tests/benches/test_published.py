@@ -23,8 +23,9 @@ from posecast.casting.plan import plan_animation
 from posecast.errors import InputError
 from posecast.media.poses import read_poses, write_poses
 from posecast.media.video import write_video
-from posecast.metrics.evaluate import EvaluationSettings, evaluate
+from posecast.metrics.evaluate import evaluate
 from posecast.metrics.folders import iterate_frames, pair_videos
+from posecast.metrics.settings import EvaluationSettings
 from posecast.metrics.video_cast import CastFolders
 from posecast.types import PoseSequence
 

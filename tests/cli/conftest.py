@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from posecast.models.folder import save_animator
 from posecast.pipeline import AnimationPipeline
 from tests.casting.conftest import scene
 
@@ -17,7 +18,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.pipeline.conftest import tiny_animator
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny_animator().save_pretrained(folder)
+    save_animator(tiny_animator(), folder)
     return folder
 
 

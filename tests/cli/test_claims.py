@@ -7,6 +7,7 @@ import torch
 
 from posecast.cli import run
 from posecast.models.animator import Animator
+from posecast.models.folder import save_animator
 from posecast.models.presets import PRESETS
 
 
@@ -22,7 +23,7 @@ def test_the_claims_of_a_model_are_scored(tmp_path, capsys):
         keyed_by=("pose", "identity", "body", "place"),
         mender=None,
     )
-    Animator.from_preset(config).save_pretrained(tmp_path / "model")
+    save_animator(Animator.from_preset(config), tmp_path / "model")
     arguments = ["benchmark", "claims", "--model", str(tmp_path / "model"), "--clips", "2"]
     arguments += ["--steps", "1", "--json", str(tmp_path / "claims.json")]
     assert run(arguments) == 0
@@ -36,6 +37,6 @@ def test_a_model_without_the_guiders_is_refused(tmp_path, capsys):
     torch.manual_seed(0)
     config = PRESETS["tiny"]()
     guiders = {name: one for name, one in config.guiders.items() if name != "flow"}
-    Animator.from_preset(replace(config, guiders=guiders)).save_pretrained(tmp_path / "model")
+    save_animator(Animator.from_preset(replace(config, guiders=guiders)), tmp_path / "model")
     assert run(["benchmark", "claims", "--model", str(tmp_path / "model")]) == 2
     assert "has no guider flow" in capsys.readouterr().err

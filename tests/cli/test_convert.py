@@ -14,7 +14,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from posecast import AnimationPipeline
 from posecast.cli import run
 from posecast.models import hub, public_files
-from posecast.models.animator import Animator
+from posecast.models.folder import load_animator
 from posecast.models.unet import UNet
 from tests.models.peer_cases import case
 from tests.models.test_conversion import write_weights
@@ -96,7 +96,7 @@ def test_training_starts_from_sd15(public: Path, tmp_path: Path, capsys) -> None
     assert "this model makes stills" in capsys.readouterr().err
     shutil.copy(public / "motion_module.pth", folder / "mm_sd_v15_v2.ckpt")
     assert run([*arguments[:-1], str(tmp_path / "clips")]) == 0
-    stills, clips = (Animator.from_pretrained(tmp_path / name) for name in ("stills", "clips"))
+    stills, clips = (load_animator(tmp_path / name) for name in ("stills", "clips"))
     assert stills.config.motion is None
     for name, value in unet.state_dict().items():
         assert torch.equal(clips.unet.state_dict()[name], value)
@@ -115,7 +115,7 @@ def test_fetched_weights_are_converted(public, tmp_path, monkeypatch, capsys) ->
     monkeypatch.setattr(hub, "fetch_files", fetch)
     assert run(["fetch", "animateanyone", "-o", str(tmp_path / "model")]) == 0
     assert "model.download is not needed any more" in capsys.readouterr().out
-    assert Animator.from_pretrained(tmp_path / "model").vae is not None
+    assert load_animator(tmp_path / "model").vae is not None
 
 
 def test_without_a_network(tmp_path: Path, capsys) -> None:

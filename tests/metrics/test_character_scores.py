@@ -14,9 +14,10 @@ from posecast.media.images import write_image
 from posecast.media.poses import write_poses
 from posecast.media.video import write_video
 from posecast.metrics.character_scores import NAMES, POSE_NAMES, score_characters
-from posecast.metrics.evaluate import EvaluationSettings, evaluate
+from posecast.metrics.evaluate import evaluate
 from posecast.metrics.folders import FrameBatch, pair_videos
 from posecast.metrics.limb_looks import NUM_LIMBS, limb_map, look_of, occlusion_agreement
+from posecast.metrics.settings import EvaluationSettings
 from posecast.metrics.totals import FrameTotals
 from posecast.metrics.video_cast import CastFolders, VideoCast, read_cast
 from posecast.puppets import render

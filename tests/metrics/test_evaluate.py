@@ -12,9 +12,10 @@ import pytest
 
 from posecast.errors import InputError
 from posecast.media.video import write_video
-from posecast.metrics.evaluate import EvaluationSettings, MethodScores, VideoScores, evaluate
+from posecast.metrics.evaluate import MethodScores, VideoScores, evaluate
 from posecast.metrics.folders import pair_videos
 from posecast.metrics.results import result_values
+from posecast.metrics.settings import EvaluationSettings
 from posecast.metrics.tables import (
     COLUMNS,
     PAPER_TABLES,

@@ -10,10 +10,11 @@ import torch
 
 from posecast.media.video import write_video
 from posecast.metrics import network_metrics
-from posecast.metrics.evaluate import EvaluationSettings, evaluate
+from posecast.metrics.evaluate import evaluate
 from posecast.metrics.folders import pair_videos
 from posecast.metrics.frechet import Moments, frechet_distance
 from posecast.metrics.network_metrics import FeatureNetwork, NetworkMetrics
+from posecast.metrics.settings import EvaluationSettings
 from tests.metrics.test_folders import clip
 
 SETTINGS = EvaluationSettings(metrics=("mae_255",), size=None, workers=1)

@@ -17,6 +17,7 @@ from posecast.models.animator import Animator
 from posecast.models.conversion.animateanyone import convert_animateanyone
 from posecast.models.conversion.configs import animateanyone_config
 from posecast.models.conversion.parts import empty_animator, public_shapes, shapes
+from posecast.models.folder import load_animator, save_animator
 from posecast.models.position import frame_positions
 from posecast.models.presets import sd15
 from posecast.weights import read_tensors
@@ -107,7 +108,7 @@ def test_any_configuration_is_the_peers_computation(name: str, tmp_path: Path) -
     truth = {k.removeprefix(f"{name}."): v for k, v in load_file(TRUTH).items() if name in k}
     assert set(truth) == {"guider", "pair"}
     for dtype, limit in ((torch.float32, 5e-6), (torch.float64, 3e-7)):
-        animator = Animator.from_pretrained(tmp_path / "model", dtype)
+        animator = load_animator(tmp_path / "model", dtype)
         ours = results(animator, CASES[name], dtype)
         for key, value in truth.items():
             assert relative(ours[key], value) < limit, (key, dtype)
@@ -125,7 +126,7 @@ def test_what_a_config_leaves_out_is_stable_diffusion(tmp_path: Path) -> None:
 @torch.no_grad()
 def test_other_guiders_are_there_and_silent(small: Path, tmp_path: Path) -> None:
     convert_animateanyone(small, tmp_path / "model")
-    animator = Animator.from_pretrained(tmp_path / "model")
+    animator = load_animator(tmp_path / "model")
     for name in ("flow", "depth_order", "reference_pose"):
         channels = animator.config.guiders[name]["in_channels"]
         assert not animator.guidance({name: torch.rand(1, 2, channels, 40, 24)}).any()
@@ -135,8 +136,8 @@ def test_other_guiders_are_there_and_silent(small: Path, tmp_path: Path) -> None
         animator.encode(torch.rand(1, 3, 40, 24))
     with pytest.raises(InputError, match="no image_encoder"):
         animator.embed(torch.rand(1, 3, 40, 24))
-    Animator.save_pretrained(animator, tmp_path / "again")
-    assert Animator.from_pretrained(tmp_path / "again").vae is None
+    save_animator(animator, tmp_path / "again")
+    assert load_animator(tmp_path / "again").vae is None
 
 
 def test_dtype_is_the_files_or_the_one_asked_for(small: Path, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_motion_weights_beside_the_unets_win(weights: Path, tmp_path: Path) -> N
     name = "mid_block.motion_modules.0.temporal_transformer.proj_out.bias"
     change(weights, "denoising_unet", lambda state: state.update({name: torch.full((32,), 7.0)}))
     convert_animateanyone(weights, tmp_path / "model")
-    animator = Animator.from_pretrained(tmp_path / "model")
+    animator = load_animator(tmp_path / "model")
     assert (animator.unet.mid_block.motion_modules[0].proj_out.bias == 7).all()
     other = animator.unet.up_blocks[0].motion_modules[0].proj_out.bias
     assert torch.equal(other, weight("up_blocks.0." + name[10:], (32,)))

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from posecast.errors import InputError
 from posecast.models.animator import Animator
+from posecast.models.folder import load_animator, save_animator
 from tests.models.conftest import Example
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -19,7 +20,7 @@ def saved(tmp_path_factory) -> tuple[Path, Animator]:
     torch.manual_seed(0)
     animator = Animator.from_preset("tiny").eval()
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    animator.save_pretrained(folder)
+    save_animator(animator, folder)
     return folder, animator
 
 
@@ -32,7 +33,7 @@ def folder(saved, tmp_path) -> Path:
 
 def refusal(folder: Path | str) -> str:
     with pytest.raises(InputError) as caught:
-        Animator.from_pretrained(folder)
+        load_animator(folder)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -41,7 +42,7 @@ def refusal(folder: Path | str) -> str:
 @torch.no_grad()
 def test_save_and_load_give_the_same_bits(saved) -> None:
     folder, animator = saved
-    loaded = Animator.from_pretrained(folder)
+    loaded = load_animator(folder)
     assert not loaded.training
     ours, theirs = animator.state_dict(), loaded.state_dict()
     assert list(ours) == list(theirs)
@@ -68,35 +69,35 @@ def test_layout(saved) -> None:
 
 def test_float16_halves_the_file_and_loads_as_float32(saved, tmp_path) -> None:
     folder, animator = saved
-    animator.save_pretrained(tmp_path / "half", torch.float16)
+    save_animator(animator, tmp_path / "half", torch.float16)
     half = tmp_path / "half" / UNET
     assert half.stat().st_size < 0.65 * (folder / UNET).stat().st_size
     assert load_file(half)["conv_in.weight"].dtype == torch.float16
-    loaded = Animator.from_pretrained(tmp_path / "half")
+    loaded = load_animator(tmp_path / "half")
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     torch.testing.assert_close(
         loaded.unet.conv_in.weight, animator.unet.conv_in.weight, rtol=1e-3, atol=1e-3
     )
-    assert Animator.from_pretrained(folder, torch.bfloat16).unet.dtype == torch.bfloat16
+    assert load_animator(folder, torch.bfloat16).unet.dtype == torch.bfloat16
 
 
 def test_an_older_folder_is_replaced_and_nothing_else(saved, tmp_path) -> None:
     _, animator = saved
     place = tmp_path / "model"
-    animator.save_pretrained(place)
+    save_animator(animator, place)
     changed = place / "vae" / "config.json"
     changed.write_text("older")
-    animator.save_pretrained(place)
+    save_animator(animator, place)
     assert changed.read_text() != "older"
     (place / "lora.safetensors").write_text("mine")
     with pytest.raises(InputError, match=r"holds other files \(lora.safetensors\)"):
-        animator.save_pretrained(place)
+        save_animator(animator, place)
     assert (place / "lora.safetensors").read_text() == "mine"
     other = tmp_path / "holiday"
     other.mkdir()
     (other / "photo.jpg").write_bytes(b"1")
     with pytest.raises(InputError, match="no model folder"):
-        animator.save_pretrained(other)
+        save_animator(animator, other)
     assert [p.name for p in other.iterdir()] == ["photo.jpg"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["holiday", "model"]
 

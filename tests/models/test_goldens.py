@@ -13,9 +13,9 @@ from torch import Tensor
 
 from posecast.diffusion.objective import NoiseSchedule
 from posecast.diffusion.sampling import guide, sample
-from posecast.models.animator import Animator
 from posecast.models.attention import ReferenceFeatures
 from posecast.models.conversion.animateanyone import convert_animateanyone
+from posecast.models.folder import load_animator
 from posecast.models.guider import Guider
 from posecast.models.position import frame_positions
 from posecast.models.presets import PRESETS
@@ -41,7 +41,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[UNet, UNet, Guid
     """As a user gets them: converted into a model folder, and loaded from there."""
     model = tmp_path_factory.mktemp("golden") / "model"
     convert_animateanyone(GOLDENS, model)
-    animator = Animator.from_pretrained(model)
+    animator = load_animator(model)
     return animator.unet, animator.reference_net, animator.guiders.get_submodule("pose")
 
 

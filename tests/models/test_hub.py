@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from posecast.errors import InputError
-from posecast.models.folder import FORMAT
-from posecast.models.hub import LOCK, fetch_files, fetch_model, is_hub_id
+from posecast.models.hub import LOCK, fetch_files, fetch_model
+from posecast.models.model_files import FORMAT, is_hub_id
 from posecast.models.public_files import ANIMATEANYONE, SD15, PublicFile
 
 REPO = "owner/weights"

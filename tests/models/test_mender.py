@@ -11,6 +11,7 @@ import torch
 
 from posecast.errors import InputError
 from posecast.models.animator import Animator
+from posecast.models.folder import load_animator, save_animator
 from posecast.models.mender import Mender, mended
 from posecast.models.presets import PRESETS
 
@@ -73,21 +74,21 @@ def test_what_it_corrects_of_the_ground_is_the_same_in_all_frames() -> None:
     ],
 )
 def test_a_folder_with_another_mender_is_refused_in_one_line(fresh, tmp_path, change, said) -> None:
-    fresh.save_pretrained(tmp_path)
+    save_animator(fresh, tmp_path)
     config = tmp_path / "mender/config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
     with pytest.raises(InputError, match=said) as error:
-        Animator.from_pretrained(tmp_path)
+        load_animator(tmp_path)
     assert str(tmp_path) in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_mender_whose_weights_are_none_is_refused_in_one_line(fresh, tmp_path) -> None:
-    fresh.save_pretrained(tmp_path)
+    save_animator(fresh, tmp_path)
     (weights,) = (tmp_path / "mender").glob("*.safetensors")
     weights.write_bytes(b"not weights at all")
     with pytest.raises(InputError) as error:
-        Animator.from_pretrained(tmp_path)
+        load_animator(tmp_path)
     assert str(weights.parent) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -101,22 +102,22 @@ def test_it_does_not_train_with_the_denoiser(fresh) -> None:
 @torch.no_grad()
 def test_it_is_saved_with_the_model_and_older_folders_have_none(fresh, example, tmp_path: Path):
     fresh.mender.conv_out.weight.normal_(std=0.1)
-    fresh.save_pretrained(tmp_path / "new")
-    again = Animator.from_pretrained(tmp_path / "new")
+    save_animator(fresh, tmp_path / "new")
+    again = load_animator(tmp_path / "new")
     assert torch.equal(again.mended(example.warp), fresh.mended(example.warp))
 
-    Animator(replace(fresh.config, mender=None)).save_pretrained(tmp_path / "old")
+    save_animator(Animator(replace(fresh.config, mender=None)), tmp_path / "old")
     index = tmp_path / "old/model_index.json"
     content = json.loads(index.read_text())
     del content["mender"]
     index.write_text(json.dumps(content))
-    old = Animator.from_pretrained(tmp_path / "old")
+    old = load_animator(tmp_path / "old")
     assert old.mender is None
     assert torch.equal(old.mended(example.warp), example.warp[:, :, :3])
 
     (tmp_path / "new/mender/diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(InputError, match="mender"):
-        Animator.from_pretrained(tmp_path / "new")
+        load_animator(tmp_path / "new")
 
 
 def test_a_model_without_a_warped_reference_has_none() -> None:

@@ -16,6 +16,7 @@ from posecast.errors import InputError
 from posecast.geometry.framing import Framing
 from posecast.models.animator import Animator
 from posecast.models.fingerprint import made_by
+from posecast.models.folder import load_animator, save_animator
 from posecast.preparation import PrepareSettings, find_sources, prepare
 from tests.preparation.conftest import contents
 
@@ -29,7 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     animator = Animator.from_preset("tiny")
     torch.nn.init.normal_(animator.vae.project.weight, std=0.3)
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    animator.save_pretrained(folder)
+    save_animator(animator, folder)
     return folder
 
 
@@ -47,7 +48,7 @@ def encoded(raw: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_they_are_what_the_networks_say_of_the_frames(encoded: Path, model: Path):
-    animator = Animator.from_pretrained(model)
+    animator = load_animator(model)
     record = read_index(encoded)[1]
     assert record.latents == made_by(animator.vae, SIZE)
     assert record.embeddings == made_by(animator.image_encoder, SIZE)

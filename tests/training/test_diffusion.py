@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from posecast.data import PuppetSource, Sample
 from posecast.errors import InputError
 from posecast.models.animator import Animator
+from posecast.models.folder import load_animator
 from posecast.models.presets import PRESETS
 from posecast.puppets import PuppetSettings
 from posecast.training.checkpoints import STATE_FILE, checkpoints
@@ -201,7 +202,7 @@ def test_clips_start_from_a_model_of_images(images_run: TrainingConfig, tmp_path
         model=ModelSettings(preset="tiny", init=folder),
     )
     task = task_of(clips)
-    trained = Animator.from_pretrained(folder).state_dict()
+    trained = load_animator(folder).state_dict()
     own = task.animator.state_dict()
     assert all(torch.equal(own[name], value) for name, value in trained.items())
     assert {name for name in own if name not in trained} == {

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from posecast.errors import InputError
-from posecast.models.animator import Animator
+from posecast.models.folder import load_animator, save_animator
 from posecast.training.config import BatchShape, LoraSettings, TrainingConfig
 from posecast.training.loop import train
 from posecast.training.stages import build_animator, make_task
@@ -28,7 +28,7 @@ def run(tiny_run: TrainingConfig, tmp_path: Path) -> TrainingConfig:
     with torch.no_grad():  # fresh output layers of zero would let no gradient through
         for parameter in animator.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    animator.save_pretrained(tmp_path / "start")
+    save_animator(animator, tmp_path / "start")
     return replace(
         start,
         steps=2,
@@ -58,7 +58,7 @@ def test_only_low_rank_layers_train_and_the_start_is_unchanged(run: TrainingConf
 
 def test_a_run_is_written_merged_and_moves_adapted_weights_only(run: TrainingConfig) -> None:
     model = train(run, make_task)
-    Animator.from_pretrained(model)
+    load_animator(model)
     assert run.model.init is not None
     moved = set()
     for part in ("unet", "reference_net", "guiders"):

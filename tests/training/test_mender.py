@@ -10,6 +10,7 @@ import torch
 
 from posecast.errors import InputError
 from posecast.models.animator import Animator
+from posecast.models.folder import save_animator
 from posecast.models.mender import Mender
 from posecast.training.config import (
     BatchShape,
@@ -99,11 +100,11 @@ def test_models_that_start_from_one_another_hand_it_on(tiny_run: TrainingConfig,
     config = replace(tiny_run, stage="images", frozen=("vae",))
     first = build_animator(config)
     first.mender.conv_out.bias.data += 0.25
-    first.save_pretrained(tmp_path / "model")
+    save_animator(first, tmp_path / "model")
     second = build_animator(replace(config, model=ModelSettings("tiny", init=tmp_path / "model")))
     assert torch.equal(second.mender.conv_out.bias, first.mender.conv_out.bias)
     # One that learnt with a bare warped reference has none to hand on.
-    Animator(replace(first.config, mender=None)).save_pretrained(tmp_path / "bare")
+    save_animator(Animator(replace(first.config, mender=None)), tmp_path / "bare")
     bare = ModelSettings("tiny", init=tmp_path / "bare")
     with pytest.raises(InputError, match="mender: holds no safetensors"):
         build_animator(replace(config, model=bare))

@@ -18,7 +18,7 @@ from posecast.data.table import update_entry, write_index
 from posecast.media.poses import write_poses
 from posecast.media.video import write_video
 from posecast.models.animator import Animator
-from posecast.models.folder import load_animator
+from posecast.models.folder import load_animator, save_animator
 from posecast.models.presets import tiny
 from posecast.puppets import PuppetSettings, render_clip
 from posecast.training.config import (
@@ -41,7 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     animator = Animator.from_preset(replace(tiny(), motion=None))
     torch.nn.init.normal_(animator.vae.project.weight, std=0.3)
     folder = tmp_path_factory.mktemp("start") / "tiny"
-    animator.save_pretrained(folder)
+    save_animator(animator, folder)
     return folder
 
 
@@ -164,7 +164,7 @@ def test_latents_of_other_weights_or_another_size_are_not_used(
         animator = load_animator(config.model.init)  # type: ignore[arg-type]
         with torch.no_grad():
             animator.vae.project.bias += 0.01
-        animator.save_pretrained(tmp_path / "other")
+        save_animator(animator, tmp_path / "other")
         config = replace(config, model=ModelSettings(preset="tiny", init=tmp_path / "other"))
     batch = task_of(config).batches[0]
     assert batch.latents is None

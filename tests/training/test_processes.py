@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from posecast.models.animator import Animator
+from posecast.models.folder import load_animator
 from posecast.training.checkpoints import STATE_FILE, checkpoint_folder
 from posecast.training.config import (
     BatchShape,
@@ -113,7 +113,7 @@ def test_processes_that_divide_it_equal_one(
     accumulated: TrainingConfig, divided: TrainingConfig
 ) -> None:
     assert_learnt_alike(accumulated, divided)
-    Animator.from_pretrained(divided.output / "model")
+    load_animator(divided.output / "model")
     assert [path.name for path in (divided.output / "validation").iterdir()] == [
         "step-00000010.png"
     ]

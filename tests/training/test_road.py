@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from posecast.errors import InputError
-from posecast.models.animator import Animator
 from posecast.models.conversion.sd15 import convert_sd15
+from posecast.models.folder import load_animator, save_animator
 from posecast.models.public_names import from_animateanyone
 from posecast.training.config import TrainingConfig
 from posecast.training.departures import departures, describe_training
@@ -56,7 +56,7 @@ def config(start: Path, tmp_path: Path, name: str, **changes: Any) -> TrainingCo
 
 
 def test_public_files_become_the_model_that_training_starts_from(start: Path) -> None:
-    animator = Animator.from_pretrained(start / "sd15")
+    animator = load_animator(start / "sd15")
     state = animator.unet.state_dict()
     unet = torch.load(start / "download" / "unet" / "diffusion_pytorch_model.fp16.bin")
     for name, value in unet.items():
@@ -84,7 +84,7 @@ def test_both_stages_of_the_paper_run_as_they_are_printed(start: Path, tmp_path:
     after = load_file(trained / "unet" / "diffusion_pytorch_model.safetensors")
     assert torch.equal(state["conv_in.weight"], after["conv_in.weight"])
     assert not torch.equal(after["conv_in.weight"], stored["conv_in.weight"].float())
-    made = Animator.from_pretrained(train(second, make_task))
+    made = load_animator(train(second, make_task))
     assert made.config.motion is not None
     assert made.scheduler.config.prediction_type == "epsilon"
     assert departures(second, model_config(second.model)) == [
@@ -119,7 +119,7 @@ def test_what_a_model_was_trained_with_travels_with_it(start: Path, tmp_path: Pa
     task: Any = make_task(second, Process(torch.device("cpu")))
     assert task.shared_noise == 0.5
     assert task.schedule.alphas_cumprod[-1] == 0
-    assert Animator.from_pretrained(trained).config.conditions.flow_scale == 16
+    assert load_animator(trained).config.conditions.flow_scale == 16
     assert "50% of the noise shared" in describe_training(second)
 
 
@@ -178,13 +178,13 @@ def test_parts_take_the_public_files_themselves(start: Path, tmp_path: Path) -> 
         "image_encoder": str(public / "image_encoder"),
         "motion": str(public / "mm_sd_v15_v2.ckpt"),
     }
-    model = Animator.from_pretrained(start / "sd15")
+    model = load_animator(start / "sd15")
     for parameter in model.parameters():
         parameter.data.zero_()
-    model.save_pretrained(tmp_path / "zeroed")
+    save_animator(model, tmp_path / "zeroed")
     changes = {"stage": "clips", "model": {"init": str(tmp_path / "zeroed"), "parts": parts}}
     clips = config(start, tmp_path, "paper/stage1.yaml", **changes)
-    ours, expected = build_animator(clips), Animator.from_pretrained(start / "sd15")
+    ours, expected = build_animator(clips), load_animator(start / "sd15")
     for name in ("unet", "reference_net", "vae", "image_encoder"):
         found = getattr(ours, name).state_dict()
         for key, value in getattr(expected, name).state_dict().items():
@@ -208,7 +208,7 @@ def test_the_schedule_beside_public_weights_is_kept(start: Path, tmp_path: Path)
     file = weights / "scheduler" / "scheduler_config.json"
     file.write_text('{"_class_name": "PNDMScheduler", "skip_prk_steps": true, "beta_end": 0.02}')
     convert_sd15(weights, tmp_path / "model")
-    scheduler = Animator.from_pretrained(tmp_path / "model").scheduler.config
+    scheduler = load_animator(tmp_path / "model").scheduler.config
     assert (scheduler.beta_end, scheduler.prediction_type) == (0.02, "epsilon")
     file.write_text('{"use_beta_sigmas": true}')
     with pytest.raises(InputError, match=r"scheduler_config\.json: use_beta_sigmas"):

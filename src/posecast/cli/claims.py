@@ -42,9 +42,9 @@ def claims(
     from posecast.benches import claims as made
     from posecast.benches import claims_run
     from posecast.media.atomic import write_text
-    from posecast.models.animator import Animator
+    from posecast.models.folder import load_animator
 
-    animator = Animator.from_pretrained(model)
+    animator = load_animator(model)
     missing = [name for name in claims_run.GUIDERS if name not in animator.config.guiders]
     if missing:
         raise InputError(f"{model}: has no guider {missing[0]}; the claims are about all three")

@@ -17,8 +17,9 @@ from posecast.cli.outputs import claim, say
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
-    from posecast.metrics.evaluate import EvaluationSettings, MethodScores
+    from posecast.metrics.evaluate import MethodScores
     from posecast.metrics.folders import VideoPair
+    from posecast.metrics.settings import EvaluationSettings
 
 
 Found: TypeAlias = "dict[str | None, dict[str, MethodScores]]"
@@ -188,8 +189,8 @@ def _standards(
 
 
 def _settings(options: dict[str, Any]) -> EvaluationSettings:
-    from posecast.metrics.evaluate import METRICS, EvaluationSettings
     from posecast.metrics.mask_files import MaskFolders
+    from posecast.metrics.settings import METRICS, EvaluationSettings
     from posecast.metrics.video_cast import CastFolders
 
     metrics = METRICS

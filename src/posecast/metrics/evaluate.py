@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,44 +21,17 @@ import cv2
 from posecast.errors import InputError
 from posecast.metrics import character_scores, image_metrics, mask_scores
 from posecast.metrics.folders import FrameBatch, VideoPair, frame_batches
-from posecast.metrics.mask_files import MaskFolders, VideoMasks, masks_of, track
+from posecast.metrics.mask_files import VideoMasks, masks_of, track
 from posecast.metrics.protocols import Protocol
+from posecast.metrics.settings import EvaluationSettings, OnFrames
 from posecast.metrics.totals import FrameTotals, interval, joined, pooled
-from posecast.metrics.video_cast import CastFolders, VideoCast, read_cast
+from posecast.metrics.video_cast import VideoCast, read_cast
 
 if TYPE_CHECKING:
     from posecast.metrics.network_metrics import NetworkMetrics
-    from posecast.metrics.networks.weights import LearnedMetric
 
-UNIFIED_SIZE = (512, 512)
-"""The paper's unified standard (C.2): every method centre-cropped and resized to this."""
-NETWORK_NAMES: tuple[LearnedMetric, ...] = ("lpips", "fid", "fid_vid", "fvd")
-METRICS = (*image_metrics.NAMES, *NETWORK_NAMES)
 BATCH = 4
 """Frames scored at once."""
-
-OnFrames = Callable[[int], object]
-
-
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """How videos are scored."""
-
-    metrics: tuple[str, ...] = METRICS
-    protocol: Protocol = "correct"
-    size: tuple[int, int] | None = UNIFIED_SIZE
-    """(height, width) that every frame is brought to; None leaves sizes alone."""
-    crop: bool = True
-    """Centre-cropped to that shape, or else stretched (`folders.frame_batches`)."""
-    uninterrupted: bool = True
-    """Whether every frame may start a sample of 16, or those alone that are left where the field's
-    script splits a video over its 16 threads (`clips.starts_on_threads`)."""
-    cast: CastFolders | None = None
-    """Pose files, for the character metrics."""
-    masks: MaskFolders | None = None
-    """Images of ids, for the metrics with masks."""
-    workers: int | None = None
-    """Threads; None: as many as cores."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from torch import Tensor
 from posecast.errors import InputError
 from posecast.estimators.devices import usable_device
 from posecast.metrics.clips import CLIP_FRAMES, clip_batches, gaps_on_threads
-from posecast.metrics.evaluate import NETWORK_NAMES, EvaluationSettings, OnFrames
 from posecast.metrics.folders import (
     FrameBatch,
     VideoPair,
@@ -30,6 +29,7 @@ from posecast.metrics.frechet import Moments, frechet_distance
 from posecast.metrics.mask_files import VideoMasks, masks_of
 from posecast.metrics.networks import i3d, inception, lpips, resnet3d, weights
 from posecast.metrics.protocols import Protocol
+from posecast.metrics.settings import NETWORK_NAMES, EvaluationSettings, OnFrames
 from posecast.metrics.totals import FrameTotals, joined
 
 BATCH = 16

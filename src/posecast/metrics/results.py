@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from posecast.metrics.evaluate import EvaluationSettings, MethodScores
+from posecast.metrics.evaluate import MethodScores
 from posecast.metrics.json_values import json_values
+from posecast.metrics.settings import EvaluationSettings
 
 
 def result_values(

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from posecast import __version__
 from posecast.errors import counted
-from posecast.metrics.evaluate import UNIFIED_SIZE, MethodScores
+from posecast.metrics.evaluate import MethodScores
 from posecast.metrics.protocols import Protocol
+from posecast.metrics.settings import UNIFIED_SIZE
 
 PAPER_TABLES = ("1", "2", "3", "4")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -84,22 +83,6 @@ class Animator(nn.Module):
             warm_start(animator.unet)
             copy_start(animator.reference_net, animator.unet)
         return animator
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path, dtype: torch.dtype = torch.float32) -> Animator:
-        """A model folder, the name of one in the package, or a hub id; in evaluation mode.
-
-        InputError: no such model, a file missing, unknown, or not of the shape its config says.
-        """
-        from posecast.models.folder import load_animator
-
-        return load_animator(folder, dtype)
-
-    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write a model folder, whole or not at all; `dtype` casts the weights."""
-        from posecast.models.folder import save_animator
-
-        save_animator(self, folder, dtype)
 
     def add_motion(self, motion: Settings) -> None:
         """Give a model of images fresh motion modules (zero output: it still makes stills)."""

@@ -28,17 +28,21 @@ from posecast.models.animator import Animator
 from posecast.models.config_file import read_json
 from posecast.models.hub import fetch_model
 from posecast.models.memory_layout import channels_last
-from posecast.models.model_files import MODEL_FILES, check_free, check_model
+from posecast.models.model_files import (
+    FORMAT,
+    INDEX,
+    MODEL_FILES,
+    PARTS,
+    check_free,
+    check_model,
+)
 from posecast.models.part_files import read_weights
 from posecast.models.presets import AnimatorConfig
 from posecast.models.settings import BOOK_KEEPING, CONDITIONS, check_settings
 from posecast.models.settings import INDEX as INDEX_TABLE
 from posecast.models.settings_fit import check_fit
 
-FORMAT = "posecast/model/1"
-INDEX = "model_index.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder", "mender")
 CLASSES: dict[str, tuple[str, ...]] = {
     "unet": ("UNet",),
     "reference_net": ("UNet",),
@@ -57,7 +61,14 @@ OPTIONAL = ("vae", "image_encoder")
 """Parts that converted weights may lack; a model without them works on latents and embeddings."""
 EXTENSIONS = ("mender",)
 """Parts that a model may do without; older folders do not speak of them."""
-_SAID = ("window", "shared_noise", "num_steps", "guidance_scale", "code_overlaps", "keyed_by")
+INDEX_FIELDS = (
+    "window",
+    "shared_noise",
+    "num_steps",
+    "guidance_scale",
+    "code_overlaps",
+    "keyed_by",
+)
 
 
 def load_animator(
@@ -108,7 +119,7 @@ def write_folder(
             "_class_name": "Animator",
             "format": FORMAT,
             "size": list(animator.config.size),
-            **{name: getattr(animator.config, name) for name in _SAID},
+            **{name: getattr(animator.config, name) for name in INDEX_FIELDS},
             "conditions": asdict(animator.config.conditions),
         }
         for name in (*PARTS, "scheduler"):

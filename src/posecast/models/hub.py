@@ -20,21 +20,17 @@ from posecast.errors import InputError
 from posecast.media.atomic import whole_file
 from posecast.media.download import cache_folder, download, ensure
 from posecast.media.json_text import read_json
+from posecast.models import config_file
+from posecast.models.model_files import FORMAT, INDEX
 from posecast.models.public_files import PublicFile
 
-LAYOUT = ("model_index.json", "*/config.json", "*/*_config.json", "*/*.safetensors")
+LAYOUT = (INDEX, "*/config.json", "*/*_config.json", "*/*.safetensors")
 """What is fetched of a model folder: nothing that could carry code."""
 LOCK = "posecast.lock.json"
 LOCK_FORMAT = "posecast/lock/1"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _NAME = re.compile(r"([A-Za-z0-9_][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _MAX_FILES, _MAX_SIZE = 100, 64 * 2**30
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether this is `owner/name`, as the hub names its repositories."""
-    return _HUB_ID.fullmatch(name) is not None
 
 
 def fetch_files(files: tuple[PublicFile, ...], folder: Path, endpoint: str | None = None) -> None:
@@ -69,9 +65,9 @@ def fetch_model(repo: str, endpoint: str | None = None) -> Path:
         files = _locked(lock, repo)
     else:
         files = _stated(repo, endpoint)
-        first = next((file for file in files if file.name == "model_index.json"), None)
+        first = next((file for file in files if file.name == INDEX), None)
         if first is None:
-            raise InputError(f"{repo}: holds no model of posecast (it has no model_index.json)")
+            raise InputError(f"{repo}: holds no model of posecast (it has no {INDEX})")
         ensure(first.published(endpoint), folder / first.name, _authorization())
         _check_format(repo, folder / first.name)
         _write_lock(lock, repo, files)
@@ -81,9 +77,6 @@ def fetch_model(repo: str, endpoint: str | None = None) -> Path:
 
 
 def _check_format(repo: str, index: Path) -> None:
-    from posecast.models import config_file
-    from posecast.models.folder import FORMAT  # which imports this file
-
     found = config_file.read_json(index).get("format")
     if found != FORMAT:
         index.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -9,17 +10,25 @@ from pathlib import Path
 from posecast.errors import InputError
 from posecast.media.outputs import check_folder
 from posecast.models.config_file import read_json
-from posecast.models.hub import is_hub_id
 
-_INDEX, _FORMAT = "model_index.json", "posecast/model/"
-_PARTS = "(unet|reference_net|guiders|vae|image_encoder|mender)"
+FORMAT = "posecast/model/1"
+INDEX = "model_index.json"
+PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder", "mender")
+_PART = f"({'|'.join(PARTS)})"
+_ANY_FORMAT = FORMAT.rpartition("/")[0] + "/"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 MODEL_FILES = (
     r"model_index\.json",
-    rf"{_PARTS}/config\.json",
-    rf"{_PARTS}/(diffusion_pytorch_model|model)\.safetensors",
+    rf"{_PART}/config\.json",
+    rf"{_PART}/(diffusion_pytorch_model|model)\.safetensors",
     r"scheduler/scheduler_config\.json",
 )
 """Patterns of all that is ever written into one."""
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether this is `owner/name`, as the hub names its repositories."""
+    return _HUB_ID.fullmatch(name) is not None
 
 
 def check_free(folder: str | Path, inputs: Iterable[str | Path | None] = ()) -> None:
@@ -40,10 +49,10 @@ def check_model(model: str | Path) -> None:
     """
     folder = Path(model)
     if folder.is_dir():
-        found = read_json(folder / _INDEX).get("format")
-        if not str(found).startswith(_FORMAT):
-            line = f"found {found!r}; expected '{_FORMAT}1'"
-            raise InputError.at(folder / _INDEX, line, "format")
+        found = read_json(folder / INDEX).get("format")
+        if not str(found).startswith(_ANY_FORMAT):
+            line = f"found {found!r}; expected {FORMAT!r}"
+            raise InputError.at(folder / INDEX, line, "format")
         return
     if folder.exists():
         raise InputError.at(folder, "is a file; expected a model folder")
@@ -59,6 +68,6 @@ def check_model(model: str | Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     try:
-        return str(read_json(folder / _INDEX).get("format")).startswith(_FORMAT)
+        return str(read_json(folder / INDEX).get("format")).startswith(_ANY_FORMAT)
     except InputError:
         return False

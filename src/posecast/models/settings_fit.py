@@ -14,7 +14,7 @@ from posecast.models.settings import INDEX, MOTION, check_guiders, check_setting
 
 STRIDE = 8
 """Pixels to a latent: of every autoencoder and guider here."""
-_SAID = {
+FIELDS = {
     **INDEX,
     "vae_class": one_of("PatchAutoencoder", "AutoencoderKL"),
     "start": one_of("zero", "warm"),
@@ -45,7 +45,7 @@ def check_values(path: str | Path, values: Mapping[str, Any], place: str = "") -
     Raises:
         InputError: as `check_settings`.
     """
-    check_table(path, _SAID, {k: v for k, v in values.items() if k in _SAID}, "a model", place)
+    check_table(path, FIELDS, {k: v for k, v in values.items() if k in FIELDS}, "a model", place)
     for name, kind in _PARTS.items():
         if name not in values or (values[name] is None and name in _LACKING):
             continue

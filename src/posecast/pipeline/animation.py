@@ -24,6 +24,7 @@ from posecast.diffusion.windows import windows_of
 from posecast.errors import InputError
 from posecast.geometry.framing import default_size
 from posecast.models import Animator
+from posecast.models.folder import load_animator, save_animator
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
 from posecast.pipeline.decoding import decoded, retouch_of
 from posecast.pipeline.denoising import OnProgress, check_sampling, denoise, start_noise
@@ -120,11 +121,11 @@ class AnimationPipeline(DiffusionPipeline):
         Raises:
             InputError: no such model, or its files are not as they should be.
         """
-        return cls(Animator.from_pretrained(model, torch_dtype))
+        return cls(load_animator(model, torch_dtype))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model folder, whole or not at all."""
-        self.animator.save_pretrained(folder)
+        save_animator(self.animator, folder)
 
     def plan(
         self,

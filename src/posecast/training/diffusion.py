@@ -28,6 +28,7 @@ from posecast.diffusion.sampling import sample
 from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.autoencoder import PatchAutoencoder
+from posecast.models.folder import save_animator
 from posecast.training.config import ObjectiveSettings, TrainingConfig
 from posecast.training.lora import merged_lora
 from posecast.training.regions import region_psnr
@@ -155,7 +156,7 @@ class DiffusionTask:
     def save(self, folder: Path) -> None:
         """Write the whole model folder, LoRA layers merged into what they adapt."""
         with merged_lora(self.animator):
-            self.animator.save_pretrained(folder)
+            save_animator(self.animator, folder)
 
     def _encode(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
         """Latents of the frames and of the reference, unless they are there already."""

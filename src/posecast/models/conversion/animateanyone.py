@@ -20,7 +20,7 @@ from posecast.models.conversion.parts import (
     with_encoders,
     write_model,
 )
-from posecast.models.folder import check_free
+from posecast.models.model_files import check_free
 from posecast.models.public_names import MOTION, from_animateanyone, is_position_table
 from posecast.models.public_weights import State, check_tables
 from posecast.weights import find_weights, read_weights

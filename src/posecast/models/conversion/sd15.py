@@ -22,7 +22,7 @@ from posecast.models.conversion.parts import (
     with_encoders,
     write_model,
 )
-from posecast.models.folder import check_free
+from posecast.models.model_files import check_free
 from posecast.models.presets import SD15_SCHEDULER, AnimatorConfig, Settings, sd15
 from posecast.models.public_names import MOTION, from_animateanyone
 from posecast.models.public_weights import MOTION_FILES, PART_FILES, State, read_part
