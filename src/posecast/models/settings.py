@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from posecast.errors import InputError
 from posecast.geometry.conditions import CONDITION_RANGES
+from posecast.geometry.drawing import DRAWINGS
 from posecast.geometry.identity import CodeOverlaps
 from posecast.media.json_rules import (
     FLAG,
@@ -157,8 +158,11 @@ INDEX: Table = {
     "keyed_by": many(one_of(*KEYS), 0, len(KEYS)),
 }
 CONDITIONS: Table = {
-    name: whole(int(low), int(high)) if isinstance(default, int) else number(low, high)
-    for name, (default, low, high) in CONDITION_RANGES.items()
+    "drawing": one_of(*DRAWINGS),
+    **{
+        name: whole(int(low), int(high)) if isinstance(default, int) else number(low, high)
+        for name, (default, low, high) in CONDITION_RANGES.items()
+    },
 }
 BOOK_KEEPING = (
     *("architectures", "torch_dtype", "dtype", "transformers_version", "model_type", "dropout"),
