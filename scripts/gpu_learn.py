@@ -16,6 +16,7 @@ import os
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -198,25 +199,11 @@ def run(minutes: float, out: Path, tiny: bool, resume: Path | None = None) -> in
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
-    lines: list[str] = []
-
-    def log(line: str) -> None:
-        lines.append(f"{time.monotonic() - began:6.1f} {line}")
-        print(lines[-1], flush=True)
-        (out / "log.txt").write_text("\n".join(lines) + "\n")
-
+    log = _logger(out / "log.txt", began)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     log(f"{name}, {os.cpu_count()} cores, torch {torch.__version__}")
     configs = [shrunk(read_config(CONFIGS / f"{name}.yaml"), tiny) for name in ("images", "clips")]
-    images = configs[0]
-    workers = 1 if tiny else max(1, min(MAX_WORKERS, (os.cpu_count() or 2) - 4))
-    capacity = 64 if tiny else 20_000
-    torch.manual_seed(seed_for(images.seed, "weights"))
-    if resume is None:
-        animator = build_animator(images)
-        animator.config = replace(animator.config, motion=None)
-    else:
-        animator = load_animator(resume)
+    animator = _started(configs[0], resume)
     animator.to(device)
     log(f"{sum(p.numel() for p in animator.parameters()) / 1e6:.1f}M parameters")
     total = 60 * minutes
@@ -227,25 +214,9 @@ def run(minutes: float, out: Path, tiny: bool, resume: Path | None = None) -> in
     pool = multiprocessing.get_context("spawn").Pool(1 if tiny else 4)
     orders = pool.starmap_async(claims.order_clip, [(k, size) for k in range(count)], 1)
 
-    def save(state: State) -> None:
-        write_model(animator, out)
-        log(f"saved {state}")
-
     for config, budget in zip(configs, budgets, strict=True):
-        if not budget:
-            continue
-        rendered = Renderer(config, capacity, workers, device)
-        if config.stage == "clips" and animator.config.motion is None:
-            torch.manual_seed(seed_for(config.seed, "weights"))
-            animator.add_motion(model_config(config.model).motion or {})
-            animator.to(device)
-        rendered.wait_for(8 if tiny else 600)
-        log(f"{config.stage}: {rendered.made} samples are there")
-        state = Learner(config, animator, device).train(rendered, budget, save, log)
-        log(f"{config.stage}: {state.step} steps, {rendered.made} rendered")
-        if device.type == "cuda":
-            log(f"at most {torch.cuda.max_memory_allocated() / 1e9:.1f} GB")
-        rendered.close()
+        if budget:
+            _train(animator, config, budget, out, tiny, log)
     animator.eval()
     write_model(animator, out)
     log("model written")
@@ -253,6 +224,58 @@ def run(minutes: float, out: Path, tiny: bool, resume: Path | None = None) -> in
     pool.terminate()
     log("done")
     return 0
+
+
+def _logger(path: Path, began: float) -> Callable[[str], None]:
+    """What prints lines with their seconds since `began`, and keeps them in a file."""
+    lines: list[str] = []
+
+    def log(line: str) -> None:
+        lines.append(f"{time.monotonic() - began:6.1f} {line}")
+        print(lines[-1], flush=True)
+        path.write_text("\n".join(lines) + "\n")
+
+    return log
+
+
+def _started(images: TrainingConfig, resume: Path | None) -> Animator:
+    """A fresh model of images, or the one that lies at `resume`."""
+    torch.manual_seed(seed_for(images.seed, "weights"))
+    if resume is not None:
+        return load_animator(resume)
+    animator = build_animator(images)
+    animator.config = replace(animator.config, motion=None)
+    return animator
+
+
+def _train(
+    animator: Animator,
+    config: TrainingConfig,
+    budget: float,
+    out: Path,
+    tiny: bool,
+    log: Callable[[str], None],
+) -> None:
+    """One stage in so many seconds, while other processes render."""
+    device = animator.unet.device
+    workers = 1 if tiny else max(1, min(MAX_WORKERS, (os.cpu_count() or 2) - 4))
+    rendered = Renderer(config, 64 if tiny else 20_000, workers, device)
+    if config.stage == "clips" and animator.config.motion is None:
+        torch.manual_seed(seed_for(config.seed, "weights"))
+        animator.add_motion(model_config(config.model).motion or {})
+        animator.to(device)
+
+    def save(state: State) -> None:
+        write_model(animator, out)
+        log(f"saved {state}")
+
+    rendered.wait_for(8 if tiny else 600)
+    log(f"{config.stage}: {rendered.made} samples are there")
+    state = Learner(config, animator, device).train(rendered, budget, save, log)
+    log(f"{config.stage}: {state.step} steps, {rendered.made} rendered")
+    if device.type == "cuda":
+        log(f"at most {torch.cuda.max_memory_allocated() / 1e9:.1f} GB")
+    rendered.close()
 
 
 def shrunk(config: TrainingConfig, tiny: bool) -> TrainingConfig:

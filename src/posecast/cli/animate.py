@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from posecast.cli.cutout import CUTOUT, check_engine, cut_out
-from posecast.cli.making import audible, check_sound
+from posecast.cli.making import audible
+from posecast.cli.networks import denoised, names_in
 from posecast.cli.options import (
     DEVICE,
     GUIDANCE,
@@ -22,15 +23,8 @@ from posecast.cli.options import (
     existing,
     input_options,
     inputs_of,
-    note,
-    plan_options,
 )
 from posecast.cli.outputs import claim
-from posecast.cli.progress import progress_bar
-from posecast.errors import counted
-
-if TYPE_CHECKING:
-    import torch
 
 
 @click.command()
@@ -113,7 +107,6 @@ def animate(
     GPUs:
     torchrun --nproc-per-node N -m posecast animate ...
     """
-    from posecast.media.video import write_video
     from posecast.media.video_formats import output_format
     from posecast.models.model_files import check_model
     from posecast.pipeline.switches import switched_off
@@ -126,56 +119,8 @@ def animate(
         claim(out)
         cut_out(reference, poses, out, options, quiet)
         return
-    without = options["without"].split(",") if options["without"] else []
-    switched_off(without)
+    switched_off(names_in(options["without"]))
     existing(inputs)
     check_model(model)
     claim(out)
-    import torch  # slow: after the checks above
-
-    from posecast.cli.launch import chosen_device, joined, launched_rank, loaded
-    from posecast.diffusion.shortcuts import chosen
-
-    quiet = quiet or launched_rank() > 0
-    device = chosen_device(options["device"])
-    pipe = loaded(model, device, options["dtype"])
-    plan = pipe.plan(reference, poses, plan_options(options))
-    check_sound(options["audio"], plan)
-    fitted = pipe.fit(plan, options["memory"], options["window"], options["stride"], device)
-    note(plan.notes, quiet)
-    if device.type != "cpu" or fitted.needed > fitted.free:
-        note([f"memory of {device}: {fitted}"], quiet)
-    _, steps = chosen(options["fast"], options["steps"], pipe.animator.config.num_steps)
-    with joined() as processes, progress_bar(quiet, steps) as on_progress:
-        frames = pipe.frames(
-            plan,
-            num_steps=options["steps"],
-            fast=options["fast"],
-            guidance_scale=options["guidance"],
-            generator=torch.Generator().manual_seed(options["seed"]),
-            window=options["window"],
-            stride=options["stride"],
-            without=without,
-            memory=fitted,
-            distributed=processes.count > 1,
-            on_progress=on_progress,
-        )
-        if processes.rank > 0:
-            next(frames)  # its share of the windows is done then; the first process writes
-            return
-        count = write_video(frames, out, plan.fps, plan.sound)
-    if not quiet:
-        height, width = plan.size
-        click.echo(
-            f"{out}: {counted(count, 'frame')} of {height}x{width}, {plan.fps:g} a second; seed "
-            f"{options['seed']}, {worked_on(device)}"
-        )
-
-
-def worked_on(device: torch.device) -> str:
-    """What decides the bytes beside seed and inputs: on a CPU, sums depend on the threads."""
-    import torch
-
-    if device.type != "cpu":
-        return f"on {device}"
-    return f"on the CPU with {counted(torch.get_num_threads(), 'thread')}"
+    denoised(reference, poses, out, model, options, quiet)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from posecast.benches.contestants import PipelineModel, contestants, cutout_cont
 from posecast.cli.ablation import ablation
 from posecast.cli.claims import claims
 from posecast.cli.cutout import CUTOUT, NETWORKS_ONLY, check_given
+from posecast.cli.networks import names_in
 from posecast.cli.options import DEVICE, GUIDANCE, PATH, STEPS, TEXT
 from posecast.cli.outputs import claim, say
 from posecast.cli.published_benches import published_benches
@@ -177,13 +177,9 @@ def _settings(model: str, options: dict[str, Any]) -> dict[str, Any]:
         "clips": options["clips"] or (QUICK_CLIPS if quick else FULL_CLIPS),
         "steps": options["steps"],
         "guidance": options["guidance"],
-        "without": tuple(sorted(switched_off(_names(options["without"])))),
+        "without": tuple(sorted(switched_off(names_in(options["without"])))),
         "long_frames": long_frames,
     }
-
-
-def _names(text: str | None) -> Sequence[str]:
-    return text.split(",") if text else ()
 
 
 def _in_words(settings: dict[str, Any]) -> str:

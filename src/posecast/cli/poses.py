@@ -45,7 +45,7 @@ from posecast.errors import InputError
     "2 track 1, ...).",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def poses(
+def poses(  # noqa: PLR0913  (an option each)
     source: Path,
     out: Path,
     weights: Path | None,

@@ -115,14 +115,7 @@ def track_frames(
     while batch := list(islice(iterator, _AT_ONCE)):
         if not people:
             height, width = batch[0].shape[:2]
-        for index, frame in enumerate(batch, len(people)):
-            if frame.shape[:2] != (height, width):
-                raise InputError.at(
-                    name,
-                    f"{frame.shape[1]}x{frame.shape[0]} pixels, the first {width}x{height}; "
-                    "expected frames of one size",
-                    f"frame {index}",
-                )
+        _check_size(batch, (height, width), name, len(people))
         people += estimate(np.stack(batch))
         small += [thumbnail(frame) for frame in batch]
         if on_frames is not None:
@@ -146,6 +139,18 @@ def track_frames(
         shots = f" in {len(cuts) + 1} shots; give fewer at once" if cuts else ""
         raise InputError.at(name, f"{error}{shots}") from None
     return PoseSequence(tracks, width, height, fps, "wholebody134")
+
+
+def _check_size(frames: list[Frame], size: tuple[int, int], name: str, first: int) -> None:
+    height, width = size
+    for number, frame in enumerate(frames, first):
+        if frame.shape[:2] != size:
+            raise InputError.at(
+                name,
+                f"{frame.shape[1]}x{frame.shape[0]} pixels, the first {width}x{height}; expected "
+                "frames of one size",
+                f"frame {number}",
+            )
 
 
 def iter_frames(path: str | Path) -> Generator[Frame, None, None]:

@@ -59,7 +59,7 @@ class UNet(ModelMixin, ConfigMixin):
     _supports_gradient_checkpointing = True
 
     @register_to_config
-    def __init__(
+    def __init__(  # noqa: PLR0913  (a config of diffusers is its arguments)
         self,
         in_channels: int = 4,
         out_channels: int = 4,

@@ -127,6 +127,16 @@ def pose_body(
         points[:, elbow] = points[:, shoulder] + build.upper_arm * upper
         points[:, wrist] = points[:, elbow] + build.forearm * fore
         points[:, hand] = points[:, wrist] + 0.045 * fore
+    _place_legs(points, build, angles, front, right)
+    ground = np.maximum(points[:, R_ANKLE, 1], points[:, L_ANKLE, 1]) + angles[:, JUMP]
+    points[:, :, 1] -= ground[:, None]
+    return points
+
+
+def _place_legs(
+    points: np.ndarray, build: Build, angles: np.ndarray, front: np.ndarray, right: np.ndarray
+) -> None:
+    """Write hips, knees, ankles and toes into `points`, below hips at 0."""
     for hip, knee, ankle, toe, column, sign in (
         (R_HIP, R_KNEE, R_ANKLE, R_TOE, R_LEG, 1.0),
         (L_HIP, L_KNEE, L_ANKLE, L_TOE, L_LEG, -1.0),
@@ -145,9 +155,6 @@ def pose_body(
         points[:, knee] = points[:, hip] + build.thigh * thigh
         points[:, ankle] = points[:, knee] + build.shin * shin
         points[:, toe] = points[:, ankle] + 0.055 * front + 0.02 * side + np.array([0, 0.012, 0])
-    ground = np.maximum(points[:, R_ANKLE, 1], points[:, L_ANKLE, 1]) + angles[:, JUMP]
-    points[:, :, 1] -= ground[:, None]
-    return points
 
 
 def hand_points(
