@@ -79,7 +79,7 @@ def test_mistakes_are_named(read, text: str, message: str):
         (GOOD.replace("images", "video"), "stage: expected one of autoencoder, mender, images"),
         (
             GOOD.replace("{stage: {size: [64, 64]}}", "{}"),
-            "data: expected one of stage, dataset and mixture",
+            "data: expected one of stage, dataset, mixture and source",
         ),
         (
             GOOD.replace("{size: [64, 64]}", "{size: [4, 64]}"),

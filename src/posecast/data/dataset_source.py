@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from posecast.data.puppet_source import Kind
 from posecast.data.read import (
     read_arrays,
     read_embeddings,
@@ -18,7 +17,7 @@ from posecast.data.read import (
     read_frames,
     read_latents,
 )
-from posecast.data.samples import Encodings, Sample
+from posecast.data.samples import Encodings, Kind, Sample
 from posecast.data.store import Record
 from posecast.data.table import read_index
 from posecast.errors import InputError

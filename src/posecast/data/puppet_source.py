@@ -7,10 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from posecast.data.samples import Sample
+from posecast.data.samples import Kind, Sample
 from posecast.puppets import PuppetSettings, background_motion, exchanged, plan_shots, render
 
-Kind = Literal["images", "clips"]
 MovingCamera = Literal["moving", "shaking"]
 FlowFrom = Literal["previous", "reference"]
 """Since when the background's motion is measured: the frame before (the paper's), or the reference,

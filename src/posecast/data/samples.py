@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from importlib.metadata import entry_points
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float16, Float32, Int64, UInt8
 
+from posecast.errors import InputError
 from posecast.puppets import Exchanged
+
+Kind = Literal["images", "clips"]
+"""Targets at any times of a shot, or consecutive frames."""
+PLUGINS = "posecast.sources"
+"""Installed packages add sources by entry points of this group."""
 
 
 @dataclass(frozen=True)
@@ -61,3 +69,34 @@ class Source(Protocol):
     def sample(self, index: int) -> Sample:
         """The sample of an index (any non-negative integer)."""
         ...
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """What a run asks a source of an installed package for."""
+
+    size: tuple[int, int]
+    """(height, width) of the samples."""
+    frames: int
+    """Targets a sample."""
+    kind: Kind
+    seed: int
+    options: Mapping[str, Any]
+    """`data.options` of the config, not looked at by anybody else."""
+
+
+def source_named(name: str) -> Callable[[SourceRequest], Source]:
+    """What makes the source of that name, from the installed packages.
+
+    Raises:
+        InputError: there is none, or it cannot be loaded.
+    """
+    found = {point.name: point for point in entry_points(group=PLUGINS)}
+    if name not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise InputError(f"no source {name!r} is installed (entry points {PLUGINS}: {known})")
+    try:
+        make: Callable[[SourceRequest], Source] = found[name].load()
+    except Exception as error:  # whatever a module of somebody else's raises
+        raise InputError(f"source {name!r}: {found[name].value}: {error}") from error
+    return make

@@ -11,15 +11,13 @@ from typing import Any, Literal
 import yaml
 
 from posecast.data.puppet_source import MovingCamera
+from posecast.geometry.conditions import guider_names
 from posecast.media.atomic import write_text
 from posecast.puppets import PuppetSettings
 from posecast.training import ranges
 from posecast.training.layers import read_layers
 from posecast.training.model_settings import ModelSettings as ModelSettings
 from posecast.training.reader import build, read_yaml
-
-GUIDERS = ("pose", "flow", "depth_order", "reference_pose", "identity")
-"""Guider names in the order of `posecast.models` (identity is our extension)."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +50,25 @@ class DataSettings:
     """Of those scenes: "moving" (also with changing light) or "shaking" (in steady light)."""
     mixture: tuple[StageShare, ...] = ()
     """Several kinds of scenes of the stage, each a share of the samples, in place of `stage`."""
+    source: str | None = None
+    """A source of an installed package (docs/design/new-condition.md), in place of `dataset`."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What that source is told."""
     flow_from: Literal["previous", "reference"] = "previous"
     """Since when the stage's flow is measured: the frame before (the paper's), or the reference."""
     workers: ranges.Workers = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
 
     def __post_init__(self) -> None:
-        given = [self.stage is not None, self.dataset is not None, bool(self.mixture)]
-        if sum(given) != 1:
-            raise ValueError("expected one of stage, dataset and mixture")
+        given = (self.stage, self.dataset, self.mixture or None, self.source)
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("expected one of stage, dataset, mixture and source")
         if len({(share.stage.size, share.stage.joints) for share in self.mixture}) > 1:
             raise ValueError("mixture: expected one size and one kind of joints for all of it")
-        if self.dataset is not None and self.size is None:
-            raise ValueError("a dataset needs size: [height, width]")
+        if (self.dataset is not None or self.source is not None) and self.size is None:
+            raise ValueError("a dataset or source needs size: [height, width]")
+        if self.options and self.source is None:
+            raise ValueError("options: only a source has any")
         if self.dataset is not None and self.flow_from != "previous":
             raise ValueError("flow_from: a dataset knows the flow from the previous frame alone")
 
@@ -212,17 +216,14 @@ class TrainingConfig:
     seed: ranges.Seed = 0
 
     def __post_init__(self) -> None:
-        for name in self.without:
-            if name not in GUIDERS:
-                raise ValueError(
-                    f"without: no guider is called {name!r}; expected some of {', '.join(GUIDERS)}"
-                )
-        for name in self.objective.guider_drop:
-            if name not in GUIDERS:
-                raise ValueError(
-                    f"objective.guider_drop: no guider is called {name!r}; expected some of "
-                    f"{', '.join(GUIDERS)}"
-                )
+        named = [("without", self.without), ("objective.guider_drop", self.objective.guider_drop)]
+        for place, names in named:
+            for name in names:
+                if name not in guider_names():
+                    known = ", ".join(guider_names())
+                    raise ValueError(
+                        f"{place}: no guider is called {name!r}; expected some of {known}"
+                    )
         self._check_stage()
         if self.objective.exchange_weight and (self.stage != "mender" or self.data.stage is None):
             raise ValueError(

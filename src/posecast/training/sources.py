@@ -10,8 +10,8 @@ import numpy as np
 
 from posecast.data.dataset_source import DatasetSource, Stored
 from posecast.data.mixed_source import MixedSource
-from posecast.data.puppet_source import Kind, PuppetSource
-from posecast.data.samples import Sample, Source
+from posecast.data.puppet_source import PuppetSource
+from posecast.data.samples import Kind, Sample, Source, SourceRequest, source_named
 from posecast.data.table import read_index
 from posecast.models.animator import Animator
 from posecast.models.fingerprint import made_by
@@ -22,13 +22,18 @@ B = TypeVar("B")
 
 
 def source_of(config: TrainingConfig, seed: int, stored: Stored | None = None) -> Source:
-    """Samples from the stage or from a dataset, as `config.data` says.
+    """Samples from the stage, a dataset or a source of an installed package, as `config.data` says.
 
-    Raises `InputError` where the dataset is none, or its clips are too short.
+    Raises `InputError` where the dataset is none, its clips are too short, or no such source is
+    installed.
     """
     data, frames = config.data, config.batch.frames
     kind: Kind = "clips" if config.stage == "clips" else "images"
     exchanged = config.objective.exchange_weight > 0
+    if data.source is not None:
+        assert data.size is not None  # DataSettings asks for it
+        request = SourceRequest(data.size, frames, kind, seed, data.options)
+        return source_named(data.source)(request)
     shares: Sequence[StageShare] = data.mixture
     if data.stage is not None:
         shares = [StageShare(1.0, data.stage, data.misaligned, data.moving, data.camera)]
