@@ -24,7 +24,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.measure import Measurement, machine, matmul_peak, measure
 from benchmarks.plain import PlainUNet
-from posecast.diffusion.guidance import guided_denoiser
+from posecast.diffusion.guidance import Conditions, GuidedDenoiser, WindowDenoiser
 from posecast.diffusion.objective import NoiseSchedule
 from posecast.diffusion.sampling import ddim_timesteps, guide, sample
 from posecast.diffusion.shortcuts import FAST, FAST_STEPS, NO_SHORTCUTS, Shortcuts
@@ -62,30 +62,30 @@ class Ours:
     def prepare(self) -> None:
         self.reference = self.unet.project_reference(ReferenceFeatures(self.inputs.tokens))
 
-    def half(
-        self, noisy: Tensor, timestep: int, windows: Any, conditional: bool, deep: Tensor | None
+    def denoise(self, noisy: Tensor, timestep: int, **told: Any) -> Tensor:
+        return self.unet(noisy, timestep, told["appearance"], told["reference"], told["guidance"])
+
+    def denoise_reusing(
+        self, deep: Tensor | None, noisy: Tensor, timestep: int, **told: Any
     ) -> tuple[Tensor, Tensor]:
-        appearance = self.inputs.appearance
-        return self.unet(
-            noisy,
-            timestep,
-            appearance if conditional else torch.zeros_like(appearance),
-            self.reference if conditional else None,
-            self.inputs.guidance,
-            deep=deep,
-            return_deep=True,
-        )
+        named = (told[name] for name in ("appearance", "reference", "guidance"))
+        return self.unet(noisy, timestep, *named, deep=deep, return_deep=True)
+
+    def conditions(self) -> Conditions:
+        return Conditions(self.inputs.appearance, self.reference, self.inputs.guidance)
 
     def step(self) -> Tensor:
-        noisy, timestep = self.inputs.noise, 500
-        halves = [self.half(noisy, timestep, None, which, None)[0] for which in (False, True)]
-        return guide(*halves, self.inputs.scale)
+        denoiser = GuidedDenoiser(self, self.inputs.scale)
+        return denoiser(self.conditions(), self.inputs.noise, 500)[0]
 
     def window(self, steps: int | None = None, shortcuts: Shortcuts = NO_SHORTCUTS) -> Tensor:
         self.prepare()
         steps = steps or self.inputs.steps
-        timesteps = ddim_timesteps(steps)
-        denoise = guided_denoiser(self.half, timesteps, self.inputs.scale, shortcuts)
+        conditions = self.conditions()
+        denoise = WindowDenoiser(
+            lambda windows: conditions, GuidedDenoiser(self, self.inputs.scale),
+            ddim_timesteps(steps), self.inputs.noise.shape[1], shortcuts,
+        )  # fmt: skip
         return sample(denoise, self.inputs.noise, self.schedule, steps, shortcuts=shortcuts)
 
 

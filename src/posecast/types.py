@@ -5,6 +5,7 @@ Axes: `frames channels height width`; keypoints are `x y confidence` in pixels; 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -75,18 +76,23 @@ class Clip:
 
 @dataclass(frozen=True)
 class ConditionMaps:
-    """What the guiders see, at generation size (see `posecast.geometry.conditions`)."""
+    """What guiders see of some frames, by the names of the table (`geometry.conditions`)."""
 
-    pose: Float32[np.ndarray, "frames 3 height width"]
-    reference_pose: Float32[np.ndarray, "3 height width"]
-    flow: Float32[np.ndarray, "frames 3 height width"]
-    depth_order: Float32[np.ndarray, "frames 1 height width"]
+    maps: Mapping[str, Float32[np.ndarray, "_ _ _ _"]]
+    """(frames, channels, rows, columns); one frame where a map is the reference's alone."""
+    reference: Mapping[str, Float32[np.ndarray, "_ _ _"]]
+    """(channels, rows, columns) of the reference itself: what keyed attention compares."""
     characters: UInt8[np.ndarray, "frames characters height width"]
-    identity: Float32[np.ndarray, "frames codes height width"] | None = None
-    reference_identity: Float32[np.ndarray, "codes height width"] | None = None
-    body: Float32[np.ndarray, "frames 3 rows columns"] | None = None
-    """`geometry.body_coordinates`, at a quarter of the size."""
-    reference_body: Float32[np.ndarray, "3 rows columns"] | None = None
+    """Each character's dilation map (0 or 1)."""
     warp: Float32[np.ndarray, "frames 20 height width"] | None = None
     """The reference carried to each pose (`geometry.warp_layers`): RGB in 0..1, how far it is
     known, and what helps to mend it."""
+
+    def __getitem__(self, name: str) -> Float32[np.ndarray, "_ _ _ _"]:
+        """The maps of one condition."""
+        return self.maps[name]
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames these are."""
+        return len(self.characters)

@@ -38,7 +38,7 @@ def test_one_person_and_a_dwpose_folder(real: Path) -> None:
     assert np.all((seen[:, :2] >= 0) & (seen[:, :2] < (128, 192)))
     assert abs(seen[:, 0].mean() - 64) < 12
     maps = MapRenderer(plan).maps(0, 8)
-    assert maps.pose.any(axis=(1, 2, 3)).all()
+    assert maps["pose"].any(axis=(1, 2, 3)).all()
     assert 0.05 < maps.characters.mean() < 0.8
 
 
@@ -55,9 +55,9 @@ def test_two_people_one_driver_each(real: Path, name: str) -> None:
     straight, reverse = MapRenderer(plan).maps(0, 10), MapRenderer(inverted).maps(0, 10)
     assert np.array_equal(straight.characters, reverse.characters)
     first_only = (straight.characters[:, 0] == 1) & (straight.characters[:, 1] == 0)
-    assert np.all(straight.depth_order[:, 0][first_only] == 1)
+    assert np.all(straight["depth_order"][:, 0][first_only] == 1)
     assert first_only.any()
-    assert np.all(reverse.depth_order[:, 0][first_only] == 0.875)
+    assert np.all(reverse["depth_order"][:, 0][first_only] == 0.875)
 
 
 def test_files_of_the_wrong_kind_or_number(real: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from posecast.data import BatchSettings, PuppetSource, Sample, assemble
 from posecast.data.batches import NO_COLOUR
 from posecast.geometry.colours import DISTINGUISHABLE
-from posecast.geometry.conditions import condition_maps
+from posecast.geometry.condition_maps import Scene, condition_maps
 from posecast.puppets import PuppetSettings, plan_shots, render
 
 STAGE = PuppetSettings(size=(32, 48), frames=6, characters=(0.0, 1.0))
@@ -92,7 +92,7 @@ def test_a_batch_holds_the_maps_of_its_samples():
     assert tuple(batch.frames.shape) == (2, 3, 3, 32, 48)
     assert torch.equal(batch.frames[1, 2, 0], torch.from_numpy(samples[1].frames[2, :, :, 0]) / 255)
     sample = samples[1]
-    maps = condition_maps(
+    scene = Scene(
         sample.keypoints,
         sample.reference_keypoints,
         sample.ranks,
@@ -100,8 +100,9 @@ def test_a_batch_holds_the_maps_of_its_samples():
         background_flow=sample.background_flow,
         reference_ranks=sample.reference_ranks,
     )
-    assert torch.equal(batch.maps["flow"][1], torch.from_numpy(maps.flow))
-    assert torch.equal(batch.maps["depth_order"][1], torch.from_numpy(maps.depth_order))
+    maps = condition_maps(scene)
+    assert torch.equal(batch.maps["flow"][1], torch.from_numpy(maps["flow"]))
+    assert torch.equal(batch.maps["depth_order"][1], torch.from_numpy(maps["depth_order"]))
     union = torch.from_numpy(maps.characters.max(axis=1, keepdims=True)).float()
     assert torch.equal(batch.character_mask[1], union)
 
@@ -132,7 +133,7 @@ def test_identity_is_dropped_from_targets_only_and_as_often_as_said():
 def test_training_without_a_guider_draws_no_map_for_it_and_changes_no_other():
     samples = [PuppetSource(STAGE, frames=2).sample(0)]
     full = assemble(samples, np.random.default_rng(0))
-    fewer = assemble(samples, np.random.default_rng(0), BatchSettings(guiders=("pose", "identity")))
+    fewer = assemble(samples, np.random.default_rng(0), BatchSettings(names=("pose", "identity")))
     assert set(fewer.maps) == {"pose", "identity"}
     assert torch.equal(full.maps["identity"], fewer.maps["identity"])
 

@@ -6,7 +6,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from posecast.diffusion.objective import NoiseSchedule
-from posecast.diffusion.sampling import ddim_timesteps, guide, sample
+from posecast.diffusion.sampling import Windows, ddim_timesteps, guide, sample
 from posecast.models.presets import SCHEDULER
 
 
@@ -60,7 +60,7 @@ def test_windows_meet_at_every_step() -> None:
     whole = sample(denoise, noise, ours, 3)
     calls.clear()
     steps: list[int] = []
-    parts = sample(denoise, noise, ours, 3, window=4, stride=2,
+    parts = sample(denoise, noise, ours, 3, Windows(4, 2),
                    on_step=lambda step, total, latents: steps.append(step))  # fmt: skip
     torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
     assert steps == [1, 2, 3]

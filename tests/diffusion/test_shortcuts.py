@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from posecast.diffusion.guidance import guided_denoiser
+from posecast.diffusion.guidance import Conditions, GuidedDenoiser, WindowDenoiser
 from posecast.diffusion.objective import NoiseSchedule, prediction_target
-from posecast.diffusion.sampling import ddim_timesteps, guide, sample
+from posecast.diffusion.sampling import Windows, ddim_timesteps, guide, sample
 from posecast.diffusion.shortcuts import NO_SHORTCUTS, Shortcuts, shifted_windows
 from posecast.models.presets import SCHEDULER
 
@@ -99,7 +99,9 @@ def test_windows_shift_from_step_to_step() -> None:
         return torch.tanh(noisy + t / 1000)
 
     start, noising = noise(1, 20, 2, 2, 2), schedule("v_prediction")
-    parts = sample(denoise, start, noising, 4, 8, 4, shortcuts=Shortcuts(shift_windows=True))
+    parts = sample(
+        denoise, start, noising, 4, Windows(8, 4), shortcuts=Shortcuts(shift_windows=True)
+    )
     even, odd = [[0, 8, 16], [8, 16, 20]], [[0, 4, 12], [4, 12, 20]]
     bounds = [[[w.start for w in ws], [w.stop for w in ws]] for ws in seen.values()]
     assert bounds == [even, odd, even, odd]
@@ -112,19 +114,28 @@ class Network:
     def __init__(self) -> None:
         self.calls: list[tuple[int, bool, bool]] = []
 
-    def __call__(self, noisy, timestep, windows, conditional, deep):
+    def denoise(self, noisy, timestep, **told):
+        return self.denoise_reusing(None, noisy, timestep, **told)[0]
+
+    def denoise_reusing(self, deep, noisy, timestep, appearance, **told):
+        conditional = bool(appearance.any())
         self.calls.append((timestep, conditional, deep is None))
         if deep is None:
             deep = torch.tanh(noisy * (1 + timestep / 500) + conditional).flatten(0, 1)
         return deep.unflatten(0, noisy.shape[:2]) + 0.1 * noisy, deep
 
 
+def conditions(windows: list[range]) -> Conditions:
+    return Conditions(torch.ones(len(windows), 1, 1, dtype=torch.float64))
+
+
 def run(shortcuts: Shortcuts, steps: int = 8, scale: float = 2.0, **windows) -> tuple:
     network, timesteps = Network(), ddim_timesteps(steps)
-    denoise = guided_denoiser(network, timesteps, scale, shortcuts)
+    guided = GuidedDenoiser(network, scale)
+    denoise = WindowDenoiser(conditions, guided, timesteps, 6, shortcuts)
     found = sample(
-        denoise, noise(1, 6, 2, 2, 2), schedule("v_prediction"), steps, shortcuts=shortcuts,
-        **windows,
+        denoise, noise(1, 6, 2, 2, 2), schedule("v_prediction"), steps, Windows(**windows),
+        shortcuts=shortcuts,
     )  # fmt: skip
     calls = [(timesteps.index(t), conditional, makes) for t, conditional, makes in network.calls]
     return found, calls
@@ -135,7 +146,9 @@ def test_no_shortcut_is_plain_guidance() -> None:
     network = Network()
 
     def denoise(noisy: Tensor, t: int, windows: list[range]) -> Tensor:
-        conditional, unconditional = (network(noisy, t, windows, c, None)[0] for c in (True, False))
+        conditional, unconditional = (
+            network.denoise(noisy, t, **conditions(windows).told(half)) for half in (True, False)
+        )
         return guide(unconditional, conditional, 2.0)
 
     plain = sample(denoise, noise(1, 6, 2, 2, 2), schedule("v_prediction"), 8)
@@ -154,10 +167,10 @@ def test_guidance_in_an_interval() -> None:
 
 
 def test_deep_features_are_made_in_every_nth_step() -> None:
-    found, calls = run(Shortcuts(reuse=3), window=4, stride=2, at_once=2)
+    found, calls = run(Shortcuts(reuse=3), length=4, stride=2, at_once=2)
     assert [makes for step, half, makes in calls if half] == [step % 3 == 0 for step in range(8)]
-    assert not torch.allclose(found, run(NO_SHORTCUTS, window=4, stride=2)[0])
-    one_by_one, _ = run(Shortcuts(reuse=3), window=4, stride=2)
+    assert not torch.allclose(found, run(NO_SHORTCUTS, length=4, stride=2)[0])
+    one_by_one, _ = run(Shortcuts(reuse=3), length=4, stride=2)
     torch.testing.assert_close(found, one_by_one)
 
 
@@ -173,7 +186,7 @@ def test_where_guidance_begins_deep_features_are_made() -> None:
 @pytest.mark.parametrize("shift", [False, True])
 def test_all_shortcuts_together(shift) -> None:
     everything = Shortcuts("dpm++", (0.2, 0.8), 2, shift)
-    found, _ = run(everything, window=4, stride=2)
+    found, _ = run(everything, length=4, stride=2)
     assert found.isfinite().all()
 
 

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from posecast.diffusion.processes import ALONE, Processes
-from posecast.diffusion.windows import mean_predictions, window_starts, windows_of
+from posecast.diffusion.windows import (
+    RunningMeans,
+    exchanged,
+    turns_of,
+    window_starts,
+    windows_of,
+)
 
 
 @st.composite
@@ -69,10 +75,18 @@ def meeting_of(count: int):
 def in_turn(predict, latents: Tensor, windows: list[range], at_once: int, processes) -> Tensor:
     """The means put together, and each overwritten as soon as it is there, as sampling does."""
     latents, result, done = latents.clone(), torch.full_like(latents, torch.nan), 0
-    for frames, means in mean_predictions(predict, latents, windows, at_once, processes):
+    means = RunningMeans(latents)
+    for turn, begins in turns_of(windows, at_once, processes.count):
+        own = None
+        if processes.rank < len(turn):
+            batch = turn[processes.rank]
+            own = predict(torch.cat([latents[:, r.start : r.stop] for r in batch]), batch)
+        for batch, some in zip(turn, exchanged(own, turn, latents, processes), strict=True):
+            means.add(batch, some)
+        frames, mean = means.take(latents.shape[1] if begins is None else begins)
         assert frames.start == done
         done = frames.stop
-        result[:, frames] = means
+        result[:, frames] = mean
         latents[:, frames] = torch.nan
     assert done == latents.shape[1]
     return result

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.models.animator import Animator
-from posecast.models.presets import GUIDER_CHANNELS, LATENT_CHANNELS, PRESETS
+from posecast.models.presets import LATENT_CHANNELS, PRESETS
 
 SIZE = 64
+CHANNELS = {name: guider["in_channels"] for name, guider in PRESETS["tiny"]().guiders.items()}
 
 
 class Example:
@@ -30,7 +31,7 @@ class Example:
         self.images = rand(batch, 3, SIZE, SIZE)
         self.maps = {
             name: rand(batch, 1 if name == "reference_pose" else frames, channels, SIZE, SIZE)
-            for name, channels in GUIDER_CHANNELS.items()
+            for name, channels in CHANNELS.items()
         }
         self.reference_maps = {
             "pose": rand(batch, 3, SIZE, SIZE),

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import inspect
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +13,8 @@ from posecast import AnimationPipeline
 from posecast.casting.result import AnimationResult
 from posecast.errors import InputError
 from posecast.models.presets import LATENT_CHANNELS
-from posecast.pipeline.conditioning import Conditioning, well_separated_codes
+from posecast.pipeline.conditioning import Place, prepared, well_separated_codes
 from posecast.pipeline.denoising import start_noise
-from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.switches import switched_off
 from posecast.types import PoseSequence
 from tests.casting.conftest import dancers
@@ -118,20 +120,10 @@ def test_conditions_are_those_of_the_whole_clip(
 ) -> None:
     """A window's guidance is a slice of the clip's, whether it is kept or made anew."""
     plan = pipe.plan(scene["picture"], dancers(), reference_poses=scene["people"])
-    codes = well_separated_codes(2, 8, None)
+    place = Place(pipe.device, pipe.dtype)
     with torch.no_grad():
-        kept, fresh = (
-            Conditioning(
-                pipe.animator,
-                MapRenderer(plan),
-                frozenset(),
-                codes,
-                pipe.device,
-                pipe.dtype,
-                host_bytes=size,
-            )
-            for size in (2**30, 0)
-        )
+        kept = prepared(pipe.animator, plan, frozenset(), place, torch.Generator())
+        fresh = replace(kept, host_bytes=0, _kept={}, _recent={})
         whole = kept.windows([range(0, 6)])
         part = kept.windows([range(2, 5)])
         again = fresh.windows([range(2, 5)])
@@ -142,6 +134,50 @@ def test_conditions_are_those_of_the_whole_clip(
         assert torch.equal(getattr(again, name), expected)
         assert torch.equal(getattr(several, name)[1:], expected)
         assert torch.equal(getattr(several, name)[:1], getattr(whole, name)[:, 0:3])
+
+
+def test_the_way_to_the_network_is_short(
+    pipe: AnimationPipeline, scene: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five calls lie between asking for frames and the U-Net."""
+    ways: list[list[str]] = []
+    forward = pipe.animator.unet.forward
+
+    def looked_at(*arguments: Any, **options: Any) -> torch.Tensor:
+        ours = [frame for frame in inspect.stack() if "src/posecast" in frame.filename]
+        ways.append([f"{Path(frame.filename).stem}.{frame.function}" for frame in ours])
+        return forward(*arguments, **options)
+
+    monkeypatch.setattr(pipe.animator.unet, "forward", looked_at)
+    pipe.frames(pipe.plan(scene["picture"], dancers(2), reference_poses=scene["people"]))
+    for way in ways:
+        assert way == [
+            "animator.denoise",
+            "guidance.__call__",  # GuidedDenoiser
+            "guidance.__call__",  # WindowDenoiser
+            "sampling.sample",
+            "animation.frames",
+        ]
+
+
+def test_guiders_look_once_at_each_block(
+    pipe: AnimationPipeline, scene: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[str, int]] = []
+    for name in pipe.animator.guiders.names:
+        guider = pipe.animator.guiders.get_submodule(name)
+
+        def counted(maps: torch.Tensor, name: str = name, of: Any = guider.forward) -> torch.Tensor:
+            looks.append((name, len(maps)))
+            return of(maps)
+
+        monkeypatch.setattr(guider, "forward", counted)
+    plan = pipe.plan(scene["picture"], dancers(10), reference_poses=scene["people"])
+    pipe.frames(plan, num_steps=3, window=4, stride=2)
+    blocks = [(name, 8) for name in ("depth_order", "flow", "identity", "pose")]
+    blocks += [(name, 2) for name in ("depth_order", "flow", "identity", "pose")]
+    reference = [("reference_pose", 1), ("identity", 1), ("pose", 1)]  # the last two for its keys
+    assert looks == reference + blocks
 
 
 def test_a_size_between_latents_is_cut_from_a_larger_one(

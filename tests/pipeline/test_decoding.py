@@ -12,11 +12,11 @@ from posecast.casting.plan import AnimationPlan
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.models import Animator
 from posecast.pipeline.animation import AnimationPipeline
-from posecast.pipeline.conditioning import BLOCK
+from posecast.pipeline.conditioning import BLOCK, Place
 from posecast.pipeline.decoding import STEADY_SHARE, Retouch, decoded
 from posecast.pipeline.map_renderer import MapRenderer
 
-CPU = torch.device("cpu")
+PLACE = Place(torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_frames_get_back_what_is_lost_of_their_reference(
     mended = carried.mended(torch.from_numpy(maps[None]))[0]
     latents = carried.encode(mended)
     kept = carried.decode(latents).clamp(0, 1)
-    retouch = Retouch(carried, MapRenderer(plan), plan.size, CPU, torch.float32)
+    retouch = Retouch(carried, MapRenderer(plan), PLACE)
     body = torch.from_numpy(maps[:, WarpLayers.BODY, None] > 0).expand_as(mended)
     changed = kept.flip(dims=(3,))  # what a denoiser makes instead stays in it
     expected = (changed + mended - kept).clamp(0, 1)
@@ -55,15 +55,15 @@ def test_frames_get_back_what_is_lost_of_their_reference(
     torch.testing.assert_close(finished[body[:3]], expected[:3][body[:3]], atol=1e-5, rtol=0)
 
     def frames(at_once: int) -> np.ndarray:
-        fresh = Retouch(carried, MapRenderer(plan), plan.size, CPU, torch.float32)
-        made = decoded(carried, latents, plan.size, CPU, torch.float32, at_once, None, fresh)
+        fresh = Retouch(carried, MapRenderer(plan), PLACE)
+        made = decoded(carried, latents, plan.size, PLACE, at_once, None, fresh)
         return np.stack(list(made))
 
     # However many are made at once, the frames are the same.
     ways = [frames(n) for n in (1, 3, 100)]
     for other in ways[1:]:
         assert np.abs(other.astype(int) - ways[0]).max() <= 1
-    plain = np.stack(list(decoded(carried, latents, plan.size, CPU, torch.float32, 4)))
+    plain = np.stack(list(decoded(carried, latents, plan.size, PLACE, 4)))
     truth = (mended.permute(0, 2, 3, 1) * 255).numpy()
     assert np.abs(ways[0] - truth).mean() < 0.75 * np.abs(plain - truth).mean()
 
@@ -73,7 +73,7 @@ def test_the_ground_keeps_still_until_something_is_there(
     carried: Animator, planned: Planned
 ) -> None:
     plan, maps = planned
-    retouch = Retouch(carried, MapRenderer(plan), plan.size, CPU, torch.float32)
+    retouch = Retouch(carried, MapRenderer(plan), PLACE)
     detail = torch.cat([retouch._block(n).detail for n in range(-(-plan.num_frames // BLOCK))])
     tame = (detail.abs() < 0.25).all(dim=1).all(dim=0)  # an untrained autoencoder's are large
     ground = torch.from_numpy(maps[:, WarpLayers.BODY] == 0).all(dim=0) & tame

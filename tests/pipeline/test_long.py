@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from posecast import AnimationPipeline
 from posecast.casting.plan import AnimationPlan
 from posecast.errors import InputError
 from posecast.models.presets import LATENT_CHANNELS
-from posecast.pipeline import animation
-from posecast.pipeline.conditioning import Conditioning
+from posecast.pipeline import conditioning
 from posecast.pipeline.memory import MemoryPlan
 from posecast.pipeline.previews import fit_projection, previewed_frames, project
 from tests.casting.conftest import dancers
@@ -55,7 +53,7 @@ def test_what_goes_at_once_changes_rounding_only(
     batched = frames_of(pipe, plan, memory=memory_plan(3, 5), **options)
     assert levels_apart(plain, batched) <= 1
     # Nothing kept on the CPU: conditions are made anew in every step.
-    monkeypatch.setattr(animation, "Conditioning", partial(Conditioning, host_bytes=0))
+    monkeypatch.setattr(conditioning, "HOST_BYTES", 0)
     assert np.array_equal(plain, frames_of(pipe, plan, **options))
     assert levels_apart(plain, frames_of(pipe, plan, **{**options, "guidance_scale": 3.0})) > 1
 
@@ -84,7 +82,7 @@ def test_memory_does_not_grow_but_by_the_latents(
     pipe: AnimationPipeline, scene: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All tensors are counted; what grows are the noise and the latents, which are on the CPU."""
-    monkeypatch.setattr(animation, "Conditioning", partial(Conditioning, host_bytes=0))
+    monkeypatch.setattr(conditioning, "HOST_BYTES", 0)
     peaks = {}
     # From three blocks of conditions on: before, a part of a block is less than a whole one.
     for frames in (24, 48):

@@ -27,10 +27,9 @@ def test_an_inverted_order_leaves_the_picture_as_it_is():
             assign={0: 0, 1: 1},
             depth_order=order,
         )
-        return MapRenderer(plan).maps(0, 1, codes=codes)
+        return MapRenderer(plan, codes=codes).maps(0, 1, ("identity",), ("identity",))
 
     as_shown, inverted = maps((1, 0)), maps((0, 1))
-    assert as_shown.reference_identity is not None
-    np.testing.assert_array_equal(as_shown.reference_identity, inverted.reference_identity)
-    assert np.abs(as_shown.identity - inverted.identity).max() > 0.1
-    np.testing.assert_array_equal(as_shown.reference_identity, as_shown.identity[0])
+    np.testing.assert_array_equal(as_shown.reference["identity"], inverted.reference["identity"])
+    assert np.abs(as_shown["identity"] - inverted["identity"]).max() > 0.1
+    np.testing.assert_array_equal(as_shown.reference["identity"], as_shown["identity"][0])

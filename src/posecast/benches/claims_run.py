@@ -112,11 +112,10 @@ def _settings(animator: Animator) -> BatchSettings:
     codes = config.guiders.get("identity", {}).get("in_channels", 8)
     return BatchSettings(
         conditions=config.conditions,
-        guiders=tuple(config.guiders),
+        names=config.conditions_read(),
         code_size=codes,
         identity_drop=0.0,
         code_overlaps=config.code_overlaps,
-        body=animator.keyed and "body" in config.keyed_by,
     )
 
 

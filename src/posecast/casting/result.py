@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
 
 from posecast.casting.plan import AnimationPlan
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with what is being done, how many units of it are done, and how many there are."""
 
 
 @dataclass(frozen=True)

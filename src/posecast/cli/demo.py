@@ -73,18 +73,18 @@ def demo(out: Path, steps: int | None, seed: int, quiet: bool) -> None:
 def _panels(plan: AnimationPlan, by_networks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """Frame by frame: what is given, and what both engines make of it."""
     from posecast.cutout import CutoutAnimator
-    from posecast.pipeline.map_pictures import side_by_side, to_picture
+    from posecast.pipeline.map_pictures import map_picture, side_by_side
     from posecast.pipeline.map_renderer import MapRenderer
 
     renderer = MapRenderer(plan)
     by_cutout = CutoutAnimator.from_pretrained().frames(plan)
     for i, (networks, cutout) in enumerate(zip(by_networks, by_cutout, strict=True)):
-        maps = renderer.maps(i, i + 1)
+        maps = renderer.maps(i, i + 1, ("pose", "depth_order")).maps
         yield side_by_side(
             {
                 "the picture": plan.picture,
-                "poses": to_picture(maps.pose[0]),
-                "who is in front": np.repeat(to_picture(maps.depth_order[0]), 3, axis=2),
+                "poses": map_picture("pose", maps["pose"][0]),
+                "who is in front": map_picture("depth_order", maps["depth_order"][0]),
                 "the paper's networks": networks,
                 "the cut-out": cutout,
             }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-OnProgress = Callable[[str, int, int], None]
-"""Hears of a phase how much of it is done, and how much there is."""
+if TYPE_CHECKING:
+    from posecast.casting.result import OnProgress
 
 
 @contextmanager

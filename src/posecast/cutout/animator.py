@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from posecast.casting.inputs import Picture, load_picture
 from posecast.casting.options import PlanOptions, Poses, Size
 from posecast.casting.plan import AnimationPlan, plan_animation
-from posecast.casting.result import AnimationResult
+from posecast.casting.result import AnimationResult, OnProgress
 from posecast.casting.sheet import CastSheet
 from posecast.cutout.in_order import in_order
 from posecast.cutout.moving import MovingPicture
@@ -22,8 +22,6 @@ from posecast.geometry.framing import default_size
 from posecast.geometry.warp_layers import SMALL
 
 Frame = UInt8[np.ndarray, "height width 3"]
-OnProgress = Callable[[str, int, int], None]
-"""Hears of a phase how many of all frames are done."""
 
 MODEL_NAME = "cutout"
 MOST_PIXELS = 1920 * 1080

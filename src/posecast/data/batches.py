@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from posecast.data.samples import Encodings, Sample
-from posecast.geometry.conditions import ConditionSettings, condition_maps
+from posecast.geometry.condition_maps import Scene, condition_maps
+from posecast.geometry.conditions import ConditionSettings, compared_names
 from posecast.geometry.identity import CodeOverlaps, identity_codes
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.puppets import Exchanged
@@ -71,7 +72,8 @@ class BatchSettings:
     """How samples become a batch: which maps, and the random codes of the identity map."""
 
     conditions: ConditionSettings = field(default_factory=ConditionSettings)
-    guiders: tuple[str, ...] = ("pose", "flow", "depth_order", "reference_pose", "identity")
+    names: tuple[str, ...] = ("pose", "flow", "depth_order", "reference_pose", "identity")
+    """The conditions to draw (`geometry.conditions`)."""
     code_size: int = 8
     """Dimensions of an identity code."""
     identity_drop: float = 0.1
@@ -82,8 +84,6 @@ class BatchSettings:
     """Whose code holds where characters overlap."""
     drop: Mapping[str, float] = field(default_factory=dict)
     """Guider name to how often a sample goes without that condition."""
-    body: bool = False
-    """Whether keyed attention compares body coordinates."""
 
 
 def assemble(
@@ -102,30 +102,22 @@ def assemble(
     ]
     covered = np.stack([maps.characters.any(axis=1, keepdims=True) for maps in drawn])
     target_maps: dict[str, Tensor] = {}
-    for name in settings.guiders:
-        target_maps[name] = torch.stack([_map(maps, name) for maps in drawn])
+    for name in settings.names:
+        target_maps[name] = _stacked([maps.maps[name] for maps in drawn])
     if "identity" in target_maps:
         kept = rng.random(len(samples)) >= settings.identity_drop
         target_maps["identity"] *= torch.from_numpy(kept).float().view(-1, 1, 1, 1, 1)
-    reference_maps: dict[str, Tensor] = {}
-    if "pose" in settings.guiders:
-        poses = np.stack([maps.reference_pose for maps in drawn])
-        reference_maps["pose"] = torch.from_numpy(poses)
-    if "identity" in settings.guiders:
-        identities = [m.reference_identity for m in drawn if m.reference_identity is not None]
-        reference_maps["identity"] = torch.from_numpy(np.stack(identities))
-    if settings.body:
-        bodies = [m.body for m in drawn if m.body is not None]
-        target_maps["body"] = torch.from_numpy(np.stack(bodies))
-        bodies = [m.reference_body for m in drawn if m.reference_body is not None]
-        reference_maps["body"] = torch.from_numpy(np.stack(bodies))
+    reference_maps = {
+        name: _stacked([maps.reference[name] for maps in drawn]) for name in drawn[0].reference
+    }
+    warps = [maps.warp for maps in drawn if maps.warp is not None]
     return TrainingBatch(
         reference=_pictures([sample.reference for sample in samples]),
         frames=_pictures([sample.frames for sample in samples]),
         maps=target_maps,
         reference_maps=reference_maps,
         character_mask=torch.from_numpy(covered).float(),
-        warp=_stacked([maps.warp for maps in drawn if maps.warp is not None]),
+        warp=_stacked(warps) if warps else None,
         left_out={name: torch.from_numpy(marked) for name, marked in left_out.items()},
         **_encodings([sample.encodings for sample in samples if sample.encodings is not None]),
         **_exchanged([sample.exchanged for sample in samples if sample.exchanged is not None]),
@@ -141,29 +133,28 @@ def _draw(
     sample: Sample, rng: np.random.Generator, settings: BatchSettings, left_out: Sequence[str]
 ) -> ConditionMaps:
     characters = len(sample.reference_keypoints)
-    # Drawn even when no guider asks for them, so that `without` changes no other random number.
+    # Drawn even when no guider reads them, so that `without` changes no other random number.
     codes = identity_codes(rng, characters, settings.code_size)
-    wanted = "identity" in settings.guiders
     carried = None
     if settings.warp:
         assert sample.reference is not None, "who carries pictures asks for them"
         carried = WarpLayers.of(
             sample.reference, sample.reference_keypoints, sample.reference_ranks
         )
-    return condition_maps(
+    scene = Scene(
         sample.keypoints,
         sample.reference_keypoints,
         sample.ranks,
         sample.size,
         background_flow=sample.background_flow,
         reference_ranks=sample.reference_ranks,
-        codes=codes if wanted else None,
+        codes=codes,
         settings=settings.conditions,
-        carried=carried,
         code_overlaps=settings.code_overlaps,
-        body=settings.body,
         left_out=left_out,
     )
+    compared = set(compared_names()) & set(settings.names)
+    return condition_maps(scene, settings.names, sorted(compared), carried)
 
 
 def _pictures(images: Sequence[np.ndarray | None]) -> Tensor | None:
@@ -183,13 +174,8 @@ def _encodings(found: Sequence[Encodings]) -> dict[str, Tensor]:
     }
 
 
-def _stacked(maps: list[np.ndarray]) -> Tensor | None:
-    return torch.from_numpy(np.stack(maps)) if maps else None
-
-
-def _map(maps: ConditionMaps, name: str) -> Float[Tensor, "frames channels height width"]:
-    value = maps.reference_pose[None] if name == "reference_pose" else getattr(maps, name)
-    return torch.from_numpy(np.ascontiguousarray(value))
+def _stacked(maps: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(maps))
 
 
 def _exchanged(found: Sequence[Exchanged]) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -14,7 +14,7 @@ from posecast.diffusion.objective import Latents, NoiseSchedule, Spacing, clean_
 from posecast.diffusion.processes import ALONE, Processes
 from posecast.diffusion.shortcuts import NO_SHORTCUTS, Shortcuts
 from posecast.diffusion.solver import extrapolate, extrapolation_weight
-from posecast.diffusion.windows import mean_predictions
+from posecast.diffusion.windows import RunningMeans, exchanged, turns_of
 
 OnStep = Callable[[int, int, Latents], None]
 """Called after each step with its number (from 1), the number of steps, and the latents."""
@@ -103,51 +103,85 @@ def ddim_step(
     )
 
 
+class _Update:
+    """Latents from each timestep to the next: by DDIM, or by the second-order solver, which needs
+    the picture that the step before predicted.
+    """
+
+    def __init__(
+        self, schedule: NoiseSchedule, num_steps: int, noise: Latents, second_order: bool
+    ) -> None:
+        self.schedule = schedule
+        self.timesteps = sampling_timesteps(schedule, num_steps)
+        self.alphas = schedule.alphas_cumprod.to(noise.device)
+        self.after = next_alphas(schedule, self.timesteps).to(noise.device)
+        self.pictures = torch.zeros_like(noise) if second_order else None
+
+    def __call__(self, step: int, frames: slice, noisy: Latents, prediction: Latents) -> Latents:
+        """Some frames at the timestep after `step` (from 0)."""
+        alpha, schedule = self.alphas[self.timesteps[step]], self.schedule
+        if self.pictures is not None:
+            clean, _ = clean_and_noise(
+                noisy, prediction, alpha.expand(len(noisy)), schedule.prediction_type
+            )
+            weight = extrapolation_weight(self.alphas, self.timesteps, step)
+            prediction = extrapolate(clean, self.pictures[:, frames], weight)
+            self.pictures[:, frames] = clean
+            schedule = replace(schedule, prediction_type="sample")
+        return ddim_step(noisy, prediction, alpha, self.after[step], schedule)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a clip is sampled window by window. The default is one window of all frames."""
+
+    length: int | None = None
+    """Frames a window."""
+    stride: int | None = None
+    """From one window's start to the next; None: half a window."""
+    at_once: int = 1
+    """Windows that are predicted together."""
+    processes: Processes = ALONE
+    """They share the windows (then the noise is on the CPU)."""
+
+
 def sample(
     denoise: Denoiser,
     noise: Latents,
     schedule: NoiseSchedule,
     num_steps: int,
-    window: int | None = None,
-    stride: int | None = None,
+    windows: Windows | None = None,
     on_step: OnStep | None = None,
-    at_once: int = 1,
-    processes: Processes = ALONE,
     shortcuts: Shortcuts = NO_SHORTCUTS,
 ) -> Latents:
     """From noise to clean latents, all frames of the clip together, on the noise's device.
 
-    At every step the predictions of overlapping windows (default: one window, half of it as
-    stride) are averaged, so neighbours agree before the next step and no seam can form. Windows
-    stream through: beside the latents there is room for a few windows only. `at_once` windows are
-    predicted together, and `processes` share them (then the noise is on the CPU). `shortcuts` may
-    change the solver and the windows; the others are the denoiser's (`guided_denoiser`).
+    At every step the predictions of overlapping windows are averaged, so neighbours agree before
+    the next step and no seam can form. Windows stream through: beside the latents there is room for
+    a few windows only. `shortcuts` may change the solver and the windows; the others are the
+    denoiser's.
     """
-    window = noise.shape[1] if window is None else window
-    stride = max(1, window // 2) if stride is None else stride
-    alphas = schedule.alphas_cumprod.to(noise.device)
-    timesteps = sampling_timesteps(schedule, num_steps)
-    after = next_alphas(schedule, timesteps).to(noise.device)
+    windows = windows or Windows()
+    length = noise.shape[1] if windows.length is None else windows.length
+    stride = max(1, length // 2) if windows.stride is None else windows.stride
+    processes, num_frames = windows.processes, noise.shape[1]
+    update = _Update(schedule, num_steps, noise, second_order=shortcuts.solver == "dpm++")
     latents = noise.clone()
-    pictures = torch.zeros_like(noise) if shortcuts.solver == "dpm++" else None
-    for step, timestep in enumerate(timesteps, start=1):
-
-        def predict(noisy: Latents, some: Sequence[range], timestep: int = timestep) -> Latents:
-            return denoise(noisy, timestep, some)
-
-        alpha, next_alpha = alphas[timestep], after[step - 1]
-        windows = shortcuts.windows(noise.shape[1], window, stride, step - 1)
-        means = mean_predictions(predict, latents, windows, at_once, processes)
-        for frames, prediction in means:
-            noisy, kind = latents[:, frames], schedule
-            if pictures is not None:
-                clean, _ = clean_and_noise(
-                    noisy, prediction, alpha.expand(len(noisy)), schedule.prediction_type
-                )
-                weight = extrapolation_weight(alphas, timesteps, step - 1)
-                prediction = extrapolate(clean, pictures[:, frames], weight)
-                kind, pictures[:, frames] = replace(schedule, prediction_type="sample"), clean
-            latents[:, frames] = ddim_step(noisy, prediction, alpha, next_alpha, kind)
+    for step, timestep in enumerate(update.timesteps):
+        parts = shortcuts.windows(num_frames, length, stride, step)
+        means = RunningMeans(latents)
+        for turn, begins in turns_of(parts, windows.at_once, processes.count):
+            own = None
+            if processes.rank < len(turn):
+                batch = turn[processes.rank]
+                noisy = torch.cat([latents[:, part.start : part.stop] for part in batch])
+                own = denoise(noisy, timestep, batch)
+            predictions = exchanged(own, turn, latents, processes)
+            for batch, some in zip(turn, predictions, strict=True):
+                means.add(batch, some)
+            # Read no more, so overwritten: a step needs no second clip.
+            frames, mean = means.take(num_frames if begins is None else begins)
+            latents[:, frames] = update(step, frames, latents[:, frames], mean)
         if on_step is not None:
-            on_step(step, num_steps, latents.clone())
+            on_step(step + 1, num_steps, latents.clone())
     return latents

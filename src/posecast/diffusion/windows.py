@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from posecast.diffusion.processes import ALONE, Processes
+from posecast.diffusion.processes import Processes
 
 Latents = Float[Tensor, "b f c h w"]
-Predict = Callable[[Latents, Sequence[range]], Latents]
-"""Latents of some windows of one length, stacked along the batch window by window, and the frames
-of each of these windows, to the predictions for them."""
+Clip = Float[Tensor, "clips frames c h w"]
+"""Latents of all frames."""
 
 
 def window_starts(num_frames: int, window: int, stride: int) -> list[int]:
@@ -39,69 +38,80 @@ def windows_of(num_frames: int, window: int, stride: int) -> list[range]:
     return [range(start, start + length) for start in window_starts(num_frames, window, stride)]
 
 
-def mean_predictions(
-    predict: Predict,
-    latents: Latents,
-    windows: Sequence[range],
-    at_once: int = 1,
-    processes: Processes = ALONE,
-) -> Iterator[tuple[slice, Latents]]:
-    """The means of all windows' predictions, frames from first to last as they become final.
+class RunningMeans:
+    """The means of overlapping windows' predictions, from the first frame to the last.
 
-    `windows` start in ascending order and cover every frame. `predict` is given up to `at_once` of
-    one length at a time, and each of the `processes` takes its share of them. Frames that have been
-    yielded are read no more: their latents may be overwritten, so a step needs no second clip.
-    Sums are taken in the order of the windows, so that neither `at_once` nor the number of
-    processes changes more than the rounding of `predict`.
+    Windows come in ascending order of their starts. Sums are taken in that order, so that neither
+    how many come at once nor how many processes compute them changes more than rounding.
     """
-    num_frames, done = latents.shape[1], 0
-    total, count = latents[:, :0].clone(), latents.new_zeros(0)
-    batches = _batches(windows, at_once)
-    for first in range(0, len(batches), processes.count):
-        turn = batches[first : first + processes.count]
-        for batch, predictions in zip(turn, _predict(predict, latents, turn, processes)):  # noqa: B905
-            for frames, prediction in zip(batch, predictions, strict=True):
-                missing = max(0, frames.stop - done - total.shape[1])
-                total = torch.cat([total, torch.zeros_like(latents[:, :missing])], dim=1)
-                count = torch.cat([count, count.new_zeros(missing)])
-                inside = slice(frames.start - done, frames.stop - done)
-                total[:, inside] += prediction
-                count[inside] += 1
-        after = first + processes.count
-        until = batches[after][0].start if after < len(batches) else num_frames
-        ready = until - done
-        yield slice(done, until), total[:, :ready] / count[:ready].view(1, -1, 1, 1, 1)
-        total, count, done = total[:, ready:], count[ready:], until
+
+    def __init__(self, like: Latents) -> None:
+        self._done = 0
+        self._total = torch.zeros_like(like[:, :0])
+        self._count = like.new_zeros(0)
+
+    def add(self, windows: Sequence[range], predictions: Sequence[Latents]) -> None:
+        """Count the predictions of some windows."""
+        for frames, prediction in zip(windows, predictions, strict=True):
+            missing = max(0, frames.stop - self._done - self._total.shape[1])
+            room = torch.zeros_like(prediction[:, :1]).expand(-1, missing, -1, -1, -1)
+            self._total = torch.cat([self._total, room], dim=1)
+            self._count = torch.cat([self._count, self._count.new_zeros(missing)])
+            inside = slice(frames.start - self._done, frames.stop - self._done)
+            self._total[:, inside] += prediction
+            self._count[inside] += 1
+
+    def take(self, until: int) -> tuple[slice, Latents]:
+        """The frames before `until` that were not taken yet, and their means.
+
+        No window that is still to come may begin before `until`.
+        """
+        frames, ready = slice(self._done, until), until - self._done
+        means = self._total[:, :ready] / self._count[:ready].view(1, -1, 1, 1, 1)
+        self._total, self._count = self._total[:, ready:], self._count[ready:]
+        self._done = until
+        return frames, means
 
 
-def _batches(windows: Sequence[range], at_once: int) -> list[list[range]]:
-    """Consecutive windows of one length, up to `at_once` together."""
-    batches: list[list[range]] = []
+Turn = list[list[range]]
+"""A batch of windows for each process (of the last turn, for some of them)."""
+
+
+def turns_of(
+    windows: Sequence[range], at_once: int, processes: int
+) -> Iterator[tuple[Turn, int | None]]:
+    """What the processes predict at the same time, and the frame where the next turn begins.
+
+    A batch is up to `at_once` consecutive windows of one length.
+    """
+    batches: Turn = []
     for frames in windows:
         fits = batches and len(batches[-1]) < at_once and len(batches[-1][0]) == len(frames)
         if fits:
             batches[-1].append(frames)
         else:
             batches.append([frames])
-    return batches
+    for first in range(0, len(batches), processes):
+        after = first + processes
+        begins = batches[after][0].start if after < len(batches) else None
+        yield batches[first:after], begins
 
 
-def _predict(
-    predict: Predict, latents: Latents, turn: Sequence[list[range]], processes: Processes
-) -> Iterator[tuple[Latents, ...]]:
-    """For each batch of the turn the predictions of its windows; a process computes one batch."""
-    own = latents.new_zeros(0)
-    if processes.rank < len(turn):
-        batch = turn[processes.rank]
-        noisy = torch.cat([latents[:, frames.start : frames.stop] for frames in batch])
-        own = predict(noisy, batch)
+def exchanged(
+    own: Latents | None, turn: Turn, latents: Clip, processes: Processes
+) -> list[tuple[Tensor, ...]]:
+    """The predictions of a turn, window by window, of which this process made its `own`."""
     if processes.count == 1:
-        yield own.chunk(len(turn[0]))
-        return
+        assert own is not None, "a turn of one process is its own"
+        return [own.chunk(len(turn[0]))]
     size, frame = latents.shape[0], latents[:1, :1].numel()
     sizes = [size * len(batch) * len(batch[0]) * frame for batch in turn]
     padded = torch.zeros(max(sizes), dtype=latents.dtype)
-    padded[: own.numel()] = own.flatten()
-    for batch, length, part in zip(turn, sizes, processes.gather(padded)):  # noqa: B905
+    if own is not None:
+        padded[: own.numel()] = own.flatten()
+    predictions = []
+    # In the last turn some processes have nothing to bring.
+    for batch, length, part in zip(turn, sizes, processes.gather(padded), strict=False):
         shape = (size * len(batch), len(batch[0]), *latents.shape[2:])
-        yield part[:length].view(shape).to(latents.device).chunk(len(batch))
+        predictions.append(part[:length].view(shape).to(latents.device).chunk(len(batch)))
+    return predictions

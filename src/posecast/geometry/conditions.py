@@ -1,23 +1,31 @@
-"""All condition maps of a clip at once: what the guiders see (sections 4.1-4.4, B.1, B.3)."""
+"""The conditions: one table of all that a guider can see (sections 4.1 to 4.4, B.1, B.3).
+
+Presets, configs, batches, the pipeline, switches, previews, the maps file and forecasts read this
+table. A new condition is one more entry in it (docs/design/new-condition.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from functools import cache, cached_property
+from importlib.metadata import entry_points
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Interval
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int, UInt8
 
-from posecast.geometry.body_coordinates import body_coordinates
+from posecast.errors import InputError
+from posecast.geometry import body_coordinates as body
 from posecast.geometry.depth_order import depth_order_map
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import Drawing, draw_poses
 from posecast.geometry.flow import flow_map
-from posecast.geometry.identity import CodeOverlaps, Overlaps, identity_map
-from posecast.geometry.warp_layers import WarpLayers
-from posecast.types import ConditionMaps
+from posecast.geometry.identity import Overlaps, identity_map
+
+PLUGINS = "posecast.conditions"
+"""Installed packages add conditions by entry points of this group."""
 
 
 @dataclass(frozen=True)
@@ -44,120 +52,162 @@ CONDITION_RANGES: dict[str, tuple[float, float, float]] = {
 """Default, least and largest value of each constant that is a number."""
 
 
-def condition_maps(
-    keypoints: Float[np.ndarray, "characters frames joints 3"],
-    reference_keypoints: Float[np.ndarray, "characters joints 3"],
-    ranks: Int[np.ndarray, "frames characters"],
-    size: tuple[int, int],
-    background_flow: Float[np.ndarray, "frames 2 height width"] | None = None,
-    reference_ranks: Int[np.ndarray, " characters"] | None = None,
-    codes: Float[np.ndarray, "characters dims"] | None = None,
-    settings: ConditionSettings | None = None,
-    carried: WarpLayers | None = None,
-    code_overlaps: CodeOverlaps = "front",
-    body: bool = False,
-    left_out: Collection[str] = (),
-) -> ConditionMaps:
-    """Make the maps of a clip at `size` (height, width), float32.
+@dataclass(frozen=True)
+class Moment:
+    """One frame, or the reference picture: all that its maps are drawn from."""
 
-    `keypoints` and `reference_keypoints` are pixels at `size`, with the same characters in the same
-    order. `ranks` are 0 for the front, -1 for no rank; `reference_ranks` default to those of the
-    first frame, which at inference came from the reference. Without `background_flow` (pixels a
-    frame at `size`) the background has zero momentum; without `codes` there are no identity maps,
-    without `carried` (the reference's own, at `size`) no warped reference, without `body` no body
-    coordinates.
+    keypoints: Float[np.ndarray, "characters joints 3"]
+    """Pixels at `size`; confidence 0 where a joint is absent."""
+    ranks: Int[np.ndarray, " characters"]
+    """0 is the front, -1 no rank."""
+    size: tuple[int, int]
+    """(height, width)."""
+    settings: ConditionSettings = _DEFAULTS
+    background_flow: Float[np.ndarray, "2 height width"] | None = None
+    """Pixels a frame; None: the background is at rest."""
+    codes: Float[np.ndarray, "characters dims"] | None = None
+    overlaps: Overlaps = "front"
+    """Whose code holds where characters overlap."""
+    ordered: bool = False
+    """Whether body coordinates show who is in front."""
+    blank: bool = False
+    """Whether skeletons are left out, with the condition that tells them."""
 
-    `left_out` names conditions that the clip goes without: then the other maps do not tell them
-    either. Without `reference_pose` the reference's skeleton is blank; without `depth_order` codes
-    of `code_overlaps="depth_order"` are their mean.
+    @cached_property
+    def masks(self) -> UInt8[np.ndarray, "characters height width"]:
+        """Each character's dilation map (0 or 1)."""
+        return dilation_maps(self.keypoints, self.size, self.settings.radius_fraction)
 
-    Raises ValueError where counts of characters or frames disagree.
+    @property
+    def skeletons(self) -> Float[np.ndarray, "characters joints 3"]:
+        """The keypoints that are shown as skeletons."""
+        return np.zeros_like(self.keypoints) if self.blank else self.keypoints
+
+
+Map = Float32[np.ndarray, "channels rows columns"]
+Picture = UInt8[np.ndarray, "rows columns 3"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One kind of map, which one guider sees."""
+
+    name: str
+    channels: int
+    """Of identity codes: the default, a model's own number of them holds."""
+    draw: Callable[[Moment, Map], None]
+    """Draws the map of a moment into an array of zeros."""
+    of: Literal["frames", "reference"] = "frames"
+    """Whether each frame has a map of its own, or the clip has the reference's alone."""
+    read_by: Literal["guider", "keys"] = "guider"
+    """What a guider reads can be left out; the others only keyed reference attention reads."""
+    compared: bool = False
+    """Whether keyed reference attention can compare it with the reference's own."""
+    coded: bool = False
+    """Whether it is drawn in identity codes, one a character."""
+    stride: int = 1
+    """Pixels a cell of the map."""
+    short: str = ""
+    """A shorter word for it on the command line."""
+    picture: Callable[[Map], Picture] | None = None
+    """How people are shown it; None: its first three channels as red, green and blue of 0 to 1."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether it can be left out."""
+        return self.read_by == "guider"
+
+
+def _draw_skeletons(moment: Moment, out: Map) -> None:
+    drawn = draw_poses(moment.skeletons, moment.size, moment.settings.drawing)
+    np.divide(drawn.transpose(2, 0, 1), np.float32(255), out=out)
+
+
+def _draw_flow(moment: Moment, out: Map) -> None:
+    masks = moment.masks
+    union = np.bitwise_or.reduce(masks, axis=0) if len(masks) else np.zeros(moment.size, np.uint8)
+    flow_map(union, moment.background_flow, moment.settings.flow_scale, out=out)
+
+
+def _draw_order(moment: Moment, out: Map) -> None:
+    depth_order_map(moment.masks, moment.ranks, moment.settings.max_characters, out=out)
+
+
+def _draw_identity(moment: Moment, out: Map) -> None:
+    assert moment.codes is not None, "coded conditions are drawn where there are codes"
+    identity_map(moment.masks, moment.ranks, moment.codes, out, moment.overlaps)
+
+
+def _draw_body(moment: Moment, out: Map) -> None:
+    ranks = moment.ranks if moment.ordered else None
+    out[:] = body.body_coordinates(moment.skeletons, moment.size, ranks)
+
+
+def as_bytes(values: Map) -> Picture:
+    """A map of 0..1 as a picture: its first three channels, or grey of a single one."""
+    shown = values[:3] if len(values) >= 3 else np.repeat(values[:1], 3, axis=0)
+    return np.round(shown.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8)
+
+
+def _flow_picture(flow: Map) -> Picture:
+    """Grey where nothing moves, white within characters; u shifts red, v green."""
+    return as_bytes(0.5 + flow / 2)
+
+
+BUILT_IN = (
+    Condition("pose", 3, _draw_skeletons, compared=True),
+    Condition("flow", 3, _draw_flow, picture=_flow_picture),
+    Condition("depth_order", 1, _draw_order, short="depth"),
+    Condition("reference_pose", 3, _draw_skeletons, of="reference"),
+    Condition("identity", 8, _draw_identity, compared=True, coded=True),
+    Condition("body", 3, _draw_body, read_by="keys", compared=True, stride=body.STRIDE),
+)
+_TABLE: dict[str, Condition] = {condition.name: condition for condition in BUILT_IN}
+
+
+def add_condition(condition: Condition) -> None:
+    """Add a condition to the table.
+
+    Raises:
+        ValueError: there is another of that name.
     """
-    settings = settings or ConditionSettings()
-    characters, frames = keypoints.shape[:2]
-    _check_counts(keypoints, reference_keypoints, ranks, background_flow)
-    if reference_ranks is None:
-        reference_ranks = ranks[0]
-    ordered = code_overlaps == "depth_order" and "depth_order" not in left_out
-    overlaps: Overlaps = "front" if ordered or code_overlaps == "front" else "mean"
-    pose = np.empty((frames, 3, *size), dtype=np.float32)
-    flow = np.empty((frames, 3, *size), dtype=np.float32)
-    depth_order = np.empty((frames, 1, *size), dtype=np.float32)
-    masks = np.empty((frames, characters, *size), dtype=np.uint8)
-    warp = None
-    if carried is not None:
-        warp = np.empty((frames, WarpLayers.CHANNELS, *size), dtype=np.float32)
-    identity = None if codes is None else np.empty((frames, codes.shape[1], *size), np.float32)
-    for i in range(frames):
-        people = keypoints[:, i]
-        dilation_maps(people, size, settings.radius_fraction, out=masks[i])
-        _scale_to_unit(draw_poses(people, size, settings.drawing), pose[i])
-        motion = None if background_flow is None else background_flow[i]
-        union = _union(masks[i])
-        flow_map(union, motion, settings.flow_scale, out=flow[i])
-        depth_order_map(masks[i], ranks[i], settings.max_characters, out=depth_order[i])
-        if codes is not None and identity is not None:
-            identity_map(masks[i], ranks[i], codes, identity[i], overlaps)
-        if carried is not None and warp is not None:
-            carried.to(people, ranks[i], pose[i], depth_order[i], warp[i])
-    skeletons = reference_keypoints
-    if "reference_pose" in left_out:
-        skeletons = np.zeros_like(reference_keypoints)
-    reference_pose = np.empty((3, *size), dtype=np.float32)
-    _scale_to_unit(draw_poses(skeletons, size, settings.drawing), reference_pose)
-    reference_identity = None
-    if codes is not None:
-        own = dilation_maps(reference_keypoints, size, settings.radius_fraction)
-        reference_identity = identity_map(own, reference_ranks, codes, overlaps=overlaps)
-    own_body = bodies = None
-    if body:
-        own_body = body_coordinates(skeletons, size, reference_ranks if ordered else None)
-        bodies = np.stack(
-            [
-                body_coordinates(keypoints[:, i], size, ranks[i] if ordered else None)
-                for i in range(frames)
-            ]
-        )
-    return ConditionMaps(
-        pose,
-        reference_pose,
-        flow,
-        depth_order,
-        masks,
-        identity,
-        reference_identity,
-        body=bodies,
-        reference_body=own_body,
-        warp=warp,
-    )
+    if _TABLE.setdefault(condition.name, condition) is not condition:
+        raise ValueError(f"there is a condition {condition.name!r} already")
 
 
-def _check_counts(
-    keypoints: np.ndarray,
-    reference_keypoints: np.ndarray,
-    ranks: np.ndarray,
-    background_flow: np.ndarray | None,
-) -> None:
-    characters, frames = keypoints.shape[:2]
-    if frames == 0:
-        raise ValueError("a clip needs at least one frame")
-    if len(reference_keypoints) != characters:
-        raise ValueError(
-            f"{characters} characters in the clip, {len(reference_keypoints)} in the reference"
-        )
-    if ranks.shape != (frames, characters):
-        raise ValueError(
-            f"ranks are {ranks.shape}, expected (frames, characters) {(frames, characters)}"
-        )
-    if background_flow is not None and len(background_flow) != frames:
-        raise ValueError(f"{len(background_flow)} frames of flow for {frames} frames of poses")
+def known_conditions() -> Mapping[str, Condition]:
+    """Every condition by name: the built-in ones, then those of installed packages.
+
+    Raises:
+        InputError: an entry point that cannot be loaded, or names no `Condition`.
+    """
+    _load_plugins()
+    return _TABLE
 
 
-def _union(masks: np.ndarray) -> np.ndarray:
-    if not len(masks):
-        return np.zeros(masks.shape[1:], dtype=np.uint8)
-    return np.bitwise_or.reduce(masks, axis=0)
+@cache
+def _load_plugins() -> None:
+    for point in entry_points(group=PLUGINS):
+        try:
+            loaded = point.load()
+            if not isinstance(loaded, Condition):
+                raise TypeError(f"expected a Condition, got {type(loaded).__name__}")
+            add_condition(loaded)
+        except Exception as error:  # whatever a module of somebody else's raises
+            raise InputError(f"entry point {PLUGINS}: {point.value}: {error}") from error
 
 
-def _scale_to_unit(image: np.ndarray, out: np.ndarray) -> None:
-    np.divide(image.transpose(2, 0, 1), np.float32(255), out=out)
+def guider_names() -> tuple[str, ...]:
+    """The conditions that guiders read."""
+    return tuple(name for name, condition in known_conditions().items() if condition.optional)
+
+
+def compared_names() -> tuple[str, ...]:
+    """The conditions that keyed reference attention can compare."""
+    return tuple(name for name, condition in known_conditions().items() if condition.compared)
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of conditions in the order of the table, each once."""
+    wanted = set(names)
+    return tuple(name for name in known_conditions() if name in wanted)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from posecast.errors import InputError
+from posecast.geometry.conditions import known_conditions
 from posecast.models.attention import ReferenceFeatures
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.correspondence import GUIDER_KEYS, correspondence_features
@@ -168,9 +169,14 @@ class Animator(nn.Module):
         """The features with the denoiser's keys and values already made: saves it every step."""
         return self.unet.project_reference(reference)
 
+    def features(self, maps: Maps) -> dict[str, Float[Tensor, "b _ d h w"]]:
+        """What each guider says about its maps; maps that no guider reads are passed over."""
+        table = known_conditions()
+        return self.guiders({k: v for k, v in maps.items() if table[k].optional})
+
     def guidance(self, maps: Maps) -> Float[Tensor, "b f d h w"] | None:
         """Eq. 10: the sum of the guiders' features; None without maps."""
-        return total_of(self.guiders({k: v for k, v in maps.items() if k != "body"}))
+        return total_of(self.features(maps))
 
     @property
     def max_window(self) -> int | None:
@@ -183,14 +189,21 @@ class Animator(nn.Module):
         """Whether this model has keyed reference attention."""
         return self.unet.config.keys > 0
 
-    def correspondence(self, maps: Maps) -> Float[Tensor, "b f keys h w"] | None:
-        """Keyed attention's features of the targets; None where the extension is off."""
+    def correspondence(
+        self, maps: Maps, features: Mapping[str, Tensor] | None = None
+    ) -> Float[Tensor, "b f keys h w"] | None:
+        """Keyed attention's features of the targets; None where the extension is off.
+
+        `features` are the guiders' of these maps, where they are there already.
+        """
         if not self.keyed:
             return None
-        return self._correspondence(self.guiders(self._keyed_guiders(maps)), maps)
+        if features is None:
+            features = self.guiders(self._keyed_guiders(maps))
+        return self._correspondence(self._keyed_guiders(features), maps)
 
     def _keyed_guiders(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The maps of guiders whose features keyed attention compares."""
+        """The maps (or features) of guiders whose features keyed attention compares."""
         names = [name for name in GUIDER_KEYS if name in self.config.keyed_by]
         return {name: maps[name] for name in names if name in maps}
 
@@ -198,8 +211,9 @@ class Animator(nn.Module):
         self, features: Mapping[str, Tensor], maps: Mapping[str, Tensor]
     ) -> Float[Tensor, "b f keys h w"] | None:
         """Keyed attention's features, of the size of the guiders' features; None without maps."""
-        others = ("body", "reference_pose")
-        drawn = next((values for name, values in maps.items() if name not in others), None)
+        table = known_conditions()
+        whole = [n for n in maps if table[n].of == "frames" and table[n].stride == 1]
+        drawn = maps[whole[0]] if whole else None
         if drawn is None:
             return None
         stride = LATENT_STRIDE // self.unet.config.cells
@@ -284,11 +298,8 @@ class Animator(nn.Module):
             reference = reference.without(drop_reference)
             if warped is not None:
                 warped = warped * (~drop_reference)[:, None, None, None, None]
-        features = self.guiders({k: v for k, v in maps.items() if k != "body"})
-        correspondence = None
-        if self.keyed:
-            keyed = {name: features[name] for name in self._keyed_guiders(maps)}
-            correspondence = self._correspondence(keyed, maps)
+        features = self.features(maps)
+        correspondence = self.correspondence(maps, features)
         for name, left_out in (drop_guiders or {}).items():
             if name in features:
                 features[name] = features[name] * (~left_out)[:, None, None, None, None]

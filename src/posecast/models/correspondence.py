@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from posecast.geometry.conditions import BUILT_IN
 from posecast.models.position import place_positions
 
-KEYS = ("pose", "identity", "body", "place")
+_COMPARED = [condition for condition in BUILT_IN if condition.compared]
+KEYS = (*(condition.name for condition in _COMPARED), "place")
 """What can be compared: features of two guiders, body coordinates, the place in the picture."""
-GUIDER_KEYS = ("pose", "identity")
+GUIDER_KEYS = tuple(condition.name for condition in _COMPARED if condition.optional)
 _LONGEST, _SHORTEST = 2.0, 0.08
 """Wavelengths of body coordinates' codes, in heights of the canonical body."""
 

@@ -57,7 +57,7 @@ class Guider(ModelMixin, ConfigMixin):
 class Guiders(ModelMixin, ConfigMixin):
     """The guiders of a model by name; `settings` gives each one's keyword arguments.
 
-    Names: `pose`, `flow`, `depth_order`, `reference_pose`, and our extension `identity`.
+    Names are those of the table of conditions (`geometry.conditions`).
     """
 
     @register_to_config
@@ -87,8 +87,11 @@ class Guiders(ModelMixin, ConfigMixin):
 
 
 def total_of(features: Mapping[str, Tensor]) -> Tensor | None:
-    """The sum over guiders; one frame's features count for all frames."""
+    """Eq. 10: the sum over guiders in the order of their names; one frame's features count for all.
+
+    None without features.
+    """
     total: Tensor | None = None
-    for feature in features.values():
-        total = feature if total is None else total + feature
+    for name in sorted(features):
+        total = features[name] if total is None else total + features[name]
     return total

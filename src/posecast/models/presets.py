@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from posecast.geometry.conditions import ConditionSettings
+from posecast.geometry.conditions import BUILT_IN, ConditionSettings, in_order, known_conditions
 from posecast.geometry.identity import CodeOverlaps
 
 Settings = Mapping[str, Any]
 
-GUIDER_CHANNELS = {"pose": 3, "flow": 3, "depth_order": 1, "reference_pose": 3, "identity": 8}
-"""Channels of the map of each guider (docs/method.md, "Condition maps")."""
+_TABLE = {condition.name: condition for condition in BUILT_IN}
+PAPER_GUIDERS = ("pose", "flow", "depth_order", "reference_pose")
+ALL_GUIDERS = (*PAPER_GUIDERS, "identity")
+"""Those of the small presets: the paper's, and one of ours."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,14 @@ class AnimatorConfig:
     conditions: ConditionSettings = ConditionSettings()
     """Constants of the condition maps that the model was trained with."""
 
+    def conditions_read(self, left_out: Collection[str] = ()) -> tuple[str, ...]:
+        """The conditions that this model reads, in the order of the table."""
+        read = set(self.guiders) - set(left_out)
+        if self.unet.get("keys"):
+            table = known_conditions()
+            read |= {name for name in self.keyed_by if name in table and not table[name].optional}
+        return in_order(read)
+
 
 SCHEDULER: Settings = {
     "num_train_timesteps": 1000,
@@ -83,8 +93,6 @@ SD15_SCHEDULER: Settings = {
 LATENT_CHANNELS = 48
 """Of the small presets: with 24 the stage's characters were at 21 dB before anything moved."""
 
-PAPER_GUIDERS = ("pose", "flow", "depth_order", "reference_pose")
-
 
 def _embedded(
     unet: Settings, guider_widths: dict[str, list[int]], encoder: Settings
@@ -102,8 +110,8 @@ def _embedded(
             **unet,
         },
         guiders={
-            name: {"in_channels": channels, "widths": guider_widths[name], **shared}
-            for name, channels in GUIDER_CHANNELS.items()
+            name: {"in_channels": _TABLE[name].channels, "widths": guider_widths[name], **shared}
+            for name in ALL_GUIDERS
         },
         vae={"latent_channels": LATENT_CHANNELS},
         image_encoder={"hidden_act": "quick_gelu", "num_channels": 3, **encoder},
@@ -127,7 +135,7 @@ def embedded() -> AnimatorConfig:
             "ff_mult": 2,
         },
         # Skeletons and codes need detail; flow and order are coarse.
-        {name: [8, 16, 32] for name in GUIDER_CHANNELS}
+        {name: [8, 16, 32] for name in ALL_GUIDERS}
         | {name: [16, 32, 64] for name in ("pose", "identity")},
         {
             "image_size": 128,
@@ -158,7 +166,7 @@ def tiny() -> AnimatorConfig:
             "cross_attention_dim": 16,
             "norm_groups": 4,
         },
-        {name: [4, 8, 8] for name in GUIDER_CHANNELS},
+        {name: [4, 8, 8] for name in ALL_GUIDERS},
         {
             "image_size": 32,
             "patch_size": 16,
@@ -188,7 +196,7 @@ def sd15() -> AnimatorConfig:
     """The paper's size: SD1.5, AnimateDiff v2 motion modules, CLIP ViT-L/14, four guiders."""
     return AnimatorConfig(
         unet={},
-        guiders={name: {"in_channels": GUIDER_CHANNELS[name]} for name in PAPER_GUIDERS},
+        guiders={name: {"in_channels": _TABLE[name].channels} for name in PAPER_GUIDERS},
         vae_class="AutoencoderKL",
         vae={
             "down_block_types": ["DownEncoderBlock2D"] * 4,

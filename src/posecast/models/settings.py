@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from posecast.errors import InputError
-from posecast.geometry.conditions import CONDITION_RANGES
+from posecast.geometry.conditions import CONDITION_RANGES, guider_names
 from posecast.geometry.drawing import DRAWINGS
 from posecast.geometry.identity import CodeOverlaps
 from posecast.media.json_rules import (
@@ -28,7 +28,6 @@ from posecast.media.json_rules import (
     whole,
 )
 from posecast.models.correspondence import KEYS
-from posecast.models.presets import GUIDER_CHANNELS
 
 MAX_WIDTH = 8192
 MAX_LEVELS = 8
@@ -198,7 +197,7 @@ def check_guiders(path: str | Path, guiders: Any, place: str = "") -> None:
     """The same of the guiders by name."""
     check_mapping(path, guiders, place)
     for name, values in guiders.items():
-        if name not in GUIDER_CHANNELS:
-            known = ", ".join(GUIDER_CHANNELS)
+        if name not in guider_names():
+            known = ", ".join(guider_names())
             raise InputError.at(path, f"unknown guider; expected some of {known}", f"{place}{name}")
         check_table(path, GUIDER, values, "Guider", f"{place}{name}.")

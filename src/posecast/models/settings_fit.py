@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from posecast.errors import InputError
+from posecast.geometry.conditions import known_conditions
 from posecast.media.json_rules import check_table, one_of
-from posecast.models.presets import GUIDER_CHANNELS, AnimatorConfig
+from posecast.models.presets import AnimatorConfig
 from posecast.models.settings import INDEX, MOTION, check_guiders, check_settings
 
 STRIDE = 8
@@ -70,7 +71,9 @@ def _misfits(config: AnimatorConfig) -> Iterator[Misfit]:
         yield from _of_motion(config.motion, config.unet.get("widths", (320,)))
     first, cells = config.unet.get("widths", (320,))[0], config.unet.get("cells", 1)
     for name, guider in config.guiders.items():
-        yield from _of_guider(f"guiders.{name}", guider, (first, GUIDER_CHANNELS[name]), cells)
+        yield from _of_guider(
+            f"guiders.{name}", guider, (first, known_conditions()[name].channels), cells
+        )
     keys = config.unet.get("keys", 0)
     if keys and keys != first * len(config.keyed_by):
         yield "unet.keys", f"found {keys}; expected {first} for each of {list(config.keyed_by)}"

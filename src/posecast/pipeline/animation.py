@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +12,34 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from jaxtyping import UInt8
+from torch import Tensor
 
 from posecast.casting.inputs import Picture, load_picture
-from posecast.casting.options import PlanOptions, Poses
+from posecast.casting.options import PlanOptions, Poses, Size
 from posecast.casting.plan import AnimationPlan, plan_animation
-from posecast.casting.result import AnimationResult
+from posecast.casting.result import AnimationResult, OnProgress
 from posecast.casting.sheet import CastSheet
+from posecast.diffusion.guidance import GuidedDenoiser, WindowDenoiser
+from posecast.diffusion.objective import NoiseSchedule
 from posecast.diffusion.processes import ALONE, Processes
-from posecast.diffusion.sampling import OnStep
-from posecast.diffusion.shortcuts import Shortcuts, chosen
+from posecast.diffusion.sampling import Windows, sample, sampling_timesteps
+from posecast.diffusion.shortcuts import chosen
 from posecast.diffusion.windows import windows_of
 from posecast.errors import InputError
 from posecast.geometry.framing import default_size
 from posecast.models import Animator
 from posecast.models.folder import load_animator, save_animator
-from posecast.pipeline.conditioning import Conditioning, well_separated_codes
-from posecast.pipeline.decoding import decoded, retouch_of
-from posecast.pipeline.denoising import OnProgress, check_sampling, denoise, start_noise
-from posecast.pipeline.map_renderer import MapRenderer
+from posecast.pipeline.conditioning import Place, prepared
+from posecast.pipeline.decoding import Retouch, decoded, retouch_of
+from posecast.pipeline.denoising import Watch, check_sampling, start_noise
 from posecast.pipeline.memory import MemoryPlan
+from posecast.pipeline.options import SamplingOptions
 from posecast.pipeline.placement import advised, choose, needs_of, tiling, weight_bytes
-from posecast.pipeline.previews import OnPreview
+from posecast.pipeline.previews import previewed_frames
 from posecast.pipeline.switches import switched_off
 
 Frame = UInt8[np.ndarray, "height width 3"]
+_SAMPLING = tuple(field.name for field in fields(SamplingOptions))
 
 
 class AnimationPipeline(DiffusionPipeline):
@@ -148,122 +153,104 @@ class AnimationPipeline(DiffusionPipeline):
             options = replace(options, size=size)
         return plan_animation(picture, poses, options)
 
-    @torch.no_grad()
     def __call__(
         self,
         reference: Picture,
         poses: Poses | Sequence[Poses],
         cast: str | Path | CastSheet | None = None,
-        num_steps: int | None = None,
-        guidance_scale: float | None = None,
-        generator: torch.Generator | None = None,
-        on_step: OnStep | None = None,
         *,
         options: PlanOptions | None = None,
-        fast: bool | Shortcuts = False,
-        window: int | None = None,
-        stride: int | None = None,
-        without: Sequence[str] = (),
-        memory: str | int | MemoryPlan = "auto",
-        distributed: bool = False,
-        on_preview: OnPreview | None = None,
-        on_progress: OnProgress | None = None,
+        sampling: SamplingOptions | None = None,
         **changes: Any,
     ) -> AnimationResult:
         """Animate `reference` (path, PIL image or uint8 array) by `poses` (paths or sequences).
 
-        `options`, and `changes` to its fields (`reference_poses`, `size`, `assign`, ...), say who
-        moves whom (`PlanOptions`). `without` leaves out guiders or the
-        ReferenceNet (see `SWITCHES`). `num_steps` and `guidance_scale` are the model's own where
-        they are not given: 50 and 1.5 in a full-size one. `generator` makes the result repeatable.
-        `on_step(step, total, latents)` is called after every step, latents (1, frames, c, h, w);
-        `on_preview(step, total, pictures)` with small pictures of some frames. `memory` is as in
-        `fit`. With `distributed` the processes of `torch.distributed` share the windows: call this
-        in each of them, with generators of the same seed; the result is the same in all. `fast`
-        (True, or some `Shortcuts`) gives up a little quality for speed.
+        `options` say who moves whom, `sampling` how the frames are made. `changes` are fields of
+        either, to be set in them (`reference_poses`, `assign`, `num_steps`, `generator`, ...).
 
         Raises:
             InputError: something cannot be read or does not fit together.
         """
         if cast is not None:
             changes["cast"] = cast
+        made = {name: changes.pop(name) for name in _SAMPLING if name in changes}
         plan = self.plan(reference, poses, options, **changes)
-        frames = self.frames(
-            plan, num_steps=num_steps, guidance_scale=guidance_scale, fast=fast,
-            generator=generator, window=window, stride=stride, without=without, memory=memory,
-            distributed=distributed, on_step=on_step, on_preview=on_preview,
-            on_progress=on_progress,
-        )  # fmt: skip
+        frames = self.frames(plan, sampling, **made)
         return AnimationResult(np.stack(list(frames)), plan.fps, plan)
 
     @torch.no_grad()
     def frames(
-        self,
-        plan: AnimationPlan,
-        *,
-        num_steps: int | None = None,
-        guidance_scale: float | None = None,
-        fast: bool | Shortcuts = False,
-        generator: torch.Generator | None = None,
-        window: int | None = None,
-        stride: int | None = None,
-        without: Sequence[str] = (),
-        memory: str | int | MemoryPlan = "auto",
-        distributed: bool = False,
-        on_step: OnStep | None = None,
-        on_preview: OnPreview | None = None,
-        on_progress: OnProgress | None = None,
+        self, plan: AnimationPlan, sampling: SamplingOptions | None = None, **changes: Any
     ) -> Iterator[Frame]:
-        """The frames of a plan, one by one as they are decoded: a clip of any length fits.
+        """The frames of a plan. When this returns the clip is denoised; it is decoded frame by
+        frame as it is asked for, so that a clip of any length fits.
+
+        `changes` are fields of `SamplingOptions` to be set in `sampling`.
 
         Raises:
             InputError: a window or stride that cannot be, an unknown name in `without`, or memory
                 that does not suffice (it says what would fit).
         """
+        options = replace(sampling or SamplingOptions(), **changes)
         config = self.animator.config
-        shortcuts, steps = chosen(fast, num_steps, config.num_steps)
-        scale = config.guidance_scale if guidance_scale is None else guidance_scale
+        shortcuts, steps = chosen(options.fast, options.num_steps, config.num_steps)
+        scale = config.guidance_scale if options.guidance_scale is None else options.guidance_scale
         check_sampling(self.animator, steps, scale)
-        window, stride = self._windows(window, stride)
-        off = switched_off(without)
-        processes = Processes.initialised() if distributed else ALONE
-        fitted = (
-            memory if isinstance(memory, MemoryPlan) else self.fit(plan, memory, window, stride)
-        )
-        with (
-            advised(self.animator, plan.size, window, fitted, self._execution_device),
-            tiling(self.animator.vae, fitted.tiled),
-        ):
-            conditioning = self._conditioning(plan, off, generator)
-            shape = conditioning.latent_shape
-            latents = denoise(
-                conditioning,
-                start_noise(shape, self.animator.config.shared_noise, generator),
-                num_steps=steps,
-                guidance_scale=scale,
-                window=window,
-                stride=stride,
-                at_once=processes.least(fitted.windows_at_once),
-                processes=processes,
-                shortcuts=shortcuts,
-                on_step=on_step,
-                on_preview=on_preview,
-                on_progress=on_progress,
-            )[0]
-            place = (self._execution_device, self.dtype)
-            retouch = retouch_of(conditioning)
-            del conditioning  # out of the way of decoding
-            self.maybe_free_model_hooks()
+        length, stride = self._windows(options.window, options.stride)
+        off = switched_off(options.without)
+        processes = Processes.initialised() if options.distributed else ALONE
+        fitted = options.memory
+        if not isinstance(fitted, MemoryPlan):
+            fitted = self.fit(plan, fitted, length, stride)
+        windows = Windows(length, stride, processes.least(fitted.windows_at_once), processes)
+        schedule = NoiseSchedule.of(self.animator.scheduler)
+        with self._within(plan.size, length, fitted):
+            place = Place(self._execution_device, self.dtype)
+            conditioning = prepared(self.animator, plan, off, place, options.generator)
+            noise = start_noise(conditioning.latent_shape, config.shared_noise, options.generator)
+            total = sum(
+                len(shortcuts.windows(plan.num_frames, length, stride, step))
+                for step in range(steps)
+            )
+            shown = previewed_frames(plan.num_frames)
+            watch = Watch(options, schedule, conditioning.projection, shown, total, processes.count)
+            guided = GuidedDenoiser(self.animator, scale)
+            timesteps = sampling_timesteps(schedule, steps)
+            denoiser = WindowDenoiser(
+                conditioning.windows, guided, timesteps, plan.num_frames, shortcuts,
+                watch.after_windows,
+            )  # fmt: skip
+            latents = sample(denoiser, noise, schedule, steps, windows, watch.after_step, shortcuts)
+        retouch = retouch_of(conditioning)
+        self.maybe_free_model_hooks()
+        return self._decoded(latents[0], plan.size, place, fitted, retouch, options.on_progress)
+
+    @torch.no_grad()
+    def _decoded(
+        self,
+        latents: Tensor,
+        size: Size,
+        place: Place,
+        fitted: MemoryPlan,
+        retouch: Retouch | None,
+        on_progress: OnProgress | None,
+    ) -> Iterator[Frame]:
+        """Frames as they are asked for, then the networks are free to wait again."""
+        with self._within(size, 1, fitted):
             yield from decoded(
-                self.animator,
-                latents,
-                plan.size,
-                *place,
-                fitted.frames_at_once,
-                on_progress,
-                retouch,
+                self.animator, latents, size, place, fitted.frames_at_once, on_progress, retouch
             )
             self.maybe_free_model_hooks()
+
+    @contextmanager
+    def _within(self, size: Size, window: int, fitted: MemoryPlan) -> Iterator[None]:
+        """By tiles where the plan says so; too little memory is an error that says what fits."""
+        device = self._execution_device
+        with (
+            advised(self.animator, size, window, fitted, device),
+            tiling(self.animator.vae, fitted.tiled),
+        ):
+            yield
 
     def _windows(self, window: int | None, stride: int | None) -> tuple[int, int]:
         longest = self.animator.max_window
@@ -277,13 +264,3 @@ class AnimationPipeline(DiffusionPipeline):
                 "would be left out"
             )
         return window, stride
-
-    def _conditioning(
-        self, plan: AnimationPlan, off: frozenset[str], generator: torch.Generator | None
-    ) -> Conditioning:
-        codes = None
-        if "identity" in self.animator.config.guiders and "identity" not in off:
-            dims = self.animator.config.guiders["identity"]["in_channels"]
-            codes = well_separated_codes(plan.num_characters, dims, generator)
-        where = (self._execution_device, self.dtype)
-        return Conditioning(self.animator, MapRenderer(plan), off, codes, *where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,11 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from posecast.casting.options import Size
 from posecast.casting.plan import AnimationPlan
+from posecast.diffusion.guidance import Conditions
+from posecast.geometry.conditions import compared_names, known_conditions
 from posecast.geometry.identity import CODE_NORM
 from posecast.models import Animator
 from posecast.models.attention import ReferenceFeatures
+from posecast.models.guider import total_of
 from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.offload import awake
 from posecast.pipeline.previews import Projection, fit_projection
@@ -31,8 +33,8 @@ HOST_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)
-class WindowConditions:
-    """What the guiders say about windows of consecutive frames, and the warped reference."""
+class GuiderFeatures:
+    """What the guiders say about consecutive frames, and the warped reference."""
 
     guidance: Float[Tensor, "b f d h w"] | None
     correspondence: Float[Tensor, "b f keys h w"] | None
@@ -43,176 +45,188 @@ class WindowConditions:
         """Memory of all."""
         return sum(t.numel() * t.element_size() for t in self._tensors() if t is not None)
 
-    def to(self, device: torch.device | str) -> WindowConditions:
+    def to(self, device: torch.device | str) -> GuiderFeatures:
         """The same on a device."""
         return self._each(lambda t: t.to(device))
 
-    def frames(self, start: int, stop: int) -> WindowConditions:
+    def frames(self, start: int, stop: int) -> GuiderFeatures:
         """Those of some of the frames."""
         return self._each(lambda t: t[:, start:stop])
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> WindowConditions:
-        return WindowConditions(*(None if t is None else change(t) for t in self._tensors()))
+    def _each(self, change: Callable[[Tensor], Tensor]) -> GuiderFeatures:
+        return GuiderFeatures(*(None if t is None else change(t) for t in self._tensors()))
 
     def _tensors(self) -> tuple[Tensor | None, ...]:
         return self.guidance, self.correspondence, self.warped
 
 
-def joined(parts: Sequence[WindowConditions], dim: int) -> WindowConditions:
+def joined(parts: Sequence[GuiderFeatures], dim: int) -> GuiderFeatures:
     """Several as one: along the windows (0) or the frames (1)."""
     if len(parts) == 1:
         return parts[0]
     each = zip(*(part._tensors() for part in parts), strict=True)
-    return WindowConditions(*(torch.cat(t, dim) if t[0] is not None else None for t in each))
+    return GuiderFeatures(*(torch.cat(t, dim) if t[0] is not None else None for t in each))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where networks compute, and how precisely."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def tensor(self, values: np.ndarray) -> Tensor:
+        """An array there."""
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device, self.dtype)
+
+    def tensors(self, maps: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+        """Maps there, each as a batch of one."""
+        return {name: self.tensor(values[None]) for name, values in maps.items()}
 
 
 @dataclass
 class Conditioning:
-    """A clip's conditions. On the device there are those of a few windows, whatever its length."""
+    """A clip's conditions. On the device there are those of a few windows, whatever its length.
+
+    `prepared` makes one: it runs the networks that look at the reference.
+    """
 
     animator: Animator
     renderer: MapRenderer
     off: frozenset[str]
-    """What is left out of `SWITCHES`."""
-    codes: Float[np.ndarray, "characters dims"] | None
-    """Identity codes, where the model has that guider."""
-    device: torch.device
-    dtype: torch.dtype
-    host_bytes: int = HOST_BYTES
-    appearance: Float[Tensor, "1 t dim"] = field(init=False)
-    reference: ReferenceFeatures | None = field(init=False)
-    projection: Projection = field(init=False)
+    """What is left out of `switches`."""
+    place: Place
+    appearance: Float[Tensor, "1 t dim"]
+    reference: ReferenceFeatures | None
+    still: Mapping[str, Float[Tensor, "1 1 d h w"]]
+    """What guiders say about the reference alone: the same for all frames."""
+    projection: Projection
     """Latents to colours, for previews."""
-    kept_bytes: int = field(init=False, default=0)
+    host_bytes: int
+    """What the guiders say is kept on the CPU up to this; beyond, it is made anew in every step."""
+    kept_bytes: int = 0
     """Of `host_bytes`, how many are used."""
-    _kept: dict[int, WindowConditions] = field(init=False, default_factory=dict)
+    _kept: dict[int, GuiderFeatures] = field(default_factory=dict)
     """On the CPU, by the number of the block."""
-    _recent: dict[int, WindowConditions] = field(init=False, default_factory=dict)
+    _recent: dict[int, GuiderFeatures] = field(default_factory=dict)
     """On the device: the blocks of the last window, which the next one shares."""
-
-    @property
-    def plan(self) -> AnimationPlan:
-        """What is to be made."""
-        return self.renderer.plan
-
-    def __post_init__(self) -> None:
-        height, width = self.plan.size
-        self.canvas: Size = (_up(height), _up(width))
-        picture = self._to_device(self.plan.picture.transpose(2, 0, 1)[None] / np.float32(255))
-        self.appearance = self.animator.embed(picture)
-        margin = (0, self.canvas[1] - width, 0, self.canvas[0] - height)
-        padded = torch.nn.functional.pad(picture, margin, mode="replicate")
-        awake(self.animator.vae)
-        latents = self.animator.encode(padded)
-        self.projection = fit_projection(latents[0], padded[0])
-        self.reference = None
-        if "reference" not in self.off:
-            self.reference = self._reference(latents)
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int, int]:
         """(1, frames, c, h, w)."""
-        height, width = self.canvas
+        height, width = self.renderer.size
         channels = self.animator.unet.config.in_channels
-        frames = self.plan.num_frames
+        frames = self.renderer.plan.num_frames
         return (1, frames, channels, height // LATENT_STRIDE, width // LATENT_STRIDE)
-
-    def windows(self, windows: Sequence[range]) -> WindowConditions:
-        """The conditions of some windows of one length, stacked along the batch."""
-        return joined([self._window(frames) for frames in windows], 0)
-
-    def _window(self, frames: range) -> WindowConditions:
-        first, last = frames.start // BLOCK, (frames.stop - 1) // BLOCK
-        self._recent = {number: self._block(number) for number in range(first, last + 1)}
-        start = frames.start - first * BLOCK
-        return joined(list(self._recent.values()), 1).frames(start, start + len(frames))
-
-    def _block(self, number: int) -> WindowConditions:
-        if number in self._recent:
-            return self._recent[number]
-        if number in self._kept:
-            return self._kept[number].to(self.device)
-        start = number * BLOCK
-        stop = min(start + BLOCK, self.plan.num_frames)
-        drawn = self._maps(start, stop, warp=self.warps)
-        maps = self._tensors(drawn)
-        block = WindowConditions(
-            self.animator.guidance(maps), self.animator.correspondence(maps), self._warped(drawn)
-        )
-        if self.kept_bytes + block.nbytes <= self.host_bytes:
-            self._kept[number] = block.to("cpu")
-            self.kept_bytes += block.nbytes
-        return block
-
-    def _maps(self, start: int, stop: int, warp: bool = False) -> ConditionMaps:
-        config = self.animator.config
-        return self.renderer.maps(
-            start,
-            stop,
-            self.canvas,
-            self.codes,
-            config.conditions,
-            warp=warp,
-            code_overlaps=config.code_overlaps,
-            body=self._uses("body"),
-            left_out=self.off,
-        )
-
-    def _reference(self, latents: Float[Tensor, "1 c h w"]) -> ReferenceFeatures:
-        maps = None
-        if self.animator.keyed:
-            own = self._maps(0, 1)
-            named = {
-                "pose": own.reference_pose,
-                "identity": own.reference_identity,
-                "body": own.reference_body,
-            }
-            maps = {
-                name: self._to_device(values[None])
-                for name, values in named.items()
-                if values is not None and self._uses(name)
-            }
-        awake(self.animator.reference_net)
-        features = self.animator.reference_features(latents, self.appearance, maps)
-        awake(self.animator.unet)
-        # The denoiser reads keys and values alone: the tokens' memory is free again.
-        return replace(self.animator.prepare_reference(features), tokens={})
 
     @property
     def warps(self) -> bool:
         """Whether the reference is carried to each pose."""
         return self.animator.warps and not self.off & {"warp", "reference"}
 
+    def windows(self, windows: Sequence[range]) -> Conditions:
+        """The conditions of some windows of one length, stacked along the batch."""
+        features = joined([self._window(frames) for frames in windows], 0)
+        return Conditions(
+            self.appearance.expand(len(windows), -1, -1),
+            _for_each(self.reference, len(windows)),
+            features.guidance,
+            features.correspondence,
+            features.warped,
+        )
+
+    def _window(self, frames: range) -> GuiderFeatures:
+        first, last = frames.start // BLOCK, (frames.stop - 1) // BLOCK
+        self._recent = {number: self._block(number) for number in range(first, last + 1)}
+        start = frames.start - first * BLOCK
+        return joined(list(self._recent.values()), 1).frames(start, start + len(frames))
+
+    def _block(self, number: int) -> GuiderFeatures:
+        if number in self._recent:
+            return self._recent[number]
+        if number in self._kept:
+            return self._kept[number].to(self.place.device)
+        start = number * BLOCK
+        stop = min(start + BLOCK, self.renderer.plan.num_frames)
+        names = _names(self.animator, self.off, "frames")
+        drawn = self.renderer.maps(start, stop, names, warp=self.warps)
+        maps = self.place.tensors(drawn.maps)
+        features = self.animator.features(maps)
+        block = GuiderFeatures(
+            total_of({**features, **self.still}),
+            self.animator.correspondence(maps, features),
+            self._warped(drawn),
+        )
+        if self.kept_bytes + block.nbytes <= self.host_bytes:
+            self._kept[number] = block.to("cpu")
+            self.kept_bytes += block.nbytes
+        return block
+
     def _warped(self, maps: ConditionMaps) -> Float[Tensor, "1 f _ h w"] | None:
         if maps.warp is None:
             return None
         awake(self.animator.vae)
-        warped = self.animator.warped(self._to_device(maps.warp[None]))
+        warped = self.animator.warped(self.place.tensor(maps.warp[None]))
         awake(self.animator.unet)
         return warped
 
-    def _tensors(self, maps: ConditionMaps) -> dict[str, Tensor]:
-        named = {
-            "pose": maps.pose,
-            "flow": maps.flow,
-            "depth_order": maps.depth_order,
-            "reference_pose": maps.reference_pose[None],
-            "identity": maps.identity,
-            "body": maps.body,
-        }
-        return {
-            name: self._to_device(values[None])
-            for name, values in named.items()
-            if values is not None and self._uses(name)
-        }
 
-    def _uses(self, name: str) -> bool:
-        if name == "body":
-            return self.animator.keyed and name in self.animator.config.keyed_by
-        return name in self.animator.config.guiders and name not in self.off
+def prepared(
+    animator: Animator,
+    plan: AnimationPlan,
+    off: frozenset[str],
+    place: Place,
+    generator: torch.Generator | None = None,
+) -> Conditioning:
+    """Look at a plan's reference with the image encoder, the VAE and the ReferenceNet.
 
-    def _to_device(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device, self.dtype)
+    `off` is what is left out of `switches`; `generator` draws the identity codes.
+    """
+    config, codes = animator.config, None
+    if "identity" in config.guiders and "identity" not in off:
+        dims = config.guiders["identity"]["in_channels"]
+        codes = well_separated_codes(plan.num_characters, dims, generator)
+    height, width = plan.size
+    canvas = (_up(height), _up(width))
+    renderer = MapRenderer(plan, canvas, codes, config.conditions, config.code_overlaps, off)
+    picture = place.tensor(plan.picture.transpose(2, 0, 1)[None] / np.float32(255))
+    appearance = animator.embed(picture)
+    margin = (0, canvas[1] - width, 0, canvas[0] - height)
+    padded = torch.nn.functional.pad(picture, margin, mode="replicate")
+    awake(animator.vae)
+    latents = animator.encode(padded)
+    compared = sorted(set(config.conditions_read(off)) & set(compared_names()))
+    maps = renderer.maps(0, 1, _names(animator, off, "reference"), compared)
+    still = animator.features(place.tensors(maps.maps))
+    reference = None
+    if "reference" not in off:
+        own = place.tensors(maps.reference) if animator.keyed else None
+        awake(animator.reference_net)
+        features = animator.reference_features(latents, appearance, own)
+        awake(animator.unet)
+        # The denoiser reads keys and values alone: the tokens' memory is free again.
+        reference = replace(animator.prepare_reference(features), tokens={})
+    projection = fit_projection(latents[0], padded[0])
+    return Conditioning(
+        animator, renderer, off, place, appearance, reference, still, projection, HOST_BYTES
+    )
+
+
+def _names(animator: Animator, off: frozenset[str], of: str) -> list[str]:
+    """The conditions read that each frame has, or the reference."""
+    table = known_conditions()
+    return [name for name in animator.config.conditions_read(off) if table[name].of == of]
+
+
+def _for_each(reference: ReferenceFeatures | None, windows: int) -> ReferenceFeatures | None:
+    """The one reference for each window of a batch, without copies."""
+    if reference is None or windows == 1 or reference.keys_values is None:
+        return reference
+    keys_values = {
+        path: (key.expand(windows, -1, -1), value.expand(windows, -1, -1))
+        for path, (key, value) in reference.keys_values.items()
+    }
+    return replace(reference, keys_values=keys_values)
 
 
 def well_separated_codes(

@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from posecast.casting.options import Size
+from posecast.casting.result import OnProgress
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.models import Animator
-from posecast.pipeline.conditioning import BLOCK, Conditioning
-from posecast.pipeline.denoising import OnProgress
+from posecast.pipeline.conditioning import BLOCK, Conditioning, Place
 from posecast.pipeline.finite import expect_finite
 from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.offload import awake
@@ -39,9 +39,7 @@ class Retouch:
 
     animator: Animator
     renderer: MapRenderer
-    canvas: Size
-    device: torch.device
-    dtype: torch.dtype
+    place: Place
     _blocks: dict[int, _Block] = field(default_factory=dict)
     """The blocks that were asked for last."""
     _before: Float[Tensor, "3 height width"] | None = None
@@ -80,9 +78,9 @@ class Retouch:
         if number in self._blocks:
             return self._blocks[number]
         stop = min((number + 1) * BLOCK, self.renderer.plan.num_frames)
-        maps = self.renderer.maps(number * BLOCK, stop, self.canvas, warp=True).warp
+        maps = self.renderer.maps(number * BLOCK, stop, (), warp=True).warp
         assert maps is not None, "it was asked for"
-        layers = torch.from_numpy(maps[None]).to(self.device, self.dtype)
+        layers = self.place.tensor(maps[None])
         mended = self.animator.mended(layers)[0]
         kept = self.animator.decode(self.animator.encode(mended)).clamp(0, 1)
         body = layers[0, :, WarpLayers.BODY, None]
@@ -94,8 +92,7 @@ def retouch_of(conditioning: Conditioning) -> Retouch | None:
     animator = conditioning.animator
     if animator.mender is None or not conditioning.warps:
         return None
-    place = (conditioning.device, conditioning.dtype)
-    return Retouch(animator, conditioning.renderer, conditioning.canvas, *place)
+    return Retouch(animator, conditioning.renderer, conditioning.place)
 
 
 @torch.no_grad()
@@ -103,8 +100,7 @@ def decoded(
     animator: Animator,
     latents: Float[Tensor, "frames c h w"],
     size: Size,
-    device: torch.device,
-    dtype: torch.dtype,
+    place: Place,
     at_once: int,
     on_progress: OnProgress | None = None,
     retouch: Retouch | None = None,
@@ -112,7 +108,7 @@ def decoded(
     """The frames one by one, cut to `size`; `at_once` are on the device at a time."""
     for start in range(0, len(latents), at_once):
         awake(animator.vae)
-        part = latents[start : start + at_once].to(device, dtype)
+        part = latents[start : start + at_once].to(place.device, place.dtype)
         images = animator.decode(part)
         expect_finite(images, f"frames {start} and on")
         if retouch is not None:

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 
 from posecast.casting.pictures import COLOURS, text_strip
 from posecast.casting.plan import AnimationPlan
+from posecast.geometry.conditions import Map, as_bytes, known_conditions
 from posecast.types import ConditionMaps
 
 Picture = UInt8[np.ndarray, "height width 3"]
@@ -18,31 +19,28 @@ _PREVIEW_SIDE = 192
 
 
 def preview_frames(plan: AnimationPlan, chunks: Iterator[ConditionMaps]) -> Iterator[Picture]:
-    """All maps of each frame side by side, labelled; small ones enlarged without smoothing."""
+    """All maps of each frame side by side, labelled; small ones enlarged without smoothing.
+
+    First the picture and what is the reference's own, then what each frame has.
+    """
+    table = known_conditions()
     for maps in chunks:
-        for i in range(len(maps.pose)):
-            panels = {
-                "reference": plan.picture,
-                "reference_pose": to_picture(maps.reference_pose),
-                "pose": to_picture(maps.pose[i]),
-                "flow": _flow_picture(maps.flow[i]),
-                "depth_order": np.repeat(to_picture(maps.depth_order[i]), 3, axis=2),
-                "characters": _characters_picture(maps.characters[i]),
-            }
+        names = sorted(maps.maps, key=lambda name: table[name].of == "frames")  # else as they come
+        for i in range(maps.num_frames):
+            panels = {"reference": plan.picture}
+            for name in names:
+                values = maps.maps[name]
+                panels[name] = map_picture(name, values[i % len(values)])
+            panels["characters"] = _characters_picture(maps.characters[i])
             if maps.warp is not None:
-                panels["warped reference (ours)"] = to_picture(maps.warp[i, :3])
+                panels["warped reference (ours)"] = as_bytes(maps.warp[i, :3])
             yield side_by_side(panels)
 
 
-def to_picture(image: np.ndarray) -> np.ndarray:
-    """A map (channels, height, width) of 0..1 as bytes (height, width, channels)."""
-    return np.round(image.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8)
-
-
-def _flow_picture(flow: np.ndarray) -> Picture:
-    """Grey where nothing moves, white within characters; u shifts red, v green."""
-    u, v, m = flow
-    return to_picture(np.stack([0.5 + u / 2, 0.5 + v / 2, 0.5 + m / 2]))
+def map_picture(name: str, values: Map) -> Picture:
+    """A condition's map for people."""
+    show = known_conditions()[name].picture or as_bytes
+    return show(values)
 
 
 def _characters_picture(masks: np.ndarray) -> Picture:

@@ -10,13 +10,13 @@ from typing import BinaryIO
 
 import numpy as np
 
+from posecast.geometry.conditions import known_conditions
 from posecast.media.atomic import hidden_beside, whole_file
 from posecast.media.outputs import Inputs, check_file
 from posecast.types import ConditionMaps
 
 PREVIEW_CHUNK = 8
 """Frames at a time of which the warped reference is wanted too: that is three times the rest."""
-_PER_FRAME = ("pose", "flow", "depth_order", "characters")
 
 
 def check_maps_place(out: str | Path, inputs: Inputs = ()) -> Path:
@@ -31,8 +31,8 @@ def check_maps_place(out: str | Path, inputs: Inputs = ()) -> Path:
 def write_maps(chunks: Iterable[ConditionMaps], frames: int, out: str | Path) -> None:
     """Write the maps of a clip into one compressed file.
 
-    float32 `pose` (F,3,H,W), `flow` (F,3,H,W), `depth_order` (F,1,H,W), `reference_pose` (3,H,W),
-    and uint8 `characters` (F,J,H,W).
+    An array a condition, float32: those that each frame has (F,C,H,W), those that the reference has
+    (C,H,W). And uint8 `characters` (F,J,H,W).
 
     Raises:
         InputError: `out` cannot be written.
@@ -60,20 +60,26 @@ def _write_arrays(chunks: Iterable[ConditionMaps], frames: int, folder: Path) ->
     with ExitStack() as stack:
         files: dict[str, BinaryIO] = {}
         for maps in chunks:
+            moving = {"characters": maps.characters, **_of(maps, "frames")}
             if not done:
-                reference = maps.reference_pose
-                with (folder / "reference_pose.npy").open("wb") as file:
-                    _write_header(file, reference, reference.shape)
-                    file.write(reference.tobytes())
-                for name in _PER_FRAME:
+                for name, (values,) in _of(maps, "reference").items():
+                    with (folder / f"{name}.npy").open("wb") as file:
+                        _write_header(file, values, values.shape)
+                        file.write(values.tobytes())
+                for name, values in moving.items():
                     files[name] = stack.enter_context((folder / f"{name}.npy").open("wb"))
-                    first = getattr(maps, name)
-                    _write_header(files[name], first, (frames, *first.shape[1:]))
+                    _write_header(files[name], values, (frames, *values.shape[1:]))
             for name, target in files.items():
-                target.write(getattr(maps, name).tobytes())
-            done += len(maps.pose)
+                target.write(moving[name].tobytes())
+            done += maps.num_frames
     if done != frames:
         raise ValueError(f"{done} frames of maps, expected {frames}")
+
+
+def _of(maps: ConditionMaps, kind: str) -> dict[str, np.ndarray]:
+    """The maps that frames have, or the reference."""
+    table = known_conditions()
+    return {name: values for name, values in maps.maps.items() if table[name].of == kind}
 
 
 def _write_header(file: BinaryIO, array: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from posecast.errors import InputError
+from posecast.geometry.conditions import guider_names, known_conditions
 
-SWITCHES = ("pose", "flow", "depth_order", "reference_pose", "identity", "warp", "reference")
-"""What `without` can name: the guiders, the warped reference, and the reference altogether."""
+NOT_CONDITIONS = ("warp", "reference")
+"""What can be left out beside conditions: the warped reference, and the reference altogether."""
+
+
+def switches() -> tuple[str, ...]:
+    """What `without` can name."""
+    return (*guider_names(), *NOT_CONDITIONS)
 
 
 def switched_off(without: Sequence[str]) -> frozenset[str]:
-    """Names as the command line takes them (`depth`, `reference-pose`) to those of `SWITCHES`.
+    """Names as the command line takes them (`depth`, `reference-pose`) to those of `switches`.
 
     Raises:
         InputError: there is no guider of that name.
     """
+    short = {known.short: name for name, known in known_conditions().items() if known.short}
     off = set()
     for name in without:
         key = name.strip().lower().replace("-", "_")
-        key = "depth_order" if key == "depth" else key
-        if key not in SWITCHES:
-            known = ", ".join(s.replace("_", "-") for s in SWITCHES)
+        key = short.get(key, key)
+        if key not in switches():
+            known = ", ".join(switch.replace("_", "-") for switch in switches())
             raise InputError(f"`without={name.strip() or '(empty)'}`: expected some of {known}")
         off.add(key)
     return frozenset(off)

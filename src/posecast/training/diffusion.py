@@ -231,11 +231,10 @@ def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings
     guiders = animator.config.guiders
     settings = BatchSettings(
         conditions=animator.config.conditions,
-        guiders=tuple(name for name in guiders if name not in config.without),
+        names=animator.config.conditions_read(config.without),
         identity_drop=config.objective.identity_drop,
         drop=dict(sorted(config.objective.guider_drop.items())),
         warp=animator.warps,
-        body=animator.keyed and "body" in animator.config.keyed_by,
     )
     if "identity" in guiders:
         settings = replace(

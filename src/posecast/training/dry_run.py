@@ -21,9 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from posecast.data.batches import TrainingBatch
 from posecast.errors import InputError
+from posecast.geometry.conditions import Condition, known_conditions
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.models.animator import Animator
-from posecast.models.presets import GUIDER_CHANNELS
 from posecast.puppets import PuppetSettings
 from posecast.training.config import DataSettings, TrainingConfig
 from posecast.training.diffusion import DiffusionTask
@@ -198,17 +198,19 @@ def _size(config: TrainingConfig) -> tuple[int, int]:
 def _batch(config: TrainingConfig, animator: Animator, size: tuple[int, int]) -> TrainingBatch:
     samples, frames = config.batch.references, config.batch.frames
     make: Callable[..., Tensor] = torch.zeros
-    channels = {name: GUIDER_CHANNELS[name] for name in animator.config.guiders}
-    shown = {name: 1 if name == "reference_pose" else frames for name in channels}
+    read = [known_conditions()[name] for name in animator.config.conditions_read(config.without)]
+
+    def shape(condition: Condition) -> tuple[int, int, int]:
+        guider = animator.config.guiders.get(condition.name, {})
+        rows, columns = (-(-side // condition.stride) for side in size)
+        return guider.get("in_channels", condition.channels), rows, columns
+
+    shown = {c.name: frames if c.of == "frames" else 1 for c in read}
     return TrainingBatch(
         reference=make(samples, 3, *size),
         frames=make(samples, frames, 3, *size),
-        maps={name: make(samples, shown[name], n, *size) for name, n in channels.items()},
-        reference_maps={
-            name: make(samples, n, *size)
-            for name, n in channels.items()
-            if name in ("pose", "identity")
-        },
+        maps={c.name: make(samples, shown[c.name], *shape(c)) for c in read},
+        reference_maps={c.name: make(samples, *shape(c)) for c in read if c.compared},
         character_mask=make(samples, frames, 1, *size),
         warp=make(samples, frames, WarpLayers.CHANNELS, *size) if animator.warps else None,
     )

@@ -33,7 +33,7 @@ class MenderTask:
         self.config = config
         self.device = process.device
         self.module: nn.Module = mender
-        settings = BatchSettings(guiders=(), warp=True)
+        settings = BatchSettings(names=(), warp=True)
         self.batches = batches_of(config, process, partial(assemble, settings=settings))
         self._held_out = held_out_batch(config, self.batches)
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from posecast.geometry.conditions import known_conditions
 from posecast.models.conversion.fields import (
     MAX_ITEMS,
     MOTION_FIXED,
@@ -23,7 +24,7 @@ from posecast.models.conversion.fields import (
     found,
 )
 from posecast.models.motion import MotionSettings
-from posecast.models.presets import GUIDER_CHANNELS, PAPER_GUIDERS, AnimatorConfig, Settings, sd15
+from posecast.models.presets import PAPER_GUIDERS, AnimatorConfig, Settings, sd15
 from posecast.models.settings import check_settings
 
 LATENT_STRIDE = 8
@@ -49,7 +50,10 @@ def animateanyone_config(content: Mapping[str, Any], path: Path) -> AnimatorConf
     config = replace(
         sd15(),
         unet=unet,
-        guiders={name: {**guider, "in_channels": GUIDER_CHANNELS[name]} for name in PAPER_GUIDERS},
+        guiders={
+            name: {**guider, "in_channels": known_conditions()[name].channels}
+            for name in PAPER_GUIDERS
+        },
         motion=motion,
         scheduler=_scheduler(root),
     )
@@ -184,8 +188,8 @@ def _guider(section: Section, first_width: int) -> dict[str, Any]:
             "conditioning_embedding_channels",
             f"found {found(out)}; expected {first_width}, the U-Net's first width",
         )
-    channels = section.value("conditioning_channels", GUIDER_CHANNELS["pose"])
-    if channels != GUIDER_CHANNELS["pose"]:
+    channels = section.value("conditioning_channels", known_conditions()["pose"].channels)
+    if channels != known_conditions()["pose"].channels:
         raise section.error("conditioning_channels", f"found {found(channels)}; expected 3 (RGB)")
     pairs = list(pairwise(widths))
     return {
