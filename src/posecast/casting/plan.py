@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,25 @@ def with_found_masks(plan: AnimationPlan) -> AnimationPlan:
         return plan
     front_to_back = np.argsort(plan.ranks_in_picture, kind="stable").tolist()
     return replace(plan, masks=found_masks(plan.picture, plan.reference_keypoints, front_to_back))
+
+
+def plan_at(
+    own_size: Callable[[Size], Size],
+    reference: Picture,
+    poses: Poses | Sequence[Poses],
+    options: PlanOptions | None,
+    changes: Mapping[str, Any],
+) -> AnimationPlan:
+    """`plan_animation` as an engine does it: at `own_size` of the picture's if none is asked for.
+
+    Raises:
+        InputError: something cannot be read or does not fit together.
+    """
+    options = replace(options or PlanOptions(), **changes)
+    picture = load_picture(reference)
+    if options.size is None:
+        options = replace(options, size=own_size((picture.shape[0], picture.shape[1])))
+    return plan_animation(picture, poses, options)
 
 
 FITTED = (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -151,6 +151,20 @@ class FrameType(click.ParamType):
 FRAME = FrameType()
 
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorated(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
+
+
 def _steadying(fill_gaps: float) -> tuple[Callable[..., Any], ...]:
     return (
         click.option(
@@ -185,6 +199,17 @@ _ESTIMATOR = (
     ),
 )
 
+_POSE_KIND = (
+    click.option(
+        "--poses-size", type=CANVAS, help="Canvas of a pose file, where the file says none."
+    ),
+    click.option(
+        "--body",
+        type=click.Choice(["coco18", "body25", "body25b"]),
+        help="Layout of an OpenPose file: BODY_25B cannot be told from BODY_25.",
+    ),
+)
+
 _INPUTS = (
     click.option("--reference", type=PATH, required=True, help="The picture."),
     click.option(
@@ -216,14 +241,7 @@ _INPUTS = (
     click.option(
         "--depth-order", type=TEXT, metavar="IDS", help="Characters, front first, such as 1,0."
     ),
-    click.option(
-        "--poses-size", type=CANVAS, help="Canvas of the driving poses, where their file says none."
-    ),
-    click.option(
-        "--body",
-        type=click.Choice(["coco18", "body25", "body25b"]),
-        help="Layout of the driving OpenPose files: BODY_25B cannot be told from BODY_25.",
-    ),
+    *_POSE_KIND,
     click.option(
         "--start",
         type=START,
@@ -262,25 +280,14 @@ _INPUTS = (
 cast_option = click.option("--cast", type=PATH, help="The cast sheet to obey (`posecast cast`).")
 
 
-def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The picture, the poses, and what matches them."""
-    for option in reversed(_INPUTS):
-        command = option(command)
-    return command
-
-
-def estimator_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which pose estimator finds people."""
-    for option in reversed(_ESTIMATOR):
-        command = option(command)
-    return command
-
-
-def steadying_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What makes jittering or broken tracks steady."""
-    for option in reversed(_steadying(0.0)):
-        command = option(command)
-    return command
+input_options = together(*_INPUTS)
+"""The picture, the poses, and what matches them."""
+estimator_options = together(*_ESTIMATOR)
+"""Which pose estimator finds people."""
+pose_kind_options = together(*_POSE_KIND)
+"""What a pose file leaves open."""
+steadying_options = together(*_steadying(0.0))
+"""What makes jittering or broken tracks steady."""
 
 
 def plan_options(given: Mapping[str, Any]) -> PlanOptions:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecast.cli.options import CANVAS, FPS, PATH, TEXT, note
+from posecast.cli.options import FPS, PATH, TEXT, note, together
 from posecast.cli.outputs import say
 from posecast.errors import InputError, counted
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from posecast.media.pose_output import PoseFormat
     from posecast.types import PoseSequence
 
-_OPTIONS = (
+pose_file_options = together(
     click.option(
         "--to",
         type=click.Choice(["posecast", "openpose", "comfyui", "dwpose", "video"]),
@@ -39,26 +39,12 @@ _OPTIONS = (
         "--assign", type=TEXT, metavar="TRACK:CHARACTER,...", help="With --onto: who moves whom."
     ),
     click.option(
-        "--poses-size", type=CANVAS, help="Canvas of a pose file, where the file says none."
-    ),
-    click.option(
-        "--body",
-        type=click.Choice(["coco18", "body25", "body25b"]),
-        help="Layout of an OpenPose file: BODY_25B cannot be told from BODY_25.",
-    ),
-    click.option(
         "--fps",
         type=FPS,
         help="Frames a second of a pose file (default: its own).",
     ),
 )
-
-
-def pose_file_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What is said about pose files, read and written."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+"""What is said about pose files, read and written, beside `pose_kind_options`."""
 
 
 def read_given(

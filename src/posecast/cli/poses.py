@@ -15,6 +15,7 @@ from posecast.cli.options import (
     estimator_options,
     existing,
     note,
+    pose_kind_options,
     steadying_options,
 )
 from posecast.cli.outputs import claim
@@ -27,6 +28,7 @@ from posecast.errors import InputError
 @click.argument("source", metavar="SOURCE", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="Pose file to write (see --to).")
 @pose_file_options
+@pose_kind_options
 @estimator_options
 @click.option("--weights", type=PATH, help="Folder with DWPose's two files (default: the cache).")
 @click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1, mps (default: the best there is).")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from posecast.casting.inputs import Picture, load_picture
+from posecast.casting.inputs import Picture
 from posecast.casting.options import PlanOptions, Poses, Size
-from posecast.casting.plan import AnimationPlan, plan_animation
+from posecast.casting.plan import AnimationPlan, plan_at
 from posecast.casting.result import AnimationResult, OnProgress
 from posecast.casting.sheet import CastSheet
 from posecast.cutout.in_order import in_order
@@ -76,11 +76,7 @@ class CutoutAnimator:
         Raises:
             InputError: something cannot be read or does not fit together.
         """
-        options = replace(options or PlanOptions(), **changes)
-        picture = load_picture(reference)
-        if options.size is None:
-            options = replace(options, size=own_size((picture.shape[0], picture.shape[1])))
-        return plan_animation(picture, poses, options)
+        return plan_at(own_size, reference, poses, options, changes)
 
     def __call__(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from diffusers import DiffusionPipeline
 from jaxtyping import UInt8
 from torch import Tensor
 
-from posecast.casting.inputs import Picture, load_picture
+from posecast.casting.inputs import Picture
 from posecast.casting.options import PlanOptions, Poses, Size
-from posecast.casting.plan import AnimationPlan, plan_animation
+from posecast.casting.plan import AnimationPlan, plan_at
 from posecast.casting.result import AnimationResult, OnProgress
 from posecast.casting.sheet import CastSheet
 from posecast.diffusion.guidance import GuidedDenoiser, WindowDenoiser
@@ -146,12 +147,8 @@ class AnimationPipeline(DiffusionPipeline):
         Raises:
             InputError: something cannot be read or does not fit together.
         """
-        options = replace(options or PlanOptions(), **changes)
-        picture = load_picture(reference)
-        if options.size is None:
-            size = default_size(self.animator.config.size, (picture.shape[0], picture.shape[1]))
-            options = replace(options, size=size)
-        return plan_animation(picture, poses, options)
+        own_size = partial(default_size, self.animator.config.size)
+        return plan_at(own_size, reference, poses, options, changes)
 
     def __call__(
         self,
