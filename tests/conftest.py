@@ -26,6 +26,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
+def goldens() -> Path:
+    """Numbers of other people's code, small enough for the repository (see its README)."""
+    return ROOT / "tests" / "goldens"
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """Small inputs of kinds that were read wrongly once."""
+    return ROOT / "tests" / "cases"
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of goldens and real footage beside the repository; the test skips without it."""
     folder = ROOT.parent / "shared"

@@ -102,10 +102,10 @@ def test_a_cut_off_one_is_said_to_be(tmp_path: Path, kind: str, share: float) ->
         read_video(path)
 
 
-def test_skeletons_that_move_are_a_clip(shared: Path, tmp_path: Path) -> None:
-    assert read_poses(shared / "cases" / "skeleton_anim.webp").num_frames == 24
-    frames, _ = read_video(shared / "cases" / "skel.mp4", max_frames=4)
-    plain = read_poses(shared / "cases" / "skel.mp4").keypoints[:, :4]
+def test_skeletons_that_move_are_a_clip(cases: Path, tmp_path: Path) -> None:
+    assert read_poses(cases / "skeleton_anim.webp").num_frames == 24
+    frames, _ = read_video(cases / "skel.mp4", max_frames=4)
+    plain = read_poses(cases / "skel.mp4").keypoints[:, :4]
     for kind in KINDS:
         animated(tmp_path / f"a.{kind}", frames)
         found = read_poses((tmp_path / f"a.{kind}").rename(tmp_path / "poses"))

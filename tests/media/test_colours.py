@@ -130,9 +130,9 @@ def grey_profile(power: float) -> bytes:
     return bytes(head) + table + body
 
 
-def test_a_profile_of_other_colours_becomes_srgb(shared: Path) -> None:
+def test_a_profile_of_other_colours_becomes_srgb(cases: Path) -> None:
     """By the primaries of the two standards; the sample's profile has the plain curve 2.2."""
-    pixels = read_image(shared / "cases" / "p3.png").reshape(-1, 3)
+    pixels = read_image(cases / "p3.png").reshape(-1, 3)
     for stored in ((255, 60, 60), (60, 60, 255), (224, 172, 138)):
         light = np.linalg.solve(TO_P3, (np.array(stored) / 255) ** 2.2)
         expected = (gamma(np.clip(light, 0, 1)) * 255).round()
@@ -151,9 +151,9 @@ def test_grey_pictures_of_8_and_16_bits_follow_their_profile(tmp_path: Path) -> 
 
 
 def test_a_profile_leaves_transparency_alone_and_reaches_palettes(
-    shared: Path, tmp_path: Path
+    cases: Path, tmp_path: Path
 ) -> None:
-    with Image.open(shared / "cases" / "p3.png") as sample:
+    with Image.open(cases / "p3.png") as sample:
         p3 = sample.info["icc_profile"]
     rgba = np.full((8, 8, 4), (60, 60, 255, 255), np.uint8)
     rgba[:4, :, 3] = 0
@@ -226,8 +226,8 @@ def test_a_pil_picture_is_the_same_pixels_as_its_file(tmp_path: Path, name: str)
         assert np.abs(read.astype(int) - odd_pictures()["exif.jpg"][0]).mean() < 12
 
 
-def test_the_sample_pictures_are_the_same_both_ways(shared: Path) -> None:
+def test_the_sample_pictures_are_the_same_both_ways(cases: Path) -> None:
     for name in ("rgba.png", "exif6.png", "p3.png"):
-        path = shared / "cases" / name
+        path = cases / name
         with Image.open(path) as opened:
             assert np.array_equal(load_picture(opened), read_image(path))

@@ -60,9 +60,9 @@ def test_a_display_matrix_is_obeyed(tmp_path: Path, name: str) -> None:
     assert ("turned" in said) == (name not in ("mirrored", "flat"))
 
 
-def test_the_mirrored_sample_is_the_plain_one_mirrored(shared: Path) -> None:
-    mirrored, _ = read_video(shared / "cases" / "m_hflip.mp4")
-    plain, _ = read_video(shared / "cases" / "q.mp4")
+def test_the_mirrored_sample_is_the_plain_one_mirrored(cases: Path) -> None:
+    mirrored, _ = read_video(cases / "m_hflip.mp4")
+    plain, _ = read_video(cases / "q.mp4")
     assert np.array_equal(mirrored, plain[:, :, ::-1])
 
 
@@ -100,9 +100,9 @@ def test_a_sideways_video_of_wide_pixels(tmp_path: Path) -> None:
     assert read_video(tmp_path / "a.mp4")[0].shape == (4, 128, 48, 3)
 
 
-def test_the_sample_of_wide_pixels_shows_nobody_squeezed(shared: Path) -> None:
-    wide = read_poses(shared / "cases" / "sar2.mp4")
-    plain = read_poses(shared / "cases" / "skel.mp4")
+def test_the_sample_of_wide_pixels_shows_nobody_squeezed(cases: Path) -> None:
+    wide = read_poses(cases / "sar2.mp4")
+    plain = read_poses(cases / "skel.mp4")
     assert (wide.width, wide.height) == (512, 512)
     both = (wide.keypoints[..., 2] > 0) & (plain.keypoints[..., 2] > 0)
     assert both.mean() > 0.9
@@ -153,8 +153,8 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
         ("a.mkv", "libx264"), ("a.webm", "libvpx"), ("a.avi", "mpeg4"), ("a.ogv", "libtheora"),
     ],
 )  # fmt: skip
-def test_skeleton_videos_of_every_container(shared: Path, tmp_path: Path, name, codec) -> None:
-    frames, _ = read_video(shared / "cases" / "skel.mp4", max_frames=3)
+def test_skeleton_videos_of_every_container(cases: Path, tmp_path: Path, name, codec) -> None:
+    frames, _ = read_video(cases / "skel.mp4", max_frames=3)
     try:
         with av.open(str(tmp_path / name), "w") as file:
             stream = file.add_stream(codec, rate=25)
@@ -173,15 +173,15 @@ def test_skeleton_videos_of_every_container(shared: Path, tmp_path: Path, name, 
     assert (found.keypoints[..., 2] > 0).sum() > 30
 
 
-def test_the_transport_stream_of_the_samples_is_read(shared: Path) -> None:
-    found = read_poses(shared / "cases" / "skeleton.ts")
+def test_the_transport_stream_of_the_samples_is_read(cases: Path) -> None:
+    found = read_poses(cases / "skeleton.ts")
     assert (found.num_frames, found.width, found.height, found.fps) == (24, 512, 512, 25.0)
 
 
-def test_what_is_no_video_is_none(shared: Path, tmp_path: Path) -> None:
+def test_what_is_no_video_is_none(cases: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello " * 1000)
     (tmp_path / "empty").touch()
     files = [tmp_path / "text", tmp_path / "empty", tmp_path, tmp_path / "missing"]
-    files += [shared / "cases" / name for name in ("ref.png", "ref.json", "dwpose_npint/0.npy")]
+    files += [cases / name for name in ("ref.png", "ref.json", "dwpose_npint/0.npy")]
     assert not [file for file in files if is_video(file)]
-    assert read_info(shared / "cases" / "q.mp4").fps == 25
+    assert read_info(cases / "q.mp4").fps == 25

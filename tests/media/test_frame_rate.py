@@ -72,14 +72,14 @@ def test_a_clip_is_as_long_as_its_times_say(tmp_path: Path, ending: str) -> None
     assert read_info(tmp_path / f"a.{ending}").fps == fps
 
 
-def test_the_recorder_sample_is_not_twice_too_fast(shared: Path) -> None:
-    path = shared / "cases" / "mediarecorder.webm"
+def test_the_recorder_sample_is_not_twice_too_fast(cases: Path) -> None:
+    path = cases / "mediarecorder.webm"
     assert read_header(path).fps == pytest.approx(59.94, abs=0.01)
     assert read_poses(path).fps == pytest.approx(29.3, abs=0.05)
 
 
-def test_the_header_alone_is_quick(shared: Path) -> None:
+def test_the_header_alone_is_quick(cases: Path) -> None:
     start = time.perf_counter()
     for _ in range(20):
-        read_header(shared / "cases" / "skel.mp4")
+        read_header(cases / "skel.mp4")
     assert time.perf_counter() - start < 2

@@ -196,12 +196,12 @@ def test_archives_that_unpack_to_more_than_they_state(tmp_path: Path) -> None:
             read_npz(file.getvalue(), HERE)
 
 
-def test_the_kept_samples_are_refused(shared: Path) -> None:
-    for path in sorted((shared / "cases" / "security").glob("*.npy")):
+def test_the_kept_samples_are_refused(cases: Path) -> None:
+    for path in sorted((cases / "security").glob("*.npy")):
         with pytest.raises(InputError, match="refused: its pickle asks for"):
             read_poses(path)
     with pytest.raises(InputError, match="not a picture that can be read"):
-        read_image(shared / "cases" / "security" / "ps.png")
+        read_image(cases / "security" / "ps.png")
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "eps", ""])

@@ -122,8 +122,7 @@ def test_a_folder_of_skeleton_pictures_is_a_clip(tmp_path: Path) -> None:
         read_poses(tmp_path)
 
 
-def test_cases(shared: Path) -> None:
-    cases = shared / "cases"
+def test_cases(cases: Path) -> None:
     seen, notes = there(cases / "openpose_gap")
     assert seen == [True] * 3 + [False] * 3 + [True] * 2
     assert "no frames 3-5" in notes[0]

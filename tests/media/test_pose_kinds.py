@@ -316,9 +316,8 @@ def test_dwpose_numbers_of_numpy_and_pixels(tmp_path: Path) -> None:
     np.testing.assert_allclose(clip.keypoints[0, 1], BODY, atol=1e-4)
 
 
-def test_cases(shared: Path) -> None:
+def test_cases(cases: Path) -> None:
     """Small inputs on which other tools, and we, were wrong."""
-    cases = shared / "cases"
     truth = read_poses(cases / "walk8.json").keypoints
     for name in ("openpose_norm01", "dwpose_empty1d", "dwpose_npint"):
         clip = read_poses(cases / name, 512, 512)

@@ -141,10 +141,9 @@ def test_names_steer_no_terminal() -> None:
 
 @pytest.mark.parametrize("place", ["--reference", "--poses", "--reference-poses", "--cast"])
 def test_the_command_waits_for_no_pipe(
-    place: str, tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
+    place: str, tmp_path: Path, cases: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
-    cases = shared / "cases"
     given = {
         "--reference": cases / "ref.png",
         "--reference-poses": cases / "ref.json",

@@ -16,8 +16,8 @@ from posecast.metrics.clips import (
 )
 
 
-def test_golden_counts(shared):
-    golden = json.loads((shared / "goldens" / "metrics" / "windows.json").read_text())
+def test_golden_counts(goldens):
+    golden = json.loads((goldens / "windows.json").read_text())
     assert len(golden) == 9
     for row in golden:
         frames = row["frames"]

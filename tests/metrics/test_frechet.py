@@ -22,10 +22,9 @@ def _features(seed: int, rows: int, dimension: int) -> np.ndarray:
     return rng.standard_normal((rows, dimension)) @ rng.standard_normal((dimension, dimension)) + 5
 
 
-def test_goldens(shared):
-    folder = shared / "goldens" / "metrics"
-    golden = json.loads((folder / "golden.json").read_text())["frechet"]
-    with np.load(folder / "frechet.npz") as arrays:
+def test_goldens(goldens):
+    golden = json.loads((goldens / "metrics.json").read_text())["frechet"]
+    with np.load(goldens / "frechet.npz") as arrays:
         x, y = arrays["x"], arrays["y"]
 
     def against(a: np.ndarray, b: np.ndarray) -> float:

@@ -18,16 +18,14 @@ from tests.models.full_size import write_files
 
 __all__ = ["scene"]
 
-KEYS = Path(__file__).parents[3] / "shared" / "goldens" / "animateanyone_full_keys"
 GIGABYTE = 1024**2  # of kilobytes, which the system counts in
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-@pytest.mark.skipif(not KEYS.is_dir(), reason=f"no key list at {KEYS}")
 def test_full_size_is_converted_loaded_and_run_within_20_gb(tmp_path: Path, scene) -> None:
     weights = tmp_path / "weights"
-    write_files(KEYS, weights)
+    write_files(weights)
     shape = sd15()
     AutoencoderKL(**shape.vae).half().save_pretrained(weights / "vae")
     encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**shape.image_encoder))

@@ -24,7 +24,7 @@ def test_values_that_are_not_finite() -> None:
 
 
 def test_a_model_of_spoilt_weights_makes_no_video(
-    tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, cases: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import posecast
 
@@ -35,7 +35,6 @@ def test_a_model_of_spoilt_weights_makes_no_video(
     name = sorted(state)[5]
     state[name].view(-1)[0] = float("nan")
     save_file(state, path)
-    cases = shared / "cases"
     arguments = ["animate", "--reference", str(cases / "ref.png"), "--poses"]
     arguments += [str(cases / "walk8.json"), "--reference-poses", str(cases / "ref.json")]
     out = tmp_path / "o.mp4"
@@ -46,7 +45,7 @@ def test_a_model_of_spoilt_weights_makes_no_video(
 
 def test_frames_that_come_out_as_nan_are_not_written(
     tmp_path: Path,
-    shared: Path,
+    cases: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -54,7 +53,6 @@ def test_frames_that_come_out_as_nan_are_not_written(
 
     decode = Animator.decode
     monkeypatch.setattr(Animator, "decode", lambda self, latents: decode(self, latents) * torch.nan)
-    cases = shared / "cases"
     arguments = ["animate", "--reference", str(cases / "ref.png"), "--poses"]
     arguments += [str(cases / "walk8.json"), "--reference-poses", str(cases / "ref.json")]
     out = tmp_path / "frames"

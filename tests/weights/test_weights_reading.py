@@ -85,8 +85,8 @@ def test_what_is_no_weights_is_told_apart(tmp_path: Path, content: bytes, said: 
     assert said in refusal(path)
 
 
-def test_the_kept_pointer(shared: Path) -> None:
-    assert "Git LFS pointer" in refusal(shared / "cases" / "w_lfs" / "pose_guider.pth")
+def test_the_kept_pointer(cases: Path) -> None:
+    assert "Git LFS pointer" in refusal(cases / "w_lfs" / "pose_guider.pth")
 
 
 class _Program:

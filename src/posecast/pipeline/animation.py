@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from jaxtyping import UInt8
-from torch import Tensor
 
 from posecast.casting.inputs import Picture
 from posecast.casting.options import PlanOptions, Poses, Size
 from posecast.casting.plan import AnimationPlan, plan_at
-from posecast.casting.result import AnimationResult, OnProgress
+from posecast.casting.result import AnimationResult
 from posecast.casting.sheet import CastSheet
 from posecast.diffusion.guidance import GuidedDenoiser, WindowDenoiser
 from posecast.diffusion.objective import NoiseSchedule
@@ -31,7 +30,7 @@ from posecast.geometry.framing import default_size
 from posecast.models import Animator
 from posecast.models.folder import load_animator, save_animator
 from posecast.pipeline.conditioning import Place, prepared
-from posecast.pipeline.decoding import Retouch, decoded, retouch_of
+from posecast.pipeline.decoding import decoded, retouch_of
 from posecast.pipeline.denoising import Watch, check_sampling, start_noise
 from posecast.pipeline.memory import MemoryPlan
 from posecast.pipeline.options import SamplingOptions
@@ -220,23 +219,19 @@ class AnimationPipeline(DiffusionPipeline):
             latents = sample(denoiser, noise, schedule, steps, windows, watch.after_step, shortcuts)
         retouch = retouch_of(conditioning)
         self.maybe_free_model_hooks()
-        return self._decoded(latents[0], plan.size, place, fitted, retouch, options.on_progress)
+        within = self._within(plan.size, length, fitted)
+        frames = decoded(
+            self.animator, latents[0], plan.size, place, fitted.frames_at_once,
+            options.on_progress, retouch,
+        )  # fmt: skip
+        return self._to_the_end(frames, within)
 
-    @torch.no_grad()
-    def _decoded(
-        self,
-        latents: Tensor,
-        size: Size,
-        place: Place,
-        fitted: MemoryPlan,
-        retouch: Retouch | None,
-        on_progress: OnProgress | None,
+    def _to_the_end(
+        self, frames: Iterator[Frame], within: AbstractContextManager[None]
     ) -> Iterator[Frame]:
-        """Frames as they are asked for, then the networks are free to wait again."""
-        with self._within(size, 1, fitted):
-            yield from decoded(
-                self.animator, latents, size, place, fitted.frames_at_once, on_progress, retouch
-            )
+        """Frames as they are asked for; then the networks may wait on the CPU again."""
+        with within:
+            yield from frames
             self.maybe_free_model_hooks()
 
     @contextmanager

@@ -15,9 +15,9 @@ from torch import Tensor
 
 
 @pytest.fixture(scope="session")
-def golden(shared: Path) -> dict[str, Any]:
+def golden(goldens: Path) -> dict[str, Any]:
     """What other implementations of the networks made of the same weights and inputs."""
-    return json.loads((shared / "goldens" / "metrics" / "arch_golden.json").read_text())
+    return json.loads((goldens / "arch_golden.json").read_text())
 
 
 @pytest.fixture
