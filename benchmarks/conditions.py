@@ -12,7 +12,7 @@ import time
 import cv2
 import numpy as np
 
-from posecast.geometry.conditions import condition_maps
+from posecast.geometry.condition_maps import Scene, condition_maps
 
 FRAMES = 16
 # openpose18 of somebody standing, in hundredths of the picture's height.
@@ -46,7 +46,7 @@ def frames_per_second(size: tuple[int, int], joints: int, codes: bool, rounds: i
     best = np.inf
     for _ in range(rounds + 1):  # the first round warms up memory and is seldom the best
         start = time.process_time()
-        maps = condition_maps(keypoints, keypoints[:, 0], ranks, size, flow, codes=identity)
+        maps = condition_maps(Scene(keypoints, keypoints[:, 0], ranks, size, flow, codes=identity))
         best = min(best, time.process_time() - start)
         del maps
     return FRAMES / best

@@ -24,14 +24,16 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.measure import count_flops, machine
+from posecast.benches.contestants import PipelineModel
 from posecast.benches.stage import BenchClip, bench_clips
-from posecast.cli.benchmark import PipelineModel
 from posecast.diffusion.shortcuts import FAST, FAST_STEPS, NO_SHORTCUTS, Shortcuts
 from posecast.metrics.image_metrics import ssim
 from posecast.metrics.reconstruction import character_region, region_psnr
-from posecast.pipeline.animation import GUIDANCE_SCALE, NUM_STEPS, AnimationPipeline
+from posecast.pipeline.animation import AnimationPipeline
 
 Frames = np.ndarray
+NUM_STEPS, GUIDANCE_SCALE = 50, 1.5
+"""A full-size model's own."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import cv2
 from posecast.media.poses import write_poses
 from posecast.media.video import iterate_video, write_video
 from posecast.preparation import PrepareSettings, VideoSource
-from posecast.preparation.run import single_threaded
+from posecast.preparation.pool import single_threaded
 from posecast.preparation.video import prepare_video
 from posecast.puppets import PuppetSettings, render_clip
 

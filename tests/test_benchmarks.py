@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import json
 import runpy
 import sys
@@ -16,6 +18,19 @@ from posecast.models.presets import PRESETS
 from posecast.models.unet import UNet
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+OUTSIDE = [path for folder in ("benchmarks", "scripts") for path in (ROOT / folder).rglob("*.py")]
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_benchmarks_and_scripts_import_is_there(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("posecast"):
+            module = importlib.import_module(node.module)
+            for name in (alias.name for alias in node.names):
+                found = hasattr(module, name) or importlib.util.find_spec(f"{node.module}.{name}")
+                assert found, f"{node.module} has no {name}"
 
 
 @pytest.fixture(scope="module")

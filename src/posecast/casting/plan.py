@@ -23,7 +23,7 @@ from posecast.casting.inputs import (
     with_joints,
 )
 from posecast.casting.masks import found_masks, framed_masks, given_masks
-from posecast.casting.options import PlanOptions, Poses, Size
+from posecast.casting.options import Masks, PlanOptions, Poses, Size
 from posecast.casting.order import OF_REFERENCE, depth_order
 from posecast.casting.sheet import CastSheet, Character, order_of, ranks_of
 from posecast.casting.sheet_reading import check_cast, keypoints_file, read_cast
@@ -118,9 +118,7 @@ def plan_animation(
             options = replace(options, reference_poses=keypoints_file(options.cast))
     find = Finder(options.estimator, options.people_weights)
     people = load_reference_poses(options.reference_poses, picture, find)
-    masks = given_masks(options, picture, people.keypoints[:, 0])
-    if masks is None and options.reference_poses is None:  # people are seen as they are found
-        masks = found_masks(picture, people.keypoints[:, 0])
+    masks = _masks(picture, people.keypoints[:, 0], options)
     options = replace(options, masks=masks, mask=None)
     canvas = (people.height, people.width)
     drivers = load_drivers(poses, options, canvas, find)
@@ -164,6 +162,14 @@ def with_found_masks(plan: AnimationPlan) -> AnimationPlan:
         return plan
     front_to_back = np.argsort(plan.ranks_in_picture, kind="stable").tolist()
     return replace(plan, masks=found_masks(plan.picture, plan.reference_keypoints, front_to_back))
+
+
+def _masks(picture: np.ndarray, people: np.ndarray, options: PlanOptions) -> Masks | None:
+    """Who is seen where: as it is said; of people who were found, as they are found."""
+    masks = given_masks(options, picture, people)
+    if masks is None and options.reference_poses is None:
+        masks = found_masks(picture, people)
+    return masks
 
 
 def plan_at(
