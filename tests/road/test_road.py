@@ -23,7 +23,7 @@ from PIL import Image
 from posecast.cli import run
 from posecast.media.video import read_video, write_video
 from posecast.models import public_files
-from posecast.models.animator import Animator
+from posecast.models.folder import load_animator
 from posecast.training.config import ModelSettings
 from posecast.training.reader import merged, read_yaml
 from posecast.training.start import model_config
@@ -157,7 +157,7 @@ def test_every_stage_learns_validates_and_saves(walked: Path, name: str) -> None
     (sheet,) = (walked / name / "validation").glob("step-*.png")
     with Image.open(sheet) as picture:
         assert picture.height == 64
-    model = Animator.from_pretrained(walked / name / "model")
+    model = load_animator(walked / name / "model")
     assert (model.config.motion is None) == (name == RUNS[0])
     assert model.config.size == (48, 64)  # as it has learnt
     assert set(model.config.guiders) == {"pose", "flow", "depth_order", "reference_pose"}
@@ -166,7 +166,7 @@ def test_every_stage_learns_validates_and_saves(walked: Path, name: str) -> None
 def test_each_stage_goes_on_from_the_one_before(walked: Path) -> None:
     """From the public weights, which stage 1 moves a little, and stage 2 a little more."""
     start, *stages = (
-        Animator.from_pretrained(walked / name)
+        load_animator(walked / name)
         for name in ("models/sd15", "runs/paper/stage1/model", "runs/paper/stage2/model")
     )
     before = start.unet.state_dict()

@@ -309,7 +309,7 @@ def _write(
 
 def _write_overlays(pairs: Mapping[str, Sequence[VideoPair]], options: dict[str, Any]) -> None:
     from posecast.media.images import write_image
-    from posecast.metrics.evaluate import UNIFIED_SIZE
+    from posecast.metrics.settings import UNIFIED_SIZE
     from posecast.metrics.sheets import overlay_sheet
 
     size = UNIFIED_SIZE if options["size"] == "native" else options["size"]  # cells are of one size

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from posecast.metrics.evaluate import EvaluationSettings
+from posecast.metrics.settings import EvaluationSettings
 
 
 @dataclass(frozen=True)
