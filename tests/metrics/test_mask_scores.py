@@ -10,11 +10,12 @@ from posecast.cli import run
 from posecast.errors import InputError
 from posecast.media.id_images import write_id_frames
 from posecast.media.video import read_video, write_video
-from posecast.metrics.evaluate import EvaluationSettings, evaluate
+from posecast.metrics.evaluate import evaluate
 from posecast.metrics.folders import FrameBatch, pair_videos
 from posecast.metrics.mask_files import MaskFolders
 from posecast.metrics.mask_scores import score_masks
 from posecast.metrics.network_metrics import NetworkMetrics
+from posecast.metrics.settings import EvaluationSettings
 
 FRAMES, SIZE = 6, (64, 96)
 LOOKS = {"red": (210, 40, 40), "blue": (40, 60, 210), "grey": (120, 120, 120)}

@@ -14,6 +14,7 @@ from PIL import Image
 from posecast.cli import run
 from posecast.errors import InputError
 from posecast.models.card import model_card
+from posecast.models.folder import save_animator
 from posecast.models.publishing import publish
 from tests.pipeline.conftest import tiny_animator
 
@@ -79,7 +80,7 @@ class Hub:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny_animator().save_pretrained(folder)
+    save_animator(tiny_animator(), folder)
     (folder / "notes.txt").write_text("mine")
     return folder
 

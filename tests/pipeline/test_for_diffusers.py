@@ -9,6 +9,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from posecast.errors import InputError
+from posecast.models.folder import save_animator
 from posecast.pipeline import AnimationPipeline, for_diffusers
 from tests.casting.conftest import dancers
 from tests.pipeline.conftest import tiny_animator
@@ -30,7 +31,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_diffusers_loads_our_folders(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    tiny_animator().save_pretrained(cache / "tiny")
+    save_animator(tiny_animator(), cache / "tiny")
     with caplog.at_level(logging.WARNING):
         pipe = load(cache / "tiny")
     assert not [r for r in caplog.records if "expected" in r.message]
@@ -53,7 +54,7 @@ def test_diffusers_loads_our_folders(cache: Path, caplog: pytest.LogCaptureFixtu
 
 
 def test_a_folder_of_another_kind_is_refused_as_ever(cache: Path) -> None:
-    tiny_animator().save_pretrained(cache / "tiny")
+    save_animator(tiny_animator(), cache / "tiny")
     index = cache / "tiny" / "model_index.json"
     index.write_text(index.read_text().replace("posecast/model/1", "somebody/model/9"))
     with pytest.raises(InputError, match="posecast/model/1"):

@@ -19,9 +19,10 @@ from posecast.data.report_page import STYLE
 from posecast.media.atomic import whole_folder
 from posecast.media.video import is_video, read_header, write_video
 from posecast.metrics import tables
-from posecast.metrics.evaluate import EvaluationSettings, MethodScores
+from posecast.metrics.evaluate import MethodScores
 from posecast.metrics.folders import VideoPair, iterate_frames
 from posecast.metrics.results import result_values
+from posecast.metrics.settings import EvaluationSettings
 
 PAGE, SCORES, BOARD, VIDEOS = "report.html", "scores.json", "leaderboard.md", "videos"
 FILES = (r"report\.html", r"scores\.json", r"leaderboard\.md", r"videos/\d{3}_[\w.-]*\.mp4")

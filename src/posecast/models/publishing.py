@@ -9,8 +9,8 @@ from pathlib import Path
 from posecast.errors import InputError
 from posecast.media.images import read_image
 from posecast.models.card import model_card
-from posecast.models.hub import hub_failures, is_hub_id
-from posecast.models.model_files import MODEL_FILES
+from posecast.models.hub import hub_failures
+from posecast.models.model_files import MODEL_FILES, is_hub_id
 
 
 def publish(

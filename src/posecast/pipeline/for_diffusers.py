@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from posecast.models import Animator
+from posecast.models.folder import load_animator
 from posecast.pipeline import animation
 
 
@@ -37,5 +37,5 @@ class PosecastPipeline(animation.AnimationPipeline):
         """
         folder = settings.get("_name_or_path")
         if folder is not None and not hasattr(self, "animator"):
-            super().__init__(Animator.from_pretrained(folder))
+            super().__init__(load_animator(folder))
         super().register_to_config(**settings)
