@@ -163,3 +163,98 @@ def test_a_mixture_takes_the_stages_place(read):
         read(GOOD.replace("{stage: {size: [64, 64]}}", shares.replace("48]}}]", "32]}}]")))
     with pytest.raises(InputError, match="share: expected above 0"):
         read(GOOD.replace("{stage: {size: [64, 64]}}", shares.replace("share: 1", "share: 0")))
+
+
+def base_and(read, tmp_path: Path, text: str, changes: tuple[str, ...] = ()):
+    (tmp_path / "base.yaml").write_text(
+        GOOD + "optimizer: {learning_rate: 1e-4, kind: adamw}\nmodel: {overrides: {unet: {a: 1}}}\n"
+    )
+    (tmp_path / "run.yaml").write_text(text)
+    return read_config(tmp_path / "run.yaml", changes)
+
+
+def test_a_config_extends_another(read, tmp_path: Path):
+    config = base_and(
+        read,
+        tmp_path,
+        "extends: base.yaml\nsteps: 20\noptimizer: {kind: adamw8bit}\n"
+        "model: {overrides: {unet: {b: 2}}}\n",
+    )
+    assert (config.steps, config.stage, config.output) == (20, "images", Path("runs/x"))
+    assert config.optimizer.kind == "adamw8bit"
+    assert config.optimizer.learning_rate == 1e-4
+    assert config.model.overrides == {"unet": {"a": 1, "b": 2}}
+    write_config(config, tmp_path / "resolved.yaml")
+    assert read_config(tmp_path / "resolved.yaml") == config
+
+
+def test_a_mistake_is_named_where_it_is_made(read, tmp_path: Path):
+    with pytest.raises(InputError, match=r"run\.yaml: optimizer\.kind: expected one of adam, "):
+        base_and(read, tmp_path, "extends: base.yaml\noptimizer: {kind: sgd}\n")
+    (tmp_path / "base.yaml").write_text(GOOD + "optimizer: {lr: 3}\n")
+    with pytest.raises(InputError, match=r"base\.yaml: optimizer\.lr: unknown key; expected one"):
+        read_config(tmp_path / "run.yaml")
+
+
+def test_configs_that_cannot_be_extended(read, tmp_path: Path):
+    for text, message in (
+        ("extends: run.yaml\n", r"run\.yaml: extends: configs extend each other in a circle"),
+        ("extends: no.yaml\n", r"run\.yaml: extends: no\.yaml: no such file"),
+        ("extends: 3\n", r"run\.yaml: extends: expected the path of a config, got 3"),
+    ):
+        with pytest.raises(InputError, match=message):
+            base_and(read, tmp_path, text)
+
+
+def test_the_command_line_changes_settings_of_every_type(read, tmp_path: Path):
+    config = base_and(
+        read,
+        tmp_path,
+        "extends: base.yaml\nema: 0.9\n",
+        (
+            "optimizer.learning_rate=3e-5",
+            "optimizer.betas=[0.8,0.9]",
+            "ema=null",
+            "precision=no",
+            "output=7",
+            "without=[flow]",
+            "lora.rank=4",
+            "model.init=null",
+            "model.overrides.unet.warp=no",
+            "model.parts.vae=null/vae",
+            "steps=11",
+            "steps=12",
+        ),
+    )
+    assert config.optimizer.learning_rate == 3e-5
+    assert config.optimizer.betas == (0.8, 0.9)
+    assert config.ema is None
+    assert config.precision == "no"
+    assert config.output == Path("7")
+    assert config.without == ("flow",)
+    assert config.lora is not None
+    assert config.lora.rank == 4
+    assert config.model.init is None
+    assert config.model.overrides == {"unet": {"a": 1, "warp": False}}
+    assert config.model.parts == {"vae": Path("null/vae")}
+    assert config.steps == 12
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("optimizer.lr=1", r"^command line: optimizer\.lr: unknown key; expected one of kind, "),
+        ("stepz=1", r"^command line: stepz: unknown key; expected one of stage, output"),
+        ("seed=1.5", r"^command line: seed: expected a whole number, got 1\.5"),
+        ("seed.x=1", r"^command line: seed: expected a whole number, got a mapping"),
+        ("ema=2", r"^command line: ema: expected 0 to below 1, got 2\.0"),
+        ("precision=fp8", r"^command line: precision: expected one of no, .*got 'fp8'"),
+        ("output=", r"^command line: output: expected a path, got ''"),
+        ("steps", r"^command line: expected a setting as key=value or key\.key=value, got 'steps'"),
+        ("=3", r"^command line: expected a setting as key=value"),
+        ("data.size=[1", r"^command line: data\.size: line 1: not readable as YAML"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_named(read, tmp_path: Path, word: str, message: str):
+    with pytest.raises(InputError, match=message):
+        base_and(read, tmp_path, "extends: base.yaml\n", (word,))

@@ -15,9 +15,10 @@ from posecast.models.conversion.sd15 import convert_sd15
 from posecast.models.public_names import from_animateanyone
 from posecast.training.config import TrainingConfig
 from posecast.training.departures import departures, describe_training
+from posecast.training.layers import read_layers
 from posecast.training.loop import train
 from posecast.training.paths import check_paths
-from posecast.training.reader import build, merged, read_yaml
+from posecast.training.reader import build, merged
 from posecast.training.stages import build_animator, make_task, model_config
 from posecast.training.task import Process
 from posecast.weights import read_weights
@@ -43,7 +44,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config(start: Path, tmp_path: Path, name: str, **changes: Any) -> TrainingConfig:
     """A shipped config at the smallest size, its paths moved: nothing of the model is changed."""
-    content = merged(read_yaml(ROOT / "configs" / name), SMALL)
+    content = merged(read_layers(ROOT / "configs" / name).content, SMALL)
     content["output"] = str(tmp_path / content["output"])
     content["data"] = {"stage": {"size": [32, 32], "frames": 4, "supersample": 1}}
     model = content["model"]

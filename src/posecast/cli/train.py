@@ -15,6 +15,7 @@ WORKS_FOR = "POSECAST_WORKS_FOR"
 
 @click.command()
 @click.argument("config", type=PATH)
+@click.argument("changes", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--resume", is_flag=True, help="Go on from the newest whole checkpoint.")
 @click.option("--dry-run", is_flag=True, help="Say what the run would take, and do nothing.")
 @click.option(
@@ -22,16 +23,19 @@ WORKS_FOR = "POSECAST_WORKS_FOR"
     type=click.IntRange(1, 10**6),
     help="With --dry-run: say it of one of so many processes.",
 )
-def train(config: Path, resume: bool, dry_run: bool, processes: int | None) -> None:
+def train(
+    config: Path, changes: tuple[str, ...], resume: bool, dry_run: bool, processes: int | None
+) -> None:
     """Run one training stage as CONFIG.yaml describes it.
 
+    KEY=VALUE changes a setting: optimizer.learning_rate=1e-4 data.size=[512,512] ema=null.
     For several processes: torchrun --nproc-per-node 2 -m posecast train CONFIG.yaml
     """
     from posecast.training.config import read_config
 
     if processes is not None and not dry_run:
         raise click.UsageError("--processes belongs to --dry-run; torchrun starts processes.")
-    settings = read_config(config)
+    settings = read_config(config, changes)
     if dry_run:
         import psutil
 

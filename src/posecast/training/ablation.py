@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from posecast.errors import InputError
 from posecast.training.config import TrainingConfig
+from posecast.training.layers import read_layers
 from posecast.training.ranges import Clips, Frames, Guidance, SamplingSteps, Seed, Side
 from posecast.training.reader import build, merged, read_yaml
 
@@ -113,7 +114,7 @@ class Ablation:
         folder = self.trained_folder(name, seed)
         stages: list[TrainingConfig] = []
         for number, path in enumerate(self.stages):
-            content = merged(read_yaml(path), variant.settings)
+            content = merged(read_layers(path).content, variant.settings)
             content["output"] = str(folder / path.stem)
             content["seed"] = seed + number * STAGE_SEEDS
             if stages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from posecast.data.puppet_source import MovingCamera
 from posecast.media.atomic import write_text
 from posecast.puppets import PuppetSettings
 from posecast.training import ranges
+from posecast.training.layers import read_layers
 from posecast.training.model_settings import ModelSettings as ModelSettings
 from posecast.training.reader import build, read_yaml
 
@@ -252,28 +254,34 @@ class TrainingConfig:
                 raise ValueError(f"data.{name}.size: expected multiples of 8, got {size}")
 
 
-def read_config(path: str | Path) -> TrainingConfig:
-    """The run described by a YAML file.
+def read_config(path: str | Path, changes: Sequence[str] = ()) -> TrainingConfig:
+    """The run described by a YAML file and those it `extends`, with `changes` over them.
 
-    Raises `InputError`: no such file, no YAML, an unknown key, a value of another type or beyond
-    its range.
+    A change is ``key.key=value``, typed by the setting that it names. Raises `InputError`: no such
+    file, no YAML, an unknown key, a value of another type or beyond its range.
     """
-    path = Path(path)
-    return build(TrainingConfig, read_yaml(path), path)
+    layers = read_layers(Path(path)).changed(changes)
+    return build(TrainingConfig, layers.content, layers)
 
 
 def write_config(config: TrainingConfig, path: Path) -> None:
     """Every setting with its value, readable again by `read_config`."""
-    write_text(path, yaml.safe_dump(_plain(config), sort_keys=False))
+    write_text(path, config_text(config))
 
 
-def _plain(value: Any) -> Any:
+def config_text(config: TrainingConfig) -> str:
+    """Every setting with its value, as YAML."""
+    return yaml.safe_dump(plain(config), sort_keys=False)
+
+
+def plain(value: Any) -> Any:
+    """A setting as JSON and YAML hold it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return str(value) if isinstance(value, Path) else value
 
 
@@ -282,5 +290,5 @@ def changed_keys(saved: Path, config: TrainingConfig) -> list[str]:
 
     The saved one may be of another version of posecast: it is compared, not obeyed.
     """
-    before, after = read_yaml(saved), _plain(config)
+    before, after = read_yaml(saved), plain(config)
     return [name for name in after if name not in before or before[name] != after[name]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from posecast.errors import InputError
 from posecast.models.public_weights import MOTION_FILES, PART_FILES
 from posecast.training.config import TrainingConfig
-from posecast.training.reader import read_yaml
+from posecast.training.layers import read_layers
 from posecast.weights import holds_weights, weight_files
 
 INDEX = "index.parquet"
@@ -71,7 +71,8 @@ def _way(wanted: Path, path: Path) -> str | None:
         if file.resolve() == path.resolve():
             continue
         try:
-            output = read_yaml(file).get("output") if file.stat().st_size < _MOST_BYTES else None
+            small = file.stat().st_size < _MOST_BYTES
+            output = read_layers(file).content.get("output") if small else None
         except (InputError, OSError):
             continue
         if isinstance(output, str) and output and wanted.is_relative_to(output):

@@ -10,7 +10,18 @@ import types
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 from annotated_types import Interval, MultipleOf
 
@@ -19,6 +30,25 @@ from posecast.media.reading import read_text
 from posecast.media.yaml_text import MAX_BYTES, parse_yaml
 
 T = TypeVar("T")
+
+
+@runtime_checkable
+class Origins(Protocol):
+    """Where settings are from that are not all of one file."""
+
+    def blame(self, place: str | None) -> str:
+        """The file, or other origin, of the setting at a place."""
+        ...
+
+
+Place = str | Path | Origins
+"""What an error names as the file."""
+
+
+class Words(str):
+    """A value as it was typed: it is what its setting's type makes of it."""
+
+    __slots__ = ()
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -39,18 +69,18 @@ def merged(before: Any, after: Any) -> Any:
     return {**before, **{name: merged(before.get(name), value) for name, value in after.items()}}
 
 
-def build(cls: type[T], content: Any, path: str | Path, place: str = "") -> T:
+def build(cls: type[T], content: Any, path: Place, place: str = "") -> T:
     """A dataclass from a mapping; nested dataclasses from nested mappings.
 
     Raises `InputError` that names the file, the key and what was expected there.
     """
     if not isinstance(content, dict):
-        raise InputError.at(path, f"expected a mapping, got {_name(content)}", place or None)
+        raise _error(path, f"expected a mapping, got {_name(content)}", place or None)
     hints = get_type_hints(cls, include_extras=True)
     known = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
     for key in content:
         if key not in known:
-            raise InputError.at(
+            raise _error(
                 path, f"unknown key; expected one of {', '.join(known)}", _join(place, key)
             )
     values = {
@@ -67,14 +97,14 @@ def build(cls: type[T], content: Any, path: str | Path, place: str = "") -> T:
             and field.default is dataclasses.MISSING
             and field.default_factory is dataclasses.MISSING
         ]
-        raise InputError.at(path, f"missing {', '.join(missing)}", place or None) from None
+        raise _error(path, f"missing {', '.join(missing)}", place or None) from None
     except InputError:
         raise
     except ValueError as error:
-        raise InputError.at(path, str(error), place or None) from None
+        raise _error(path, str(error), place or None) from None
 
 
-def convert(hint: Any, value: Any, path: str | Path, place: str) -> Any:
+def convert(hint: Any, value: Any, path: Place, place: str) -> Any:
     """A YAML value as the annotated type, or an `InputError` that names both."""
     origin = get_origin(hint)
     if origin is Annotated:
@@ -82,20 +112,22 @@ def convert(hint: Any, value: Any, path: str | Path, place: str) -> Any:
         return _within(limits, convert(kind, value, path, place), path, place)
     if origin in (Union, types.UnionType):
         return _convert_union(hint, value, path, place)
+    if isinstance(value, Words):
+        return _convert_words(hint, value, path, place)
     if origin is Literal:
         if value not in get_args(hint):
             allowed = ", ".join(str(choice) for choice in get_args(hint))
-            raise InputError.at(path, f"expected one of {allowed}, got {value!r}", place)
+            raise _error(path, f"expected one of {allowed}, got {value!r}", place)
         return value
     if origin is tuple:
         return _convert_tuple(get_args(hint), value, path, place)
     if origin is dict:
         if not isinstance(value, dict):
-            raise InputError.at(path, f"expected a mapping, got {_name(value)}", place)
+            raise _error(path, f"expected a mapping, got {_name(value)}", place)
         item = get_args(hint)[1]
         return {key: convert(item, inner, path, _join(place, key)) for key, inner in value.items()}
     if hint is Any:
-        return value
+        return _read(value, path, place)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build(hint, value, path, place)
     if hint is float:
@@ -103,13 +135,30 @@ def convert(hint: Any, value: Any, path: str | Path, place: str) -> Any:
     if hint is Path and isinstance(value, str) and value.strip() and "\0" not in value:
         return Path(value)
     if type(value) is not hint:
-        raise InputError.at(path, f"expected {_type_name(hint)}, got {_name(value)}", place)
+        raise _error(path, f"expected {_type_name(hint)}, got {_name(value)}", place)
     return value
 
 
-def _convert_union(hint: Any, value: Any, path: str | Path, place: str) -> Any:
+def _convert_words(hint: Any, words: Words, path: Place, place: str) -> Any:
+    """Text for a path, a text and a choice (`no` is a word there); else as in a YAML file."""
+    if hint in (str, Path) or (get_origin(hint) is Literal and str(words) in get_args(hint)):
+        return convert(hint, str(words), path, place)
+    return convert(hint, _read(words, path, place), path, place)
+
+
+def _read(value: Any, path: Place, place: str) -> Any:
+    """The value with all words in it read as YAML."""
+    if isinstance(value, Words):
+        return parse_yaml(value, f"{_file(path, place)}: {place}")
+    if isinstance(value, dict):
+        return {key: _read(inner, path, _join(place, key)) for key, inner in value.items()}
+    return value
+
+
+def _convert_union(hint: Any, value: Any, path: Place, place: str) -> Any:
     choices = get_args(hint)
-    if value is None and type(None) in choices:
+    nothing = value is None or (isinstance(value, Words) and _read(value, path, place) is None)
+    if nothing and type(None) in choices:
         return None
     rest = [choice for choice in choices if choice is not type(None)]
     for choice in rest[:-1]:
@@ -120,37 +169,37 @@ def _convert_union(hint: Any, value: Any, path: str | Path, place: str) -> Any:
     return convert(rest[-1], value, path, place)
 
 
-def _convert_tuple(args: tuple[Any, ...], value: Any, path: str | Path, place: str) -> Any:
+def _convert_tuple(args: tuple[Any, ...], value: Any, path: Place, place: str) -> Any:
     if not isinstance(value, list | tuple):
-        raise InputError.at(path, f"expected a list, got {_name(value)}", place)
+        raise _error(path, f"expected a list, got {_name(value)}", place)
     if len(args) == 2 and args[1] is Ellipsis:
         args = (args[0],) * len(value)
     if len(args) != len(value):
-        raise InputError.at(path, f"expected {len(args)} entries, got {len(value)}", place)
+        raise _error(path, f"expected {len(args)} entries, got {len(value)}", place)
     pairs = enumerate(zip(args, value, strict=True))
     return tuple(convert(item, inner, path, f"{place}[{i}]") for i, (item, inner) in pairs)
 
 
-def _convert_number(value: Any, path: str | Path, place: str) -> float:
+def _convert_number(value: Any, path: Place, place: str) -> float:
     if isinstance(value, str):
         # YAML 1.1 reads `1e-3` as text: it wants `1.0e-3`. People write the former.
         with suppress(ValueError):
             value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError.at(path, f"expected a number, got {_name(value)}", place)
+        raise _error(path, f"expected a number, got {_name(value)}", place)
     if not abs(value) <= sys.float_info.max:  # NaN too
-        raise InputError.at(path, f"expected a finite number, got {_name(value)}", place)
+        raise _error(path, f"expected a finite number, got {_name(value)}", place)
     return float(value)
 
 
-def _within(limits: Sequence[Any], value: Any, path: str | Path, place: str) -> Any:
+def _within(limits: Sequence[Any], value: Any, path: Place, place: str) -> Any:
     """The number, if it is within its range; see `ranges`."""
     for limit in limits:
         if isinstance(limit, MultipleOf) and value % limit.multiple_of:
             expected = f"a multiple of {limit.multiple_of}"
-            raise InputError.at(path, f"expected {expected}, got {_name(value)}", place)
+            raise _error(path, f"expected {expected}, got {_name(value)}", place)
         if isinstance(limit, Interval) and not _inside(limit, value):
-            raise InputError.at(path, f"expected {_range(limit)}, got {_name(value)}", place)
+            raise _error(path, f"expected {_range(limit)}, got {_name(value)}", place)
     return value
 
 
@@ -167,6 +216,14 @@ def _range(limit: Interval) -> str:
     least = f"{limit.ge}" if limit.gt is None else f"above {limit.gt}"
     most = f"{limit.le}" if limit.lt is None else f"below {limit.lt}"
     return f"{least} to {most}"
+
+
+def _file(path: Place, place: str | None) -> str:
+    return str(path) if isinstance(path, str | Path) else path.blame(place)
+
+
+def _error(path: Place, problem: str, place: str | None = None) -> InputError:
+    return InputError.at(_file(path, place), problem, place)
 
 
 def _join(place: str, key: Any) -> str:

@@ -76,7 +76,7 @@ def prepare(config: TrainingConfig, accelerator: Accelerator, task: Task, resume
         if accelerator.is_main_process:
             _report_resume(folder, config, progress, processes)
     accelerator.wait_for_everyone()
-    log = RunLog(config.output, progress.step) if accelerator.is_main_process else None
+    log = RunLog(config, progress.step) if accelerator.is_main_process else None
     # What is divided is not wrapped again, but its precision is the same.
     placed = False if divided else None
     module = accelerator.prepare_model(trained, placed, evaluation_mode=divided)
