@@ -93,3 +93,12 @@ def test_counts_that_disagree_are_refused(pair):
         condition_maps(pair, pair[:, 0], ranks, SIZE, np.zeros((2, 2, *SIZE), np.float32))
     with pytest.raises(ValueError, match="at least one frame"):
         condition_maps(pair[:, :0], pair[:, 0], ranks[:0], SIZE)
+
+
+def test_pose_maps_are_drawn_as_the_settings_say(pair):
+    settings = ConditionSettings(drawing="openpose")
+    ranks = np.zeros((FRAMES, 2), dtype=int)
+    maps = condition_maps(pair, pair[:, 0], ranks, SIZE, settings=settings)
+    drawn = draw_poses(pair[:, 0], SIZE, "openpose").transpose(2, 0, 1) / np.float32(255)
+    np.testing.assert_array_equal(maps.pose[0], drawn)
+    np.testing.assert_array_equal(maps.reference_pose, drawn)

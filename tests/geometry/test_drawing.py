@@ -153,3 +153,38 @@ def test_the_rendered_skeletons_of_others_look_like_ours(shared):
         assert abs(widths[0] - widths[1]) <= 1, (a, b)
         x, y = middle.astype(int)
         assert np.abs(frame[y, x].astype(int) - ours[y, x]).max() < 20, (a, b)
+
+
+def as_openpose_draws(people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The body of ControlNet's first annotator: joints, then each limb blended over a copy."""
+    canvas = np.zeros((*size, 3), np.uint8)
+    seen = people[..., 2] >= 0.3
+    for joint in range(18):
+        for n, person in enumerate(people):
+            if seen[n, joint]:
+                point = (int(person[joint, 0]), int(person[joint, 1]))
+                cv2.circle(canvas, point, 4, JOINT_COLOURS[joint], thickness=-1)
+    for (a, b), colour in zip(LIMBS, LIMB_COLOURS, strict=True):
+        for n, person in enumerate(people):
+            if seen[n, a] and seen[n, b]:
+                over = canvas.copy()
+                y, x = person[[a, b], 0].astype(float), person[[a, b], 1].astype(float)
+                length = ((x[0] - x[1]) ** 2 + (y[0] - y[1]) ** 2) ** 0.5
+                angle = math.degrees(math.atan2(x[0] - x[1], y[0] - y[1]))
+                centre = (int(np.mean(y)), int(np.mean(x)))
+                polygon = cv2.ellipse2Poly(centre, (int(length / 2), 4), int(angle), 0, 360, 1)
+                cv2.fillConvexPoly(over, polygon, colour)
+                canvas = cv2.addWeighted(canvas, 0.4, over, 0.6, 0)
+    return canvas
+
+
+@pytest.mark.parametrize("joints", [18, 134])
+@pytest.mark.parametrize("seed", range(3))
+def test_openposes_drawing_is_controlnets_first(joints, seed):
+    rng = np.random.default_rng(seed)
+    people = np.ones((3, joints, 3), np.float32)
+    people[..., :2] = rng.uniform(-20, 330, (3, joints, 2))
+    people[..., 2] = rng.choice([0.0, 0.2, 0.5, 1.0], (3, joints))
+    drawn = draw_poses(people, SIZE, "openpose")
+    np.testing.assert_array_equal(drawn, as_openpose_draws(people, SIZE))
+    assert not np.array_equal(drawn, draw_poses(people, SIZE))

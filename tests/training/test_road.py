@@ -106,7 +106,10 @@ def test_what_a_model_was_trained_with_travels_with_it(start: Path, tmp_path: Pa
     changes = {
         "model": {
             "relearn": ["scheduler", "conditions", "shared_noise"],
-            "overrides": {"conditions": {"flow_scale": 16.0}, "shared_noise": 0.5},
+            "overrides": {
+                "conditions": {"flow_scale": 16.0, "drawing": "openpose"},
+                "shared_noise": 0.5,
+            },
         }
     }
     trained = train(config(start, tmp_path, "field/stage1.yaml", **changes), make_task)
@@ -120,7 +123,9 @@ def test_what_a_model_was_trained_with_travels_with_it(start: Path, tmp_path: Pa
     task: Any = make_task(second, Process(torch.device("cpu")))
     assert task.shared_noise == 0.5
     assert task.schedule.alphas_cumprod[-1] == 0
+    assert task.batches.make.keywords["settings"].conditions.drawing == "openpose"
     assert Animator.from_pretrained(trained).config.conditions.flow_scale == 16
+    assert Animator.from_pretrained(trained).config.conditions.drawing == "openpose"
     assert "50% of the noise shared" in describe_training(second)
 
 
@@ -137,6 +142,7 @@ def test_what_a_model_was_trained_with_travels_with_it(start: Path, tmp_path: Pa
         ),
         ({"conditions": {"radius_fraction": 0.1}}, r"conditions\.radius_fraction: 0\.1, but .*08"),
         ({"conditions": {"max_characters": 3}}, r"say model\.relearn: \[conditions\]"),
+        ({"conditions": {"drawing": "openpose"}}, r"drawing: openpose, but .* with dwpose"),
         ({"shared_noise": 1.0}, r"shared_noise: 1\.0, but .* trained with 0\.0"),
         ({"code_overlaps": "mean"}, r"code_overlaps: mean, but .* trained with front"),
     ],

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from posecast.geometry.body_coordinates import body_coordinates
 from posecast.geometry.depth_order import depth_order_map
 from posecast.geometry.dilation import dilation_maps
-from posecast.geometry.drawing import draw_poses
+from posecast.geometry.drawing import Drawing, draw_poses
 from posecast.geometry.flow import flow_map
 from posecast.geometry.identity import Overlaps, identity_map
 from posecast.geometry.warp_layers import WarpLayers
@@ -29,6 +29,8 @@ class ConditionSettings:
     """Pixels a frame that one unit of the flow map stands for."""
     max_characters: Annotated[int, Interval(ge=1, le=255)] = 8
     """Levels of the depth order map."""
+    drawing: Drawing = "dwpose"
+    """How the pose maps are drawn."""
 
 
 _DEFAULTS = ConditionSettings()
@@ -38,7 +40,7 @@ CONDITION_RANGES: dict[str, tuple[float, float, float]] = {
     "flow_scale": (_DEFAULTS.flow_scale, 0.1, 1000.0),
     "max_characters": (_DEFAULTS.max_characters, 1, 255),
 }
-"""Default, least and largest value of each constant, for whoever reads them from a file."""
+"""Default, least and largest value of each constant that is a number."""
 
 
 def condition_maps(
@@ -81,7 +83,7 @@ def condition_maps(
     for i in range(frames):
         people = keypoints[:, i]
         dilation_maps(people, size, settings.radius_fraction, out=masks[i])
-        _scale_to_unit(draw_poses(people, size), pose[i])
+        _scale_to_unit(draw_poses(people, size, settings.drawing), pose[i])
         motion = None if background_flow is None else background_flow[i]
         union = _union(masks[i])
         flow_map(union, motion, settings.flow_scale, out=flow[i])
@@ -91,7 +93,7 @@ def condition_maps(
         if carried is not None and warp is not None:
             carried.to(people, ranks[i], pose[i], depth_order[i], warp[i])
     reference_pose = np.empty((3, *size), dtype=np.float32)
-    _scale_to_unit(draw_poses(reference_keypoints, size), reference_pose)
+    _scale_to_unit(draw_poses(reference_keypoints, size, settings.drawing), reference_pose)
     reference_identity = None
     if codes is not None:
         own = dilation_maps(reference_keypoints, size, settings.radius_fraction)

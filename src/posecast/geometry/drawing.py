@@ -2,7 +2,8 @@
 
 Limbs are filled ellipses in their colour times 0.6, joints discs in full colour; hand edges run
 round the hue circle with blue dots, face points are white (method.md "Poses"; the constants are
-those of DWPose's ``draw_bodypose``, ``draw_handpose`` and ``draw_facepose``).
+those of DWPose's ``draw_bodypose``, ``draw_handpose`` and ``draw_facepose``). Models that were
+trained with OpenPose's older drawing of the body (ControlNet's first) can have that one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -28,8 +30,15 @@ from posecast.geometry.skeleton import (
     present,
 )
 
+Drawing = Literal["dwpose", "openpose"]
+"""How a pose frame is drawn: as DWPose does (bodies, hands, faces), or the bodies alone as OpenPose
+does: joints first, then the limbs, in full colour, six tenths opaque."""
+DRAWINGS: tuple[Drawing, ...] = get_args(Drawing)
+
 _LIMB_BLEND = 0.6
 _BLENDED = tuple(tuple(int(_LIMB_BLEND * c) for c in colour) for colour in LIMB_COLOURS)
+_People = list[tuple[list[list[float]], list[bool]]]
+"""For each person, the joints' (x, y), and whether each is there."""
 _HAND_DOT = (0, 0, 255)
 _FACE_DOT = (255, 255, 255)
 _FULL_SIZE = 256
@@ -70,9 +79,11 @@ class Strokes:
 
 
 def draw_poses(
-    keypoints: Float[np.ndarray, "characters joints 3"], size: tuple[int, int]
+    keypoints: Float[np.ndarray, "characters joints 3"],
+    size: tuple[int, int],
+    drawing: Drawing = "dwpose",
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw skeletons on black, RGB, in DWPose's own order.
+    """Draw skeletons on black, RGB, in DWPose's own order, or as `drawing` says.
 
     `keypoints` are pixels of a canvas of `size` (height, width), 18 or 134 joints. Each limb is
     drawn for all people before the next limb, then each joint, then left hands, right hands and
@@ -81,6 +92,11 @@ def draw_poses(
     """
     canvas = np.zeros((*size, 3), dtype=np.uint8)
     strokes = Strokes.for_size(size)
+    if drawing == "openpose":
+        people = _listed(keypoints[:, BODY])
+        _draw_joints(canvas, people, strokes)
+        _blend_limbs(canvas, people, strokes)
+        return canvas
     draw_bodies(canvas, keypoints, strokes)
     if keypoints.shape[1] > 18:
         draw_hands(canvas, keypoints, strokes)
@@ -114,6 +130,28 @@ def draw_bodies(
             if there[a] and there[b]:
                 ellipse = limb_outline(points[a], points[b], strokes.limb, strokes.step)
                 cv2.fillConvexPoly(canvas, ellipse, colour)
+    _draw_joints(canvas, people, strokes)
+
+
+def _blend_limbs(canvas: np.ndarray, people: _People, strokes: Strokes) -> None:
+    """Each limb over what is there, in a copy of the part of the canvas that it touches."""
+    height, width = canvas.shape[:2]
+    for (a, b), colour in zip(LIMBS, LIMB_COLOURS, strict=True):
+        for points, there in people:
+            if not (there[a] and there[b]):
+                continue
+            ellipse = limb_outline(points[a], points[b], strokes.limb, strokes.step)
+            left, top = np.clip(ellipse.min(axis=0), 0, (width, height)).tolist()
+            right, bottom = np.clip(ellipse.max(axis=0) + 1, 0, (width, height)).tolist()
+            part = canvas[top:bottom, left:right]
+            if part.size:
+                drawn = np.ascontiguousarray(part)
+                over = drawn.copy()
+                cv2.fillConvexPoly(over, ellipse - (left, top), colour)
+                part[:] = cv2.addWeighted(drawn, 1 - _LIMB_BLEND, over, _LIMB_BLEND, 0)
+
+
+def _draw_joints(canvas: np.ndarray, people: _People, strokes: Strokes) -> None:
     for joint, colour in enumerate(JOINT_COLOURS):
         for points, there in people:
             if there[joint]:

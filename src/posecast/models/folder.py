@@ -201,8 +201,10 @@ def _conditions(path: Path, index: Mapping[str, Any]) -> ConditionSettings:
     """The condition maps' constants; folders that do not state them were trained with defaults."""
     found = index.get("conditions", {})
     check_table(path, CONDITIONS, found, "the condition maps", "conditions.")
-    kinds = {name: type(default) for name, (default, _, _) in CONDITION_RANGES.items()}
-    values: dict[str, Any] = {name: kinds[name](value) for name, value in found.items()}
+    values: dict[str, Any] = dict(found)
+    for name, (default, _, _) in CONDITION_RANGES.items():
+        if name in found:
+            values[name] = type(default)(found[name])
     return ConditionSettings(**values)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from posecast.errors import InputError
 from posecast.geometry.conditions import CONDITION_RANGES
+from posecast.geometry.drawing import DRAWINGS
 from posecast.media.json_rules import (
     FLAG,
     NOTHING,
@@ -156,8 +157,11 @@ INDEX: Table = {
     "keyed_by": many(one_of(*KEYS), 0, len(KEYS)),
 }
 CONDITIONS: Table = {
-    name: whole(int(low), int(high)) if isinstance(default, int) else number(low, high)
-    for name, (default, low, high) in CONDITION_RANGES.items()
+    "drawing": one_of(*DRAWINGS),
+    **{
+        name: whole(int(low), int(high)) if isinstance(default, int) else number(low, high)
+        for name, (default, low, high) in CONDITION_RANGES.items()
+    },
 }
 BOOK_KEEPING = (
     *("architectures", "torch_dtype", "dtype", "transformers_version", "model_type", "dropout"),
