@@ -88,9 +88,11 @@ class AutoencoderTask:
             psnr = -10 * torch.log10(((output - target) / 2).square().mean())
         return Loss(total, {"psnr": psnr})
 
-    def validate(self) -> Validation:
+    def validate(self) -> Validation | None:
         """PSNR on held-out images; truth above, reconstruction below."""
-        batch = self._held_out.to(self.device)
+        if self._held_out is None:
+            return None
+        batch = self._held_out.batch.to(self.device)
         output, _ = self.module(batch.images * 2 - 1)
         output = (output / 2 + 0.5).clamp(0, 1)
         everywhere = torch.ones_like(batch.character_mask)

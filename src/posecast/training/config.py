@@ -10,69 +10,16 @@ from typing import Any, Literal
 
 import yaml
 
-from posecast.data.puppet_source import MovingCamera
 from posecast.media.atomic import write_text
-from posecast.puppets import PuppetSettings
 from posecast.training import ranges
+from posecast.training.data_settings import DataSettings as DataSettings
+from posecast.training.data_settings import StageShare as StageShare
 from posecast.training.layers import read_layers
 from posecast.training.model_settings import ModelSettings as ModelSettings
 from posecast.training.reader import build, read_yaml
 
 GUIDERS = ("pose", "flow", "depth_order", "reference_pose", "identity")
 """Guider names in the order of `posecast.models` (identity is our extension)."""
-
-
-@dataclass(frozen=True)
-class StageShare:
-    """One kind of scenes in a mixture, with the settings that `DataSettings` has for one alone."""
-
-    share: ranges.Large
-    """Its weight among the mixture's."""
-    stage: PuppetSettings
-    misaligned: ranges.Share = 0.7
-    moving: ranges.Share = 0.0
-    camera: MovingCamera = "moving"
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """Where samples come from: rendered on the fly by the stage, or a dataset folder."""
-
-    stage: PuppetSettings | None = None
-    dataset: Path | None = None
-    size: tuple[ranges.Side, ranges.Side] | None = None
-    """Height and width of a dataset's samples: resized to cover, centre-cropped."""
-    misaligned: ranges.Share = 0.7
-    """How often the reference comes from another shot of the same characters and place."""
-    margin: ranges.Distance = 1
-    """A dataset's reference is so many frames from each target where its clip has such a frame."""
-    moving: ranges.Share = 0.0
-    """Share of the stage's scenes whose camera is `camera`."""
-    camera: MovingCamera = "moving"
-    """Of those scenes: "moving" (also with changing light) or "shaking" (in steady light)."""
-    mixture: tuple[StageShare, ...] = ()
-    """Several kinds of scenes of the stage, each a share of the samples, in place of `stage`."""
-    flow_from: Literal["previous", "reference"] = "previous"
-    """Since when the stage's flow is measured: the frame before (the paper's), or the reference."""
-    workers: ranges.Workers = 0
-    """Processes that prepare batches; 0 prepares them in the training process."""
-
-    def __post_init__(self) -> None:
-        given = [self.stage is not None, self.dataset is not None, bool(self.mixture)]
-        if sum(given) != 1:
-            raise ValueError("expected one of stage, dataset and mixture")
-        if len({(share.stage.size, share.stage.joints) for share in self.mixture}) > 1:
-            raise ValueError("mixture: expected one size and one kind of joints for all of it")
-        if self.dataset is not None and self.size is None:
-            raise ValueError("a dataset needs size: [height, width]")
-        if self.dataset is not None and self.flow_from != "previous":
-            raise ValueError("flow_from: a dataset knows the flow from the previous frame alone")
-
-    @property
-    def sample_size(self) -> tuple[int, int] | None:
-        """Height and width of the samples."""
-        stages = [self.stage, *(share.stage for share in self.mixture)]
-        return next((stage.size for stage in stages if stage is not None), self.size)
 
 
 @dataclass(frozen=True)
@@ -176,6 +123,11 @@ class ValidationSettings:
     """Held-out samples, the same every time, with the averaged weights."""
 
     every_steps: ranges.Steps = 1000
+    dataset: Path | None = None
+    """Where the samples are from; null: from the videos of `data.dataset` that are held out."""
+    share: ranges.Share = 0.05
+    """How many of those are; the same ones in every stage and run. 0: none, nothing is
+    validated."""
     samples: ranges.Samples = 4
     sampling_steps: ranges.SamplingSteps = 8
 
@@ -224,6 +176,8 @@ class TrainingConfig:
                     f"{', '.join(GUIDERS)}"
                 )
         self._check_stage()
+        if self.validation.dataset is not None and self.data.dataset is None:
+            raise ValueError("validation.dataset: the stage renders what is held out by itself")
         if self.objective.exchange_weight and (self.stage != "mender" or self.data.stage is None):
             raise ValueError(
                 "objective.exchange_weight: only the mender's training on the stage exchanges looks"
@@ -244,10 +198,12 @@ class TrainingConfig:
         if self.data.stage is not None:
             shots["stage"] = self.data.stage
         for name, shot in shots.items():
-            if shot.frames < self.batch.frames:
-                frames = self.batch.frames
+            frames, pace = self.batch.frames, self.data.pace
+            span = pace.span(frames, shot.fps) if self.stage == "clips" else frames
+            if shot.frames < span:
+                apart = f" over {span}" if span > frames else ""
                 raise ValueError(
-                    f"batch.frames: {frames}, but a shot of data.{name} has {shot.frames}"
+                    f"batch.frames: {frames}{apart}, but a shot of data.{name} has {shot.frames}"
                 )
             if shot.size[0] % 8 or shot.size[1] % 8:
                 size = f"{shot.size[0]}x{shot.size[1]}"

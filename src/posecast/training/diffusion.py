@@ -31,7 +31,7 @@ from posecast.models.autoencoder import PatchAutoencoder
 from posecast.training.config import ObjectiveSettings, TrainingConfig
 from posecast.training.lora import merged_lora
 from posecast.training.regions import region_psnr
-from posecast.training.sources import batches_of, held_out_batch, stored_encodings
+from posecast.training.sources import HeldOut, batches_of, held_out_batch, stored_encodings
 from posecast.training.start import training_noise
 from posecast.training.task import Loss, Process, Validation, seed_for
 
@@ -61,7 +61,7 @@ class DiffusionTask:
         self.batches = batches_of(config, process, make, stored)
 
     @cached_property
-    def _held_out(self) -> TrainingBatch:
+    def _held_out(self) -> HeldOut[TrainingBatch] | None:
         """The samples of every validation: of other seeds than training's, no identity dropped."""
         settings = replace(_batch_settings(self.config, self.animator), identity_drop=0.0)
         batches = replace(self.batches, make=partial(assemble, settings=settings))
@@ -115,9 +115,11 @@ class DiffusionTask:
         )
         return Loss(total, {})
 
-    def validate(self) -> Validation:
+    def validate(self) -> Validation | None:
         """Samples at 1 and at `sampling_steps` steps, without guidance, from the same noise."""
-        batch = self._held_out.to(self.device)
+        if self._held_out is None:
+            return None
+        batch = self._held_out.batch.to(self.device)
         generator = torch.Generator(self.device).manual_seed(seed_for(self.config.seed, "noise"))
         assert batch.reference is not None  # nothing stored is read for validation
         clean, reference_latents = self._encode(batch)

@@ -28,6 +28,7 @@ from posecast.training.meter import Clock, Meter
 from posecast.training.output import VALIDATION, or_last_checkpoint, own_output
 from posecast.training.run import Run, averaged, describe, prepare, set_training
 from posecast.training.sharding import whole
+from posecast.training.sources import held_out_source
 from posecast.training.stopping import Next, agreed, signals_as_event
 from posecast.training.task import Process, Task, seed_for
 
@@ -83,6 +84,8 @@ def _train(run: Run) -> Path:
     if log is not None:
         write_config(config, config.output / "config.yaml")
         tqdm.write(describe(run))
+        if why := held_out_source(config)[1]:
+            tqdm.write(why)
     meter = Meter(config.batch.references * config.batch.accumulate * run.progress.processes)
     batches = _load(run)
     clock = Clock(run.progress.seconds)
@@ -244,6 +247,8 @@ def _validate(run: Run) -> None:
         run.task.set_training(False)
         result = run.task.validate()
         run.task.set_training(True)
+    if result is None:
+        return
     metrics = {f"validation/{name}": value for name, value in result.metrics.items()}
     folder = run.config.output / VALIDATION
     folder.mkdir(exist_ok=True)

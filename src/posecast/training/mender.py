@@ -58,9 +58,11 @@ class MenderTask:
             psnr = -10 * torch.log10(squares.mean())
         return Loss(total, {"psnr": psnr})
 
-    def validate(self) -> Validation:
+    def validate(self) -> Validation | None:
         """PSNR on held-out samples, mended and as carried; a row each of truth, carried, mended."""
-        layers, frames, people = _pictures(self._held_out.to(self.device))
+        if self._held_out is None:
+            return None
+        layers, frames, people = _pictures(self._held_out.batch.to(self.device))
         mended, carried = self.module(layers).clamp(0, 1), layers[:, :3]
         metrics = {
             f"{region}_psnr{name}": region_psnr(images, frames, mask)

@@ -34,7 +34,8 @@ def own_output(config: TrainingConfig, resume: bool, is_main: bool) -> Iterator[
             )
         if output.is_dir():
             inputs = [model.init, model.autoencoder, model.mender, *model.parts.values()]
-            check_folder(output / MODEL, MODEL_FILES, [*inputs, config.data.dataset])
+            datasets = (config.data.dataset, config.validation.dataset)
+            check_folder(output / MODEL, MODEL_FILES, [*inputs, *datasets])
         try:
             yield
         except KeyboardInterrupt as interrupt:

@@ -28,11 +28,15 @@ def check_paths(config: TrainingConfig, path: Path) -> None:
 
 
 def _missing(config: TrainingConfig, path: Path) -> Iterator[str]:
-    data, model = config.data, config.model
-    if data.dataset is not None and not (data.dataset / INDEX).is_file():
-        what = f"holds no {INDEX}" if data.dataset.is_dir() else "is no folder"
-        way = _way(data.dataset, path) or f"`posecast prepare VIDEOS -o {data.dataset}` makes it"
-        yield f"data.dataset: {data.dataset} {what} ({way})"
+    model = config.model
+    for name, dataset in (
+        ("data.dataset", config.data.dataset),
+        ("validation.dataset", config.validation.dataset),
+    ):
+        if dataset is not None and not (dataset / INDEX).is_file():
+            what = f"holds no {INDEX}" if dataset.is_dir() else "is no folder"
+            way = _way(dataset, path) or f"`posecast prepare VIDEOS -o {dataset}` makes it"
+            yield f"{name}: {dataset} {what} ({way})"
     folders = {"model.init": model.init} | {
         "model.autoencoder": model.autoencoder,
         "model.mender": model.mender,

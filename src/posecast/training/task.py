@@ -85,8 +85,8 @@ class Task(Protocol):
         """The loss of a batch; `module` is `self.module`, wrapped. All chance from `generator`."""
         ...
 
-    def validate(self) -> Validation:
-        """Score the present weights on held-out samples; changes no state of the run."""
+    def validate(self) -> Validation | None:
+        """Score the present weights on held-out samples, if any; changes no state of the run."""
         ...
 
     def save(self, folder: Path) -> None:
