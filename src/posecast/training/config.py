@@ -129,7 +129,15 @@ class ValidationSettings:
     """How many of those are; the same ones in every stage and run. 0: none, nothing is
     validated."""
     samples: ranges.Samples = 4
-    sampling_steps: ranges.SamplingSteps = 8
+    sampling_steps: ranges.SamplingSteps | None = None
+    """Null: the model's own number."""
+    guidance: ranges.Guidance | None = None
+    """Null: the model's own scale, as users sample."""
+    metrics: tuple[Literal["characters", "lpips", "fvd"], ...] = ("characters", "lpips", "fvd")
+    """What else is scored, of the stages images and clips: `lpips` and `fvd` (of clips of 16 frames
+    or more) where their networks' weights are at hand."""
+    weights: Path | None = None
+    """Where those lie; null: where `posecast evaluate` looks."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from posecast.data.batches import BatchSettings, TrainingBatch, assemble
+from posecast.diffusion.guidance import Half, guided_denoiser
 from posecast.diffusion.objective import (
     NoiseSchedule,
     add_noise,
@@ -24,7 +25,7 @@ from posecast.diffusion.objective import (
     sample_timesteps,
     weighted_loss,
 )
-from posecast.diffusion.sampling import sample
+from posecast.diffusion.sampling import sample, sampling_timesteps
 from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.autoencoder import PatchAutoencoder
@@ -33,7 +34,7 @@ from posecast.training.lora import merged_lora
 from posecast.training.regions import region_psnr
 from posecast.training.sources import HeldOut, batches_of, held_out_batch, stored_encodings
 from posecast.training.start import training_noise
-from posecast.training.task import Loss, Process, Validation, seed_for
+from posecast.training.task import Judge, Loss, Process, Validation, seed_for
 
 SHOWN_SAMPLES, SHOWN_FRAMES = 4, 3
 
@@ -45,8 +46,15 @@ class DiffusionTask:
     timestep a sample.
     """
 
-    def __init__(self, config: TrainingConfig, process: Process, animator: Animator) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        process: Process,
+        animator: Animator,
+        judge: Judge | None = None,
+    ) -> None:
         self.config = config
+        self.judge = judge
         self.device = process.device
         self.animator = animator
         self.module: nn.Module = animator
@@ -116,16 +124,34 @@ class DiffusionTask:
         return Loss(total, {})
 
     def validate(self) -> Validation | None:
-        """Samples at 1 and at `sampling_steps` steps, without guidance, from the same noise."""
+        """Samples of one step, and as users sample: the model's steps, guidance and noise."""
         if self._held_out is None:
             return None
-        batch = self._held_out.batch.to(self.device)
+        batch, animator = self._held_out.batch.to(self.device), self.animator
         generator = torch.Generator(self.device).manual_seed(seed_for(self.config.seed, "noise"))
-        assert batch.reference is not None  # nothing stored is read for validation
         clean, reference_latents = self._encode(batch)
-        animator = self.animator
-        # As users sample: with the share of noise that the model itself states.
         noise = sample_noise(clean, animator.config.shared_noise, generator=generator)
+        half = self._half(batch, reference_latents)
+        settings, model = self.config.validation, animator.config
+        scale = model.guidance_scale if settings.guidance is None else settings.guidance
+        metrics: dict[str, float] = {}
+        results: list[Tensor] = []
+        for steps, guidance in ((1, 1.0), (settings.sampling_steps or model.num_steps, scale)):
+            timesteps = sampling_timesteps(self.schedule, steps)
+            denoise = guided_denoiser(half, timesteps, guidance)
+            latents = sample(denoise, noise, self.schedule, steps)
+            images = animator.decode(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
+            metrics |= _scores(images, batch, f"{steps}_steps")
+            results.append(images)
+        if self.judge is not None:
+            made = (results[-1].clamp(0, 1) * 255).round().byte()
+            metrics |= self.judge(made.movedim(2, -1).cpu().numpy(), self._held_out.samples)
+        return Validation(metrics, _contact_sheet(batch, results))
+
+    def _half(self, batch: TrainingBatch, reference_latents: Tensor) -> Half:
+        """The network for these samples, with the reference or without."""
+        animator = self.animator
+        assert batch.reference is not None  # nothing stored is read for validation
         appearance = animator.embed(batch.reference)
         reference = animator.prepare_reference(
             animator.reference_features(reference_latents, appearance, batch.reference_maps)
@@ -134,25 +160,25 @@ class DiffusionTask:
         correspondence = animator.correspondence(batch.maps)
         warped = self._warped(batch, None)
 
-        def denoise(noisy: Tensor, timestep: int, windows: Sequence[range]) -> Tensor:
-            return animator.denoise(
+        def predict(
+            noisy: Tensor,
+            timestep: int,
+            windows: Sequence[range],
+            conditional: bool,
+            deep: Tensor | None,
+        ) -> tuple[Tensor, Tensor | None]:
+            prediction = animator.denoise(
                 noisy,
                 timestep,
-                appearance=appearance,
-                reference=reference,
+                appearance=appearance if conditional else torch.zeros_like(appearance),
+                reference=reference if conditional else None,
                 guidance=guidance,
                 correspondence=correspondence,
-                warped=warped,
+                warped=warped if conditional else None,
             )
+            return prediction, None
 
-        metrics: dict[str, float] = {}
-        results: list[Tensor] = []
-        for steps in (1, self.config.validation.sampling_steps):
-            latents = sample(denoise, noise, self.schedule, steps)
-            images = animator.decode(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
-            metrics |= _scores(images, batch, f"{steps}_steps")
-            results.append(images)
-        return Validation(metrics, _contact_sheet(batch, results))
+        return predict
 
     def save(self, folder: Path) -> None:
         """Write the whole model folder, LoRA layers merged into what they adapt."""

@@ -21,14 +21,16 @@ from posecast.training.lora import add_lora
 from posecast.training.mender import MenderTask
 from posecast.training.start import model_config as model_config
 from posecast.training.start import training_noise
-from posecast.training.task import Process, Task
+from posecast.training.task import Judge, Process, Task
 from posecast.training.weights import load_motion, load_part
 
 PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder")
 
 
-def make_task(config: TrainingConfig, process: Process) -> Task:
+def make_task(config: TrainingConfig, process: Process, judge: Judge | None = None) -> Task:
     """The task of `config.stage`, its model built and its frozen parts frozen.
+
+    `judge` scores what the stages images and clips make in validation, beside their own figures.
 
     Raises `InputError` where the model's settings or starting weights do not fit.
     """
@@ -36,7 +38,7 @@ def make_task(config: TrainingConfig, process: Process) -> Task:
         return _autoencoder(config, process)
     if config.stage == "mender":
         return _mender(config, process)
-    return DiffusionTask(config, process, build_animator(config))
+    return DiffusionTask(config, process, build_animator(config), judge)
 
 
 def _autoencoder(config: TrainingConfig, process: Process) -> Task:

@@ -43,6 +43,12 @@ class Validation:
     picture: UInt8[np.ndarray, "height width 3"]
 
 
+Judge = Callable[
+    [UInt8[np.ndarray, "samples frames height width 3"], Sequence[Sample]], dict[str, float]
+]
+"""Scores of samples that were made, by name, given the true ones."""
+
+
 @dataclass(frozen=True)
 class Batches(Generic[B]):
     """Batch `index` of one process, a pure function: workers and resumes see the same.
