@@ -167,6 +167,8 @@ class TrainingConfig:
     weights between steps (FSDP2). In one process it changes nothing."""
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
+    logger: Literal["trackio", "wandb"] | None = None
+    """A tracker that shows curves, pictures and settings, beside TensorBoard."""
     max_minutes: ranges.Minutes | None = None
     """Stop and checkpoint after this long. The learning rate follows `steps` alone."""
     seed: ranges.Seed = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def check_paths(config: TrainingConfig, path: Path) -> None:
         InputError: one line with all that is missing, each with the command that makes it.
     """
     problems = [*_missing(config, path), *_in_the_way(config)]
+    if config.logger is not None and importlib.util.find_spec(config.logger) is None:
+        problems.append(f"logger: {config.logger} is not installed (pip install {config.logger})")
     if problems:
         raise InputError.at(path, "; ".join(problems))
 

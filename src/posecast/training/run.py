@@ -113,7 +113,8 @@ def describe(run: Run) -> str:
     trained = sum(p.numel() for p in run.average.live.values())
     assert run.log is not None
     threads = counted(torch.get_num_threads(), "thread")
-    board = "" if run.log.has_tensorboard else " (TensorBoard's too with posecast[train])"
+    boards = run.log.shown_by
+    board = "" if "TensorBoard" in boards else " (TensorBoard's too with posecast[train])"
     return (
         f"{run.config.stage}: {trained / 1e6:.2f}M parameters to train, "
         f"{counted(run.progress.processes, 'process')} of {threads} each on "
