@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     "folder or hub id.",
 )
 @click.option(
+    "--lora", type=PATH, help="Low-rank weights (LoRA) to add to the model's: a file or its folder."
+)
+@click.option(
     "--size",
     type=SIZE,
     help="Size of the frames (default: the picture's own up to 1920x1080 pixels, of other models "
@@ -118,7 +121,7 @@ def animate(
     from posecast.models.model_files import check_model
     from posecast.pipeline.switches import switched_off
 
-    inputs = inputs_of(reference, poses, options)
+    inputs = [*inputs_of(reference, poses, options), options["lora"]]
     audible(options["audio"], out, output_format(out, inputs))
     check_engine(model, context)
     if model == CUTOUT:
@@ -139,6 +142,8 @@ def animate(
     quiet = quiet or launched_rank() > 0
     device = chosen_device(options["device"])
     pipe = loaded(model, device, options["dtype"])
+    if options["lora"] is not None:
+        pipe.load_lora_weights(options["lora"])
     plan = pipe.plan(reference, poses, plan_options(options))
     check_sound(options["audio"], plan)
     fitted = pipe.fit(plan, options["memory"], options["window"], options["stride"], device)

@@ -30,7 +30,7 @@ from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.training.config import ObjectiveSettings, TrainingConfig
-from posecast.training.lora import merged_lora
+from posecast.training.lora import merged_lora, save_lora
 from posecast.training.regions import region_psnr
 from posecast.training.sources import HeldOut, batches_of, held_out_batch, stored_encodings
 from posecast.training.start import training_noise
@@ -181,9 +181,11 @@ class DiffusionTask:
         return predict
 
     def save(self, folder: Path) -> None:
-        """Write the whole model folder, LoRA layers merged into what they adapt."""
+        """Write the whole model folder, LoRA layers merged into what they adapt; and these."""
         with merged_lora(self.animator):
             self.animator.save_pretrained(folder)
+        if self.config.lora is not None:
+            save_lora(self.animator, self.config.lora, folder)
 
     def _encode(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
         """Latents of the frames and of the reference, unless they are there already."""

@@ -9,6 +9,7 @@ from posecast.models.animator import Animator
 from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
+from posecast.models.lora import merge_lora
 from posecast.models.memory_layout import channels_last
 from posecast.models.mender import Mender
 from posecast.models.motion import MotionSettings
@@ -145,6 +146,8 @@ def _load_weights(animator: Animator, config: TrainingConfig) -> None:
             load_part(animator.mender, mender)
     if settings.autoencoder is not None:
         load_part(animator.vae, settings.autoencoder)
+    if settings.lora is not None:
+        merge_lora(animator, settings.lora)
 
 
 def _freeze(animator: Animator, frozen: tuple[str, ...]) -> None:
