@@ -143,12 +143,18 @@ class Animator(nn.Module):
 
     @torch.no_grad()
     def encode(
-        self, images: Float[Tensor, "b 3 H W"], slice_size: int = 16
+        self,
+        images: Float[Tensor, "b 3 H W"],
+        slice_size: int = 16,
+        generator: torch.Generator | None = None,
     ) -> Float[Tensor, "b c h w"]:
-        """Images in 0..1 (H, W multiples of 8) to scaled latents, `slice_size` at a time."""
+        """Images in 0..1 (H, W multiples of 8) to scaled latents, `slice_size` at a time.
+
+        The likeliest ones; with a generator, ones drawn from what the VAE finds likely.
+        """
         self._check_part("vae")
-        scale = self.vae.config.scaling_factor
-        return torch.cat([scale * self._encode(2 * x - 1) for x in images.split(slice_size)])
+        scale, parts = self.vae.config.scaling_factor, images.split(slice_size)
+        return torch.cat([scale * self._encode(2 * x - 1, generator) for x in parts])
 
     @torch.no_grad()
     def decode(
@@ -319,9 +325,12 @@ class Animator(nn.Module):
                 "among them"
             )
 
-    def _encode(self, images: Tensor) -> Tensor:
+    def _encode(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         encoded: Any = self.vae.encode(images)
-        return encoded if isinstance(encoded, Tensor) else encoded.latent_dist.mode()
+        if isinstance(encoded, Tensor):
+            return encoded
+        likely = encoded.latent_dist
+        return likely.mode() if generator is None else likely.sample(generator)
 
     def _decode(self, latents: Tensor) -> Tensor:
         decoded: Any = self.vae.decode(latents)

@@ -81,6 +81,8 @@ class ObjectiveSettings:
     pixel_share: ranges.Share = 0.0
     """Share of the loss measured in pixels, through a PatchAutoencoder's linear decoder; the rest
     is measured in latents, where all channels count alike."""
+    latents: Literal["mode", "sample"] = "mode"
+    """Which of the latents that the VAE finds likely for a picture: the likeliest, or one drawn."""
     min_snr_gamma: ranges.Large | None = None
     noise_offset: ranges.Noise = 0.0
     shared_noise: ranges.Share | None = None
@@ -159,7 +161,8 @@ class TrainingConfig:
     """Decay of the averaged weights, which are what is saved; null: the weights themselves are."""
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """What layers compute in. `fp16`: 16-bit floats with a scaled loss, for GPUs without bf16."""
     gradient_checkpointing: bool = False
     """Compute the U-Nets' layers anew in backward instead of keeping what they made."""
     shard: bool = False
@@ -199,6 +202,8 @@ class TrainingConfig:
                 f"optimizer.weight_decay: {self.optimizer.weight_decay:g}, but adam has none; say "
                 "0.0, or kind: adamw"
             )
+        if self.shard and self.precision == "fp16":
+            raise ValueError("precision: fp16 is not for divided runs (shard); take bf16")
         if self.shard and self.optimizer.kind == "adamw8bit":
             raise ValueError("shard: 8-bit moments cannot be divided; take optimizer.kind: adamw")
 

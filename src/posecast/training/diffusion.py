@@ -58,6 +58,8 @@ class DiffusionTask:
         self.device = process.device
         self.animator = animator
         self.module: nn.Module = animator
+        if config.objective.latents == "sample" and isinstance(animator.vae, PatchAutoencoder):
+            raise InputError("objective.latents: a PatchAutoencoder makes but one; say mode")
         self.schedule = NoiseSchedule.of(animator.scheduler)
         self.shared_noise = training_noise(config, animator.config)
         self._axes: Tensor | None = None
@@ -82,7 +84,8 @@ class DiffusionTask:
     def loss(self, module: nn.Module, batch: TrainingBatch, generator: torch.Generator) -> Loss:
         """Eq. 11 for the schedule's kind of prediction, weighted inside the characters."""
         settings = self.config.objective
-        clean, reference_latents = self._encode(batch)
+        drawn_by = generator if settings.latents == "sample" else None
+        clean, reference_latents = self._encode(batch, drawn_by)
         noise = sample_noise(clean, self.shared_noise, settings.noise_offset, generator=generator)
         timesteps = self._timesteps(clean, generator)
         dropped = _draw(len(clean), settings.reference_drop, generator)
@@ -187,15 +190,18 @@ class DiffusionTask:
         if self.config.lora is not None:
             save_lora(self.animator, self.config.lora, folder)
 
-    def _encode(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, batch: TrainingBatch, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Latents of the frames and of the reference, unless they are there already."""
         if batch.latents is not None and batch.reference_latents is not None:
             return batch.latents, batch.reference_latents
         assert batch.frames is not None
         assert batch.reference is not None
-        frames = self.animator.encode(batch.frames.flatten(0, 1))
+        encode = partial(self.animator.encode, generator=generator)
+        frames = encode(batch.frames.flatten(0, 1))
         latents = frames.unflatten(0, batch.frames.shape[:2])
-        return latents, self.animator.encode(batch.reference)
+        return latents, encode(batch.reference)
 
     def _warped(self, batch: TrainingBatch, dropped: Tensor | None) -> Tensor | None:
         """Warped references as latents, zero for the samples that shall do without."""

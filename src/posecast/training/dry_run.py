@@ -128,7 +128,8 @@ def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
             animator.zero_grad()
             with counter:
                 batch = _batch(config, animator, size)
-                with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+                kind = torch.float16 if config.precision == "fp16" else torch.bfloat16
+                with torch.autocast("cpu", kind, enabled=config.precision != "no"):
                     loss = task.loss(animator, batch, torch.Generator().manual_seed(0))
                 loss.total.backward()
     trainable = [p for p in animator.parameters() if p.requires_grad]

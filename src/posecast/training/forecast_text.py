@@ -86,7 +86,7 @@ def _savings(config: TrainingConfig) -> list[str]:
     if not config.gradient_checkpointing:
         options.append("gradient_checkpointing: true")
     if config.precision == "no":
-        options.append("precision: bf16")
+        options.append("precision: bf16 (or fp16)")
     if config.optimizer.kind != "adamw8bit":
         options.append("optimizer.kind: adamw8bit")
     if config.batch.references > 1:

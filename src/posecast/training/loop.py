@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from posecast.media.images import write_image
 from posecast.media.interruption import work_for_parent
 from posecast.models.model_files import MODEL_FILES
 from posecast.training import checkpoints
+from posecast.training.checkpoints import Progress
 from posecast.training.config import TrainingConfig, write_config
 from posecast.training.meter import Clock, Meter
 from posecast.training.output import VALIDATION, or_last_checkpoint, own_output
@@ -54,7 +54,8 @@ def train(
     """
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
-        mixed_precision=config.precision,
+        # 16-bit floats are scaled here: accelerate knows them on GPUs alone.
+        mixed_precision="no" if config.precision == "fp16" else config.precision,
         kwargs_handlers=[
             DistributedDataParallelKwargs(gradient_as_bucket_view=True),
             # All others wait while the main process validates and saves.
@@ -100,11 +101,13 @@ def _train(run: Run) -> Path:
     with bar, signals_as_event() as interrupted:
         while run.progress.step < config.steps and after <= Next.CHECKPOINT:
             figures = _step(run, batches)
-            bad_steps = 0 if math.isfinite(figures["gradient_norm"]) else bad_steps + 1
+            good = math.isfinite(figures["gradient_norm"]) or run.precision.may_fall
+            bad_steps = 0 if good else bad_steps + 1
             _give_up_after(bad_steps, run)
             meter.add(figures)
-            run.progress = replace(
-                run.progress, step=run.progress.step + 1, seconds=clock.seconds()
+            scale, since = run.precision.state()
+            run.progress = Progress(
+                run.progress.step + 1, clock.seconds(), run.progress.processes, scale, since
             )
             bar.update()
             if log is not None and run.progress.step % LOG_EVERY == 0:
@@ -139,12 +142,13 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
         generator = torch.Generator(run.accelerator.device).manual_seed(seed)
         last = part == accumulate - 1
         with nullcontext() if last or run.divided else run.accelerator.no_sync(run.module):
-            with run.accelerator.autocast():
+            with run.precision.autocast():
                 loss = run.task.loss(run.module, next(batches), generator)
-            run.accelerator.backward(loss.total / accumulate)
+            run.precision.backward(loss.total / accumulate)
         for name, value in {"loss": loss.total, **loss.parts}.items():
             losses[name] = losses.get(name, 0.0) + float(value.detach()) / accumulate
     figures = {"learning_rate": rate, **_mean_of_all(losses, run.accelerator)}
+    run.precision.unscale(run.optimizer)
     live = list(run.average.live.values())
     clip = math.inf if config.optimizer.clip_norm is None else config.optimizer.clip_norm
     norm = torch.nn.utils.clip_grad_norm_(live, clip, foreach=True)
@@ -153,6 +157,7 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
     if math.isfinite(figures["gradient_norm"]):
         run.optimizer.step()
         run.average.update(step)
+    run.precision.after_step()
     run.optimizer.zero_grad(set_to_none=True)
     return figures
 

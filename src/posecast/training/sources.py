@@ -173,9 +173,11 @@ def stored_encodings(config: TrainingConfig, animator: Animator) -> tuple[Stored
     records = data.clips.chosen(read_index(data.dataset), data.dataset)
     shape = f"{data.size[0]}x{data.size[1]}"
     notes: list[str] = []
-    if data.flip or data.crop is not None:
+    drawn = config.objective.latents == "sample"
+    if data.flip or data.crop is not None or drawn:
         if any(record.latents for record in records):
             other = "data.flip" if data.flip else "data.crop"
+            other = "objective.latents" if drawn else other
             notes.append(f"{data.dataset}: its latents are not used: {other} asks for other ones")
         return Stored(), notes
     fits: dict[str, bool] = {}
