@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from posecast.data.batches import BatchSettings, TrainingBatch, assemble
 from posecast.models.mender import Mender
 from posecast.training.config import TrainingConfig
 from posecast.training.regions import region_psnr
-from posecast.training.sources import batches_of, held_out_batch
+from posecast.training.sources import HeldOut, batches_of, held_out_batch
 from posecast.training.task import Loss, Process, Validation
 
 _ROUGH = 0.01
@@ -35,7 +35,10 @@ class MenderTask:
         self.module: nn.Module = mender
         settings = BatchSettings(guiders=(), warp=True)
         self.batches = batches_of(config, process, partial(assemble, settings=settings))
-        self._held_out = held_out_batch(config, self.batches)
+
+    @cached_property
+    def _held_out(self) -> HeldOut[TrainingBatch] | None:
+        return held_out_batch(self.config, self.batches)
 
     def set_training(self, training: bool) -> None:
         """All of it trains."""

@@ -42,14 +42,27 @@ def make_task(config: TrainingConfig, process: Process, judge: Judge | None = No
     return DiffusionTask(config, process, build_animator(config), judge)
 
 
-def _autoencoder(config: TrainingConfig, process: Process) -> Task:
+def build_autoencoder(config: TrainingConfig) -> PatchAutoencoder:
+    """A fresh autoencoder of the config's preset. Raises `InputError` where it comes trained."""
     shape = model_config(config.model)
     if shape.vae_class != "PatchAutoencoder" or shape.vae is None:
         raise InputError(
             f"preset {config.model.preset}: its {shape.vae_class} comes trained; the autoencoder "
             "stage is for presets with a PatchAutoencoder"
         )
-    autoencoder = PatchAutoencoder(**shape.vae)
+    return PatchAutoencoder(**shape.vae)
+
+
+def build_mender(config: TrainingConfig) -> Mender:
+    """A fresh mender of the config's preset. Raises `InputError` where it has none."""
+    settings = model_config(config.model).mender
+    if settings is None:
+        raise InputError(f"preset {config.model.preset}: it has no mender")
+    return Mender(**settings)
+
+
+def _autoencoder(config: TrainingConfig, process: Process) -> Task:
+    autoencoder = build_autoencoder(config)
     if config.model.autoencoder is not None:
         load_part(autoencoder, config.model.autoencoder)
     task = AutoencoderTask(config, process, autoencoder)
@@ -59,10 +72,7 @@ def _autoencoder(config: TrainingConfig, process: Process) -> Task:
 
 
 def _mender(config: TrainingConfig, process: Process) -> Task:
-    settings = model_config(config.model).mender
-    if settings is None:
-        raise InputError(f"preset {config.model.preset}: it has no mender")
-    mender = Mender(**settings)
+    mender = build_mender(config)
     if config.model.mender is not None:
         load_part(mender, config.model.mender)
     channels_last(mender)
