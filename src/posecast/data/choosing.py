@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from posecast.data.store import Record
 from posecast.errors import InputError
 
-_Number = Annotated[float, Interval(ge=-1e9, le=1e9)]
+_Number = Annotated[float, Interval(ge=0, le=1e9)]
 _Share = Annotated[float, Interval(gt=0, le=1e6)]
 COLUMNS = tuple(f.name for f in fields(Record))
 
