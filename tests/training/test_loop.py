@@ -221,3 +221,14 @@ def test_a_scale_that_overflows_falls_and_resumes(tiny_run: TrainingConfig, monk
     assert json.loads((checkpoints(broken.output)[-1] / "progress.json").read_text()) == (
         progress | {"seconds": pytest.approx(progress["seconds"], abs=600)}
     )
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [("ACCELERATE_USE_DEEPSPEED", "DeepSpeed"), ("ACCELERATE_USE_FSDP", "FSDP")],
+)
+def test_engines_that_divide_the_model_are_refused(tiny_run, monkeypatch, variable, name):
+    monkeypatch.setenv(variable, "true")
+    with pytest.raises(InputError, match=f"launches this training with {name}; .* shard: true"):
+        train(tiny_run, make_task)
+    assert not tiny_run.output.exists()

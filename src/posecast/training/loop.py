@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from posecast.errors import InputError
 from posecast.media.atomic import whole_folder
 from posecast.media.images import write_image
 from posecast.media.interruption import work_for_parent
@@ -33,6 +35,12 @@ from posecast.training.stopping import Next, agreed, signals_as_event
 from posecast.training.task import Process, Task, seed_for
 
 LOG_EVERY = 10
+_ENGINES = {
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+}
+"""What accelerate may be told to divide a model with, by the variable of the environment."""
 MAX_BAD_STEPS = 10
 """Steps in a row without a finite gradient after which a run gives up."""
 
@@ -49,9 +57,10 @@ def train(
     takes exactly the steps of an unbroken one.
 
     Raises `InputError` where the output holds another run, or another process works on it, or the
-    disk is full; RuntimeError when no gradient is finite for many steps; KeyboardInterrupt (after a
-    checkpoint) when interrupted.
+    disk is full, or accelerate was told to divide the model itself; RuntimeError when no gradient
+    is finite for many steps; KeyboardInterrupt (after a checkpoint) when interrupted.
     """
+    _check_launch()
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
         # 16-bit floats are scaled here: accelerate knows them on GPUs alone.
@@ -78,6 +87,20 @@ def train(
     finally:
         torch.set_flush_denormal(False)  # the caller's arithmetic is as it was
         accelerator.end_training()
+
+
+def _check_launch() -> None:
+    """Raises `InputError` where accelerate's own config divides the model: it would not be saved.
+
+    Checkpoints hold whole tensors and resume with any number of processes; engines that keep parts
+    of their own do not give them.
+    """
+    for variable, name in _ENGINES.items():
+        if os.environ.get(variable, "false").lower() == "true":
+            raise InputError(
+                f"accelerate launches this training with {name}; take it out of its own config "
+                "(accelerate config) and say shard: true, which divides the same (FSDP2)"
+            )
 
 
 def _train(run: Run) -> Path:

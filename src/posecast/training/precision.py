@@ -58,7 +58,7 @@ class Precision:
     def state(self) -> tuple[float, int]:
         """The scale, and the steps since it changed: what a resumed run needs."""
         if self.scaler is None:
-            return 1.0, 0
+            return FIRST_SCALE, 0
         found = self.scaler.state_dict()
         return float(found["scale"]), int(found["_growth_tracker"])
 
