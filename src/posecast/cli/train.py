@@ -69,6 +69,7 @@ def train(
 
 def _judge(config: TrainingConfig) -> HeldOutScores | None:
     """What scores the validation; its lines say for what weights are missing."""
+    from posecast.metrics.clips import CLIP_FRAMES
     from posecast.metrics.held_out import HeldOutScores
     from posecast.training.sources import held_out_source
 
@@ -78,9 +79,10 @@ def _judge(config: TrainingConfig) -> HeldOutScores | None:
     # In the main process alone: the others validate nothing.
     if int(os.environ.get("RANK", "0")) > 0:
         return None
-    judge = HeldOutScores(
-        validation.metrics, validation.weights, consecutive=config.stage == "clips"
-    )
+    clips = config.stage == "clips"
+    videos = clips and config.batch.frames >= CLIP_FRAMES and validation.samples > 1
+    metrics = tuple(name for name in validation.metrics if videos or name != "fvd")
+    judge = HeldOutScores(metrics, validation.weights, consecutive=clips)
     for line in judge.notes:
         click.echo(line)
     return judge
