@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from posecast.errors import InputError
 from posecast.models.animator import Animator
-from posecast.models.lora import FILE, merge_lora
+from posecast.models.lora import FILE, lora_file, merge_lora
 from posecast.training.config import BatchShape, LoraSettings, TrainingConfig
 from posecast.training.loop import train
 from posecast.training.stages import build_animator, make_task
@@ -96,7 +97,10 @@ def test_the_layers_are_a_file_of_their_own(run: TrainingConfig, tmp_path: Path)
         assert ours.keys() == theirs.keys()
         for name, value in ours.items():
             torch.testing.assert_close(value, theirs[name])
-    # A run may start from it.
+    # Diffusers' own name does as well; a run may start from it.
+    (tmp_path / "other").mkdir()
+    shutil.copy(model / FILE, tmp_path / "other" / "pytorch_lora_weights.safetensors")
+    assert lora_file(tmp_path / "other").is_file()
     second = replace(
         run, lora=None, model=replace(run.model, lora=model / FILE), output=tmp_path / "second"
     )

@@ -27,7 +27,10 @@ from posecast.models.memory_layout import channels_last
 from posecast.models.settings import check_guiders
 from posecast.weights import SAFETENSORS, read_tensors
 
-FILE = "pytorch_lora_weights.safetensors"
+FILE = "trained_lora.safetensors"
+"""In the folder of a model that was trained so; not diffusers' own name, under which others' files
+may lie beside a model, to be kept when it is replaced."""
+_NAMES = (FILE, "pytorch_lora_weights.safetensors")
 ADAPTED = ("unet", "reference_net")
 WHOLE = ("guiders", "image_encoder")
 """Parts that a file may hold as they are, in place of the model's."""
@@ -62,17 +65,22 @@ def write_lora(
     save_file(plain, path, metadata=metadata)
 
 
+def lora_file(place: Path) -> Path:
+    """The file at a place, which may be its folder; `place` itself where there is none."""
+    inside = (place / name for name in _NAMES if place.is_dir())
+    return next((path for path in inside if path.is_file()), place)
+
+
 @torch.no_grad()
 def merge_lora(animator: Animator, place: str | Path, scale: float = 1.0) -> None:
     """Add a file's adaptation to the weights, `scale` times; parts that it holds whole are taken.
 
-    `place` is the file, or a folder that holds it under its own name.
+    `place` is the file, or a folder that holds it under our name or diffusers'.
 
     Raises:
         InputError: no such file, or what it holds does not fit this model.
     """
-    path = Path(place)
-    path = path / FILE if path.is_dir() else path
+    path = lora_file(Path(place))
     tensors = read_tensors(path, "low-rank weights (LoRA)", formats=(SAFETENSORS,))
     said, settings = _metadata(path)
     whole: dict[str, dict[str, Tensor]] = {}

@@ -18,7 +18,7 @@ MODEL_FILES = (
     rf"{_PARTS}/config\.json",
     rf"{_PARTS}/(diffusion_pytorch_model|model)\.safetensors",
     r"scheduler/scheduler_config\.json",
-    r"pytorch_lora_weights\.safetensors",
+    r"trained_lora\.safetensors",
 )
 """Patterns of all that is ever written into one."""
 

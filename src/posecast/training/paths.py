@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from posecast.errors import InputError
-from posecast.models.lora import FILE as LORA
+from posecast.models.lora import lora_file
 from posecast.models.public_weights import MOTION_FILES, PART_FILES
 from posecast.training.config import TrainingConfig
 from posecast.training.layers import read_layers
@@ -41,8 +41,8 @@ def _missing(config: TrainingConfig, path: Path) -> Iterator[str]:
             what = f"holds no {INDEX}" if dataset.is_dir() else "is no folder"
             way = _way(dataset, path) or f"`posecast prepare VIDEOS -o {dataset}` makes it"
             yield f"{name}: {dataset} {what} ({way})"
-    if model.lora is not None and not (model.lora.is_file() or (model.lora / LORA).is_file()):
-        yield f"model.lora: {model.lora} is no file of weights, and no folder with {LORA}"
+    if model.lora is not None and not lora_file(model.lora).is_file():
+        yield f"model.lora: {model.lora} is no file of weights, and no folder with one"
     folders = {"model.init": model.init} | {
         "model.autoencoder": model.autoencoder,
         "model.mender": model.mender,
