@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -16,6 +18,7 @@ from posecast.media.poses import write_poses
 from posecast.media.sound import has_sound
 from posecast.media.video import read_video
 from posecast.models import Animator
+from posecast.models.lora import write_lora
 from posecast.pipeline import AnimationPipeline
 from tests.casting.conftest import dancers
 from tests.media.test_sound import heard, loudness, talking_video
@@ -298,3 +301,24 @@ def test_the_drivers_sound_goes_into_the_video(
     assert made("c", *part) == 0
     assert made("d.gif", "--audio", *part) == 2
     assert "d.gif: --audio needs an output that holds sound" in capsys.readouterr().err
+
+
+def test_low_rank_weights_are_added(scene, tiny: Path, tmp_path: Path, capsys) -> None:
+    own, file = tmp_path / "own", tmp_path / "x.safetensors"
+    shutil.copytree(tiny, own)
+    unet = Animator.from_pretrained(own).unet
+    name = next(name for name, _ in unet.named_modules() if name.endswith("attn1.to_v"))
+    rows, columns = unet.get_submodule(name).weight.shape
+    layers = {"A": torch.randn(2, columns), "B": 5 * torch.randn(rows, 2)}
+    named = {f"unet.{name}.lora_{side}.weight": value for side, value in layers.items()}
+    write_lora(file, named, 2, 2.0, {})
+    more = ("--quiet", "--max-frames", "2")
+    assert animate(scene, own, "-o", tmp_path / "without", *more) == 0
+    assert animate(scene, own, "-o", tmp_path / "with", "--lora", file, *more) == 0
+    assert (frames_of(tmp_path / "without") != frames_of(tmp_path / "with")).any()
+    capsys.readouterr()
+    assert run(["animate", *arguments(scene, "-o", tmp_path / "c.mp4", "--lora", file)]) == 2
+    assert "--lora: not with --model cutout" in capsys.readouterr().err
+    file.write_bytes(b"nothing")
+    assert animate(scene, own, "-o", tmp_path / "d.mp4", "--lora", file) == 2
+    assert "x.safetensors: is no file of weights" in capsys.readouterr().err

@@ -44,3 +44,20 @@ def test_a_wrong_change_is_one_line_and_nothing_is_made(config: Path, capsys):
     assert error.startswith("posecast: error: command line: optimizer.lr: unknown key; expected")
     assert "\n" not in error
     assert not (config.parent / "run").exists()
+
+
+def test_validation_scores_characters_and_says_which_weights_are_missing(config: Path, capsys):
+    changes = [
+        "stage=images",
+        "frozen=[vae]",
+        "steps=1",
+        "validation.every_steps=1",
+        f"validation.weights={config.parent}",
+    ]
+    assert run(["train", str(config), *changes]) == 0
+    log = (config.parent / "run" / "log.jsonl").read_text()
+    assert "validation/character_ssim" in log
+    assert "validation/lpips" not in log
+    said = capsys.readouterr().out
+    assert "validated without lpips: " in said
+    assert "validated without fvd: " not in said  # of images there is none

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from posecast.data import DatasetSource, read_index, write_clip, write_index
+from posecast.data import DatasetSource, Footage, read_index, write_clip, write_index
 from posecast.data.read import (
     read_arrays,
     read_embeddings,
@@ -316,3 +318,48 @@ def test_a_spoilt_entry_is_named(dataset: Path):
             match=r"video\.json: (line 1.*: )?(not UTF-8|broken|absurd|JSON|format: expected)",
         ):
             write_index(dataset)
+
+
+def streamed(clip, frames, **changes) -> Footage:
+    given = {"background_flow": iter(clip.background_flow), **changes}
+    return Footage(frames, clip.poses, clip.ranks, "given", "feet", **given)
+
+
+def test_frames_are_written_as_they_come(tmp_path: Path, clips):
+    """No frame is asked for before the one before it is written; the dataset is the same."""
+    alive: list[weakref.ref] = []
+
+    def frames():
+        for frame in clips[0].frames:
+            gc.collect()
+            assert sum(ref() is not None for ref in alive) <= 2
+            copy = frame.copy()
+            alive.append(weakref.ref(copy))
+            yield copy
+            del copy
+
+    write_clip(tmp_path / "a", streamed(clips[0], frames()), "g", "one", "png", "mine")
+    write_clip(tmp_path / "b", clips[0], "g", "one", "png", "mine")
+    (ours,), (theirs,) = (write_index(tmp_path / name) for name in "ab")
+    assert (ours.poses_from, ours.ranks_from) == ("given", "feet")
+    assert dataclasses.replace(theirs, poses_from="given", ranks_from="feet") == ours
+    for path in (tmp_path / "b").rglob("*.*"):
+        if path.suffix in (".npy", ".png"):
+            assert (
+                path.read_bytes()
+                == (tmp_path / "a" / path.relative_to(tmp_path / "b")).read_bytes()
+            )
+
+
+def test_clips_whose_parts_do_not_fit_leave_nothing(tmp_path: Path, clips):
+    clip = clips[0]
+    for given, message in (
+        (streamed(clip, clip.frames[:4]), "4 frames, but 5 poses"),
+        (streamed(clip, [*clip.frames, clip.frames[0]]), "frame 5 has no poses; they are of 5"),
+        (streamed(clip, clip.frames[:, :40]), r"frame 0 is \(40, 64, 3\); the poses are of"),
+        (streamed(clip, clip.frames, background_flow=[]), "frame 0 has no flow of its size"),
+        (dataclasses.replace(streamed(clip, clip.frames), ranks=clip.ranks[:3]), "ranks are"),
+    ):
+        with pytest.raises(InputError, match=f"clip one: {message}"):
+            write_clip(tmp_path / "data", given, "g", "one", "png")
+    assert list((tmp_path / "data" / VIDEOS).iterdir()) == []

@@ -53,7 +53,7 @@ def test_defaults_and_nesting(read):
         ("ema: fast\n", "run.yaml: ema: expected a number, got 'fast'"),
         ("seed: 1.5\n", "run.yaml: seed: expected a whole number, got 1.5"),
         ("seed: true\n", "run.yaml: seed: expected a whole number, got True"),
-        ("precision: fp8\n", "run.yaml: precision: expected one of no, bf16, got 'fp8'"),
+        ("precision: fp8\n", "run.yaml: precision: expected one of no, bf16, fp16, got 'fp8'"),
         ("batch: [2, 4]\n", "run.yaml: batch: expected a mapping, got a list"),
         ("without: flow\n", "run.yaml: without: expected a list, got 'flow'"),
         ("without: [depth]\n", "no guider is called 'depth'; expected some of pose, flow"),
@@ -61,6 +61,7 @@ def test_defaults_and_nesting(read):
         ("max_minutes: []\n", "run.yaml: max_minutes: expected a number, got a list"),
         ("objective: {exchange_weight: 1}\n", "only the mender's training on the stage exchanges"),
         ("shard: true\noptimizer: {kind: adamw8bit}\n", "shard: 8-bit moments cannot be divided"),
+        ("shard: true\nprecision: fp16\n", "precision: fp16 is not for divided runs (shard)"),
     ],
 )
 def test_mistakes_are_named(read, text: str, message: str):

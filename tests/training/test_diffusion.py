@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -285,3 +286,45 @@ def test_guiders_are_dropped_as_often_as_the_config_says(run: TrainingConfig):
     assert all(one["flow"].all() for one in seen)
     assert 0.3 < torch.stack([one["depth_order"] for one in seen]).float().mean() < 0.7
     assert all("reference_pose" not in one for one in seen)
+
+
+def test_validation_samples_as_users_do(images_run: TrainingConfig, monkeypatch):
+    model = replace(images_run.model, overrides={"num_steps": 3, "guidance_scale": 2.5})
+    config = replace(images_run, model=model, validation=ValidationSettings(samples=1))
+    torch.manual_seed(0)
+    seen = []
+
+    def judge(made, samples):
+        seen.append(made)
+        return {"lpips": float(len(samples))}
+
+    def validated(**settings):
+        changed = replace(config, validation=replace(config.validation, **settings))
+        torch.manual_seed(0)
+        task = make_task(changed, CPU, judge)
+        task.set_training(False)
+        halves = []
+        denoise = type(task.animator).denoise
+
+        def counted(animator, *arguments, **given):
+            halves.append(given["reference"] is not None)
+            return denoise(animator, *arguments, **given)
+
+        monkeypatch.setattr(type(task.animator), "denoise", counted)
+        with torch.no_grad():
+            metrics = task.validate().metrics
+        monkeypatch.setattr(type(task.animator), "denoise", denoise)
+        return metrics, halves
+
+    metrics, halves = validated()
+    assert halves == [True] + 3 * [True, False]
+    assert set(metrics) == {
+        f"{region}_psnr_{steps}_steps" for region in ("character", "background") for steps in (1, 3)
+    } | {"lpips"}
+    assert metrics["lpips"] == 1
+    assert seen[0].shape == (1, 2, 32, 32, 3)
+    assert np.array_equal(seen[0], (validated(guidance=2.5), seen[-1])[1])
+    assert not np.array_equal(seen[0], (validated(guidance=4.0), seen[-1])[1])
+    metrics, halves = validated(guidance=1.0, sampling_steps=2)
+    assert halves == [True] + 2 * [True]
+    assert "character_psnr_2_steps" in metrics

@@ -14,7 +14,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from posecast.cli.train import train
-from posecast.errors import InputError
 from posecast.puppets import PuppetSettings
 from posecast.training.config import (
     BatchShape,
@@ -24,6 +23,7 @@ from posecast.training.config import (
     write_config,
 )
 from posecast.training.dry_run import LiveBytes, drop_gradients, forecast
+from posecast.training.forecast_text import LAUNCH, describe
 from posecast.training.sharding import trained_parts
 from posecast.training.stages import build_animator, make_task
 from posecast.training.task import Process
@@ -138,14 +138,47 @@ def test_what_saves_memory_saves_it_in_the_forecast(run: TrainingConfig) -> None
     assert saving.weights == plain.weights
 
 
-def test_the_autoencoders_stage_has_no_forecast(tiny_run: TrainingConfig) -> None:
-    with pytest.raises(InputError, match="forecasts the stages images and clips"):
-        forecast(tiny_run)
+def test_the_small_stages_have_a_forecast_too(tiny_run: TrainingConfig) -> None:
+    for config in (tiny_run, replace(tiny_run, stage="mender")):
+        expected = forecast(config)
+        task = make_task(config, Process(torch.device("cpu")))
+        task.set_training(True)
+        parameters = list(task.module.parameters())
+        assert expected.parameters == sum(p.numel() for p in parameters)
+        with FlopCounterMode(display=False) as flops:
+            loss = task.loss(task.module, task.batches[0], torch.Generator().manual_seed(0))
+            loss.total.backward()
+        assert expected.flops == flops.get_total_flops()
+        assert expected.step > 0
+
+
+def test_no_step_is_faster_than_its_operators(run: TrainingConfig) -> None:
+    found = forecast(run)
+    assert 500 < found.operators < 50_000
+    twice = forecast(replace(run, batch=replace(run.batch, accumulate=2)))
+    assert twice.operators == 2 * found.operators
+    text = describe(found, run, 0)
+    seconds = LAUNCH * found.operators
+    assert f"yes, {seconds:.2g} s a step, {seconds * run.steps / 60:.3g} minutes" in text
+    slow = describe(replace(found, flops=10**15), replace(run, steps=60_000), 0)
+    assert "80 GB (H100)       yes, 2.5 s a step, 42.1 hours" in slow
+    fast = describe(replace(found, flops=10**12), replace(run, steps=1000), 0)
+    h100 = next(line for line in fast.splitlines() if "H100" in line)
+    assert "minutes" in h100
+
+
+def test_operators_that_do_nothing_do_not_count() -> None:
+    with LiveBytes() as live:
+        a = torch.zeros(100)
+        a.view(10, 10).t()
+        a.add_(1)
+    assert live.operators == 2
 
 
 def test_the_verb_needs_neither_data_nor_weights(run: TrainingConfig, tmp_path: Path) -> None:
     data = replace(run.data, stage=None, dataset=tmp_path / "no-such-dataset", size=(32, 48))
-    write_config(replace(run, data=data), tmp_path / "run.yaml")
+    other = replace(run.validation, dataset=tmp_path / "none-either")
+    write_config(replace(run, data=data, validation=other), tmp_path / "run.yaml")
     result = CliRunner().invoke(train, [str(tmp_path / "run.yaml"), "--dry-run"])
     assert result.exit_code == 0, result.output
     assert "of them trained" in result.output

@@ -164,3 +164,71 @@ def test_a_run_with_workers_equals_one_without(tiny_run: TrainingConfig, tmp_pat
     data = replace(tiny_run.data, workers=1)
     train(replace(tiny_run, steps=2, data=data, output=tmp_path / "workers"), make_task)
     assert_equal(weights(tiny_run.output), weights(tmp_path / "workers"))
+
+
+def half_precision(run: TrainingConfig) -> TrainingConfig:
+    return replace(run, precision="fp16", steps=8, output=run.output.with_name("half"))
+
+
+class Spying:
+    """A task that notes in what its loss is computed."""
+
+    def __init__(self, task) -> None:
+        self._task, self.kinds = task, set()
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def loss(self, module, batch, generator):
+        enabled = torch.is_autocast_enabled("cpu")
+        self.kinds.add(torch.get_autocast_dtype("cpu") if enabled else torch.float32)
+        return self._task.loss(module, batch, generator)
+
+
+def test_sixteen_bits_with_a_scaled_loss_learn_the_same(tiny_run: TrainingConfig):
+    run, whole = half_precision(tiny_run), replace(tiny_run, steps=8)
+    spies = []
+
+    def make(config, process):
+        spies.append(Spying(make_task(config, process)))
+        return spies[-1]
+
+    for config in (run, whole):
+        train(config, make)
+    assert [spy.kinds for spy in spies] == [{torch.float16}, {torch.float32}]
+    ours, theirs = weights(run.output), weights(whole.output)
+    for name, value in ours.items():
+        if name.startswith("weights/"):
+            assert value.dtype == torch.float32
+            torch.testing.assert_close(value, theirs[name], atol=4e-3, rtol=0.05)
+    # The moments are of gradients as they are, not as they were scaled.
+    moments = [name for name in ours if name.startswith("optimizer.exp_avg/")]
+    assert max(float(ours[name].abs().max()) for name in moments) < 10
+
+
+def test_a_scale_that_overflows_falls_and_resumes(tiny_run: TrainingConfig, monkeypatch):
+    monkeypatch.setattr("posecast.training.precision.FIRST_SCALE", 2.0**30)
+    run = replace(half_precision(tiny_run), steps=24)
+    train(run, make_task)
+    progress = json.loads((checkpoints(run.output)[-1] / "progress.json").read_text())
+    assert progress["loss_scale"] < 2.0**29
+    assert progress["scale_steps"] > 0
+    # More steps than a run without a scale would give up after.
+    broken = replace(run, output=run.output.with_name("broken"))
+    train(replace(broken, max_minutes=1e-6), make_task)
+    train(broken, make_task, resume=True)
+    assert_equal(weights(run.output), weights(broken.output))
+    assert json.loads((checkpoints(broken.output)[-1] / "progress.json").read_text()) == (
+        progress | {"seconds": pytest.approx(progress["seconds"], abs=600)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [("ACCELERATE_USE_DEEPSPEED", "DeepSpeed"), ("ACCELERATE_USE_FSDP", "FSDP")],
+)
+def test_engines_that_divide_the_model_are_refused(tiny_run, monkeypatch, variable, name):
+    monkeypatch.setenv(variable, "true")
+    with pytest.raises(InputError, match=f"launches this training with {name}; .* shard: true"):
+        train(tiny_run, make_task)
+    assert not tiny_run.output.exists()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from posecast.errors import InputError
+from posecast.models.animator import Animator
 from posecast.models.folder import load_animator, save_animator
+from posecast.models.lora import FILE, lora_file, merge_lora
 from posecast.training.config import BatchShape, LoraSettings, TrainingConfig
 from posecast.training.loop import train
 from posecast.training.stages import build_animator, make_task
@@ -70,6 +76,94 @@ def test_a_run_is_written_merged_and_moves_adapted_weights_only(run: TrainingCon
         moved |= {name for name in before if not torch.equal(before[name], after[name])}
     assert moved
     assert all(".to_" in name for name in moved)
+
+
+def test_the_layers_are_a_file_of_their_own(run: TrainingConfig, tmp_path: Path) -> None:
+    """The start with the file's layers on it is the model that the run wrote, guiders and all."""
+    run = replace(run, frozen=("vae", "image_encoder"))
+    model = train(run, make_task)
+    with safe_open(model / FILE, "pt") as file:
+        names = set(file.keys())
+        said = json.loads(file.metadata()["lora_adapter_metadata"])
+    layers = {name for name in names if "lora_" in name}
+    assert layers
+    assert all(re.fullmatch(r"(unet|reference_net)\..*\.lora_[AB]\.weight", n) for n in layers)
+    assert {name.split(".")[0] for name in names - layers} == {"guiders"}
+    assert (said["unet.r"], said["unet.lora_alpha"]) == (2, 16.0)
+    assert run.model.init is not None
+    start, trained = Animator.from_pretrained(run.model.init), Animator.from_pretrained(model)
+    merge_lora(start, model)
+    for part in ("unet", "reference_net", "guiders"):
+        ours, theirs = (getattr(one, part).state_dict() for one in (start, trained))
+        assert ours.keys() == theirs.keys()
+        for name, value in ours.items():
+            torch.testing.assert_close(value, theirs[name])
+    # Diffusers' own name does as well; a run may start from it.
+    (tmp_path / "other").mkdir()
+    shutil.copy(model / FILE, tmp_path / "other" / "pytorch_lora_weights.safetensors")
+    assert lora_file(tmp_path / "other").is_file()
+    second = replace(
+        run, lora=None, model=replace(run.model, lora=model / FILE), output=tmp_path / "second"
+    )
+    begun = build_animator(second).unet.state_dict()
+    for name, value in begun.items():
+        torch.testing.assert_close(value, trained.unet.state_dict()[name])
+
+
+def test_half_of_an_adaptation_is_half_way(run: TrainingConfig) -> None:
+    model = train(run, make_task)
+    assert run.model.init is not None
+    start, trained = Animator.from_pretrained(run.model.init), Animator.from_pretrained(model)
+    before = {name: value.clone() for name, value in start.unet.state_dict().items()}
+    merge_lora(start, model / FILE, 0.5)
+    for name, value in start.unet.state_dict().items():
+        half = (before[name] + trained.unet.state_dict()[name]) / 2
+        torch.testing.assert_close(value, half)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"text_encoder.x.lora_A.weight": (2, 4)}, "no part of a model here is adapted so"),
+        ({"unet.nowhere.to_q.lora_A.weight": (2, 4)}, r"unet\.nowhere\.to_q: .*no such layer"),
+        ({"guiders.pose.x": (1,)}, "is of another model"),
+        ({}, "holds no low-rank layers"),
+    ],
+)
+def test_files_of_other_models_are_refused(run, tmp_path: Path, change, message: str) -> None:
+    tensors = {name: torch.zeros(shape) for name, shape in change.items()}
+    if "guiders.pose.x" in change:
+        tensors |= {f"unet.{_layer(run)}.lora_{side}.weight": _zeros(run, side) for side in "AB"}
+    save_file({"unet.x": torch.zeros(1)} if not change else tensors, tmp_path / "x.safetensors")
+    animator = Animator.from_pretrained(run.model.init)
+    before = {name: value.clone() for name, value in animator.state_dict().items()}
+    expected = "no part of a model" if not change else message
+    with pytest.raises(InputError, match=rf"x\.safetensors: .*{expected}"):
+        merge_lora(animator, tmp_path / "x.safetensors")
+    assert all(torch.equal(before[name], v) for name, v in animator.state_dict().items())
+
+
+def _layer(run: TrainingConfig) -> str:
+    unet = Animator.from_pretrained(run.model.init).unet
+    return next(name for name, _ in unet.named_modules() if name.endswith("attn1.to_q"))
+
+
+def _zeros(run: TrainingConfig, side: str) -> torch.Tensor:
+    weight = Animator.from_pretrained(run.model.init).unet.get_submodule(_layer(run)).weight
+    return torch.zeros((2, weight.shape[1]) if side == "A" else (weight.shape[0], 2))
+
+
+def test_layers_of_another_shape_or_half_are_refused(run: TrainingConfig, tmp_path: Path) -> None:
+    animator, layer = Animator.from_pretrained(run.model.init), _layer(run)
+    down, up = (_zeros(run, side) for side in "AB")
+    for tensors, message in (
+        ({"lora_A.weight": down}, "expected lora_A.weight and lora_B.weight"),
+        ({"lora_A.weight": down[:, :-1], "lora_B.weight": up}, r"expected \d+ x \d+"),
+    ):
+        named = {f"unet.{layer}.{name}": value.contiguous() for name, value in tensors.items()}
+        save_file(named, tmp_path / "x.safetensors")
+        with pytest.raises(InputError, match=message):
+            merge_lora(animator, tmp_path / "x.safetensors")
 
 
 def test_saving_does_not_touch_the_run(run: TrainingConfig, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def config_with(place: str, value: str) -> str:
     inner = content
     for name in parents:
         inner = inner.setdefault(name, {})
-    several = {"betas": 2, "size": 2}.get(last, 1)
+    several = {"betas": 2, "size": 2, "crop": 2}.get(last, 1)
     inner[last] = ["VALUE"] * several if place.endswith("[0]") else "VALUE"
     return yaml.safe_dump(content).replace("VALUE", value)
 

@@ -238,3 +238,32 @@ def test_what_a_run_starts_from_is_looked_at_before_anything_is_built(
     run = config(start, tmp_path, "paper/stage1.yaml", model=model)
     with pytest.raises(InputError, match=r"parts\.image_encoder: .*shard 1 of 2 of pytorch_model"):
         check_paths(run, Path("run.yaml"))
+
+
+def test_latents_are_drawn_where_that_is_asked_for(start: Path, tmp_path: Path) -> None:
+    def losses(kind: str) -> list[float]:
+        changes = {"objective": {"latents": kind}}
+        run = config(start, tmp_path, "paper/stage1.yaml", **changes)
+        torch.manual_seed(0)
+        task: Any = make_task(run, Process(torch.device("cpu")))
+        batch = task.batches[0]
+        found = []
+        encode = type(task.animator).encode
+
+        def noting(animator, images, *rest, **given):
+            found.append(encode(animator, images, *rest, **given))
+            return found[-1]
+
+        type(task.animator).encode = noting
+        try:
+            for seed in (1, 2, 1):
+                task.loss(task.module, batch, torch.Generator().manual_seed(seed))
+        finally:
+            type(task.animator).encode = encode
+        frames = found[::2]
+        return [float((frames[0] - other).abs().max()) for other in frames[1:]]
+
+    assert losses("mode") == [0, 0]
+    other, same = losses("sample")
+    assert other > 0
+    assert same == 0

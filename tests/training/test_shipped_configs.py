@@ -101,6 +101,8 @@ CHANGES = [
     ("character_weight: 1.0", "character_weight: 2.0", "character_weight: 2 (paper: 1)"),
     ("timestep_power: 1.0", "timestep_power: 0.5", "timestep_power: 0.5 (paper: 1)"),
     ("misaligned: 0.0", "misaligned: 0.5", "data.misaligned: 0.5 (paper: 0)"),
+    ("workers: 8", "workers: 8\n  flip: 0.5", "data.flip: 0.5 (paper: 0)"),
+    ("workers: 8", "workers: 8\n  crop: [0.8, 1.0]", "data.crop: 0.8 and 1.0 (paper: none)"),
     ("[896, 640]", "[512, 512]", "size: 512x512 (paper: 896x640)"),
     ("steps: 60000", "steps: 9", "steps: 9 (paper: 60000)"),
     ("references: 4,", "references: 2,", "(references a step, frames): 2x1 (paper: 4x1)"),

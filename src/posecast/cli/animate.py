@@ -42,6 +42,9 @@ from posecast.cli.outputs import claim
     "folder or hub id.",
 )
 @click.option(
+    "--lora", type=PATH, help="Low-rank weights (LoRA) to add to the model's: a file or its folder."
+)
+@click.option(
     "--size",
     type=SIZE,
     help="Size of the frames (default: the picture's own up to 1920x1080 pixels, of other models "
@@ -111,7 +114,7 @@ def animate(
     from posecast.models.model_files import check_model
     from posecast.pipeline.switches import switched_off
 
-    inputs = inputs_of(reference, poses, options)
+    inputs = [*inputs_of(reference, poses, options), options["lora"]]
     audible(options["audio"], out, output_format(out, inputs))
     check_engine(model, context)
     if model == CUTOUT:

@@ -17,7 +17,7 @@ CUTOUT = "cutout"
 """The model that is no network."""
 NETWORKS_ONLY = (
     "--steps", "--guidance", "--seed", "--window", "--stride", "--without", "--fast", "--device",
-    "--dtype", "--memory",
+    "--dtype", "--memory", "--lora",
 )  # fmt: skip
 CUTOUT_ONLY = ("--mend",)
 """Options that one of the two engines takes alone."""

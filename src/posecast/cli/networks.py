@@ -44,6 +44,8 @@ def denoised(
     quiet = quiet or launched_rank() > 0
     device = chosen_device(options["device"])
     pipe = loaded(model, device, options["dtype"])
+    if options["lora"] is not None:
+        pipe.load_lora_weights(options["lora"])
     plan = pipe.plan(reference, poses, plan_options(options))
     check_sound(options["audio"], plan)
     fitted = pipe.fit(plan, options["memory"], options["window"], options["stride"], device)

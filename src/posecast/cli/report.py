@@ -15,7 +15,7 @@ from posecast.errors import counted
 @click.argument("dataset", type=PATH)
 @click.option("-o", "--out", type=PATH, help="Folder to write (default: report in the dataset).")
 def report(dataset: Path, out: Path | None) -> None:
-    """Background motion, characters, occlusion and sources of a dataset, beside the paper's."""
+    """What is in a dataset, beside the paper's figures; what was refused, and why."""
     from posecast.data.report_page import PAGE, check_report_place, write_report
 
     existing([dataset])
@@ -34,4 +34,6 @@ def report(dataset: Path, out: Path | None) -> None:
     if occlusion["quartiles"] is not None:
         quartiles = ", ".join(f"{q:.2f}" for q in occlusion["quartiles"])
         click.echo(f"body occlusion rate, quartiles: {quartiles}")
+    if content["refused"]["videos"]:
+        click.echo(f"refused: {counted(content['refused']['videos'], 'video')}")
     click.echo(out / PAGE)

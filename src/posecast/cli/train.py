@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from posecast.cli.options import PATH
+
+if TYPE_CHECKING:
+    from posecast.metrics.held_out import HeldOutScores
+    from posecast.training.config import TrainingConfig
 
 WORKS_FOR = "POSECAST_WORKS_FOR"
 """Environment: the process that started this training, and with which it ends."""
@@ -58,4 +64,25 @@ def train(
     from posecast.training.loop import train as run
     from posecast.training.stages import make_task
 
-    run(settings, make_task, resume)
+    run(settings, partial(make_task, judge=_judge(settings)), resume)
+
+
+def _judge(config: TrainingConfig) -> HeldOutScores | None:
+    """What scores the validation; its lines say for what weights are missing."""
+    from posecast.metrics.clips import CLIP_FRAMES
+    from posecast.metrics.held_out import HeldOutScores
+    from posecast.training.sources import held_out_source
+
+    validation = config.validation
+    if config.stage not in ("images", "clips") or held_out_source(config)[0] is None:
+        return None
+    # In the main process alone: the others validate nothing.
+    if int(os.environ.get("RANK", "0")) > 0:
+        return None
+    clips = config.stage == "clips"
+    videos = clips and config.batch.frames >= CLIP_FRAMES and validation.samples > 1
+    metrics = tuple(name for name in validation.metrics if videos or name != "fvd")
+    judge = HeldOutScores(metrics, validation.weights, consecutive=clips)
+    for line in judge.notes:
+        click.echo(line)
+    return judge

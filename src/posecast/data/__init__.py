@@ -4,12 +4,13 @@ from posecast.data.batches import BatchSettings, TrainingBatch, assemble
 from posecast.data.dataset_source import DatasetSource
 from posecast.data.puppet_source import PuppetSource
 from posecast.data.samples import Sample, Source
-from posecast.data.store import Record, write_clip
+from posecast.data.store import Footage, Record, write_clip
 from posecast.data.table import read_index, write_index
 
 __all__ = [
     "BatchSettings",
     "DatasetSource",
+    "Footage",
     "PuppetSource",
     "Record",
     "Sample",

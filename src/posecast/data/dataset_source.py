@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
+from posecast.data.choosing import ClipChoice
+from posecast.data.held_out import Part, part_of
+from posecast.data.pace import Pace
 from posecast.data.read import (
     read_arrays,
     read_embeddings,
@@ -21,7 +24,7 @@ from posecast.data.samples import Encodings, Kind, Sample
 from posecast.data.store import Record
 from posecast.data.table import read_index
 from posecast.errors import InputError
-from posecast.geometry.cells import flow_of_cells
+from posecast.geometry.cells import composed, flow_of_cells
 from posecast.geometry.framing import Framing
 from posecast.geometry.skeleton import present
 
@@ -40,7 +43,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class DatasetSource:
-    """Samples at one size: resized to cover it, centre-cropped (section 5).
+    """Samples at one size: resized to cover it, centre-cropped (section 5), or cropped by chance.
 
     The reference comes from another clip of the same group `misaligned` often, where there is one,
     else from the clip of the targets, `margin` frames from each of them where the clip has such a
@@ -57,10 +60,21 @@ class DatasetSource:
     margin: int = 1
     seed: int = 0
     stored: Stored = field(default_factory=Stored)
+    clips: ClipChoice = field(default_factory=ClipChoice)
+    pace: Pace = field(default_factory=Pace)
+    crop: tuple[float, float] | None = None
+    """Least and largest side of the part that is kept, as a share of the largest there is; it lies
+    anywhere, at the same place in reference and targets. None: the largest, in the centre."""
+    part: Part = "all"
+    held_out: float = 0.0
+    """Share of the source videos that are the part held out."""
 
     def __post_init__(self) -> None:
-        if not self._long_enough:
-            raise InputError.at(self.dataset, f"has no clip of {self.frames} frames or more")
+        if not self._drawn:
+            apart = " or more"
+            if self.kind == "clips" and self.pace != Pace():
+                apart = f" at {_said(self.pace)}"
+            raise InputError.at(self.dataset, f"has no clip of {self.frames} frames{apart}")
         for group, records in self._groups.items():
             kinds = {(record.characters, record.joints) for record in records}
             if len(kinds) > 1:
@@ -70,11 +84,21 @@ class DatasetSource:
 
     @cached_property
     def _records(self) -> list[Record]:
-        return read_index(self.dataset)
+        records = read_index(self.dataset)
+        part = {record.name for record in part_of(records, self.part, self.held_out)}
+        return [r for r in self.clips.chosen(records, self.dataset) if r.name in part]
 
     @cached_property
-    def _long_enough(self) -> list[Record]:
-        return [record for record in self._records if record.frames >= self.frames]
+    def _drawn(self) -> list[Record]:
+        """The clips that hold all targets of a sample."""
+        return [record for record in self._records if record.frames >= self._span(record)]
+
+    @cached_property
+    def _chances(self) -> np.ndarray:
+        return np.cumsum(self.clips.chances(self._drawn))
+
+    def _span(self, record: Record) -> int:
+        return self.pace.span(self.frames, record.fps) if self.kind == "clips" else self.frames
 
     @cached_property
     def _groups(self) -> dict[str, list[Record]]:
@@ -89,7 +113,8 @@ class DatasetSource:
         Raises `InputError` where a file of the dataset is missing or not as listed.
         """
         rng = np.random.default_rng((self.seed, index))
-        target = self._long_enough[int(rng.integers(len(self._long_enough)))]
+        place = int(np.searchsorted(self._chances, rng.random(), side="right"))
+        target = self._drawn[min(place, len(self._drawn) - 1)]
         others = [r for r in self._groups[target.group] if r.name != target.name]
         misaligned = bool(rng.random() < self.misaligned) and bool(others)
         reference = others[int(rng.integers(len(others)))] if misaligned else target
@@ -102,12 +127,7 @@ class DatasetSource:
         time = _clear_frame(reference_seen[seen], far, rng)
         kept = np.flatnonzero(seen | reference_seen[:, time])
         kept = kept if len(kept) else np.arange(1)
-        framing = Framing((target.height, target.width), self.size)
-        reference_framing = Framing((reference.height, reference.width), self.size)
-        flow = None
-        if target.background_flow:
-            cells = read_flow(self.dataset, target, times)
-            flow = np.stack([flow_of_cells(field, framing) for field in cells])
+        framing, reference_framing = self._framings(index, target, reference)
         picture, frames = self._pictures(reference, time, target, times)
         return Sample(
             reference=None if picture is None else reference_framing.image(picture),
@@ -116,15 +136,40 @@ class DatasetSource:
             frames=None if frames is None else np.stack([framing.image(f) for f in frames]),
             keypoints=framing.keypoints(arrays.keypoints[kept][:, times]),
             ranks=arrays.ranks[times][:, kept],
-            background_flow=flow,
+            background_flow=self._flow(target, times, framing),
             encodings=self._encodings(reference, time, target, times),
         )
 
     def _times(self, record: Record, rng: np.random.Generator) -> list[int]:
         if self.kind == "clips":
-            start = int(rng.integers(record.frames - self.frames + 1))
-            return list(range(start, start + self.frames))
+            start = int(rng.integers(record.frames - self._span(record) + 1))
+            return [start + self.pace.offset(k, record.fps) for k in range(self.frames)]
         return sorted(int(t) for t in rng.choice(record.frames, self.frames, replace=False))
+
+    def _framings(self, index: int, target: Record, reference: Record) -> tuple[Framing, Framing]:
+        zoom, place = 1.0, (0.5, 0.5)
+        if self.crop is not None:
+            # Chance of its own: crops change nothing else about a sample.
+            rng = np.random.default_rng((self.seed, index, 1))
+            zoom = 1 / rng.uniform(*self.crop)
+            place = (rng.random(), rng.random())
+        sizes = ((record.height, record.width) for record in (target, reference))
+        target_framing, reference_framing = (Framing(s, self.size, zoom, place) for s in sizes)
+        return target_framing, reference_framing
+
+    def _flow(self, record: Record, times: list[int], framing: Framing) -> np.ndarray | None:
+        """The background's motion since the frame before in the sample's pace; zero at a start."""
+        if not record.background_flow:
+            return None
+        found = []
+        for number, time in enumerate(times):
+            before = time - self.pace.offset(1, record.fps)
+            if self.kind == "clips" and number:
+                before = times[number - 1]
+            since = range(before + 1, time + 1) if before >= 0 else [0]
+            cells = read_flow(self.dataset, record, since)
+            found.append(flow_of_cells(composed(cells, framing.source), framing))
+        return np.stack(found)
 
     def _pictures(
         self, reference: Record, time: int, target: Record, times: list[int]
@@ -153,6 +198,10 @@ class DatasetSource:
             read_latents(self.dataset, reference, [time])[0],
             embedding,
         )
+
+
+def _said(pace: Pace) -> str:
+    return f"a stride of {pace.stride}" if pace.rate is None else f"a rate of {pace.rate:g}"
 
 
 def _seen(keypoints: np.ndarray) -> Bool[np.ndarray, "characters frames"]:

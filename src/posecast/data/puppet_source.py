@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
+from posecast.data.pace import Pace
 from posecast.data.samples import Kind, Sample
-from posecast.puppets import PuppetSettings, background_motion, exchanged, plan_shots, render
+from posecast.puppets import (
+    PuppetSettings,
+    ShotPlan,
+    background_motion,
+    exchanged,
+    plan_shots,
+    render,
+)
 
 MovingCamera = Literal["moving", "shaking"]
 FlowFrom = Literal["previous", "reference"]
@@ -37,12 +45,18 @@ class PuppetSource:
     flow_from: FlowFrom = "previous"
     exchanged: bool = False
     """Whether samples have their targets with looks exchanged, too."""
+    pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
-        if self.settings.frames < self.frames:
+        if self.settings.frames < self._span:
             raise ValueError(
                 f"a shot of {self.settings.frames} frames holds no {self.frames} targets"
             )
+
+    @property
+    def _span(self) -> int:
+        clips = self.kind == "clips"
+        return self.pace.span(self.frames, self.settings.fps) if clips else self.frames
 
     def sample(self, index: int) -> Sample:
         """The sample of an index: a pure function of it, the settings and the seed."""
@@ -62,6 +76,8 @@ class PuppetSource:
         if self.flow_from == "reference":
             since = (plans[0], reference_time)
             flow = np.stack([background_motion(plans[-1], time, *since) for time in times])
+        elif self.pace.offset(1, settings.fps) > 1:
+            flow = self._motion(plans[-1], times)
         others = exchanged(plans[-1], times, targets) if self.exchanged else None
         return Sample(
             reference=reference.frames[0],
@@ -77,6 +93,18 @@ class PuppetSource:
 
     def _times(self, rng: np.random.Generator) -> list[int]:
         if self.kind == "clips":
-            start = int(rng.integers(self.settings.frames - self.frames + 1))
-            return list(range(start, start + self.frames))
+            start = int(rng.integers(self.settings.frames - self._span + 1))
+            return [start + self.pace.offset(k, self.settings.fps) for k in range(self.frames)]
         return sorted(int(t) for t in rng.choice(self.settings.frames, self.frames, replace=False))
+
+    def _motion(self, plan: ShotPlan, times: list[int]) -> np.ndarray:
+        """The background's motion since the frame before in the sample's pace; zero at a start."""
+        step = self.pace.offset(1, self.settings.fps)
+        before = [time - step if time >= step else time for time in times]
+        if self.kind == "clips":
+            before[1:] = times[:-1]
+        motion = [
+            background_motion(plan, time, plan, since)
+            for time, since in zip(times, before, strict=True)
+        ]
+        return np.stack(motion)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Float32
 
+from posecast.data.read import read_arrays
 from posecast.data.store import Record
+from posecast.geometry.skeleton import BODY, CONFIDENCE_THRESHOLD
 
 FORMAT = "posecast/report/1"
 STILL = 1.0
@@ -18,6 +22,11 @@ STILL = 1.0
 FLOW_EDGES = (*range(21),)
 """Of the histogram, pixels a frame; the last bin is open."""
 OCCLUSION_STEP = 0.05
+LENGTH_EDGES = (0, 1, 2, 5, 10, 20, 30, 60)
+"""Of the histogram, seconds; the last bin is open."""
+CONFIDENCE_STEP = 0.1
+MOST_CLIPS = 300
+"""Of which confidences are read, evenly over the dataset: a large one has gigabytes of them."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,31 @@ def video_figures(records: Sequence[Record]) -> list[VideoFigures]:
     ]
 
 
-def report(records: Sequence[Record]) -> dict[str, Any]:
-    """The report as JSON holds it; ``paper`` is the paper's own in the same form."""
+def confidences(dataset: str | Path, records: Sequence[Record]) -> Float32[np.ndarray, " joints"]:
+    """How sure the body joints of a dataset's clips are, of some of them where there are many.
+
+    Those of people who are in the frame: a joint that is not seen counts as 0.
+
+    Raises:
+        InputError: an array of the dataset is not as listed.
+    """
+    places = np.linspace(0, len(records) - 1, min(MOST_CLIPS, len(records))).round().astype(int)
+    found = []
+    for place in places.tolist():
+        body = read_arrays(dataset, records[place]).keypoints[:, :, BODY, 2]
+        found.append(body[body.any(axis=-1)].ravel())
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+def report(
+    records: Sequence[Record],
+    refused: Mapping[str, Mapping[str, str]] | None = None,
+    confidence: Float[np.ndarray, " joints"] | None = None,
+) -> dict[str, Any]:
+    """The report as JSON holds it; ``paper`` is the paper's own in the same form.
+
+    `refused` is `read_refused`'s, `confidence` that of `confidences`.
+    """
     videos = video_figures(records)
     flow = [v.background_flow_mean for v in videos if v.background_flow_mean is not None]
     occlusion = [v.body_occlusion_rate for v in videos if v.body_occlusion_rate is not None]
@@ -78,6 +110,11 @@ def report(records: Sequence[Record]) -> dict[str, Any]:
             "histogram": _histogram(occlusion, np.arange(0, 1 + 1e-9, OCCLUSION_STEP)),
         },
         "sources": _sources(videos),
+        "sizes": _kinds(records, lambda record: f"{record.height}x{record.width}"),
+        "rates": _kinds(records, lambda record: f"{record.fps:.4g}"),
+        "lengths": _lengths(records),
+        "confidence": _confidence(confidence),
+        "refused": _refused(refused or {}),
         "made_by": {
             "poses": _counts([record.poses_from for record in records]),
             "ranks": _counts([record.ranks_from for record in records]),
@@ -121,6 +158,58 @@ def _sources(videos: Sequence[VideoFigures]) -> list[dict[str, Any]]:
         share = _share(frames, total)
         rows.append({"source": source, "videos": len(own), "frames": frames, "share": share})
     return sorted(rows, key=lambda row: (-row["frames"], row["source"]))
+
+
+def _kinds(records: Sequence[Record], kind: Callable[[Record], str]) -> list[dict[str, Any]]:
+    """Videos and frames of each kind, the most frames first."""
+    total = sum(record.frames for record in records)
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(kind(record), []).append(record)
+    rows = [
+        {
+            "kind": name,
+            "videos": len({record.video for record in own}),
+            "frames": (frames := sum(record.frames for record in own)),
+            "share": _share(frames, total),
+        }
+        for name, own in found.items()
+    ]
+    return sorted(rows, key=lambda row: (-row["frames"], row["kind"]))
+
+
+def _lengths(records: Sequence[Record]) -> dict[str, Any]:
+    """Of the clips."""
+    seconds = [record.frames / record.fps for record in records if record.fps > 0]
+    return {
+        "clips": len(records),
+        "quartiles_frames": _quartiles([record.frames for record in records]),
+        "quartiles_seconds": _quartiles(seconds),
+        "histogram": _histogram(seconds, [*LENGTH_EDGES, np.inf]),
+    }
+
+
+def _confidence(joints: np.ndarray | None) -> dict[str, Any]:
+    values = np.zeros(0) if joints is None else joints
+    unseen = int((values < CONFIDENCE_THRESHOLD).sum())
+    return {
+        "joints": len(values),
+        "threshold": CONFIDENCE_THRESHOLD,
+        "share_below": _share(unseen, len(values)),
+        "quartiles": _quartiles(values.tolist()),
+        "histogram": _histogram(values.tolist(), np.arange(0, 1 + 1e-9, CONFIDENCE_STEP)),
+    }
+
+
+def _refused(refused: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """How many for each reason, the most frequent first, and which."""
+    counts = _counts([entry["reason"] for entry in refused.values()])
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return {
+        "videos": len(refused),
+        "reasons": [{"reason": reason, "videos": number} for reason, number in ranked],
+        "by_video": [dict(refused[name]) for name in sorted(refused)],
+    }
 
 
 def _histogram(values: Sequence[float], edges: Sequence[float] | np.ndarray) -> dict[str, Any]:

@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from posecast.data.charts import OWN, OWN_MARK, PAPER, Series, bar_chart
+from posecast.data.charts import OWN, OWN_MARK, PAPER, BarChart, Series
 from posecast.data.read import read_arrays, read_frames
-from posecast.data.report import report
+from posecast.data.refused import read_refused
+from posecast.data.report import confidences, report
 from posecast.data.store import Record
 from posecast.data.table import read_index
 from posecast.errors import InputError, counted
@@ -28,10 +29,13 @@ from posecast.media.images import write_image
 from posecast.media.outputs import check_folder, check_working_folder
 
 JSON, PAGE = "report.json", "report.html"
-_CHARTS = "(background_flow|characters|body_occlusion|sources)"
-_OURS = (r"report\.json", r"report\.html", rf"{_CHARTS}\.png")
+_CHARTS = "(background_flow|characters|body_occlusion|sources|sizes|rates|lengths|confidence)"
+_OURS = (r"report\.json", r"report\.html", rf"{_CHARTS}\.(png|svg)")
 """Files of a report, which another one may replace."""
 _EXAMPLES, _EXAMPLE_HEIGHT = 5, 220
+_ROWS = 50
+"""Of a table on the page; the JSON has all."""
+_BARS = 8
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
   padding: 0 1rem; }
@@ -39,12 +43,12 @@ img { max-width: 100%; } figure { display: inline-block; margin: 0 .7rem .7rem 0
 figcaption { font-size: .8rem; max-width: 16rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; margin: .5rem 2rem .5rem 0; display: inline-table; }
 td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
-td:first-child, th:first-child { text-align: left; } caption { text-align: left; }
+td:first-child, th:first-child, .text td, .text th, caption { text-align: left; }
 """
 
 
 def write_report(dataset: str | Path, out: str | Path) -> dict[str, Any]:
-    """Write ``report.json``, ``report.html`` and its charts as PNG into the folder `out`.
+    """Write ``report.json``, ``report.html`` and its charts (PNG and SVG) into the folder `out`.
 
     An earlier report there is replaced. Returns what the JSON holds.
 
@@ -53,13 +57,15 @@ def write_report(dataset: str | Path, out: str | Path) -> dict[str, Any]:
     """
     dataset, out = Path(dataset), Path(out)
     check_report_place(out, dataset)
-    content = report(records := read_index(dataset))
+    records = read_index(dataset)
+    content = report(records, read_refused(dataset), confidences(dataset, records))
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole_folder(out, _OURS) as part:
         (part / JSON).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         charts = _charts(content)
-        for name, picture in charts.items():
-            write_image(picture, part / f"{name}.png")
+        for name, chart in charts.items():
+            write_image(chart.picture(), part / f"{name}.png")
+            (part / f"{name}.svg").write_text(chart.svg(), encoding="utf-8")
         page = _page(dataset, content, charts, records)
         (part / PAGE).write_text(page, encoding="utf-8")
     return content
@@ -78,13 +84,48 @@ def check_report_place(out: Path, dataset: Path) -> None:
         check_folder(out, _OURS, [dataset])
 
 
-def _charts(content: dict[str, Any]) -> dict[str, np.ndarray]:
+def _charts(content: dict[str, Any]) -> dict[str, BarChart]:
+    return {**_appendix_charts(content), **_footage_charts(content)}
+
+
+def _footage_charts(content: dict[str, Any]) -> dict[str, BarChart]:
+    """Of what the files are: sizes, rates, lengths, and how sure their poses are."""
+    charts = {}
+    for name, axis in (("sizes", "height x width, pixels"), ("rates", "frames a second")):
+        rows = content[name][:_BARS]
+        charts[name] = BarChart(
+            f"Frames by {'size' if name == 'sizes' else 'rate'}",
+            [row["kind"] for row in rows],
+            [Series("share of the frames", [row["share"] or 0 for row in rows], OWN)],
+            axis,
+            "{:.0%}".format,
+        )
+    lengths, sure = content["lengths"]["histogram"], content["confidence"]["histogram"]
+    charts["lengths"] = BarChart(
+        "Clips by their length",
+        [f"{a:g}" if b is not None else f"{a:g}+" for a, b in pairwise(lengths["edges"])],
+        [Series("clips", lengths["counts"], OWN)],
+        "seconds, from this value on",
+    )
+    threshold = content["confidence"]["threshold"]
+    charts["confidence"] = BarChart(
+        "Body joints by their confidence",
+        [f"{edge:.1f}" for edge in sure["edges"][:-1]],
+        [Series("joints", sure["counts"], OWN)],
+        "confidence, from this value on",
+        marks=[(threshold * 10, f"below {threshold:g}: not used", "#888888")],
+    )
+    return charts
+
+
+def _appendix_charts(content: dict[str, Any]) -> dict[str, BarChart]:
+    """Those of the paper's appendix A."""
     paper = content["paper"]
     flow, occlusion = content["background_flow_mean"], content["body_occlusion_rate"]
     edges, counts = flow["histogram"]["edges"], flow["histogram"]["counts"]
     labels = [f"{a:g}" if b is not None else f"{a:g}+" for a, b in pairwise(edges)]
     charts = {
-        "background_flow": bar_chart(
+        "background_flow": BarChart(
             "Videos by their background flow mean",
             labels,
             [Series("videos", counts, OWN)],
@@ -94,7 +135,7 @@ def _charts(content: dict[str, Any]) -> dict[str, np.ndarray]:
     }
     names = {"one": "one", "two": "two", "three_or_more": "three or more"}
     shares = content["characters"]["shares"]
-    charts["characters"] = bar_chart(
+    charts["characters"] = BarChart(
         "Videos by their number of characters",
         list(names.values()),
         [
@@ -114,7 +155,7 @@ def _charts(content: dict[str, Any]) -> dict[str, np.ndarray]:
         )
         for k, q in enumerate(quartiles)
     ]
-    charts["body_occlusion"] = bar_chart(
+    charts["body_occlusion"] = BarChart(
         "Videos of several characters by their body occlusion rate",
         [f"{edge:.2f}" for edge in edges[:-1]],
         [Series("videos", counts, OWN)],
@@ -122,7 +163,7 @@ def _charts(content: dict[str, Any]) -> dict[str, np.ndarray]:
         marks=marks,
     )
     rows = content["sources"][:10]
-    charts["sources"] = bar_chart(
+    charts["sources"] = BarChart(
         "Frames by source",
         [row["source"][:12] for row in rows],
         [Series("share of the frames", [row["share"] for row in rows], OWN)],
@@ -135,7 +176,7 @@ def _charts(content: dict[str, Any]) -> dict[str, np.ndarray]:
 def _page(
     dataset: Path,
     content: dict[str, Any],
-    charts: dict[str, np.ndarray],
+    charts: dict[str, BarChart],
     records: Sequence[Record],
 ) -> str:
     flow, occlusion = content["background_flow_mean"], content["body_occlusion_rate"]
@@ -152,24 +193,27 @@ def _page(
         f"<p>Below 1 pixel a frame, which is imperceptible: <b>{_percent(flow['share_below_1'])}"
         f"</b> of {flow['videos']} videos (the paper: {below:.0%}). Quartiles: "
         f"{_numbers(flow['quartiles'])}.</p>",
-        _picture(charts["background_flow"], "Videos by their background flow mean"),
+        _chart(charts["background_flow"]),
         _examples(dataset, records, "background_flow_mean", "{:.2f} pixels a frame"),
         "<h2>Characters</h2>",
         _characters(content),
-        _picture(charts["characters"], "Videos by their number of characters"),
+        _chart(charts["characters"]),
         "<h2>Body occlusion</h2>"
         f"<p>Quartiles of {occlusion['videos']} videos of several characters: "
         f"{_numbers(occlusion['quartiles'])} (the paper: "
         f"{_numbers(paper['body_occlusion_rate']['quartiles'])}). In the examples, white is one "
         "character's dilation map, red where two or more meet.</p>",
         _picture(
-            charts["body_occlusion"], "Videos of several characters by their body occlusion rate"
+            charts["body_occlusion"].picture(),
+            "Videos of several characters by their body occlusion rate",
         ),
         _examples(dataset, records, "body_occlusion_rate", "{:.2f}"),
         "<h2>Sources</h2>",
         _source_table("This dataset", content["sources"]),
         _source_table("The paper's (table 5)", paper["sources"]),
-        _picture(charts["sources"], "Frames by source"),
+        _chart(charts["sources"]),
+        *_footage(content, charts),
+        *_refused(content["refused"]),
     ]
     title = f"Dataset {escape(dataset.name)}"
     return (
@@ -188,6 +232,54 @@ def _characters(content: dict[str, Any]) -> str:
     )
     head = "<tr><th>characters</th><th>videos</th><th>share</th><th>the paper's</th></tr>"
     return f"<table>{head}{rows}</table>"
+
+
+def _footage(content: dict[str, Any], charts: dict[str, BarChart]) -> list[str]:
+    lengths, sure = content["lengths"], content["confidence"]
+    return [
+        "<h2>Sizes and rates</h2>",
+        _kind_table("height x width", content["sizes"]),
+        _kind_table("frames a second", content["rates"]),
+        _chart(charts["sizes"]),
+        _chart(charts["rates"]),
+        f"<h2>Lengths</h2><p>Quartiles of the clips: {_numbers(lengths['quartiles_frames'], 0)} "
+        f"frames, {_numbers(lengths['quartiles_seconds'])} seconds.</p>",
+        _chart(charts["lengths"]),
+        f"<h2>Poses</h2><p>Of {sure['joints']:,} body joints of people in the frame, "
+        f"<b>{_percent(sure['share_below'])}</b> are below {sure['threshold']:g} and not used. "
+        f"Quartiles of their confidence: {_numbers(sure['quartiles'])}.</p>",
+        _chart(charts["confidence"]),
+    ]
+
+
+def _kind_table(title: str, rows: Sequence[dict[str, Any]]) -> str:
+    lines = "".join(
+        f"<tr><td>{escape(row['kind'])}</td><td>{row['videos']:,}</td><td>{row['frames']:,}</td>"
+        f"<td>{_percent(row['share'])}</td></tr>"
+        for row in rows[:_ROWS]
+    )
+    head = f"<tr><th>{title}</th><th>videos</th><th>frames</th><th>share</th></tr>"
+    return f"<table>{head}{lines}</table>"
+
+
+def _refused(found: dict[str, Any]) -> list[str]:
+    if not found["videos"]:
+        return ["<h2>Refused videos</h2><p>None.</p>"]
+    lines = "".join(
+        f"<tr><td>{escape(entry['file'])}</td><td>{escape(entry['reason'])}</td></tr>"
+        for entry in found["by_video"][:_ROWS]
+    )
+    reasons = "".join(
+        f"<tr><td>{escape(row['reason'])}</td><td>{row['videos']:,}</td></tr>"
+        for row in found["reasons"][:_ROWS]
+    )
+    more = found["videos"] - _ROWS
+    return [
+        f"<h2>Refused videos</h2><p>{counted(found['videos'], 'video')} could not be used"
+        f"{f'; the first {_ROWS} are listed, report.json has all' if more > 0 else ''}.</p>",
+        f"<table><tr><th>reason</th><th>videos</th></tr>{reasons}</table>",
+        f'<table class="text"><tr><th>file</th><th>reason</th></tr>{lines}</table>',
+    ]
 
 
 def _source_table(title: str, rows: Sequence[dict[str, Any]]) -> str:
@@ -242,12 +334,16 @@ def _picture(picture: UInt8[np.ndarray, "height width 3"], text: str, kind: str 
     return f'<img alt="{escape(text)}" src="data:image/{kind.lower()};base64,{data}"{width}>'
 
 
+def _chart(chart: BarChart) -> str:
+    return f"<div>{_picture(chart.picture(), chart.title)}</div>"
+
+
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
-def _numbers(values: Sequence[float] | None) -> str:
-    return "none" if values is None else ", ".join(f"{value:.2f}" for value in values)
+def _numbers(values: Sequence[float] | None, digits: int = 2) -> str:
+    return "none" if values is None else ", ".join(f"{value:.{digits}f}" for value in values)
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float, Float32, Int, UInt8
 
-from posecast.data.statistics import ClipStatistics, FrameStatistics, clip_statistics
+from posecast.data.statistics import FrameStatistics, clip_statistics
 from posecast.errors import InputError
 from posecast.geometry.cells import cell_means
 from posecast.geometry.dilation import dilation_maps
 from posecast.media.atomic import whole_folder
 from posecast.media.video import write_video
-from posecast.types import JOINT_COUNTS, Clip
+from posecast.types import JOINT_COUNTS, Clip, PoseSequence
 
 FORMAT = "posecast/dataset/2"
 INDEX, VIDEOS, ENTRY = "index.parquet", "videos", "video.json"
@@ -169,9 +169,31 @@ def write_clip_arrays(
     np.save(folder / array_name(clip, "ranks"), ranks.astype(np.int16))
 
 
+@dataclass(frozen=True)
+class Footage:
+    """A clip of anybody's making: frames that come one by one, and what is known about them.
+
+    `poses` are in pixels of the frames and have as many; `ranks`: 0 is the front, -1 no rank.
+    """
+
+    frames: Iterable[UInt8[np.ndarray, "height width 3"]]
+    poses: PoseSequence
+    ranks: Int[np.ndarray, "frames characters"]
+    poses_from: Origin
+    ranks_from: Origin
+    background_flow: Iterable[Float[np.ndarray, "2 height width"]] | None = None
+    """For each frame the background's motion since the one before, pixels a frame; 0 in the
+    first."""
+
+    @classmethod
+    def rendered(cls, clip: Clip) -> Footage:
+        """A clip whose truth is known."""
+        return cls(clip.frames, clip.poses, clip.ranks, "truth", "truth", clip.background_flow)
+
+
 def write_clip(
     dataset: str | Path,
-    clip: Clip,
+    clip: Clip | Footage,
     group: str,
     name: str,
     video: Literal["mp4", "png"] = "mp4",
@@ -179,40 +201,70 @@ def write_clip(
 ) -> Record:
     """Add a clip to a dataset as a video of its own; `table.write_index` then lists it.
 
-    MP4 is lossy (H.264, yuv420p) and small; PNG frames are exact.
+    MP4 is lossy (H.264, yuv420p) and small; PNG frames are exact. Frames are written as they come:
+    memory does not grow with their number.
 
-    Raises `InputError` where the name is taken or is no plain name, or the place cannot be written.
+    Raises `InputError` where the name is taken or is no plain name, the place cannot be written, or
+    frames, poses, ranks and flow do not fit each other. Nothing is left of the clip then.
     """
-    frames, height, width = clip.frames.shape[:3]
-    statistics, cells = _measure(clip)
-    media = "video.mp4" if video == "mp4" else "frames"
-    try:
-        record = Record(
-            video=name, clip=0, group=group, source=source, media=media,
-            media_kind="video" if video == "mp4" else "frames", first_frame=0, frames=frames,
-            video_frames=frames, height=height, width=width, fps=float(clip.poses.fps or 25.0),
-            characters=clip.poses.num_characters, joints=clip.poses.joints, poses_from="truth",
-            ranks_from="truth", background_flow=cells is not None, **asdict(statistics),
-        )  # fmt: skip
-    except ValueError as error:
-        raise InputError(f"clip {name}: {error}") from None
+    clip = Footage.rendered(clip) if isinstance(clip, Clip) else clip
+    poses, media = clip.poses, "video.mp4" if video == "mp4" else "frames"
+    if clip.ranks.shape != (poses.num_frames, poses.num_characters):
+        raise InputError(
+            f"clip {name}: ranks are {clip.ranks.shape}; expected {poses.num_frames} frames of "
+            f"{poses.num_characters} characters"
+        )
     with new_video(dataset, name) as folder:
-        write_video(clip.frames, folder / media, record.fps)
-        write_clip_arrays(folder, 0, clip.poses.keypoints.astype(np.float32), clip.ranks)
-        if cells is not None:
-            np.save(folder / FLOW, cells)
+        measure = _Measure(name, clip)
+        fps = float(poses.fps or 25.0)
+        written = write_video(measure.frames(), folder / media, fps)
+        if written != poses.num_frames:
+            raise InputError(f"clip {name}: {written} frames, but {poses.num_frames} poses")
+        cells = measure.cells
+        try:
+            record = Record(
+                video=name, clip=0, group=group, source=source, media=media,
+                media_kind="video" if video == "mp4" else "frames", first_frame=0, frames=written,
+                video_frames=written, height=poses.height, width=poses.width, fps=fps,
+                characters=poses.num_characters, joints=poses.joints, poses_from=clip.poses_from,
+                ranks_from=clip.ranks_from, background_flow=bool(cells),
+                **asdict(clip_statistics(measure.figures)),
+            )  # fmt: skip
+        except ValueError as error:
+            raise InputError(f"clip {name}: {error}") from None
+        write_clip_arrays(folder, 0, poses.keypoints.astype(np.float32), clip.ranks)
+        if cells:
+            np.save(folder / FLOW, np.stack(cells))
         write_entry(folder, [record], {"name": name, "source": source})
     return record
 
 
-def _measure(clip: Clip) -> tuple[ClipStatistics, np.ndarray | None]:
-    """Statistics of a clip whose truth is known, and its background's motion in cells."""
-    size = clip.frames.shape[1:3]
-    figures, cells = [], []
-    for index in range(len(clip.frames)):
-        masks = dilation_maps(clip.poses.keypoints[:, index], size)
-        flow = None if clip.background_flow is None else clip.background_flow[index]
-        figures.append(FrameStatistics.of(masks, flow if index else None))
-        if flow is not None:
-            cells.append(cell_means(flow))
-    return clip_statistics(figures), np.stack(cells) if cells else None
+class _Measure:
+    """Passes a clip's frames on and keeps the figures and the background's motion of each."""
+
+    def __init__(self, name: str, clip: Footage) -> None:
+        self._name, self._clip = name, clip
+        self.figures: list[FrameStatistics] = []
+        self.cells: list[np.ndarray] = []
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """The frames as they come. Raises `InputError` where one does not fit."""
+        poses = self._clip.poses
+        size = (poses.height, poses.width)
+        flows = None if self._clip.background_flow is None else iter(self._clip.background_flow)
+        for index, frame in enumerate(self._clip.frames):
+            if index == poses.num_frames:
+                raise self._unfit(index, f"has no poses; they are of {poses.num_frames} frames")
+            if frame.shape != (*size, 3):
+                raise self._unfit(index, f"is {frame.shape}; the poses are of {size}")
+            flow = None if flows is None else next(flows, None)
+            if flows is not None and (flow is None or flow.shape != (2, *size)):
+                raise self._unfit(index, "has no flow of its size")
+            masks = dilation_maps(poses.keypoints[:, index], size)
+            self.figures.append(FrameStatistics.of(masks, flow if index else None))
+            if flow is not None:
+                self.cells.append(cell_means(flow))
+            yield frame
+
+    def _unfit(self, index: int, problem: str) -> InputError:
+        return InputError(f"clip {self._name}: frame {index} {problem}")

@@ -29,7 +29,7 @@ def cell_means(
 
 
 def flow_of_cells(
-    cells: Float16[np.ndarray, "2 rows columns"], framing: Framing
+    cells: Float[np.ndarray, "2 rows columns"], framing: Framing
 ) -> Float32[np.ndarray, "2 height width"]:
     """A flow field at the framing's target size from cells of its source.
 
@@ -45,3 +45,25 @@ def flow_of_cells(
         for channel in cells.astype(np.float32)
     ]
     return np.stack([np.asarray(c, dtype=np.float32) for c in field]) * np.float32(framing.scale)
+
+
+def composed(
+    fields: Float[np.ndarray, "frames 2 rows columns"], size: tuple[int, int]
+) -> Float32[np.ndarray, "2 rows columns"]:
+    """The motion over several frames, on the last one's grid, from that of each since the last.
+
+    `fields`: cells of consecutive frames of a picture of `size` (height, width), the earliest
+    first. Vectors are followed back frame by frame, not added where they stand: what is here now
+    moved as the place moved where it was. Beyond the picture the motion is that of its edge.
+    """
+    rows, columns = fields.shape[2:]
+    down, across = rows / size[0], columns / size[1]
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
+    total = fields[0].astype(np.float32)
+    for field in fields[1:].astype(np.float32):
+        where = (x - field[0] * np.float32(across), y - field[1] * np.float32(down))
+        before = [
+            cv2.remap(c, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for c in total
+        ]
+        total = field + np.stack(before)
+    return total

@@ -18,28 +18,35 @@ SMALLEST_SIDE = 16
 class Framing:
     """The largest centred part of a source that has the target's shape, resized to it.
 
-    Sizes are (height, width). The resize is by one factor for both axes, exactly: what is cut from
-    the source is a box of whole shape and, in general, of fractional pixels.
+    Or a part `zoom` times smaller, and one elsewhere: `place` (x, y) is 0 at the left and the top,
+    1 at the right and the bottom. Sizes are (height, width). The resize is by one factor for both
+    axes, exactly: what is cut from the source is a box of whole shape and, in general, of
+    fractional pixels.
     """
 
     source: _Size
     target: _Size
+    zoom: float = 1.0
+    place: tuple[float, float] = (0.5, 0.5)
 
     def __post_init__(self) -> None:
+        if not self.zoom >= 1 or not all(0 <= at <= 1 for at in self.place):
+            raise ValueError(f"no framing of zoom {self.zoom} at {self.place}")
         if min(*self.source, *self.target) < 1:
             raise ValueError(f"no framing from {self.source} to {self.target}")
 
     @property
     def scale(self) -> float:
         """Target pixels per source pixel."""
-        return max(self.target[0] / self.source[0], self.target[1] / self.source[1])
+        cover = max(self.target[0] / self.source[0], self.target[1] / self.source[1])
+        return self.zoom * cover
 
     @property
     def offset(self) -> tuple[float, float]:
         """Where the source's corner (x, y) lies in the target, in target pixels; never positive."""
         return (
-            min(0.0, (self.target[1] - self.source[1] * self.scale) / 2),
-            min(0.0, (self.target[0] - self.source[0] * self.scale) / 2),
+            min(0.0, (self.target[1] - self.source[1] * self.scale) * self.place[0]),
+            min(0.0, (self.target[0] - self.source[0] * self.scale) * self.place[1]),
         )
 
     @property
@@ -53,7 +60,7 @@ class Framing:
     def image(self, image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "h w 3"]:
         """The picture at the target size, antialiased. Raises ValueError for another source."""
         self._check(image.shape[:2])
-        if self.source == self.target:
+        if self.source == self.target and self.zoom == 1:
             return image.copy()
         resized = Image.fromarray(image).resize(
             (self.target[1], self.target[0]), Image.Resampling.LANCZOS, box=self.box

@@ -154,8 +154,14 @@ def _looks_of_picture(folder: Path, name: str, characters: int) -> np.ndarray:
             f"{counted(people.num_characters, 'character')}, but the video's poses have "
             f"{characters}",
         )
-    keypoints = _at(people, (picture.shape[0], picture.shape[1]))[:, 0]
-    return np.stack([_look(picture, keypoints, j) for j in range(characters)])
+    return looks_in(picture, _at(people, (picture.shape[0], picture.shape[1]))[:, 0])
+
+
+def looks_in(
+    picture: Frame, keypoints: Float32[np.ndarray, "characters joints 3"]
+) -> Float64[np.ndarray, "characters limbs 3"]:
+    """How each character of a picture looks, its joints in pixels of it."""
+    return np.stack([_look(picture, keypoints, j) for j in range(len(keypoints))])
 
 
 def _looks_of_video(video: Path, keypoints: np.ndarray) -> np.ndarray:

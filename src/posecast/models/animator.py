@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -85,6 +86,22 @@ class Animator(nn.Module):
             copy_start(animator.reference_net, animator.unet)
         return animator
 
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, dtype: torch.dtype = torch.float32) -> Animator:
+        """A model folder, the name of one in the package, or a hub id; in evaluation mode.
+
+        InputError: no such model, a file missing, unknown, or not of the shape its config says.
+        """
+        from posecast.models.folder import load_animator
+
+        return load_animator(folder, dtype)
+
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Write a model folder, whole or not at all; `dtype` casts the weights."""
+        from posecast.models.folder import save_animator
+
+        save_animator(self, folder, dtype)
+
     def add_motion(self, motion: Settings) -> None:
         """Give a model of images fresh motion modules (zero output: it still makes stills)."""
         state = self.unet.state_dict()
@@ -127,12 +144,18 @@ class Animator(nn.Module):
 
     @torch.no_grad()
     def encode(
-        self, images: Float[Tensor, "b 3 H W"], slice_size: int = 16
+        self,
+        images: Float[Tensor, "b 3 H W"],
+        slice_size: int = 16,
+        generator: torch.Generator | None = None,
     ) -> Float[Tensor, "b c h w"]:
-        """Images in 0..1 (H, W multiples of 8) to scaled latents, `slice_size` at a time."""
+        """Images in 0..1 (H, W multiples of 8) to scaled latents, `slice_size` at a time.
+
+        The likeliest ones; with a generator, ones drawn from what the VAE finds likely.
+        """
         self._check_part("vae")
-        scale = self.vae.config.scaling_factor
-        return torch.cat([scale * self._encode(2 * x - 1) for x in images.split(slice_size)])
+        scale, parts = self.vae.config.scaling_factor, images.split(slice_size)
+        return torch.cat([scale * self._encode(2 * x - 1, generator) for x in parts])
 
     @torch.no_grad()
     def decode(
@@ -313,9 +336,12 @@ class Animator(nn.Module):
                 "among them"
             )
 
-    def _encode(self, images: Tensor) -> Tensor:
+    def _encode(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         encoded: Any = self.vae.encode(images)
-        return encoded if isinstance(encoded, Tensor) else encoded.latent_dist.mode()
+        if isinstance(encoded, Tensor):
+            return encoded
+        likely = encoded.latent_dist
+        return likely.mode() if generator is None else likely.sample(generator)
 
     def _decode(self, latents: Tensor) -> Tensor:
         decoded: Any = self.vae.decode(latents)

@@ -22,6 +22,7 @@ MODEL_FILES = (
     rf"{_PART}/config\.json",
     rf"{_PART}/(diffusion_pytorch_model|model)\.safetensors",
     r"scheduler/scheduler_config\.json",
+    r"trained_lora\.safetensors",
 )
 """Patterns of all that is ever written into one."""
 

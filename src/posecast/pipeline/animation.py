@@ -29,6 +29,7 @@ from posecast.errors import InputError
 from posecast.geometry.framing import default_size
 from posecast.models import Animator
 from posecast.models.folder import load_animator, save_animator
+from posecast.models.lora import merge_lora
 from posecast.pipeline.conditioning import Place, prepared
 from posecast.pipeline.decoding import decoded, retouch_of
 from posecast.pipeline.denoising import Watch, check_sampling, start_noise
@@ -127,6 +128,14 @@ class AnimationPipeline(DiffusionPipeline):
             InputError: no such model, or its files are not as they should be.
         """
         return cls(load_animator(model, torch_dtype))
+
+    def load_lora_weights(self, file: str | Path, scale: float = 1.0) -> None:
+        """Add low-rank weights (LoRA) to the model's, `scale` times; see `posecast.models.lora`.
+
+        Raises:
+            InputError: no such file, or it does not fit this model.
+        """
+        merge_lora(self.animator, file, scale)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model folder, whole or not at all."""

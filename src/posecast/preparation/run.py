@@ -9,23 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from posecast.data.refused import REFUSED, read_refused
 from posecast.data.store import FORMAT, VIDEOS, video_names
 from posecast.data.table import write_index
 from posecast.errors import InputError, counted
 from posecast.media.atomic import clear_parts, write_text
 from posecast.media.interruption import undisturbed
-from posecast.media.json_text import parse_json, read_json
+from posecast.media.json_text import read_json
 from posecast.media.locks import LOCK, sole_worker
 from posecast.media.outputs import check_working_folder
-from posecast.media.reading import read_text
 from posecast.preparation.pool import Progress, on_pool, one_core
 from posecast.preparation.settings import PrepareSettings
 from posecast.preparation.sources import VideoSource
 from posecast.preparation.video import Outcome, prepare_video
 
-ABOUT, REFUSED = "dataset.json", "refused.jsonl"
-_OF_REFUSED = ("name", "file", "source", "reason")
-_MAX_ABOUT, _MAX_REFUSED = 2**20, 256 * 2**20
+ABOUT = "dataset.json"
+_MAX_ABOUT = 2**20
 
 
 @dataclass
@@ -85,7 +84,7 @@ def _prepare(
     retry: bool,
     advance: Progress,
 ) -> Summary:
-    refused = {} if retry else _read_refused(dataset / REFUSED)
+    refused = {} if retry else read_refused(dataset)
     # Videos that are whole may still lack their latents.
     done = set(refused) | (set() if settings.latents else video_names(dataset))
     left = [source for source in sources if source.name not in done]
@@ -165,7 +164,7 @@ def _begun(dataset: Path, settings: PrepareSettings, resume: bool) -> Iterator[N
 def _is_bare(dataset: Path) -> bool:
     """Whether nothing is done: no video whole, none refused, and no files but a beginning's."""
     names = {entry.name for entry in dataset.iterdir()} - {LOCK}
-    if not names <= {ABOUT, REFUSED, VIDEOS} or _read_refused(dataset / REFUSED):
+    if not names <= {ABOUT, REFUSED, VIDEOS} or read_refused(dataset):
         return False
     videos = dataset / VIDEOS
     return not videos.exists() or not any(not p.name.startswith(".") for p in videos.iterdir())
@@ -181,19 +180,6 @@ def _empty(dataset: Path) -> None:
 def _write_refused(dataset: Path, lines: Sequence[dict[str, str]]) -> None:
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     write_text(dataset / REFUSED, text)
-
-
-def _read_refused(path: Path) -> dict[str, dict[str, str]]:
-    if not path.exists():
-        return {}
-    refused = {}
-    for line in read_text(path, _MAX_REFUSED, "a list of refused videos").splitlines():
-        try:
-            entry = parse_json(line.encode(), path)
-            refused[str(entry["name"])] = {key: str(entry[key]) for key in _OF_REFUSED}
-        except (ValueError, KeyError, TypeError):
-            continue  # cut off by a kill: that video is tried again
-    return refused
 
 
 def _outcomes(

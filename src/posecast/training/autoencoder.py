@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from posecast.geometry.dilation import dilation_maps
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.training.config import TrainingConfig
 from posecast.training.regions import region_psnr
-from posecast.training.sources import batches_of, held_out_batch
+from posecast.training.sources import HeldOut, batches_of, held_out_batch
 from posecast.training.task import Loss, Process, Validation, seed_for
 
 
@@ -62,7 +63,10 @@ class AutoencoderTask:
         self.device = process.device
         self.module: nn.Module = autoencoder
         self.batches = batches_of(config, process, all_images)
-        self._held_out = held_out_batch(config, self.batches)
+
+    @cached_property
+    def _held_out(self) -> HeldOut[ImageBatch] | None:
+        return held_out_batch(self.config, self.batches)
 
     def warm_start(self, autoencoder: PatchAutoencoder) -> None:
         """Start at the principal components of a first batch, the same on every process."""
@@ -88,9 +92,11 @@ class AutoencoderTask:
             psnr = -10 * torch.log10(((output - target) / 2).square().mean())
         return Loss(total, {"psnr": psnr})
 
-    def validate(self) -> Validation:
+    def validate(self) -> Validation | None:
         """PSNR on held-out images; truth above, reconstruction below."""
-        batch = self._held_out.to(self.device)
+        if self._held_out is None:
+            return None
+        batch = self._held_out.batch.to(self.device)
         output, _ = self.module(batch.images * 2 - 1)
         output = (output / 2 + 0.5).clamp(0, 1)
         everywhere = torch.ones_like(batch.character_mask)

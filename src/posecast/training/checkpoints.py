@@ -20,6 +20,7 @@ from posecast.media.json_text import read_json
 from posecast.media.outputs import foreign_file
 from posecast.models.model_files import MODEL_FILES
 from posecast.training.ema import WeightAverage
+from posecast.training.precision import FIRST_SCALE
 from posecast.training.sharding import divided_like, whole
 from posecast.weights import SAFETENSORS, read_tensors
 
@@ -43,6 +44,10 @@ class Progress:
     seconds: float
     """Time spent on them."""
     processes: int
+    loss_scale: float = FIRST_SCALE
+    """Of 16-bit floats (`precision.Precision`)."""
+    scale_steps: int = 0
+    """Steps since that changed."""
 
     def __post_init__(self) -> None:
         whole_numbers = type(self.step) is int and type(self.processes) is int
@@ -50,6 +55,9 @@ class Progress:
             raise ValueError("expected a step from 0 on, and 1 process or more")
         if isinstance(self.seconds, bool) or not 0 <= self.seconds < math.inf:
             raise ValueError("expected seconds from 0 on")
+        scale, steps = self.loss_scale, self.scale_steps
+        if type(scale) not in (int, float) or not 0 < scale <= 2.0**60 or type(steps) is not int:
+            raise ValueError("expected a loss scale above 0, and steps since it changed")
 
 
 def state_tensors(

@@ -10,73 +10,14 @@ from typing import Any, Literal
 
 import yaml
 
-from posecast.data.puppet_source import MovingCamera
 from posecast.geometry.conditions import guider_names
 from posecast.media.atomic import write_text
-from posecast.puppets import PuppetSettings
 from posecast.training import ranges
+from posecast.training.data_settings import DataSettings as DataSettings
+from posecast.training.data_settings import StageShare as StageShare
 from posecast.training.layers import read_layers
 from posecast.training.model_settings import ModelSettings as ModelSettings
 from posecast.training.reader import build, read_yaml
-
-
-@dataclass(frozen=True)
-class StageShare:
-    """One kind of scenes in a mixture, with the settings that `DataSettings` has for one alone."""
-
-    share: ranges.Large
-    """Its weight among the mixture's."""
-    stage: PuppetSettings
-    misaligned: ranges.Share = 0.7
-    moving: ranges.Share = 0.0
-    camera: MovingCamera = "moving"
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """Where samples come from: rendered on the fly by the stage, or a dataset folder."""
-
-    stage: PuppetSettings | None = None
-    dataset: Path | None = None
-    size: tuple[ranges.Side, ranges.Side] | None = None
-    """Height and width of a dataset's samples: resized to cover, centre-cropped."""
-    misaligned: ranges.Share = 0.7
-    """How often the reference comes from another shot of the same characters and place."""
-    margin: ranges.Distance = 1
-    """A dataset's reference is so many frames from each target where its clip has such a frame."""
-    moving: ranges.Share = 0.0
-    """Share of the stage's scenes whose camera is `camera`."""
-    camera: MovingCamera = "moving"
-    """Of those scenes: "moving" (also with changing light) or "shaking" (in steady light)."""
-    mixture: tuple[StageShare, ...] = ()
-    """Several kinds of scenes of the stage, each a share of the samples, in place of `stage`."""
-    source: str | None = None
-    """A source of an installed package (docs/design/new-condition.md), in place of `dataset`."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """What that source is told."""
-    flow_from: Literal["previous", "reference"] = "previous"
-    """Since when the stage's flow is measured: the frame before (the paper's), or the reference."""
-    workers: ranges.Workers = 0
-    """Processes that prepare batches; 0 prepares them in the training process."""
-
-    def __post_init__(self) -> None:
-        given = (self.stage, self.dataset, self.mixture or None, self.source)
-        if sum(one is not None for one in given) != 1:
-            raise ValueError("expected one of stage, dataset, mixture and source")
-        if len({(share.stage.size, share.stage.joints) for share in self.mixture}) > 1:
-            raise ValueError("mixture: expected one size and one kind of joints for all of it")
-        if (self.dataset is not None or self.source is not None) and self.size is None:
-            raise ValueError("a dataset or source needs size: [height, width]")
-        if self.options and self.source is None:
-            raise ValueError("options: only a source has any")
-        if self.dataset is not None and self.flow_from != "previous":
-            raise ValueError("flow_from: a dataset knows the flow from the previous frame alone")
-
-    @property
-    def sample_size(self) -> tuple[int, int] | None:
-        """Height and width of the samples."""
-        stages = [self.stage, *(share.stage for share in self.mixture)]
-        return next((stage.size for stage in stages if stage is not None), self.size)
 
 
 @dataclass(frozen=True)
@@ -138,6 +79,8 @@ class ObjectiveSettings:
     pixel_share: ranges.Share = 0.0
     """Share of the loss measured in pixels, through a PatchAutoencoder's linear decoder; the rest
     is measured in latents, where all channels count alike."""
+    latents: Literal["mode", "sample"] = "mode"
+    """Which of the latents that the VAE finds likely for a picture: the likeliest, or one drawn."""
     min_snr_gamma: ranges.Large | None = None
     noise_offset: ranges.Noise = 0.0
     shared_noise: ranges.Share | None = None
@@ -180,8 +123,21 @@ class ValidationSettings:
     """Held-out samples, the same every time, with the averaged weights."""
 
     every_steps: ranges.Steps = 1000
+    dataset: Path | None = None
+    """Where the samples are from; null: from the videos of `data.dataset` that are held out."""
+    share: ranges.Share = 0.05
+    """How many of those are; the same ones in every stage and run. 0: none, nothing is
+    validated."""
     samples: ranges.Samples = 4
-    sampling_steps: ranges.SamplingSteps = 8
+    sampling_steps: ranges.SamplingSteps | None = None
+    """Null: the model's own number."""
+    guidance: ranges.Guidance | None = None
+    """Null: the model's own scale, as users sample."""
+    metrics: tuple[Literal["characters", "lpips", "fvd"], ...] = ("characters", "lpips", "fvd")
+    """What else is scored, of the stages images and clips: `lpips` and `fvd` (of clips of 16 frames
+    or more) where their networks' weights are at hand."""
+    weights: Path | None = None
+    """Where those lie; null: where `posecast evaluate` looks."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +159,8 @@ class TrainingConfig:
     """Decay of the averaged weights, which are what is saved; null: the weights themselves are."""
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """What layers compute in. `fp16`: 16-bit floats with a scaled loss, for GPUs without bf16."""
     gradient_checkpointing: bool = False
     """Compute the U-Nets' layers anew in backward instead of keeping what they made."""
     shard: bool = False
@@ -211,6 +168,8 @@ class TrainingConfig:
     weights between steps (FSDP2). In one process it changes nothing."""
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
+    logger: Literal["trackio", "wandb"] | None = None
+    """A tracker that shows curves, pictures and settings, beside TensorBoard."""
     max_minutes: ranges.Minutes | None = None
     """Stop and checkpoint after this long. The learning rate follows `steps` alone."""
     seed: ranges.Seed = 0
@@ -225,6 +184,8 @@ class TrainingConfig:
                         f"{place}: no guider is called {name!r}; expected some of {known}"
                     )
         self._check_stage()
+        if self.validation.dataset is not None and self.data.dataset is None:
+            raise ValueError("validation.dataset: the stage renders what is held out by itself")
         if self.objective.exchange_weight and (self.stage != "mender" or self.data.stage is None):
             raise ValueError(
                 "objective.exchange_weight: only the mender's training on the stage exchanges looks"
@@ -236,6 +197,8 @@ class TrainingConfig:
                 f"optimizer.weight_decay: {self.optimizer.weight_decay:g}, but adam has none; say "
                 "0.0, or kind: adamw"
             )
+        if self.shard and self.precision == "fp16":
+            raise ValueError("precision: fp16 is not for divided runs (shard); take bf16")
         if self.shard and self.optimizer.kind == "adamw8bit":
             raise ValueError("shard: 8-bit moments cannot be divided; take optimizer.kind: adamw")
 
@@ -245,10 +208,12 @@ class TrainingConfig:
         if self.data.stage is not None:
             shots["stage"] = self.data.stage
         for name, shot in shots.items():
-            if shot.frames < self.batch.frames:
-                frames = self.batch.frames
+            frames, pace = self.batch.frames, self.data.pace
+            span = pace.span(frames, shot.fps) if self.stage == "clips" else frames
+            if shot.frames < span:
+                apart = f" over {span}" if span > frames else ""
                 raise ValueError(
-                    f"batch.frames: {frames}, but a shot of data.{name} has {shot.frames}"
+                    f"batch.frames: {frames}{apart}, but a shot of data.{name} has {shot.frames}"
                 )
             if shot.size[0] % 8 or shot.size[1] % 8:
                 size = f"{shot.size[0]}x{shot.size[1]}"

@@ -78,6 +78,8 @@ def _rows(config: TrainingConfig, model: AnimatorConfig) -> Iterator[_Row]:
     yield "frozen", ", ".join(sorted(config.frozen)), "image_encoder, vae"
     yield "size", data.sample_size, PAPER_SIZE
     yield "data.misaligned", _misaligned(config), 0.0
+    yield "data.flip", data.flip, 0.0
+    yield "data.crop", data.crop, None
     yield "steps", config.steps, PAPER_STEPS
     if config.stage in PAPER_BATCH:
         batch = config.batch

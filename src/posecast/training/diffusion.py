@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from posecast.data.batches import BatchSettings, TrainingBatch, assemble
+from posecast.diffusion.guidance import Conditions, GuidedDenoiser
 from posecast.diffusion.objective import (
     NoiseSchedule,
     add_noise,
@@ -30,11 +31,11 @@ from posecast.models.animator import Animator
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.folder import save_animator
 from posecast.training.config import ObjectiveSettings, TrainingConfig
-from posecast.training.lora import merged_lora
+from posecast.training.lora import merged_lora, save_lora
 from posecast.training.regions import region_psnr
-from posecast.training.sources import batches_of, held_out_batch, stored_encodings
+from posecast.training.sources import HeldOut, batches_of, held_out_batch, stored_encodings
 from posecast.training.start import training_noise
-from posecast.training.task import Loss, Process, Validation, seed_for
+from posecast.training.task import Judge, Loss, Process, Validation, seed_for
 
 SHOWN_SAMPLES, SHOWN_FRAMES = 4, 3
 
@@ -46,11 +47,20 @@ class DiffusionTask:
     timestep a sample.
     """
 
-    def __init__(self, config: TrainingConfig, process: Process, animator: Animator) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        process: Process,
+        animator: Animator,
+        judge: Judge | None = None,
+    ) -> None:
         self.config = config
+        self.judge = judge
         self.device = process.device
         self.animator = animator
         self.module: nn.Module = animator
+        if config.objective.latents == "sample" and isinstance(animator.vae, PatchAutoencoder):
+            raise InputError("objective.latents: a PatchAutoencoder makes but one; say mode")
         self.schedule = NoiseSchedule.of(animator.scheduler)
         self.shared_noise = training_noise(config, animator.config)
         self._axes: Tensor | None = None
@@ -62,7 +72,7 @@ class DiffusionTask:
         self.batches = batches_of(config, process, make, stored)
 
     @cached_property
-    def _held_out(self) -> TrainingBatch:
+    def _held_out(self) -> HeldOut[TrainingBatch] | None:
         """The samples of every validation: of other seeds than training's, nothing dropped."""
         settings = _batch_settings(self.config, self.animator)
         settings = replace(settings, identity_drop=0.0, drop={})
@@ -76,7 +86,8 @@ class DiffusionTask:
     def loss(self, module: nn.Module, batch: TrainingBatch, generator: torch.Generator) -> Loss:
         """Eq. 11 for the schedule's kind of prediction, weighted inside the characters."""
         settings = self.config.objective
-        clean, reference_latents = self._encode(batch)
+        drawn_by = generator if settings.latents == "sample" else None
+        clean, reference_latents = self._encode(batch, drawn_by)
         noise = sample_noise(clean, self.shared_noise, settings.noise_offset, generator=generator)
         timesteps = self._timesteps(clean, generator)
         dropped = _draw(len(clean), settings.reference_drop, generator)
@@ -112,57 +123,63 @@ class DiffusionTask:
         )
         return Loss(total, {})
 
-    def validate(self) -> Validation:
-        """Samples at 1 and at `sampling_steps` steps, without guidance, from the same noise."""
-        batch = self._held_out.to(self.device)
+    def validate(self) -> Validation | None:
+        """Samples of one step, and as users sample: the model's steps, guidance and noise."""
+        if self._held_out is None:
+            return None
+        batch, animator = self._held_out.batch.to(self.device), self.animator
         generator = torch.Generator(self.device).manual_seed(seed_for(self.config.seed, "noise"))
-        assert batch.reference is not None  # nothing stored is read for validation
         clean, reference_latents = self._encode(batch)
-        animator = self.animator
-        # As users sample: with the share of noise that the model itself states.
         noise = sample_noise(clean, animator.config.shared_noise, generator=generator)
-        appearance = animator.embed(batch.reference)
-        reference = animator.prepare_reference(
-            animator.reference_features(reference_latents, appearance, batch.reference_maps)
-        )
-        guidance = animator.guidance(batch.maps)
-        correspondence = animator.correspondence(batch.maps)
-        warped = self._warped(batch, None)
-
-        def denoise(noisy: Tensor, timestep: int, windows: Sequence[range]) -> Tensor:
-            return animator.denoise(
-                noisy,
-                timestep,
-                appearance=appearance,
-                reference=reference,
-                guidance=guidance,
-                correspondence=correspondence,
-                warped=warped,
-            )
-
+        conditions = self._conditions(batch, reference_latents)
+        settings, model = self.config.validation, animator.config
+        scale = model.guidance_scale if settings.guidance is None else settings.guidance
         metrics: dict[str, float] = {}
         results: list[Tensor] = []
-        for steps in (1, self.config.validation.sampling_steps):
+        for steps, guidance in ((1, 1.0), (settings.sampling_steps or model.num_steps, scale)):
+            denoise = partial(_denoised, GuidedDenoiser(animator, guidance), conditions)
             latents = sample(denoise, noise, self.schedule, steps)
             images = animator.decode(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
             metrics |= _scores(images, batch, f"{steps}_steps")
             results.append(images)
+        if self.judge is not None:
+            made = (results[-1].clamp(0, 1) * 255).round().byte()
+            metrics |= self.judge(made.movedim(2, -1).cpu().numpy(), self._held_out.samples)
         return Validation(metrics, _contact_sheet(batch, results))
 
+    def _conditions(self, batch: TrainingBatch, reference_latents: Tensor) -> Conditions:
+        """All that the network is told of these samples."""
+        animator = self.animator
+        assert batch.reference is not None  # nothing stored is read for validation
+        appearance = animator.embed(batch.reference)
+        reference = animator.reference_features(reference_latents, appearance, batch.reference_maps)
+        return Conditions(
+            appearance,
+            animator.prepare_reference(reference),
+            animator.guidance(batch.maps),
+            animator.correspondence(batch.maps),
+            self._warped(batch, None),
+        )
+
     def save(self, folder: Path) -> None:
-        """Write the whole model folder, LoRA layers merged into what they adapt."""
+        """Write the whole model folder, LoRA layers merged into what they adapt; and these."""
         with merged_lora(self.animator):
             save_animator(self.animator, folder)
+        if self.config.lora is not None:
+            save_lora(self.animator, self.config.lora, folder)
 
-    def _encode(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, batch: TrainingBatch, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Latents of the frames and of the reference, unless they are there already."""
         if batch.latents is not None and batch.reference_latents is not None:
             return batch.latents, batch.reference_latents
         assert batch.frames is not None
         assert batch.reference is not None
-        frames = self.animator.encode(batch.frames.flatten(0, 1))
+        encode = partial(self.animator.encode, generator=generator)
+        frames = encode(batch.frames.flatten(0, 1))
         latents = frames.unflatten(0, batch.frames.shape[:2])
-        return latents, self.animator.encode(batch.reference)
+        return latents, encode(batch.reference)
 
     def _warped(self, batch: TrainingBatch, dropped: Tensor | None) -> Tensor | None:
         """Warped references as latents, zero for the samples that shall do without."""
@@ -243,6 +260,18 @@ def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings
             code_overlaps=animator.config.code_overlaps,
         )
     return settings
+
+
+def _denoised(
+    guided: GuidedDenoiser,
+    conditions: Conditions,
+    noisy: Tensor,
+    timestep: int,
+    windows: Sequence[range],
+) -> Tensor:
+    """The guided prediction for samples that are one window each."""
+    prediction, _ = guided(conditions, noisy, timestep)
+    return prediction
 
 
 def _scores(images: Tensor, batch: TrainingBatch, name: str) -> dict[str, float]:

@@ -20,16 +20,17 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from posecast.data.batches import TrainingBatch
-from posecast.errors import InputError
 from posecast.geometry.conditions import Condition, known_conditions
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.models.animator import Animator
 from posecast.puppets import PuppetSettings
-from posecast.training.config import DataSettings, TrainingConfig
+from posecast.training.autoencoder import AutoencoderTask, ImageBatch
+from posecast.training.config import DataSettings, TrainingConfig, ValidationSettings
 from posecast.training.diffusion import DiffusionTask
+from posecast.training.mender import MenderTask
 from posecast.training.sharding import trained_parts
-from posecast.training.stages import build_animator
-from posecast.training.task import Process
+from posecast.training.stages import build_animator, build_autoencoder, build_mender
+from posecast.training.task import Process, Task
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Forecast:
     """The running mean of the trainable weights."""
     gradients: int
     """Those that stay: between accumulated batches, for the exchange of processes; 0: none do."""
+    operators: int
+    """How many the device is asked for; each takes its time, however little it does."""
     step: int
     """The most that a step holds beside these: batch, activations, gradients that do not stay."""
 
@@ -68,6 +71,8 @@ class LiveBytes(TorchDispatchMode):
         super().__init__()
         self.now = 0
         self.peak = 0
+        self.operators = 0
+        """Those run inside that do something: a view of a tensor is nothing to a device."""
         self._seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
         for tensor in known:
             self._seen.add(tensor.untyped_storage())
@@ -75,6 +80,7 @@ class LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator; whatever storage its results bring is alive until nothing holds it."""
         results = func(*args, **(kwargs or {}))
+        self.operators += not func.is_view
         for result in tree_leaves(results):
             if isinstance(result, Tensor):
                 self.add(result)
@@ -98,55 +104,69 @@ class LiveBytes(TorchDispatchMode):
 def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
     """Take one step of a run without storage and count, for one of so many processes.
 
-    Raises `InputError`: a config whose model does not fit, or a stage of a small network.
+    Raises `InputError`: a config whose model does not fit.
     """
-    if config.stage not in ("images", "clips"):
-        raise InputError(f"a dry run forecasts the stages images and clips, not {config.stage}")
-    with torch.device("meta"):
-        animator = build_animator(config, load=False)
-    animator.scheduler = DDIMScheduler(**animator.config.scheduler)  # numbers are asked of it
-    size = _size(config)
-    # No sample is drawn, so the data need not be there. What is dropped costs nothing, and whether
-    # something is dropped cannot be asked without storage.
-    shot = PuppetSettings(size=(64, 64), frames=config.batch.frames)
-    stripped = replace(
-        config,
-        data=DataSettings(stage=shot),
-        objective=replace(config.objective, reference_drop=0.0, warp_drop=0.0),
-    )
-    task = DiffusionTask(stripped, Process(torch.device("cpu")), animator)
+    task = _task(config)
+    network = task.module
     divided = config.shard and processes > 1
     stay = config.batch.accumulate > 1 or processes > 1
     with FakeTensorMode(allow_non_fake_inputs=True):
-        _without_storage(animator)
-        live = LiveBytes([*animator.parameters(), *animator.buffers()])
+        _without_storage(network)
+        live = LiveBytes([*network.parameters(), *network.buffers()])
         flops = FlopCounterMode(display=False)
-        animator.train()
+        network.train()
         if stay:
-            drop_gradients(animator, whole_parts=divided)
+            drop_gradients(network, whole_parts=divided)
         for counter in (live, flops):  # one at a time: the second holds on to what layers make
-            animator.zero_grad()
+            network.zero_grad()
             with counter:
-                batch = _batch(config, animator, size)
-                with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
-                    loss = task.loss(animator, batch, torch.Generator().manual_seed(0))
+                batch = _batch(config, network)
+                kind = torch.float16 if config.precision == "fp16" else torch.bfloat16
+                with torch.autocast("cpu", kind, enabled=config.precision != "no"):
+                    loss = task.loss(network, batch, torch.Generator().manual_seed(0))
                 loss.total.backward()
-    trainable = [p for p in animator.parameters() if p.requires_grad]
+    trainable = [p for p in network.parameters() if p.requires_grad]
     share = processes if divided else 1
     return Forecast(
         processes=processes,
-        parameters=sum(p.numel() for p in animator.parameters()),
+        parameters=sum(p.numel() for p in network.parameters()),
         trainable=sum(p.numel() for p in trainable),
         flops=config.batch.accumulate * flops.get_total_flops(),
-        weights=_weights(animator, share),
+        weights=_weights(network, share),
         optimizer=_moments(trainable, config.optimizer.kind) // share,
         average=0 if config.ema is None else _bytes(trainable) // share,
         gradients=_bytes(trainable) // share if stay else 0,
+        operators=config.batch.accumulate * live.operators,
         step=live.peak,
     )
 
 
-def _weights(animator: Animator, share: int) -> int:
+def _task(config: TrainingConfig) -> Task:
+    """The run's task with networks that have shapes alone, on no data.
+
+    No sample is drawn, so the data need not be there. What is dropped costs nothing, and whether
+    something is dropped cannot be asked without storage.
+    """
+    shot = PuppetSettings(size=(64, 64), frames=config.batch.frames)
+    objective = replace(config.objective, reference_drop=0.0, warp_drop=0.0)
+    stripped = replace(
+        config,
+        data=DataSettings(stage=shot),
+        validation=ValidationSettings(),
+        objective=replace(objective, guider_drop={}),
+    )
+    process = Process(torch.device("cpu"))
+    with torch.device("meta"):
+        if config.stage == "autoencoder":
+            return AutoencoderTask(stripped, process, build_autoencoder(config))
+        if config.stage == "mender":
+            return MenderTask(stripped, process, build_mender(config))
+        animator = build_animator(config, load=False)
+    animator.scheduler = DDIMScheduler(**animator.config.scheduler)  # numbers are asked of it
+    return DiffusionTask(stripped, process, animator)
+
+
+def _weights(animator: nn.Module, share: int) -> int:
     """All of them; divided among `share` processes, the largest part is whole during a step."""
     everything = _bytes(list(animator.parameters()) + list(animator.buffers()))
     if share == 1:
@@ -195,13 +215,20 @@ def _size(config: TrainingConfig) -> tuple[int, int]:
     return size
 
 
-def _batch(config: TrainingConfig, animator: Animator, size: tuple[int, int]) -> TrainingBatch:
-    samples, frames = config.batch.references, config.batch.frames
+def _batch(config: TrainingConfig, network: nn.Module) -> TrainingBatch | ImageBatch:
+    samples, frames, size = config.batch.references, config.batch.frames, _size(config)
     make: Callable[..., Tensor] = torch.zeros
-    read = [known_conditions()[name] for name in animator.config.conditions_read(config.without)]
+    if config.stage == "autoencoder":
+        images = samples * (frames + 1)
+        return ImageBatch(make(images, 3, *size), make(images, 1, *size))
+    animator = network if isinstance(network, Animator) else None
+    guiders = {} if animator is None else animator.config.guiders
+    names = () if animator is None else animator.config.conditions_read(config.without)
+    read = [known_conditions()[name] for name in names]
+    warps = animator is None or animator.warps
 
     def shape(condition: Condition) -> tuple[int, int, int]:
-        guider = animator.config.guiders.get(condition.name, {})
+        guider = guiders.get(condition.name, {})
         rows, columns = (-(-side // condition.stride) for side in size)
         return guider.get("in_channels", condition.channels), rows, columns
 
@@ -212,7 +239,7 @@ def _batch(config: TrainingConfig, animator: Animator, size: tuple[int, int]) ->
         maps={c.name: make(samples, shown[c.name], *shape(c)) for c in read},
         reference_maps={c.name: make(samples, *shape(c)) for c in read if c.compared},
         character_mask=make(samples, frames, 1, *size),
-        warp=make(samples, frames, WarpLayers.CHANNELS, *size) if animator.warps else None,
+        warp=make(samples, frames, WarpLayers.CHANNELS, *size) if warps else None,
     )
 
 

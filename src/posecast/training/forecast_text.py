@@ -10,6 +10,8 @@ from posecast.training.dry_run import Forecast
 GIB = 1024**3
 UTILISATION = 0.4
 """Of a GPU's peak arithmetic that training this kind of network usually reaches: an assumption."""
+LAUNCH = 6e-6
+"""Seconds that an operator takes at least, whatever it does: an assumption."""
 OVERHEAD = 1.5 * GIB
 """The device's own context and libraries, and what its allocator cannot use: an assumption."""
 
@@ -47,7 +49,8 @@ def describe(forecast: Forecast, config: TrainingConfig, baseline: int) -> str:
     lines = [
         f"{config.stage}: {forecast.parameters / 1e6:.1f}M parameters, "
         f"{forecast.trainable / 1e6:.1f}M of them trained",
-        f"a step of one process: {forecast.flops / 1e12:.3g} TFLOP",
+        f"a step of one process: {forecast.flops / 1e12:.3g} TFLOP, {forecast.operators} operators "
+        f"({floor(forecast):.2g} s at least)",
         _heading(forecast, config),
         *(f"  {name:<30} {size / GIB:8.2f} GiB" for name, size in rows),
         f"on a CPU, with what Python and the libraries hold: "
@@ -77,8 +80,17 @@ def _fits(forecast: Forecast, device: Accelerator) -> bool:
 def _verdict(forecast: Forecast, config: TrainingConfig, device: Accelerator) -> str:
     if not _fits(forecast, device):
         return "no"
-    seconds = forecast.flops / (device.tera_flops * 1e12 * UTILISATION)
-    return f"yes, {seconds:.2g} s a step, {seconds * config.steps / 3600:.3g} hours"
+    seconds = max(forecast.flops / (device.tera_flops * 1e12 * UTILISATION), floor(forecast))
+    return f"yes, {seconds:.2g} s a step, {_lasting(seconds * config.steps)}"
+
+
+def floor(forecast: Forecast) -> float:
+    """Seconds of a step on a device of boundless arithmetic."""
+    return LAUNCH * forecast.operators
+
+
+def _lasting(seconds: float) -> str:
+    return f"{seconds / 60:.3g} minutes" if seconds < 7200 else f"{seconds / 3600:.3g} hours"
 
 
 def _savings(config: TrainingConfig) -> list[str]:
@@ -86,7 +98,7 @@ def _savings(config: TrainingConfig) -> list[str]:
     if not config.gradient_checkpointing:
         options.append("gradient_checkpointing: true")
     if config.precision == "no":
-        options.append("precision: bf16")
+        options.append("precision: bf16 (or fp16)")
     if config.optimizer.kind != "adamw8bit":
         options.append("optimizer.kind: adamw8bit")
     if config.batch.references > 1:

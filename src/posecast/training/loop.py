@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,29 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from posecast.errors import InputError
 from posecast.media.atomic import whole_folder
 from posecast.media.images import write_image
 from posecast.media.interruption import work_for_parent
 from posecast.models.model_files import MODEL_FILES
 from posecast.training import checkpoints
+from posecast.training.checkpoints import Progress
 from posecast.training.config import TrainingConfig, write_config
 from posecast.training.meter import Clock, Meter
 from posecast.training.output import VALIDATION, or_last_checkpoint, own_output
 from posecast.training.run import Run, averaged, describe, prepare, set_training
 from posecast.training.sharding import whole
+from posecast.training.sources import held_out_source
 from posecast.training.stopping import Next, agreed, signals_as_event
 from posecast.training.task import Process, Task, seed_for
 
 LOG_EVERY = 10
+_ENGINES = {
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+}
+"""What accelerate may be told to divide a model with, by the variable of the environment."""
 MAX_BAD_STEPS = 10
 """Steps in a row without a finite gradient after which a run gives up."""
 
@@ -48,12 +57,14 @@ def train(
     takes exactly the steps of an unbroken one.
 
     Raises `InputError` where the output holds another run, or another process works on it, or the
-    disk is full; RuntimeError when no gradient is finite for many steps; KeyboardInterrupt (after a
-    checkpoint) when interrupted.
+    disk is full, or accelerate was told to divide the model itself; RuntimeError when no gradient
+    is finite for many steps; KeyboardInterrupt (after a checkpoint) when interrupted.
     """
+    _check_launch()
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
-        mixed_precision=config.precision,
+        # 16-bit floats are scaled here: accelerate knows them on GPUs alone.
+        mixed_precision="no" if config.precision == "fp16" else config.precision,
         kwargs_handlers=[
             DistributedDataParallelKwargs(gradient_as_bucket_view=True),
             # All others wait while the main process validates and saves.
@@ -78,11 +89,27 @@ def train(
         accelerator.end_training()
 
 
+def _check_launch() -> None:
+    """Raises `InputError` where accelerate's own config divides the model: it would not be saved.
+
+    Checkpoints hold whole tensors and resume with any number of processes; engines that keep parts
+    of their own do not give them.
+    """
+    for variable, name in _ENGINES.items():
+        if os.environ.get(variable, "false").lower() == "true":
+            raise InputError(
+                f"accelerate launches this training with {name}; take it out of its own config "
+                "(accelerate config) and say shard: true, which divides the same (FSDP2)"
+            )
+
+
 def _train(run: Run) -> Path:
     config, log = run.config, run.log
     if log is not None:
         write_config(config, config.output / "config.yaml")
         tqdm.write(describe(run))
+        if why := held_out_source(config)[1]:
+            tqdm.write(why)
     meter = Meter(config.batch.references * config.batch.accumulate * run.progress.processes)
     batches = _load(run)
     clock = Clock(run.progress.seconds)
@@ -97,11 +124,13 @@ def _train(run: Run) -> Path:
     with bar, signals_as_event() as interrupted:
         while run.progress.step < config.steps and after <= Next.CHECKPOINT:
             figures = _step(run, batches)
-            bad_steps = 0 if math.isfinite(figures["gradient_norm"]) else bad_steps + 1
+            good = math.isfinite(figures["gradient_norm"]) or run.precision.may_fall
+            bad_steps = 0 if good else bad_steps + 1
             _give_up_after(bad_steps, run)
             meter.add(figures)
-            run.progress = replace(
-                run.progress, step=run.progress.step + 1, seconds=clock.seconds()
+            scale, since = run.precision.state()
+            run.progress = Progress(
+                run.progress.step + 1, clock.seconds(), run.progress.processes, scale, since
             )
             bar.update()
             if log is not None and run.progress.step % LOG_EVERY == 0:
@@ -136,12 +165,13 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
         generator = torch.Generator(run.accelerator.device).manual_seed(seed)
         last = part == accumulate - 1
         with nullcontext() if last or run.divided else run.accelerator.no_sync(run.module):
-            with run.accelerator.autocast():
+            with run.precision.autocast():
                 loss = run.task.loss(run.module, next(batches), generator)
-            run.accelerator.backward(loss.total / accumulate)
+            run.precision.backward(loss.total / accumulate)
         for name, value in {"loss": loss.total, **loss.parts}.items():
             losses[name] = losses.get(name, 0.0) + float(value.detach()) / accumulate
     figures = {"learning_rate": rate, **_mean_of_all(losses, run.accelerator)}
+    run.precision.unscale(run.optimizer)
     live = list(run.average.live.values())
     clip = math.inf if config.optimizer.clip_norm is None else config.optimizer.clip_norm
     norm = torch.nn.utils.clip_grad_norm_(live, clip, foreach=True)
@@ -150,6 +180,7 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
     if math.isfinite(figures["gradient_norm"]):
         run.optimizer.step()
         run.average.update(step)
+    run.precision.after_step()
     run.optimizer.zero_grad(set_to_none=True)
     return figures
 
@@ -244,6 +275,8 @@ def _validate(run: Run) -> None:
         run.task.set_training(False)
         result = run.task.validate()
         run.task.set_training(True)
+    if result is None:
+        return
     metrics = {f"validation/{name}": value for name, value in result.metrics.items()}
     folder = run.config.output / VALIDATION
     folder.mkdir(exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from posecast.errors import InputError
 from posecast.models.animator import Animator
+from posecast.models.lora import FILE, WHOLE, write_lora
 from posecast.training.config import LoraSettings
 
 ADAPTED = re.compile(r"\.(to_q|to_k|to_v|to_out\.0)$")
@@ -73,3 +75,21 @@ def _merged(layer: Any) -> nn.Linear:
     plain.weight = nn.Parameter(base.weight + layer.get_delta_weight("default"))
     plain.bias = base.bias
     return plain
+
+
+def save_lora(animator: Animator, settings: LoraSettings, folder: Path) -> None:
+    """Write the low-rank layers, with what trained beside them, as a file of their own."""
+    layers = {
+        f"{part}.{path}.lora_{side}.weight": getattr(module, f"lora_{side}")["default"].weight
+        for part in ("unet", "reference_net")
+        for path, module in getattr(animator, part).named_modules()
+        if hasattr(module, "lora_A")
+        for side in "AB"
+    }
+    found = {name: getattr(animator, name) for name in WHOLE}
+    parts = {
+        name: part
+        for name, part in found.items()
+        if part is not None and any(p.requires_grad for p in part.parameters())
+    }
+    write_lora(folder / FILE, layers, settings.rank, settings.alpha, parts)

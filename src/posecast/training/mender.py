@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from posecast.data.batches import BatchSettings, TrainingBatch, assemble
 from posecast.models.mender import Mender
 from posecast.training.config import TrainingConfig
 from posecast.training.regions import region_psnr
-from posecast.training.sources import batches_of, held_out_batch
+from posecast.training.sources import HeldOut, batches_of, held_out_batch
 from posecast.training.task import Loss, Process, Validation
 
 _ROUGH = 0.01
@@ -35,7 +35,10 @@ class MenderTask:
         self.module: nn.Module = mender
         settings = BatchSettings(names=(), warp=True)
         self.batches = batches_of(config, process, partial(assemble, settings=settings))
-        self._held_out = held_out_batch(config, self.batches)
+
+    @cached_property
+    def _held_out(self) -> HeldOut[TrainingBatch] | None:
+        return held_out_batch(self.config, self.batches)
 
     def set_training(self, training: bool) -> None:
         """All of it trains."""
@@ -58,9 +61,11 @@ class MenderTask:
             psnr = -10 * torch.log10(squares.mean())
         return Loss(total, {"psnr": psnr})
 
-    def validate(self) -> Validation:
+    def validate(self) -> Validation | None:
         """PSNR on held-out samples, mended and as carried; a row each of truth, carried, mended."""
-        layers, frames, people = _pictures(self._held_out.to(self.device))
+        if self._held_out is None:
+            return None
+        layers, frames, people = _pictures(self._held_out.batch.to(self.device))
         mended, carried = self.module(layers).clamp(0, 1), layers[:, :3]
         metrics = {
             f"{region}_psnr{name}": region_psnr(images, frames, mask)

@@ -27,6 +27,8 @@ class ModelSettings:
     init: Path | None = None
     relearn: tuple[Relearnt, ...] = ()
     """What `overrides` may say otherwise than `init` was trained with: this run teaches it anew."""
+    lora: Path | None = None
+    """A file of low-rank weights (LoRA), added to those that the run starts from."""
     autoencoder: Path | None = None
     mender: Path | None = None
     parts: dict[str, Path] = field(default_factory=dict)

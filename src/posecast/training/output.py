@@ -33,8 +33,15 @@ def own_output(config: TrainingConfig, resume: bool, is_main: bool) -> Iterator[
                 output, "holds checkpoints; go on with --resume or give another output"
             )
         if output.is_dir():
-            inputs = [model.init, model.autoencoder, model.mender, *model.parts.values()]
-            check_folder(output / MODEL, MODEL_FILES, [*inputs, config.data.dataset])
+            inputs = [
+                model.init,
+                model.autoencoder,
+                model.mender,
+                model.lora,
+                *model.parts.values(),
+            ]
+            datasets = (config.data.dataset, config.validation.dataset)
+            check_folder(output / MODEL, MODEL_FILES, [*inputs, *datasets])
         try:
             yield
         except KeyboardInterrupt as interrupt:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
 from posecast.errors import InputError
+from posecast.models.lora import lora_file
 from posecast.models.public_weights import MOTION_FILES, PART_FILES
 from posecast.training.config import TrainingConfig
 from posecast.training.layers import read_layers
@@ -23,16 +25,24 @@ def check_paths(config: TrainingConfig, path: Path) -> None:
         InputError: one line with all that is missing, each with the command that makes it.
     """
     problems = [*_missing(config, path), *_in_the_way(config)]
+    if config.logger is not None and importlib.util.find_spec(config.logger) is None:
+        problems.append(f"logger: {config.logger} is not installed (pip install {config.logger})")
     if problems:
         raise InputError.at(path, "; ".join(problems))
 
 
 def _missing(config: TrainingConfig, path: Path) -> Iterator[str]:
-    data, model = config.data, config.model
-    if data.dataset is not None and not (data.dataset / INDEX).is_file():
-        what = f"holds no {INDEX}" if data.dataset.is_dir() else "is no folder"
-        way = _way(data.dataset, path) or f"`posecast prepare VIDEOS -o {data.dataset}` makes it"
-        yield f"data.dataset: {data.dataset} {what} ({way})"
+    model = config.model
+    for name, dataset in (
+        ("data.dataset", config.data.dataset),
+        ("validation.dataset", config.validation.dataset),
+    ):
+        if dataset is not None and not (dataset / INDEX).is_file():
+            what = f"holds no {INDEX}" if dataset.is_dir() else "is no folder"
+            way = _way(dataset, path) or f"`posecast prepare VIDEOS -o {dataset}` makes it"
+            yield f"{name}: {dataset} {what} ({way})"
+    if model.lora is not None and not lora_file(model.lora).is_file():
+        yield f"model.lora: {model.lora} is no file of weights, and no folder with one"
     folders = {"model.init": model.init} | {
         "model.autoencoder": model.autoencoder,
         "model.mender": model.mender,

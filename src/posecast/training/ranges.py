@@ -10,6 +10,8 @@ from typing import Annotated
 
 from annotated_types import Interval, MultipleOf
 
+from posecast.data.pace import MAX_STRIDE
+
 Share = Annotated[float, Interval(ge=0, le=1)]
 Decay = Annotated[float, Interval(ge=0, lt=1)]
 """Of running means: 1 would never learn."""
@@ -31,6 +33,10 @@ SamplingSteps = Annotated[int, Interval(ge=1, le=1000)]
 Samples = Annotated[int, Interval(ge=1, le=4096)]
 Frames = Annotated[int, Interval(ge=1, le=1024)]
 Distance = Annotated[int, Interval(ge=0, le=10**6)]
+Stride = Annotated[int, Interval(ge=1, le=MAX_STRIDE)]
+FrameRate = Annotated[float, Interval(gt=0, le=1000)]
+CropSide = Annotated[float, Interval(ge=0.1, le=1)]
+"""Of a crop, as a share of the whole picture's."""
 Accumulated = Annotated[int, Interval(ge=1, le=65536)]
 Workers = Annotated[int, Interval(ge=0, le=256)]
 Rank = Annotated[int, Interval(ge=1, le=4096)]

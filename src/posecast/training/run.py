@@ -19,6 +19,7 @@ from posecast.training.config import TrainingConfig, changed_keys
 from posecast.training.ema import WeightAverage
 from posecast.training.logs import RunLog
 from posecast.training.optimizer import make_optimizer
+from posecast.training.precision import Precision
 from posecast.training.sharding import gather_into, lent_to, sharded_copy, trained_parts
 from posecast.training.task import Task
 
@@ -37,6 +38,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     average: WeightAverage
     progress: Progress
+    precision: Precision
     log: RunLog | None
     """In the main process only."""
 
@@ -66,9 +68,11 @@ def prepare(config: TrainingConfig, accelerator: Accelerator, task: Task, resume
     optimizer = make_optimizer(config.optimizer, trainable)
     average = WeightAverage(trained, config.ema)
     progress = Progress(step=0, seconds=0.0, processes=processes)
+    precision = Precision(config, accelerator)
     newest = checkpoints.checkpoints(config.output)[-1:] if resume else []
     for folder in newest:
         progress = checkpoints.load_state(folder, trained, optimizer, average)
+        precision.load(progress.loss_scale, progress.scale_steps)
         if progress.step > config.steps:
             raise InputError.at(
                 folder, f"is of step {progress.step}, but the run ends at steps: {config.steps}"
@@ -80,7 +84,9 @@ def prepare(config: TrainingConfig, accelerator: Accelerator, task: Task, resume
     # What is divided is not wrapped again, but its precision is the same.
     placed = False if divided else None
     module = accelerator.prepare_model(trained, placed, evaluation_mode=divided)
-    return Run(config, accelerator, task, trained, module, optimizer, average, progress, log)
+    return Run(
+        config, accelerator, task, trained, module, optimizer, average, progress, precision, log
+    )
 
 
 def set_training(run: Run, training: bool) -> None:
@@ -113,7 +119,8 @@ def describe(run: Run) -> str:
     trained = sum(p.numel() for p in run.average.live.values())
     assert run.log is not None
     threads = counted(torch.get_num_threads(), "thread")
-    board = "" if run.log.has_tensorboard else " (TensorBoard's too with posecast[train])"
+    boards = run.log.shown_by
+    board = "" if "TensorBoard" in boards else " (TensorBoard's too with posecast[train])"
     return (
         f"{run.config.stage}: {trained / 1e6:.2f}M parameters to train, "
         f"{counted(run.progress.processes, 'process')} of {threads} each on "

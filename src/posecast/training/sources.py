@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
+from posecast.data.choosing import ClipChoice
 from posecast.data.dataset_source import DatasetSource, Stored
+from posecast.data.held_out import Part, part_of
+from posecast.data.mirroring import MirroredSource
 from posecast.data.mixed_source import MixedSource
 from posecast.data.puppet_source import PuppetSource
 from posecast.data.samples import Kind, Sample, Source, SourceRequest, source_named
 from posecast.data.table import read_index
+from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.fingerprint import made_by
 from posecast.training.config import StageShare, TrainingConfig
@@ -22,13 +27,92 @@ B = TypeVar("B")
 
 
 def source_of(config: TrainingConfig, seed: int, stored: Stored | None = None) -> Source:
-    """Samples from the stage, a dataset or a source of an installed package, as `config.data` says.
+    """Samples to learn from: of the stage, of a dataset or of an installed package's source.
 
     Raises `InputError` where the dataset is none, its clips are too short, or no such source is
     installed.
     """
-    data, frames = config.data, config.batch.frames
-    kind: Kind = "clips" if config.stage == "clips" else "images"
+    if config.data.dataset is None:
+        source = _rendered(config, seed)
+    else:
+        part: Part = "all" if config.validation.dataset is not None else "training"
+        source = _read(config, seed, stored=stored or Stored(), part=part, crop=config.data.crop)
+    return MirroredSource(source, config.data.flip, seed) if config.data.flip else source
+
+
+def held_out_source(config: TrainingConfig) -> tuple[Source | None, str]:
+    """Samples that no training of this data sees; or None, and a line that says why.
+
+    Of the stage: other scenes. Of a dataset: `validation.dataset`, or the share of its videos that
+    is held out. They are neither mirrored nor cropped by chance.
+
+    Raises `InputError` where the two datasets hold a video in common.
+    """
+    data, validation, seed = config.data, config.validation, seed_for(config.seed, "held-out")
+    if data.dataset is None:
+        return _rendered(config, seed), ""
+    if validation.dataset is not None:
+        _check_apart(data.dataset, validation.dataset)
+        everything = replace(data, dataset=validation.dataset, clips=ClipChoice())
+        return _read(replace(config, data=everything), seed, part="all"), ""
+    if not validation.share:
+        return None, "nothing is validated: validation.share is 0"
+    if not part_of(read_index(data.dataset), "held_out", validation.share):
+        return None, (
+            f"nothing is validated: all clips of {data.dataset} are of one video, or of one group "
+            "of them; name another dataset as validation.dataset"
+        )
+    try:
+        return _read(config, seed, part="held_out"), ""
+    except InputError as error:
+        return None, f"nothing is validated: of the videos held out, {error}"
+
+
+def _check_apart(dataset: Path, other: Path) -> None:
+    def known(path: Path) -> set[tuple[str, int, int, int, float]]:
+        records = read_index(path)
+        return {(r.video, r.video_frames, r.height, r.width, r.fps) for r in records}
+
+    for video, *_ in sorted(known(dataset) & known(other)):
+        raise InputError.at(
+            other, f"has the video {video}, and so has data.dataset; nothing is held out then",
+            "validation.dataset",
+        )  # fmt: skip
+
+
+def _read(
+    config: TrainingConfig,
+    seed: int,
+    part: Part,
+    stored: Stored | None = None,
+    crop: tuple[float, float] | None = None,
+) -> Source:
+    data = config.data
+    assert data.dataset is not None
+    assert data.size is not None
+    return DatasetSource(
+        data.dataset,
+        data.size,
+        config.batch.frames,
+        _kind(config),
+        data.misaligned,
+        data.margin,
+        seed,
+        stored or Stored(),
+        data.clips,
+        data.pace,
+        crop,
+        part,
+        config.validation.share,
+    )
+
+
+def _kind(config: TrainingConfig) -> Kind:
+    return "clips" if config.stage == "clips" else "images"
+
+
+def _rendered(config: TrainingConfig, seed: int) -> Source:
+    data, frames, kind = config.data, config.batch.frames, _kind(config)
     exchanged = config.objective.exchange_weight > 0
     if data.source is not None:
         assert data.size is not None  # DataSettings asks for it
@@ -37,22 +121,15 @@ def source_of(config: TrainingConfig, seed: int, stored: Stored | None = None) -
     shares: Sequence[StageShare] = data.mixture
     if data.stage is not None:
         shares = [StageShare(1.0, data.stage, data.misaligned, data.moving, data.camera)]
-    if shares:
-        sources = [
-            PuppetSource(
-                share.stage, frames, kind, share.misaligned, share.moving, share.camera, seed,
-                data.flow_from, exchanged,
-            )
-            for share in shares
-        ]  # fmt: skip
-        weights = tuple(share.share for share in shares)
-        return sources[0] if len(sources) == 1 else MixedSource(tuple(sources), weights, seed)
-    assert data.dataset is not None  # DataSettings holds one of the two
-    assert data.size is not None
-    margin, stored = data.margin, stored or Stored()
-    return DatasetSource(
-        data.dataset, data.size, frames, kind, data.misaligned, margin, seed, stored
-    )
+    sources = [
+        PuppetSource(
+            share.stage, frames, kind, share.misaligned, share.moving, share.camera, seed,
+            data.flow_from, exchanged, data.pace,
+        )
+        for share in shares
+    ]  # fmt: skip
+    weights = tuple(share.share for share in shares)
+    return sources[0] if len(sources) == 1 else MixedSource(tuple(sources), weights, seed)
 
 
 def batches_of(
@@ -72,15 +149,21 @@ def batches_of(
     )
 
 
-def held_out_batch(config: TrainingConfig, batches: Batches[B]) -> B:
-    """What every validation looks at: one batch of other seeds, the same in all processes."""
-    return replace(
-        batches,
-        source=source_of(config, seed_for(config.seed, "held-out")),
-        references=config.validation.samples,
-        rank=0,
-        world=1,
-    )[0]
+@dataclass(frozen=True)
+class HeldOut(Generic[B]):
+    """What every validation looks at: the same samples in all processes."""
+
+    samples: tuple[Sample, ...]
+    batch: B
+
+
+def held_out_batch(config: TrainingConfig, batches: Batches[B]) -> HeldOut[B] | None:
+    """The first samples of `held_out_source`; None where nothing is held out."""
+    source, _ = held_out_source(config)
+    if source is None:
+        return None
+    samples = tuple(source.sample(index) for index in range(config.validation.samples))
+    return HeldOut(samples, batches.make(samples, np.random.default_rng((batches.seed, 0))))
 
 
 def stored_encodings(config: TrainingConfig, animator: Animator) -> tuple[Stored, list[str]]:
@@ -92,9 +175,16 @@ def stored_encodings(config: TrainingConfig, animator: Animator) -> tuple[Stored
     data = config.data
     if data.dataset is None or data.size is None:
         return Stored(), []
-    records = read_index(data.dataset)
+    records = data.clips.chosen(read_index(data.dataset), data.dataset)
     shape = f"{data.size[0]}x{data.size[1]}"
     notes: list[str] = []
+    drawn = config.objective.latents == "sample"
+    if data.flip or data.crop is not None or drawn:
+        if any(record.latents for record in records):
+            other = "data.flip" if data.flip else "data.crop"
+            other = "objective.latents" if drawn else other
+            notes.append(f"{data.dataset}: its latents are not used: {other} asks for other ones")
+        return Stored(), notes
     fits: dict[str, bool] = {}
     for name, part in (("latents", animator.vae), ("embeddings", animator.image_encoder)):
         found = [getattr(record, name) for record in records]

@@ -9,6 +9,7 @@ from posecast.models.animator import Animator
 from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
+from posecast.models.lora import merge_lora
 from posecast.models.memory_layout import channels_last
 from posecast.models.mender import Mender
 from posecast.models.motion import MotionSettings
@@ -21,14 +22,16 @@ from posecast.training.lora import add_lora
 from posecast.training.mender import MenderTask
 from posecast.training.start import model_config as model_config
 from posecast.training.start import training_noise
-from posecast.training.task import Process, Task
+from posecast.training.task import Judge, Process, Task
 from posecast.training.weights import load_motion, load_part
 
 PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder")
 
 
-def make_task(config: TrainingConfig, process: Process) -> Task:
+def make_task(config: TrainingConfig, process: Process, judge: Judge | None = None) -> Task:
     """The task of `config.stage`, its model built and its frozen parts frozen.
+
+    `judge` scores what the stages images and clips make in validation, beside their own figures.
 
     Raises `InputError` where the model's settings or starting weights do not fit.
     """
@@ -36,17 +39,30 @@ def make_task(config: TrainingConfig, process: Process) -> Task:
         return _autoencoder(config, process)
     if config.stage == "mender":
         return _mender(config, process)
-    return DiffusionTask(config, process, build_animator(config))
+    return DiffusionTask(config, process, build_animator(config), judge)
 
 
-def _autoencoder(config: TrainingConfig, process: Process) -> Task:
+def build_autoencoder(config: TrainingConfig) -> PatchAutoencoder:
+    """A fresh autoencoder of the config's preset. Raises `InputError` where it comes trained."""
     shape = model_config(config.model)
     if shape.vae_class != "PatchAutoencoder" or shape.vae is None:
         raise InputError(
             f"preset {config.model.preset}: its {shape.vae_class} comes trained; the autoencoder "
             "stage is for presets with a PatchAutoencoder"
         )
-    autoencoder = PatchAutoencoder(**shape.vae)
+    return PatchAutoencoder(**shape.vae)
+
+
+def build_mender(config: TrainingConfig) -> Mender:
+    """A fresh mender of the config's preset. Raises `InputError` where it has none."""
+    settings = model_config(config.model).mender
+    if settings is None:
+        raise InputError(f"preset {config.model.preset}: it has no mender")
+    return Mender(**settings)
+
+
+def _autoencoder(config: TrainingConfig, process: Process) -> Task:
+    autoencoder = build_autoencoder(config)
     if config.model.autoencoder is not None:
         load_part(autoencoder, config.model.autoencoder)
     task = AutoencoderTask(config, process, autoencoder)
@@ -56,10 +72,7 @@ def _autoencoder(config: TrainingConfig, process: Process) -> Task:
 
 
 def _mender(config: TrainingConfig, process: Process) -> Task:
-    settings = model_config(config.model).mender
-    if settings is None:
-        raise InputError(f"preset {config.model.preset}: it has no mender")
-    mender = Mender(**settings)
+    mender = build_mender(config)
     if config.model.mender is not None:
         load_part(mender, config.model.mender)
     channels_last(mender)
@@ -143,6 +156,8 @@ def _load_weights(animator: Animator, config: TrainingConfig) -> None:
             load_part(animator.mender, mender)
     if settings.autoencoder is not None:
         load_part(animator.vae, settings.autoencoder)
+    if settings.lora is not None:
+        merge_lora(animator, settings.lora)
 
 
 def _freeze(animator: Animator, frozen: tuple[str, ...]) -> None:

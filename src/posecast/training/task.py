@@ -43,6 +43,12 @@ class Validation:
     picture: UInt8[np.ndarray, "height width 3"]
 
 
+Judge = Callable[
+    [UInt8[np.ndarray, "samples frames height width 3"], Sequence[Sample]], dict[str, float]
+]
+"""Scores of samples that were made, by name, given the true ones."""
+
+
 @dataclass(frozen=True)
 class Batches(Generic[B]):
     """Batch `index` of one process, a pure function: workers and resumes see the same.
@@ -85,8 +91,8 @@ class Task(Protocol):
         """The loss of a batch; `module` is `self.module`, wrapped. All chance from `generator`."""
         ...
 
-    def validate(self) -> Validation:
-        """Score the present weights on held-out samples; changes no state of the run."""
+    def validate(self) -> Validation | None:
+        """Score the present weights on held-out samples, if any; changes no state of the run."""
         ...
 
     def save(self, folder: Path) -> None:

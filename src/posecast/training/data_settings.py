@@ -1,0 +1,95 @@
+"""Where a run's samples come from, and what is done to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from posecast.data.choosing import ClipChoice
+from posecast.data.pace import Pace
+from posecast.data.puppet_source import MovingCamera
+from posecast.puppets import PuppetSettings
+from posecast.training import ranges
+
+
+@dataclass(frozen=True)
+class StageShare:
+    """One kind of scenes in a mixture, with the settings that `DataSettings` has for one alone."""
+
+    share: ranges.Large
+    """Its weight among the mixture's."""
+    stage: PuppetSettings
+    misaligned: ranges.Share = 0.7
+    moving: ranges.Share = 0.0
+    camera: MovingCamera = "moving"
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where samples come from: rendered on the fly by the stage, or a dataset folder."""
+
+    stage: PuppetSettings | None = None
+    dataset: Path | None = None
+    size: tuple[ranges.Side, ranges.Side] | None = None
+    """Height and width of a dataset's samples: resized to cover, centre-cropped."""
+    clips: ClipChoice = field(default_factory=ClipChoice)
+    """Which of a dataset's clips are used, and how often each."""
+    misaligned: ranges.Share = 0.7
+    """How often the reference comes from another shot of the same characters and place."""
+    margin: ranges.Distance = 1
+    """A dataset's reference is so many frames from each target where its clip has such a frame."""
+    stride: ranges.Stride = 1
+    """Clips take every so many-th frame; flow is the motion since the frame taken before."""
+    rate: ranges.FrameRate | None = None
+    """Frames a second that clips take, in place of a stride; of slower ones every frame."""
+    flip: ranges.Share = 0.0
+    """How often a sample is seen in a mirror."""
+    crop: tuple[ranges.CropSide, ranges.CropSide] | None = None
+    """Least and largest side of the part of a dataset's picture that is kept, as a share of the
+    largest that has the samples' shape; it lies anywhere. Null: the largest, in the centre."""
+    moving: ranges.Share = 0.0
+    """Share of the stage's scenes whose camera is `camera`."""
+    camera: MovingCamera = "moving"
+    """Of those scenes: "moving" (also with changing light) or "shaking" (in steady light)."""
+    mixture: tuple[StageShare, ...] = ()
+    """Several kinds of scenes of the stage, each a share of the samples, in place of `stage`."""
+    source: str | None = None
+    """A source of an installed package (docs/design/new-condition.md), in place of `dataset`."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What that source is told."""
+    flow_from: Literal["previous", "reference"] = "previous"
+    """Since when the stage's flow is measured: the frame before (the paper's), or the reference."""
+    workers: ranges.Workers = 0
+    """Processes that prepare batches; 0 prepares them in the training process."""
+
+    def __post_init__(self) -> None:
+        given = (self.stage, self.dataset, self.mixture or None, self.source)
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("expected one of stage, dataset, mixture and source")
+        if len({(share.stage.size, share.stage.joints) for share in self.mixture}) > 1:
+            raise ValueError("mixture: expected one size and one kind of joints for all of it")
+        if (self.dataset is not None or self.source is not None) and self.size is None:
+            raise ValueError("a dataset or source needs size: [height, width]")
+        if self.options and self.source is None:
+            raise ValueError("options: only a source has any")
+        if self.dataset is not None and self.flow_from != "previous":
+            raise ValueError("flow_from: a dataset knows the flow from the previous frame alone")
+        if self.dataset is None and (self.crop is not None or self.clips != ClipChoice()):
+            which = "clips" if self.crop is None else "crop"
+            raise ValueError(f"{which}: belongs to a dataset; the stage renders what is asked for")
+        if self.rate is not None and self.stride != 1:
+            raise ValueError("expected stride or rate, not both")
+        if self.crop is not None and self.crop[0] > self.crop[1]:
+            raise ValueError(f"crop: expected the least side first, got {list(self.crop)}")
+
+    @property
+    def pace(self) -> Pace:
+        """From one frame of a sample to the next."""
+        return Pace(self.stride, self.rate)
+
+    @property
+    def sample_size(self) -> tuple[int, int] | None:
+        """Height and width of the samples."""
+        stages = [self.stage, *(share.stage for share in self.mixture)]
+        return next((stage.size for stage in stages if stage is not None), self.size)
