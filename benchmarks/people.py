@@ -39,10 +39,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of torch (default: its own choice)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--people-weights", type=Path)
+    parser.add_argument("--no-hands", action="store_true")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    finder = BuiltinFinder.load(options.people_weights, options.device)
+    finder = BuiltinFinder.load(options.people_weights, options.device, not options.no_hands)
     finder(np.zeros((1, 64, 64, 3), np.uint8))  # the first call also prepares the networks
     process, rss = psutil.Process(), []
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,15 @@ from safetensors.torch import save_file
 from posecast.errors import InputError
 from posecast.estimators.builtin.detector import cell_centres
 from posecast.estimators.builtin.landmarks import SIZES, LandmarkNetwork
-from posecast.estimators.builtin.weights import KIND, load_detector, load_landmarks, shipped
+from posecast.estimators.builtin.weights import (
+    KIND,
+    load_detector,
+    load_face,
+    load_hand,
+    load_hand_region,
+    load_landmarks,
+    shipped,
+)
 
 GOLDENS = Path(__file__).with_name("goldens") / "people_networks.npz"
 TOLERANCE = 1e-3
@@ -57,9 +65,31 @@ def test_landmarks(goldens: dict[str, np.ndarray], kind: str) -> None:
     assert torch.equal(without.points, found.points)
 
 
+@pytest.mark.parametrize("kind", ["noise", "hand"])
+def test_hands(goldens: dict[str, np.ndarray], kind: str) -> None:
+    crop = batch(goldens[f"hand_{kind}_input"]) / 255
+    with torch.inference_mode():
+        found = load_hand()(crop)
+        region = load_hand_region()(torch.nn.functional.pad(crop, (16, 16, 16, 16)))
+    check(found.points[0], goldens[f"hand_{kind}_points"])
+    check(found.presence.sigmoid(), goldens[f"hand_{kind}_presence"])
+    check(found.right.sigmoid(), goldens[f"hand_{kind}_right"])
+    check(region[0], goldens[f"hand_{kind}_region"])
+
+
+@pytest.mark.parametrize("kind", ["noise", "face"])
+def test_faces(goldens: dict[str, np.ndarray], kind: str) -> None:
+    with torch.inference_mode():
+        found = load_face()(batch(goldens[f"face_{kind}_input"]) / 255)
+    check(found.points[0, ::8], goldens[f"face_{kind}_points"])
+    check(found.presence, goldens[f"face_{kind}_presence"])
+
+
 def test_the_puppet_is_somebody(goldens: dict[str, np.ndarray]) -> None:
     assert goldens["detector_puppet_scores"].max() > 0  # a logit: more likely than not
     assert goldens["full_puppet_presence"] > 0.9
+    assert goldens["hand_hand_presence"] > 0.5 > goldens["hand_noise_presence"]
+    assert goldens["face_face_presence"] > 0 > goldens["face_noise_presence"]
 
 
 def test_the_detector_takes_any_size() -> None:
@@ -122,4 +152,4 @@ def test_the_shipped_files_come_with_their_licence() -> None:
     notice = (folder / "NOTICE").read_text(encoding="utf-8")
     assert "MediaPipe" in notice
     assert all(path.name in notice for path in folder.glob("*.safetensors"))
-    assert sum(path.stat().st_size for path in folder.glob("*.safetensors")) < 13e6
+    assert sum(path.stat().st_size for path in folder.glob("*.safetensors")) < 19e6

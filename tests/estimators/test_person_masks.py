@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from posecast.cli import run
+from posecast.estimators.builtin.details import DetailNetworks
 from posecast.estimators.builtin.finder import BuiltinFinder
 from posecast.estimators.builtin.masks import PersonMasks, region_of
 from posecast.geometry.mask_sharing import to_ids
@@ -31,7 +32,7 @@ def masks_of() -> PersonMasks:
 
 @pytest.fixture(scope="module")
 def finder(masks_of: PersonMasks) -> BuiltinFinder:
-    return BuiltinFinder(masks_of._networks)
+    return BuiltinFinder(masks_of._networks, DetailNetworks("cpu", hands=False))
 
 
 def overlap(mask: np.ndarray, truth: np.ndarray) -> float:

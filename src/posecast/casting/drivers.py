@@ -127,7 +127,7 @@ def load_drivers(
             they begin.
     """
     span = Span.of(options)
-    find = find or Finder(options.estimator, options.people_weights)
+    find = find or Finder(options.estimator, options.people_weights, options.hands is not False)
     single = isinstance(poses, (str, Path, PoseSequence))
     sources: Sequence[Poses] = [poses] if single else poses  # type: ignore[list-item,assignment]
     if not sources:

@@ -25,6 +25,8 @@ class Finder:
     """Its name; None: `default_estimator`'s choice."""
     people_weights: str | Path | None = None
     """Of the built-in estimator's landmark network, where it is not the package's."""
+    hands: bool = True
+    """Whether the built-in estimator finds them."""
     _loaded: PoseEstimator | None = field(default=None, init=False)
 
     def __call__(self, name: str, parameter: str) -> PoseEstimator:
@@ -35,7 +37,7 @@ class Finder:
         """
         if self._loaded is None:
             try:
-                self._loaded = pose_estimator(self.people_weights, None, self._name)
+                self._loaded = pose_estimator(self.people_weights, None, self._name, self.hands)
             except InputError as error:
                 raise InputError(
                     f"{name}: poses must be estimated, and cannot: {error}; or give keypoints "
@@ -59,7 +61,9 @@ class Finder:
     @property
     def notes(self) -> tuple[str, ...]:
         """A line about the estimator, where it was used."""
-        return () if self._loaded is None else (about_estimator(self._name),)
+        if self._loaded is None:
+            return ()
+        return (about_estimator(self._name, self.hands),)
 
     @property
     def _name(self) -> str:

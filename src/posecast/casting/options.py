@@ -52,6 +52,9 @@ class PlanOptions:
     its weights are in the cache, else the built-in one."""
     people_weights: str | Path | None = None
     """A file of another landmark network for the built-in estimator."""
+    hands: bool | None = None
+    """Whether the built-in estimator finds hands, too; None: where the engine uses them (the
+    cut-out does not)."""
     assign: str | Mapping[int, int | Sequence[int]] | tuple[tuple[int, int], ...] | None = None
     """Which driving track moves which character, in pairs, a mapping or a string.
 

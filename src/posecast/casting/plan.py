@@ -116,7 +116,7 @@ def plan_animation(
         check_cast(options.cast)  # before people are looked for
         if options.reference_poses is None:
             options = replace(options, reference_poses=keypoints_file(options.cast))
-    find = Finder(options.estimator, options.people_weights)
+    find = Finder(options.estimator, options.people_weights, options.hands is not False)
     people = load_reference_poses(options.reference_poses, picture, find)
     masks = _masks(picture, people.keypoints[:, 0], options)
     options = replace(options, masks=masks, mask=None)

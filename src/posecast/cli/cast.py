@@ -44,6 +44,8 @@ def cast(
     picture = None if is_standard_output(out) else check_file(out.with_suffix(".png"), inputs)
     existing(inputs)
     claim(out, picture)
+    if options["hands"] is None:
+        options["hands"] = False  # the sheet says nothing of them
     plan = plan_animation(reference, poses, plan_options(options))
     note(plan.notes)
     # The sheet names the pose file as seen from its own folder.

@@ -97,6 +97,7 @@ def fitted(
         assign=options["assign"],
         estimator=options["estimator"],
         people_weights=options["people_weights"],
+        hands=options["hands"],
         retarget=True,
     )
     note(plan.notes, quiet)

@@ -91,13 +91,14 @@ def poses(  # noqa: PLR0913  (an option each)
     declared = 1 if is_picture(source) else read_header(source).declared_frames or None
     total = min(declared or max_frames or 0, max_frames or declared or 0) or None
     name = choose_estimator(files["estimator"], files["people_weights"], weights)
-    find = pose_estimator(files["people_weights"] or weights, device, name)
+    detailed = files["hands"] is not False
+    find = pose_estimator(files["people_weights"] or weights, device, name, detailed)
     with tqdm(
         desc="poses", total=total, unit="frame", disable=True if quiet else None, dynamic_ncols=True
     ) as bar:
         cuts: list[int] = []
         sequence = estimate_poses(source, find, max_frames, bar.update, cuts.extend, across_cuts)
-    note([about_estimator(name)], quiet)
+    note([about_estimator(name, detailed)], quiet)
     if cuts:
         note([about_cuts(source, cuts, across_cuts)], quiet)
     sequence = steadied(sequence, smooth, fill_gaps)

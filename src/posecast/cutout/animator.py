@@ -76,7 +76,10 @@ class CutoutAnimator:
         Raises:
             InputError: something cannot be read or does not fit together.
         """
-        return plan_at(own_size, reference, poses, options, changes)
+        options = replace(options or PlanOptions(), **changes)
+        if options.hands is None:  # nothing of the picture is moved by them
+            options = replace(options, hands=False)
+        return plan_at(own_size, reference, poses, options, {})
 
     def __call__(
         self,

@@ -33,6 +33,8 @@ class PrepareSettings:
     """``builtin`` or ``dwpose``; None: `default_estimator`'s choice."""
     pose_weights: str | None = None
     """DWPose's folder, or a file of the built-in estimator's landmark network."""
+    hands: bool = True
+    """Whether the built-in estimator finds them."""
     flow: str = "dis"
     flow_weights: str | None = None
     depth: str | None = None
@@ -63,7 +65,9 @@ class PrepareSettings:
 @lru_cache(maxsize=1)
 def load_pose(settings: PrepareSettings) -> PoseEstimator:
     """The pose estimator of this process."""
-    return pose_estimator(settings.pose_weights, settings.device, settings.estimator)
+    return pose_estimator(
+        settings.pose_weights, settings.device, settings.estimator, settings.hands
+    )
 
 
 @lru_cache(maxsize=1)

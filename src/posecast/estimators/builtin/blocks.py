@@ -10,8 +10,8 @@ from torch.nn import functional
 class Conv(nn.Conv2d):
     """A convolution with a bias, then ReLU6 unless `active` is false.
 
-    With a stride of 2 the padding is even on both sides; `uneven` puts all of it on the far sides,
-    as TensorFlow's "same" does for sides that are even.
+    With a stride of 2 the padding is even on both sides; `uneven` puts one pixel less on the near
+    sides and none too many on the far ones, as TensorFlow's "same" does for sides that are even.
     """
 
     def __init__(
@@ -36,12 +36,13 @@ class Conv(nn.Conv2d):
             groups=channels if depthwise else 1,
         )
         self._active = active
-        self._uneven = uneven
+        near = (kernel - 2) // 2
+        self._uneven = (near, kernel - 2 - near) * 2 if uneven else None
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """See the class."""
         if self._uneven:
-            features = functional.pad(features, (0, 1, 0, 1))
+            features = functional.pad(features, self._uneven)
         features = super().forward(features)
         return functional.relu6(features, inplace=True) if self._active else features
 
@@ -49,10 +50,12 @@ class Conv(nn.Conv2d):
 class Bottleneck(nn.Module):
     """Widened by a 1x1 convolution, filtered depthwise, narrowed; added to its input if it fits."""
 
-    def __init__(self, channels: int, inner: int, out: int, kernel: int, stride: int = 1) -> None:
+    def __init__(
+        self, channels: int, inner: int, out: int, kernel: int, stride: int = 1, *, uneven: bool
+    ) -> None:
         super().__init__()
         self.widen = Conv(channels, inner)
-        self.filter = Conv(inner, inner, kernel, stride, depthwise=True)
+        self.filter = Conv(inner, inner, kernel, stride, depthwise=True, uneven=uneven)
         self.narrow = Conv(inner, out, active=False)
         self._added = channels == out and stride == 1
 
@@ -90,13 +93,19 @@ class Separable(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """A separable convolution added to its input, then ReLU6.
+    """A separable convolution added to its input, then ReLU6, or PReLU if `learnt`.
 
     With a stride of 2 the input is pooled, and channels of zeros make it as wide as the output.
     """
 
     def __init__(
-        self, channels: int, out: int | None = None, stride: int = 1, *, filter_active: bool = True
+        self,
+        channels: int,
+        out: int | None = None,
+        stride: int = 1,
+        *,
+        filter_active: bool = True,
+        learnt: bool = False,
     ) -> None:
         super().__init__()
         out = channels if out is None else out
@@ -108,6 +117,7 @@ class Residual(nn.Module):
             active=False,
             uneven=stride == 2,
         )
+        self.active = nn.PReLU(out) if learnt else nn.ReLU6(inplace=True)
         self._stride = stride
         self._wider = out - channels
 
@@ -116,16 +126,20 @@ class Residual(nn.Module):
         kept = functional.max_pool2d(features, 2) if self._stride == 2 else features
         if self._wider:
             kept = functional.pad(kept, (0, 0, 0, 0, 0, self._wider))
-        return functional.relu6(kept + self.branch(features), inplace=True)
+        return torch.as_tensor(self.active(kept + self.branch(features)))
 
 
 def bottlenecks(
-    channels: int, rows: tuple[tuple[int, int, int], ...], stride: int
+    channels: int, rows: tuple[tuple[int, int, int], ...], stride: int, *, uneven: bool = False
 ) -> nn.Sequential:
-    """Bottlenecks one after another, a row ``(inner, out, kernel)`` each; the first strides."""
+    """Bottlenecks one after another, a row ``(inner, out, kernel)`` each; the first strides.
+
+    Its padding is `uneven` where that is said (`Conv`).
+    """
     blocks = []
     for inner, out, kernel in rows:
-        blocks.append(Bottleneck(channels, inner, out, kernel, stride))
+        uneven = uneven and stride == 2
+        blocks.append(Bottleneck(channels, inner, out, kernel, stride, uneven=uneven))
         channels, stride = out, 1
     return nn.Sequential(*blocks)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 
+from posecast.estimators.builtin.details import NOTHING_KNOWN, DetailNetworks
 from posecast.estimators.builtin.joints import whole_body
 from posecast.estimators.builtin.networks import PeopleNetworks, Seen, joined
 from posecast.estimators.builtin.regions import Frame, Regions
@@ -84,8 +85,15 @@ class _People:
 class Follower:
     """The people of frames that come one after another."""
 
-    def __init__(self, networks: PeopleNetworks, fps: float | None = None) -> None:
+    def __init__(
+        self,
+        networks: PeopleNetworks,
+        details: DetailNetworks,
+        fps: float | None = None,
+    ) -> None:
         self._networks = networks
+        self._details = details
+        self._known = NOTHING_KNOWN
         fps = fps or _DEFAULT_FPS
         self._interval = max(1, round(SEARCH_SECONDS * fps))
         self._lost_interval = max(1, round(LOST_SECONDS * fps))
@@ -99,8 +107,13 @@ class Follower:
         self, frames: UInt8[np.ndarray, "frames height width 3"]
     ) -> list[Float32[np.ndarray, "_ 134 3"]]:
         """The people of the next frames; see `PoseEstimator`."""
-        size = (frames.shape[1], frames.shape[2])
-        return [whole_body(self._next(frame), size) for frame in frames]
+        return [self._joints(frame) for frame in frames]
+
+    def _joints(self, frame: Frame) -> Float32[np.ndarray, "people 134 3"]:
+        seen = self._next(frame)
+        details = self._details(frame, seen, self._known)
+        self._known = details.known
+        return whole_body(seen, (frame.shape[0], frame.shape[1]), details.points)
 
     def _next(self, frame: Frame) -> Seen:
         if self._people is None:

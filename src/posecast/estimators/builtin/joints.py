@@ -6,7 +6,15 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from posecast.estimators.builtin.networks import Seen
-from posecast.geometry.skeleton import NECK, neck_of
+from posecast.geometry.skeleton import (
+    CONFIDENCE_THRESHOLD,
+    FACE,
+    LEFT_EYE,
+    NECK,
+    NOSE,
+    RIGHT_EYE,
+    neck_of,
+)
 
 _JOINTS = 134
 # The body of openpose18 without its neck, and the feet as far as there are any.
@@ -15,6 +23,10 @@ _BODY = {0: 0, 2: 12, 3: 14, 4: 16, 5: 11, 6: 13, 7: 15, 8: 24, 9: 26, 10: 28, 1
 _FEET = {18: 31, 20: 29, 21: 32, 23: 30}
 """Big toes and heels; there are no small toes."""
 
+# Of a face's 68 points: the tip of the nose, and those around each eye.
+_NOSE_TIP, _RIGHT_RING, _LEFT_RING = 30, slice(36, 42), slice(42, 48)
+
+# Of BlazePose's points.
 _NOSE, _LEFT_EYE, _RIGHT_EYE, _LEFT_EAR, _RIGHT_EAR = 0, 2, 5, 7, 8
 _DEPTH_SCALE = 0.25
 """The network's depths are about four times too large beside its x and y."""
@@ -29,11 +41,16 @@ _HIDDEN = 0.2
 """What is left of a hidden point's confidence: the network is sure of every point of a head."""
 
 
-def whole_body(seen: Seen, size: tuple[int, int]) -> Float32[np.ndarray, "people 134 3"]:
+def whole_body(
+    seen: Seen,
+    size: tuple[int, int],
+    details: Float32[np.ndarray, "people 110 3"],
+) -> Float32[np.ndarray, "people 134 3"]:
     """The people in pixels of a frame of `size` (height, width).
 
-    The confidence of a joint is how surely it is seen: near 0 for one that is hidden. A joint
-    outside of the frame is absent.
+    `details` are faces and hands, in the order of ``wholebody134``; nose and eyes are the face's,
+    which are several times as exact, where there is one. The confidence of a joint is how surely it
+    is seen: near 0 for one that is hidden. A joint outside of the frame is absent.
     """
     ours = {**_BODY, **_FEET}
     joints = np.zeros((len(seen), _JOINTS, 3), np.float32)
@@ -41,6 +58,12 @@ def whole_body(seen: Seen, size: tuple[int, int]) -> Float32[np.ndarray, "people
     sure = seen.visible * _head_shown(seen) * np.where(_at_border(seen, size), 1, seen.within)
     joints[:, list(ours), 2] = sure[:, list(ours.values())]
     joints[:, NECK] = neck_of(joints[:, [2, 5]])
+    joints[:, FACE.start :] = details
+    face = joints[:, FACE]
+    sure = face[:, _NOSE_TIP, 2] >= CONFIDENCE_THRESHOLD
+    joints[sure, NOSE, :2] = face[sure, _NOSE_TIP, :2]
+    for eye, ring in ((RIGHT_EYE, _RIGHT_RING), (LEFT_EYE, _LEFT_RING)):
+        joints[sure, eye, :2] = face[sure, ring, :2].mean(axis=1)
     height, width = size
     inside = (joints[..., :2] >= -0.5).all(axis=2)
     inside &= (joints[..., 0] <= width - 0.5) & (joints[..., 1] <= height - 0.5)

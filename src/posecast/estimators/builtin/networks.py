@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 
 from posecast.estimators.builtin.detector import (
     MULTIPLE,
@@ -128,7 +128,7 @@ class PeopleNetworks:
         left, top = (across - size[0]) // 2, (down - size[1]) // 2
         canvas = np.zeros((down, across, 3), np.uint8)
         canvas[top : top + size[1], left : left + size[0]] = picture
-        values, logits = self._detector(self._batch(canvas[None]) / 127.5 - 1)
+        values, logits = self._detector(picture_batch(canvas[None], self._device) / 127.5 - 1)
         scores = logits[0].sigmoid().cpu().numpy()
         kept = np.flatnonzero(scores >= least)
         boxes = values[0].cpu().numpy()[kept]
@@ -143,13 +143,18 @@ class PeopleNetworks:
         parts = []
         for start in range(0, max(1, len(regions)), _CROPS_AT_ONCE):
             part = regions[start : start + _CROPS_AT_ONCE]
-            found = self._landmarks(self._batch(cut_out(frame, part)) / 255, with_masks)
+            crops = picture_batch(cut_out(frame, part), self._device) / 255
+            found = self._landmarks(crops, with_masks)
             parts.append(_seen(found, part))
         return joined(parts)
 
-    def _batch(self, pictures: np.ndarray) -> torch.Tensor:
-        batch = torch.from_numpy(pictures).to(self._device).permute(0, 3, 1, 2)
-        return batch.to(torch.float32, memory_format=torch.channels_last)
+
+def picture_batch(
+    pictures: UInt8[np.ndarray, "n height width 3"], device: torch.device
+) -> Float[torch.Tensor, "n 3 height width"]:
+    """Pictures as a network takes them, still in 0..255."""
+    batch = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2)
+    return batch.to(torch.float32, memory_format=torch.channels_last)
 
 
 def _seen(found: Landmarks, regions: Regions) -> Seen:

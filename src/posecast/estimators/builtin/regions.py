@@ -34,12 +34,15 @@ def regions_between(
     return np.column_stack([hips, side, angle])
 
 
-def to_frame(regions: Regions) -> Float[np.ndarray, "people 2 3"]:
-    """Affine maps from crops (pixel edges at integers) to the frame (pixel centres at integers)."""
-    centre, side, angle = regions[:, :2], regions[:, 2], regions[:, 3]
-    cos, sin = np.cos(angle) * side / SIDE, np.sin(angle) * side / SIDE
+def to_frame(regions: Regions, side: int = SIDE) -> Float[np.ndarray, "people 2 3"]:
+    """Affine maps from crops (pixel edges at integers) to the frame (pixel centres at integers).
+
+    Crops are `side` pixels high and wide.
+    """
+    centre, scale, angle = regions[:, :2], regions[:, 2] / side, regions[:, 3]
+    cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
     turn = np.stack([np.stack([cos, -sin], axis=1), np.stack([sin, cos], axis=1)], axis=1)
-    shift = centre - turn @ np.full(2, SIDE / 2)
+    shift = centre - turn @ np.full(2, side / 2)
     return np.concatenate([turn, shift[:, :, None]], axis=2)
 
 
@@ -57,13 +60,15 @@ def placed(
     return np.asarray(points @ maps[:, :, :2].transpose(0, 2, 1) + maps[:, None, :, 2])
 
 
-def cut_out(frame: Frame, regions: Regions) -> UInt8[np.ndarray, "people 256 256 3"]:
-    """The crops of the regions; black outside of the frame."""
-    crops = np.empty((len(regions), SIDE, SIDE, 3), np.uint8)
+def cut_out(
+    frame: Frame, regions: Regions, side: int = SIDE
+) -> UInt8[np.ndarray, "people side side 3"]:
+    """The crops of the regions, `side` pixels high and wide; black outside of the frame."""
+    crops = np.empty((len(regions), side, side, 3), np.uint8)
     smaller = {1: frame}
-    for crop, region, inverse in zip(crops, regions, to_frame(regions), strict=True):
+    for crop, region, inverse in zip(crops, regions, to_frame(regions, side), strict=True):
         shrink = 1
-        while region[2] / SIDE / shrink > _SMOOTHED and min(frame.shape[:2]) // (2 * shrink) > 1:
+        while region[2] / side / shrink > _SMOOTHED and min(frame.shape[:2]) // (2 * shrink) > 1:
             shrink *= 2
             if shrink not in smaller:
                 half = smaller[shrink // 2]
@@ -76,7 +81,7 @@ def cut_out(frame: Frame, regions: Regions) -> UInt8[np.ndarray, "people 256 256
         inverse[:, 2] += inverse[:, :2] @ (0.5, 0.5)
         inverse *= scale[:, None]
         inverse[:, 2] += 0.5 * scale - 0.5
-        cv2.warpAffine(source, inverse, (SIDE, SIDE), crop, cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        cv2.warpAffine(source, inverse, (side, side), crop, cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return crops
 
 

@@ -1,9 +1,10 @@
-"""Weights of the people networks: two files in the package, or the user's own landmark network."""
+"""Weights of the people networks: files in the package, or the user's own landmark network."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import safe_open
@@ -11,6 +12,8 @@ from torch import nn
 
 from posecast.errors import InputError
 from posecast.estimators.builtin.detector import DetectorNetwork
+from posecast.estimators.builtin.faces import FaceNetwork
+from posecast.estimators.builtin.hands import HandNetwork, HandRegionNetwork
 from posecast.estimators.builtin.landmarks import SIZES, LandmarkNetwork
 from posecast.weights import SAFETENSORS, read_tensors
 
@@ -18,9 +21,11 @@ KIND = "posecast-people"
 """The entry of a file's metadata that says which network it holds."""
 _MOST_BYTES = 200_000_000
 
+_Network = TypeVar("_Network", bound=nn.Module)
+
 
 def shipped(name: str) -> Path:
-    """A file of weights in the package: ``detector`` or ``landmarks_full``."""
+    """A file of weights in the package: ``detector``, ``landmarks_full``, ``hand``, ..."""
     return Path(str(files("posecast") / "assets" / "people" / f"{name}.safetensors"))
 
 
@@ -30,13 +35,22 @@ def load_detector(path: Path | None = None) -> DetectorNetwork:
     Raises:
         InputError: the file is not one of it.
     """
-    path = path or shipped("detector")
-    state, kind = _read(path)
-    if kind != "detector":
-        raise InputError.at(path, f"holds {kind!r}; expected 'detector'")
-    network = DetectorNetwork()
-    _fill(network, state, path)
-    return network
+    return _load(DetectorNetwork(), "detector", path)
+
+
+def load_hand(path: Path | None = None) -> HandNetwork:
+    """The network that finds the points of a hand; raises as `load_detector`."""
+    return _load(HandNetwork(), "hand", path)
+
+
+def load_hand_region(path: Path | None = None) -> HandRegionNetwork:
+    """The network that finds a hand's place near a wrist; raises as `load_detector`."""
+    return _load(HandRegionNetwork(), "hand_region", path)
+
+
+def load_face(path: Path | None = None) -> FaceNetwork:
+    """The network that finds the points of a face; raises as `load_detector`."""
+    return _load(FaceNetwork(), "face", path)
 
 
 def load_landmarks(path: str | Path | None = None) -> LandmarkNetwork:
@@ -50,6 +64,15 @@ def load_landmarks(path: str | Path | None = None) -> LandmarkNetwork:
     if kind not in SIZES:
         raise InputError.at(path, f"holds {kind!r}; expected one of {', '.join(SIZES)}")
     network = LandmarkNetwork(SIZES[kind])
+    _fill(network, state, path)
+    return network
+
+
+def _load(network: _Network, kind: str, path: Path | None) -> _Network:
+    path = path or shipped(kind)
+    state, found = _read(path)
+    if found != kind:
+        raise InputError.at(path, f"holds {found!r}; expected {kind!r}")
     _fill(network, state, path)
     return network
 
