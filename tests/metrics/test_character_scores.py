@@ -10,6 +10,7 @@ import pytest
 from posecast.benches.stage import BenchClip, bench_clips
 from posecast.errors import InputError
 from posecast.geometry.skeleton import LEFT_ANKLE, LEFT_KNEE
+from posecast.media.id_images import write_id_frames
 from posecast.media.images import write_image
 from posecast.media.poses import write_poses
 from posecast.media.video import write_video
@@ -77,6 +78,50 @@ def test_the_truth_is_right_in_everything(case):
     # Something was judged: in every frame every character, and pixels where limbs cross.
     assert scores["identity"].counts.sum() == FRAMES * case[0].num_characters
     assert scores["occlusion"].counts.sum() > 20
+
+
+def with_masks(root: Path, clip: BenchClip) -> VideoCast:
+    (root / "masks").mkdir(exist_ok=True)
+    write_id_frames(clip.truth.character_ids, root / "masks/clip")
+    return cast_of(root, masks=root / "masks")
+
+
+def test_with_masks_a_region_is_what_is_seen(clips, tmp_path):
+    """What is wrong around somebody, within the dilation map, is not that character's then."""
+    clip = clips[0]
+    without = clip, cast_of(folder(tmp_path, clip))
+    within = clip, with_masks(tmp_path, clip)
+    truth, ids = clip.truth.frames, clip.truth.character_ids
+    scores = score(within, truth)
+    assert scores["identity"].score == 1.0
+    assert scores["identity"].counts.sum() == FRAMES * clip.num_characters
+    assert scores["character_psnr"].score == np.inf
+    around = np.where((ids == 0)[..., None], 255 - truth, truth)
+    assert score(without, around)["character_psnr"].score < 20
+    assert score(within, around)["character_psnr"].score == np.inf
+    people = np.where((ids > 0)[..., None], 255 - truth, truth)
+    assert score(within, people)["character_psnr"].score < 20
+    # Nobody's pixels are background.
+    moved = np.where((ids == 0)[..., None], truth, np.roll(truth, 3, axis=2))
+    still = score(within, moved)["background_flow"].score
+    assert still == pytest.approx(score(within, truth)["background_flow"].score, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda ids: ids[:2], "clip: 2 images, but the video has 4 frames"),
+        (lambda ids: ids[:, :100], "frame_000000.png: 100x128, but the real video has 128x128"),
+        (lambda ids: ids + 7, r"frame_000000.png: id 9, but there are 2 characters"),
+    ],
+)
+def test_masks_that_do_not_fit_are_named(clips, tmp_path, change, said):
+    clip = clips[0]
+    folder(tmp_path, clip)
+    (tmp_path / "masks").mkdir()
+    write_id_frames(change(clip.truth.character_ids), tmp_path / "masks/clip")
+    with pytest.raises(InputError, match=said):
+        score((clip, cast_of(tmp_path, masks=tmp_path / "masks")), clip.truth.frames)
 
 
 def test_exchanged_looks_are_nobodys_own(case):

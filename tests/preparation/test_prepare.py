@@ -19,10 +19,11 @@ import pytest
 
 from posecast.cli import run
 from posecast.data import DatasetSource, read_index
-from posecast.data.read import read_arrays, read_flow, read_frames
+from posecast.data.read import read_arrays, read_flow, read_frames, read_masks
 from posecast.errors import InputError
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.flow import background_flow_mean
+from posecast.media.id_images import write_ids
 from posecast.media.video import read_video, write_video
 from posecast.preparation import PrepareSettings, find_sources, prepare, video
 from posecast.types import Clip
@@ -62,6 +63,57 @@ def truths(clips: list[Clip]) -> list[float]:
         ]
         means.append(background_flow_mean(clip.background_flow[1:], np.stack(maps)[1:]))
     return means
+
+
+def test_masks_are_stored_where_they_are_asked_for(
+    raw: Path, dataset: Path, tmp_path: Path, clips: list[Clip]
+):
+    assert not any(record.masks for record in read_index(dataset))
+    assert DatasetSource(dataset, (96, 128), 2).sample(0).character_ids is None
+    out = tmp_path / "data"
+    sources = find_sources([raw / "videos"], raw / "poses")
+    summary = prepare(sources, out, PrepareSettings(masks=True))
+    assert summary.array_bytes > sum(path.stat().st_size for path in out.rglob("*.npy"))
+    shared = united = 0
+    for record, clip in zip(read_index(out), clips, strict=True):
+        assert record.masks
+        ids = read_masks(out, record, list(range(18)))
+        assert ids.shape == clip.character_ids.shape
+        right = ids[ids > 0] == clip.character_ids[ids > 0]
+        # Puppets of 60 pixels: the networks have seen no such people.
+        assert right[clip.character_ids[ids > 0] > 0].mean() > 0.9
+        shared += ((ids > 0) & (clip.character_ids > 0)).sum()
+        united += ((ids > 0) | (clip.character_ids > 0)).sum()
+    assert shared / united > 0.6
+    # A sample has its characters numbered as its keypoints, at its own size.
+    sample = DatasetSource(out, (48, 64), 4).sample(3)
+    assert sample.character_ids.shape == (4, 48, 64)
+    for j, person in enumerate(sample.keypoints):
+        maps = np.stack([dilation_maps(pose[None], (48, 64))[0] for pose in person])
+        own = sample.character_ids == j + 1
+        assert (maps[own] > 0).mean() > 0.6
+    # The rest of the dataset is as without.
+    for name, content in contents(dataset).items():
+        if name.endswith(".npy"):
+            assert contents(out)[name] == content
+
+
+def test_spoilt_masks_are_named(raw: Path, tmp_path: Path):
+    out = tmp_path / "data"
+    prepare(find_sources([raw / "videos"], raw / "poses")[:1], out, PrepareSettings(masks=True))
+    (record,) = read_index(out)
+    image = out / "videos" / "clip_0" / "clip-0000.masks" / "frame_000003.png"
+    write_ids(np.full((96, 128), 9, np.uint8), image)
+    with pytest.raises(
+        InputError, match=r"frame_000003.png: id 9, but there (is|are) \d character"
+    ):
+        read_masks(out, record, [3])
+    write_ids(np.zeros((96, 100), np.uint8), image)
+    with pytest.raises(InputError, match=r"frame_000003.png: expected 96x128, got 96x100"):
+        read_masks(out, record, [3])
+    image.unlink()
+    with pytest.raises(InputError, match=r"frame_000003.png"):
+        read_masks(out, record, [3])
 
 
 def test_flow_is_the_backgrounds(dataset: Path, clips: list[Clip]):

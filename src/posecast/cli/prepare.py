@@ -45,6 +45,8 @@ _SHOWN = 10
 @click.option("--depth", type=TEXT, metavar="small|FOLDER",
               help="Depth Anything V2, for the characters' order. Without it: the order that the "
               "pose file states, else who stands lower in the frame is in front.")  # fmt: skip
+@click.option("--masks", is_flag=True, help="Also store who is seen at each pixel: an image of ids "
+              "a frame. The video is decoded once more for it.")  # fmt: skip
 @click.option("--device", type=DEVICE, help="Of the networks: cpu, cuda, ...")
 @click.option("--min-frames", type=click.IntRange(2, 10**6), default=16, show_default=True,
               help="Shorter shots are left out.")  # fmt: skip

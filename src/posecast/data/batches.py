@@ -49,12 +49,14 @@ class TrainingBatch:
     """Where those can be told from the targets."""
     left_out: dict[str, Bool[Tensor, " batch"]] = field(default_factory=dict)
     """Guider name to the samples that go without that condition."""
+    seen: Float[Tensor, "batch frames 1 height width"] | None = None
+    """1 where a character is seen, if that is known of all samples: the region of scores."""
 
     def to(self, device: torch.device | str) -> TrainingBatch:
         """The same batch on a device."""
         names = (
             "reference", "frames", "warp", "latents", "reference_latents", "appearance",
-            "exchanged", "told",
+            "exchanged", "told", "seen",
         )  # fmt: skip
         there = {name: value for name in names if (value := getattr(self, name)) is not None}
         return replace(
@@ -111,12 +113,17 @@ def assemble(
         name: _stacked([maps.reference[name] for maps in drawn]) for name in drawn[0].reference
     }
     warps = [maps.warp for maps in drawn if maps.warp is not None]
+    ids = [sample.character_ids for sample in samples if sample.character_ids is not None]
+    seen = None
+    if len(ids) == len(samples):
+        seen = torch.from_numpy(np.stack(ids)[:, :, None] > 0).float()
     return TrainingBatch(
         reference=_pictures([sample.reference for sample in samples]),
         frames=_pictures([sample.frames for sample in samples]),
         maps=target_maps,
         reference_maps=reference_maps,
         character_mask=torch.from_numpy(covered).float(),
+        seen=seen,
         warp=_stacked(warps) if warps else None,
         left_out={name: torch.from_numpy(marked) for name, marked in left_out.items()},
         **_encodings([sample.encodings for sample in samples if sample.encodings is not None]),

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 
 from posecast.data.choosing import ClipChoice
 from posecast.data.held_out import Part, part_of
@@ -19,6 +19,7 @@ from posecast.data.read import (
     read_flow,
     read_frames,
     read_latents,
+    read_masks,
 )
 from posecast.data.samples import Encodings, Kind, Sample
 from posecast.data.store import Record
@@ -137,6 +138,7 @@ class DatasetSource:
             keypoints=framing.keypoints(arrays.keypoints[kept][:, times]),
             ranks=arrays.ranks[times][:, kept],
             background_flow=self._flow(target, times, framing),
+            character_ids=self._ids(target, times, kept, framing),
             encodings=self._encodings(reference, time, target, times),
         )
 
@@ -183,6 +185,17 @@ class DatasetSource:
             return frames[0], frames[1:]
         picture = read_frames(self.dataset, reference, [time])[0]
         return picture, read_frames(self.dataset, target, times)
+
+    def _ids(
+        self, record: Record, times: list[int], kept: np.ndarray, framing: Framing
+    ) -> UInt8[np.ndarray, "frames height width"] | None:
+        """Who of those that are `kept` is seen where, if the clip has masks."""
+        if not record.masks:
+            return None
+        number = np.zeros(256, np.uint8)
+        number[kept + 1] = np.arange(1, len(kept) + 1)
+        masks = read_masks(self.dataset, record, times)
+        return np.stack([framing.ids(number[ids]) for ids in masks])
 
     def _encodings(
         self, reference: Record, time: int, target: Record, times: list[int]

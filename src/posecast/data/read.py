@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Float16, Float32, Int64, UInt8
 from numpy.lib import format as npy
 
-from posecast.data.store import FLOW, TIMES, Record
+from posecast.data.store import FLOW, TIMES, Record, masks_name
 from posecast.errors import InputError
 from posecast.geometry.cells import CELL
 from posecast.geometry.depth_order import NO_RANK
+from posecast.media.id_images import check_ids, read_ids
 from posecast.media.images import read_image
 from posecast.media.reading import check_regular
 from posecast.media.seeking import read_frames_at
@@ -97,6 +98,26 @@ def read_embeddings(
     path = record.array_path(dataset, "embeddings")
     embeddings = _mapped(path, (record.frames, None), np.float16)
     return _finite(np.array(embeddings[list(times)]), path)
+
+
+def read_masks(
+    dataset: str | Path, record: Record, times: Sequence[int]
+) -> UInt8[np.ndarray, "frames height width"]:
+    """Who is seen at each pixel of some frames of a clip: 0 nobody, j + 1 character j.
+
+    Raises `InputError` where an image is missing, of another size, or names nobody of the clip.
+    """
+    folder = record.folder(dataset) / masks_name(record.clip)
+    frames = []
+    for time in times:
+        path = folder / f"frame_{time:06d}.png"
+        ids = read_ids(path)
+        if ids.shape != (record.height, record.width):
+            expected = f"expected {record.height}x{record.width}"
+            raise InputError.at(path, f"{expected}, got {ids.shape[0]}x{ids.shape[1]}")
+        check_ids(ids, record.characters, path)
+        frames.append(ids)
+    return np.stack(frames)
 
 
 def read_frames(

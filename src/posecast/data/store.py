@@ -73,6 +73,8 @@ class Record:
     """What made the clip's stored latents (`encodings.made_by`); None: there are none."""
     embeddings: str | None = None
     """The same of its image embeddings."""
+    masks: bool = False
+    """Whether there is an image of ids of each frame (`masks_name`)."""
 
     def __post_init__(self) -> None:
         for key in ("video", "group"):
@@ -121,6 +123,11 @@ class Record:
 def array_name(clip: int, array: str) -> str:
     """The file of a clip's own array in the video's folder."""
     return f"clip-{clip:04d}.{array}.npy"
+
+
+def masks_name(clip: int) -> str:
+    """The folder of a clip's images of ids in the video's folder: ``frame_000000.png``, ..."""
+    return f"clip-{clip:04d}.masks"
 
 
 def check_name(name: str) -> str:

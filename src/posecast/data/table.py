@@ -115,6 +115,8 @@ def _record(path: Path, place: str, row: Any) -> Record:
             raise InputError.at(path, f"missing {field.name}", place)
         name = str(field.type)
         value = row.get(field.name)
+        if value is None and field.default is not MISSING:
+            value = field.default  # of a dataset that was made before there was such a column
         kind = _kind(field)
         if kind is float and type(value) is int:
             value = float(value)

@@ -67,6 +67,13 @@ class Framing:
         )
         return np.asarray(resized).copy()
 
+    def ids(self, ids: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "h w"]:
+        """An image of ids at the target size: the nearest pixel's. Raises as `image`."""
+        self._check(ids.shape)
+        size = (self.target[1], self.target[0])
+        resized = Image.fromarray(ids).resize(size, Image.Resampling.NEAREST, box=self.box)
+        return np.asarray(resized).copy()
+
     def keypoints(
         self, keypoints: Float[np.ndarray, "*people 3"]
     ) -> Float32[np.ndarray, "*people 3"]:

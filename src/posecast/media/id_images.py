@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from posecast.errors import InputError
+from posecast.errors import InputError, counted
 from posecast.media.atomic import whole_file, whole_folder
 from posecast.media.images import FORMATS, read_image
 from posecast.media.reading import open_regular
@@ -75,6 +75,14 @@ def read_ids(path: str | Path) -> Ids:
         raise InputError.at(path, "256 colours; expected at most 255 and black")
     ids[people] = np.arange(1, len(people) + 1)
     return np.asarray(ids[inverse])
+
+
+def check_ids(ids: Ids, characters: int, path: str | Path) -> None:
+    """Raise InputError where an image names more characters than there are."""
+    if ids.max(initial=0) > characters:
+        raise InputError.at(
+            path, f"id {ids.max()}, but there are {counted(characters, 'character')}"
+        )
 
 
 def _two_levels(ids: Ids) -> bool:

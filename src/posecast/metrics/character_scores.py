@@ -7,7 +7,7 @@ bench scores the same questions exactly.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Bool, Float, Float64, UInt8
 
 from posecast.estimators.flow import flow_estimator, motion_since
 from posecast.geometry.dilation import dilation_maps
@@ -41,10 +41,18 @@ def score_characters(batch: FrameBatch, cast: VideoCast) -> dict[str, FrameTotal
     frames = range(batch.start, batch.start + len(batch.real))
     keypoints = cast.keypoints[:, frames.start : frames.stop].swapaxes(0, 1)
     maps = np.stack([dilation_maps(people, size) for people in keypoints])
+    before = dilation_maps(cast.keypoints[:, max(0, batch.start - 1)], size)
+    own = np.stack([own_region(frame) for frame in maps])
+    if cast.masks is not None:
+        seen = np.stack([cast.masks.of_frame(index) for index in frames])
+        own = seen > 0
+        # Of the background is what neither says to be somebody's.
+        maps = np.maximum(maps, seen)
+        before = np.maximum(before, cast.masks.of_frame(max(0, batch.start - 1)))
     scores = {
-        **_background(batch, maps, cast.keypoints[:, max(0, batch.start - 1)]),
-        **_reconstruction(batch, maps),
-        **_looks(batch, keypoints, maps, cast.looks),
+        **_background(batch, maps, before),
+        **_reconstruction(batch, own),
+        **_looks(batch, keypoints, own, cast.looks),
     }
     if cast.estimated is not None:
         estimated = cast.estimated[:, frames.start : frames.stop].swapaxes(0, 1)
@@ -55,13 +63,13 @@ def score_characters(batch: FrameBatch, cast: VideoCast) -> dict[str, FrameTotal
 def _background(
     batch: FrameBatch,
     maps: UInt8[np.ndarray, "frames characters height width"],
-    people_before: Float[np.ndarray, "characters joints 3"],
+    before: UInt8[np.ndarray, "characters height width"],
 ) -> dict[str, FrameTotals]:
-    """Mean flow since the frame before, outside everybody's dilation maps in both frames."""
+    """Mean flow since the frame before, outside of everybody's maps in both frames."""
     unions = [np.asarray(people.any(axis=0)) for people in maps]
     pairs = list(zip(batch.generated, batch.real, strict=True))
     if batch.before is not None:
-        unions.insert(0, np.asarray(dilation_maps(people_before, maps.shape[2:]).any(axis=0)))
+        unions.insert(0, np.asarray(before.any(axis=0)))
         pairs.insert(0, batch.before)
     skipped = len(maps) - (len(pairs) - 1)  # The first frame of a video has no flow.
     ours, theirs = np.full(len(maps), np.nan), np.full(len(maps), np.nan)
@@ -85,10 +93,9 @@ def mean_flow(frame: Frame, previous: Frame, region: np.ndarray) -> float:
 
 
 def _reconstruction(
-    batch: FrameBatch, maps: UInt8[np.ndarray, "frames characters height width"]
+    batch: FrameBatch, own: Bool[np.ndarray, "frames characters height width"]
 ) -> dict[str, FrameTotals]:
     """PSNR and SSIM against the real frames over each character's own region; mean of all."""
-    own = np.stack([own_region(frame) for frame in maps])
     psnr = [
         FrameTotals.mean_of(region_psnr_curve(batch.generated, batch.real, own[:, j]))
         for j in range(own.shape[1])
@@ -112,16 +119,15 @@ def _reconstruction(
 def _looks(
     batch: FrameBatch,
     keypoints: Float[np.ndarray, "frames characters joints 3"],
-    maps: UInt8[np.ndarray, "frames characters height width"],
+    own: Bool[np.ndarray, "frames characters height width"],
     looks: Float64[np.ndarray, "characters limbs 3"],
 ) -> dict[str, FrameTotals]:
     identity, occlusion = [], []
     for i, (ours, theirs) in enumerate(zip(batch.generated, batch.real, strict=True)):
-        limbs = np.stack([limb_map(person, maps.shape[2:]) for person in keypoints[i]])
-        own = own_region(maps[i])
+        limbs = np.stack([limb_map(person, own.shape[2:]) for person in keypoints[i]])
         right = judged = 0
         for j in range(len(looks)):
-            shown, others = look_of(ours, limbs[j], own[j]), np.delete(looks, j, axis=0)
+            shown, others = look_of(ours, limbs[j], own[i, j]), np.delete(looks, j, axis=0)
             if can_tell(shown, looks[j], others):
                 judged += 1
                 right += identity_agreement(shown, looks[j], others)

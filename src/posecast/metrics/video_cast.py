@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,11 +15,14 @@ from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.framing import Framing
 from posecast.geometry.skeleton import BODY, present
 from posecast.media.frame_folders import PICTURES
+from posecast.media.id_images import check_ids, read_ids
 from posecast.media.images import read_image
 from posecast.media.poses import read_poses
-from posecast.metrics.folders import Frame, VideoPair, iterate_frames
+from posecast.metrics.folders import Frame, VideoPair, frame_files, iterate_frames
 from posecast.metrics.limb_looks import limb_map, look_of
 from posecast.types import PoseSequence
+
+Size = tuple[int, int]
 
 ASPECT_TOLERANCE = 0.02
 """How far a pose file's canvas may be from the shape of its video: whole pixels, no more."""
@@ -34,6 +37,49 @@ class CastFolders:
     """A picture and its pose file for each video; None: looks are taken from the real video."""
     estimated: Path | None = None
     """Poses re-estimated from the generated videos, by any estimator."""
+    masks: Path | None = None
+    """Who is seen in the real videos: a folder of images of ids for each (`poses --masks`)."""
+
+
+@dataclass(frozen=True)
+class MaskFrames:
+    """Images of ids of a video's frames, read where they are needed."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    characters: int
+    framing: Framing
+    """From the images to the size at which the video is evaluated."""
+
+    @classmethod
+    def of(cls, folder: Path, frames: int, characters: int, video: Size, size: Size) -> MaskFrames:
+        """Of a video of `frames` frames and a size, evaluated at another.
+
+        Raises:
+            InputError: no such folder, or images of another number.
+        """
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; expected images of ids, one a frame")
+        files = tuple(frame_files(folder))
+        if len(files) != frames:
+            raise InputError.at(
+                folder, f"{counted(len(files), 'image')}, but the video has {frames} frames"
+            )
+        return cls(folder, files, characters, Framing(video, size))
+
+    def of_frame(self, index: int) -> UInt8[np.ndarray, "characters height width"]:
+        """1 where each character is seen in a frame.
+
+        Raises:
+            InputError: not an image of ids of the video's size and characters.
+        """
+        ids = read_ids(self.files[index])
+        if ids.shape != self.framing.source:
+            found, expected = ("x".join(map(str, s)) for s in (ids.shape, self.framing.source))
+            raise InputError.at(self.files[index], f"{found}, but the real video has {expected}")
+        check_ids(ids, self.characters, self.files[index])
+        framed = self.framing.ids(ids)
+        return np.stack([framed == j + 1 for j in range(self.characters)]).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -44,6 +90,7 @@ class VideoCast:
     keypoints: Float32[np.ndarray, "characters frames joints 3"]
     looks: Float64[np.ndarray, "characters limbs 3"]
     estimated: Float32[np.ndarray, "people frames joints 3"] | None
+    masks: MaskFrames | None = None
 
     @property
     def num_frames(self) -> int:
@@ -88,11 +135,16 @@ def read_cast(pair: VideoPair, folders: CastFolders, size: tuple[int, int] | Non
                 f"{poses.num_frames}",
             )
         estimated = _at(found, target)
+    masks = own_masks = None
+    if folders.masks is not None:
+        folder, (characters, frames) = folders.masks / pair.name, poses.keypoints.shape[:2]
+        own_masks = MaskFrames.of(folder, frames, characters, (height, width), (height, width))
+        masks = replace(own_masks, framing=Framing((height, width), target))
     if folders.references is not None:
         looks = _looks_of_picture(folders.references, pair.name, poses.num_characters)
     else:
-        looks = _looks_of_video(pair.real, _at(poses, (height, width)))
-    return VideoCast(source, _at(poses, target), looks, estimated)
+        looks = _looks_of_video(pair.real, _at(poses, (height, width)), own_masks)
+    return VideoCast(source, _at(poses, target), looks, estimated, masks)
 
 
 def poses_of_video(path: Path, size: tuple[int, int]) -> PoseSequence:
@@ -164,14 +216,17 @@ def looks_in(
     return np.stack([_look(picture, keypoints, j) for j in range(len(keypoints))])
 
 
-def _looks_of_video(video: Path, keypoints: np.ndarray) -> np.ndarray:
+def _looks_of_video(
+    video: Path, keypoints: np.ndarray, masks: MaskFrames | None = None
+) -> np.ndarray:
     """Each character's look in the first frame that shows most of it and least of others there."""
     best = _clearest_frames(keypoints)
     looks: dict[int, np.ndarray] = {}
     with closing(iterate_frames(video)) as frames:
         for index, frame in enumerate(islice(frames, max(best) + 1)):
             for j in (j for j, chosen in enumerate(best) if chosen == index):
-                looks[j] = _look(frame, keypoints[:, index], j)
+                own = None if masks is None else masks.of_frame(index)
+                looks[j] = _look(frame, keypoints[:, index], j, own)
     if len(looks) < len(best):
         raise InputError.at(video, f"frame {max(best)} is missing, for which there are poses")
     return np.stack([looks[j] for j in range(len(best))])
@@ -195,10 +250,12 @@ def _clearest_frames(keypoints: np.ndarray) -> list[int]:
     return best
 
 
-def _look(picture: Frame, keypoints: np.ndarray, character: int) -> np.ndarray:
+def _look(
+    picture: Frame, keypoints: np.ndarray, character: int, masks: np.ndarray | None = None
+) -> np.ndarray:
     size = (picture.shape[0], picture.shape[1])
-    maps = dilation_maps(keypoints, size)
-    return look_of(picture, limb_map(keypoints[character], size), own_region(maps)[character] > 0)
+    own = own_region(dilation_maps(keypoints, size) if masks is None else masks)
+    return look_of(picture, limb_map(keypoints[character], size), own[character])
 
 
 def own_region(

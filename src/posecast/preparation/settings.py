@@ -13,6 +13,7 @@ from posecast.estimators.flow import FlowEstimator, flow_estimator
 from posecast.estimators.pose import PoseEstimator, pose_estimator
 
 if TYPE_CHECKING:
+    from posecast.estimators.builtin.masks import PersonMasks
     from posecast.preparation.encoding import Encoder
 
 WORKING_SIDE = 640
@@ -40,6 +41,8 @@ class PrepareSettings:
     depth: str | None = None
     """``small`` (the published weights) or a folder; None: ranks without depth."""
     device: str | None = None
+    masks: bool = False
+    """Whether to store who is seen at each pixel (`masks`)."""
     min_frames: int = 16
     """Shots shorter than this are left out."""
     latents: str | None = None
@@ -68,6 +71,17 @@ def load_pose(settings: PrepareSettings) -> PoseEstimator:
     return pose_estimator(
         settings.pose_weights, settings.device, settings.estimator, settings.hands
     )
+
+
+@lru_cache(maxsize=1)
+def load_masks(settings: PrepareSettings) -> PersonMasks | None:
+    """What masks the people of frames, in this process, if the settings ask for it."""
+    if not settings.masks:
+        return None
+    from posecast.estimators.builtin.masks import PersonMasks
+
+    weights = settings.pose_weights if settings.estimator == "builtin" else None
+    return PersonMasks.load(weights, settings.device)
 
 
 @lru_cache(maxsize=1)

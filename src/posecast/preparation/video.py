@@ -30,6 +30,7 @@ from posecast.media.seeking import packet_times
 from posecast.media.video import VideoInfo, iterate_video, read_header
 from posecast.media.video_formats import write_mp4
 from posecast.preparation.clips import FoundClip, find_clips
+from posecast.preparation.masks import write_masks
 from posecast.preparation.people import EstimatedPeople, GivenPeople, People
 from posecast.preparation.scan import Scan, Scanner
 from posecast.preparation.settings import (
@@ -37,6 +38,7 @@ from posecast.preparation.settings import (
     load_depth,
     load_encoding,
     load_flow,
+    load_masks,
     load_pose,
 )
 from posecast.preparation.sources import VideoSource
@@ -159,10 +161,15 @@ def _write(
     if len(times) != len(scan.times):
         raise RuntimeError(f"{len(times)} frames written of {len(scan.times)}")
     np.save(folder / TIMES, np.asarray(times, dtype=np.int64))
+    masks_of = load_masks(settings)
+    masked = [False] * len(clips)
+    if masks_of is not None:
+        masked = write_masks(source.path, clips, folder, masks_of)
     records = []
     for number, clip in enumerate(clips):
         write_clip_arrays(folder, number, clip.keypoints, clip.ranks)
-        records.append(_record(source, number, clip, scan, people, fps, media, kind))
+        record = _record(source, number, clip, scan, people, fps, media, kind)
+        records.append(replace(record, masks=masked[number]))
     about: dict[str, Any] = {
         "name": source.name,
         "source": source.source,
@@ -171,7 +178,8 @@ def _write(
         "notes": notes,
     }
     write_entry(folder, records, about)
-    arrays = sum(file.stat().st_size for file in folder.glob("*.npy"))
+    beside = (*folder.glob("*.npy"), *folder.glob("*.masks/*.png"))
+    arrays = sum(file.stat().st_size for file in beside)
     return Outcome(source.name, len(clips), sum(r.frames for r in records), arrays)
 
 

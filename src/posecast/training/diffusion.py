@@ -275,7 +275,7 @@ def _denoised(
 
 
 def _scores(images: Tensor, batch: TrainingBatch, name: str) -> dict[str, float]:
-    people = batch.character_mask
+    people = batch.character_mask if batch.seen is None else batch.seen
     assert batch.frames is not None
     return {
         f"character_psnr_{name}": region_psnr(images, batch.frames, people),
