@@ -111,8 +111,12 @@ def test_with_masks_a_region_is_what_is_seen(clips, tmp_path):
     ("change", "said"),
     [
         (lambda ids: ids[:2], "clip: 2 images, but the video has 4 frames"),
-        (lambda ids: ids[:, :100], "frame_000000.png: 100x128, but the real video has 128x128"),
-        (lambda ids: ids + 7, r"frame_000000.png: id 9, but there are 2 characters"),
+        (lambda ids: ids[:, :100], r"frame_00000\d.png: 100x128, but the real video has 128x128"),
+        (
+            lambda ids: np.where(ids > 0, 3 - ids, 0).astype(np.uint8),
+            r"frame_00000\d.png: id [12] is where the poses have character [01]; expected id",
+        ),
+        (lambda ids: ids + 7, r"frame_00000\d.png: id 9, but there are 2 characters"),
     ],
 )
 def test_masks_that_do_not_fit_are_named(clips, tmp_path, change, said):

@@ -104,9 +104,7 @@ def test_spoilt_masks_are_named(raw: Path, tmp_path: Path):
     (record,) = read_index(out)
     image = out / "videos" / "clip_0" / "clip-0000.masks" / "frame_000003.png"
     write_ids(np.full((96, 128), 9, np.uint8), image)
-    with pytest.raises(
-        InputError, match=r"frame_000003.png: id 9, but there (is|are) \d character"
-    ):
+    with pytest.raises(InputError, match=r"frame_000003\.png: id 9, but there "):
         read_masks(out, record, [3])
     write_ids(np.zeros((96, 100), np.uint8), image)
     with pytest.raises(InputError, match=r"frame_000003.png: expected 96x128, got 96x100"):

@@ -73,13 +73,35 @@ class MaskFrames:
         Raises:
             InputError: not an image of ids of the video's size and characters.
         """
+        framed = self.framing.ids(self._ids(index))
+        return np.stack([framed == j + 1 for j in range(self.characters)]).astype(np.uint8)
+
+    def check_order(self, keypoints: Float32[np.ndarray, "characters frames joints 3"]) -> None:
+        """Compare the ids with poses, in pixels of the images, where each character is clearest.
+
+        Raises:
+            InputError: most of somebody's joints lie on somebody else.
+        """
+        for j, index in enumerate(_clearest_frames(keypoints)):
+            ids = self._ids(index)
+            points = np.rint(keypoints[j, index][present(keypoints[j, index]), :2]).astype(int)
+            inside = ((points >= 0) & (points < ids.shape[::-1])).all(axis=1)
+            x, y = points[inside].T
+            on = np.bincount(ids[y, x], minlength=self.characters + 1)[1:]
+            most = int(on.argmax())
+            if most != j and on[most] > len(points) / 2:
+                raise InputError.at(
+                    self.files[index],
+                    f"id {most + 1} is where the poses have character {j}; expected id {j + 1}",
+                )
+
+    def _ids(self, index: int) -> UInt8[np.ndarray, "height width"]:
         ids = read_ids(self.files[index])
         if ids.shape != self.framing.source:
             found, expected = ("x".join(map(str, s)) for s in (ids.shape, self.framing.source))
             raise InputError.at(self.files[index], f"{found}, but the real video has {expected}")
         check_ids(ids, self.characters, self.files[index])
-        framed = self.framing.ids(ids)
-        return np.stack([framed == j + 1 for j in range(self.characters)]).astype(np.uint8)
+        return ids
 
 
 @dataclass(frozen=True)
@@ -139,6 +161,7 @@ def read_cast(pair: VideoPair, folders: CastFolders, size: tuple[int, int] | Non
     if folders.masks is not None:
         folder, (characters, frames) = folders.masks / pair.name, poses.keypoints.shape[:2]
         own_masks = MaskFrames.of(folder, frames, characters, (height, width), (height, width))
+        own_masks.check_order(_at(poses, (height, width)))
         masks = replace(own_masks, framing=Framing((height, width), target))
     if folders.references is not None:
         looks = _looks_of_picture(folders.references, pair.name, poses.num_characters)

@@ -25,6 +25,7 @@ from posecast.data.store import (
     write_entry,
 )
 from posecast.errors import InputError
+from posecast.geometry.mask_sharing import MAX_IDS
 from posecast.media.frame_rate import frame_rate
 from posecast.media.seeking import packet_times
 from posecast.media.video import VideoInfo, iterate_video, read_header
@@ -165,6 +166,8 @@ def _write(
     masked = [False] * len(clips)
     if masks_of is not None:
         masked = write_masks(source.path, clips, folder, masks_of)
+        if not all(masked):
+            notes.append(f"no masks of clips with more than {MAX_IDS} characters")
     records = []
     for number, clip in enumerate(clips):
         write_clip_arrays(folder, number, clip.keypoints, clip.ranks)
