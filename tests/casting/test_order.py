@@ -11,6 +11,10 @@ import pytest
 from posecast.casting import order as casting_order
 from posecast.casting.plan import AnimationPlan, plan_animation
 from posecast.errors import InputError
+from posecast.estimators.builtin.finder import BuiltinFinder
+from posecast.estimators.builtin.masks import PersonMasks
+from posecast.geometry.left_to_right import left_to_right
+from posecast.media.images import read_image
 from posecast.media.poses import read_poses
 from posecast.puppets import PuppetSettings, render_clip
 from posecast.types import Clip
@@ -67,6 +71,34 @@ def test_depth_says_it_where_its_weights_are_at_hand(monkeypatch: pytest.MonkeyP
         plan = planned(clip)
         assert plan.ranks[0].tolist() == clip.ranks[0].tolist()
         assert "by the picture's depth (Depth Anything)" in plan.notes[0]
+
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "images"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not there")
+@pytest.mark.parametrize(
+    ("name", "order", "overlap"),
+    [
+        ("pair_white_tops.png", (0, 1), False),
+        ("pair_night_street.png", (0, 1), False),
+        # By eye: the player in white, the one in blue, then the coach; the catcher, the batter,
+        # whoever is seen beyond the catcher, and the man far off.
+        ("football_trio.jpg", (0, 2, 1), False),
+        ("baseball_coco196141.jpg", (2, 1, 3, 0), True),
+    ],
+)
+def test_photographs(name: str, order: tuple[int, ...], overlap: bool) -> None:
+    """Characters from left to right, as they are found, with their masks."""
+    picture = read_image(REAL / name)
+    (found,) = BuiltinFinder.load(device="cpu")(picture[None])
+    people = found[list(left_to_right(found))]
+    masks = PersonMasks.load(device="cpu")(picture, people)
+    guess, by = casting_order.by_sight(picture, people, masks)
+    assert guess == order
+    assert ("nobody overlaps" in by) == (not overlap)
+    assert "guess" in by
+    assert ("what hides what" in by) == overlap
 
 
 def test_what_somebody_says_comes_first(

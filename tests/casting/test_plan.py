@@ -31,7 +31,7 @@ def test_left_to_right_and_by_the_feet(scene: dict[str, Path]) -> None:
     assert np.array_equal(plan.keypoints, dancers().keypoints)
     assert plan.notes == (
         "from front to back the characters are 0, 1, by the feet, which is a guess; "
-        "`depth_order=` says otherwise",
+        "nobody overlaps; `depth_order=` says otherwise",
     )
     assert planned(scene, depth_order="0,1").notes == ()
 

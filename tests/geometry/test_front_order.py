@@ -104,6 +104,10 @@ def test_whose_joints_are_hidden_is_behind(standing) -> None:
     one = np.stack([standing(100), standing(100, left=8)])
     one[1, 2, 2] = 0.1  # perhaps by its own body
     assert not seen_by_joints(one, (100, 120)).any()
+    # A hidden hand has 21 points, and is one thing.
+    hands = np.pad(one, ((0, 0), (0, 116), (0, 0)))
+    hands[1, 113:] = (*one[1, 2, :2], 0.1)
+    assert not seen_by_joints(hands, (100, 120)).any()
     pair[0, [5, 6], 2] = 0.2  # fewer
     assert 0 < seen_by_joints(pair, (100, 120))[0, 1] < 1
 

@@ -103,10 +103,17 @@ def by_sight(
     pairs = len(standing) * (len(standing) - 1) // 2
     known = int((seen > 0).sum())
     if known == 0:
-        return order, "the feet, which is a guess"
+        alone = not overlaps(standing, size)
+        return order, "the feet, which is a guess" + ("; nobody overlaps" if alone else "")
     if known == pairs:
         return order, "what hides what in the picture"
     return order, "what hides what in the picture and, where nothing does, the feet, a guess"
+
+
+def overlaps(standing: Float[np.ndarray, "characters joints 3"], size: tuple[int, int]) -> bool:
+    """Whether bones of some of the characters cross in a picture of `size` (height, width)."""
+    cores = dilation_maps(standing, size, DEPTH_RADIUS)
+    return bool((cores.sum(axis=0, dtype=np.int64) > 1).any())
 
 
 def _of_drivers(drivers: Sequence[Driver], moved_by: Sequence[int | None]) -> list[int] | None:

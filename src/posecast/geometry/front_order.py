@@ -11,6 +11,7 @@ from posecast.geometry.colours import colour_distances, lab_colours, sampled
 from posecast.geometry.depth_order import DEPTH_RADIUS
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.skeleton import (
+    FEET,
     LEFT_ANKLE,
     LEFT_HIP,
     LEFT_KNEE,
@@ -98,12 +99,14 @@ def seen_by_joints(
     """What confidences say: who hides another one's joints is in front of it.
 
     `size` (height, width) is the picture's. A joint that lies on somebody else's body is seen or
-    hidden by its confidence, against the median of its person's.
+    hidden by its confidence, against the median of its person's. Points of hands and faces do not
+    count: they are many, and hidden all at once.
     """
     bodies = dilation_maps(keypoints, size) > 0
     hides = np.zeros((len(keypoints), len(keypoints)))
     for a, b in permutations(range(len(keypoints)), 2):
-        placed = keypoints[b][keypoints[b, :, 2] > 0]
+        joints = keypoints[b, : FEET.stop]
+        placed = joints[joints[:, 2] > 0]
         x, y = np.rint(placed[:, :2]).astype(np.int64).T
         within = (x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0])
         placed, x, y = placed[within], x[within], y[within]
