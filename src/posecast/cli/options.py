@@ -196,7 +196,7 @@ _ESTIMATOR = (
     click.option(
         "--estimator",
         type=click.Choice(["builtin", "dwpose"]),
-        help="What finds people: builtin (in the package) or dwpose (351 MB; slower, more exact). "
+        help="What finds people: builtin (in the package) or dwpose (351 MB, much slower). "
         "Default: dwpose where its weights are in the cache, else builtin.",
     ),
     click.option(

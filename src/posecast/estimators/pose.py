@@ -115,8 +115,8 @@ def about_estimator(name: str, hands: bool = True) -> str:
     if name == "builtin":
         found = "bodies, feet, faces and hands" if hands else "bodies, feet and faces"
         return (
-            f"people found by the built-in estimator: {found}; --estimator dwpose is slower and "
-            "more exact (351 MB, downloaded once)"
+            f"people found by the built-in estimator: {found}; --estimator dwpose asks DWPose, "
+            "several times slower (351 MB, downloaded once)"
         )
     return (
         "people found by DWPose: bodies, feet, hands and faces; --estimator builtin is several "
