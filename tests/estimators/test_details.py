@@ -160,7 +160,7 @@ def test_nobody(networks: DetailNetworks) -> None:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not there")
-def test_hands_of_a_photograph() -> None:
+def test_hands_and_faces_of_a_photograph() -> None:
     """Two women: of one a hand lies outside of the picture."""
     picture = read_image(REAL / "images" / "pair_white_tops.png")
     (found,) = BuiltinFinder.load(device="cpu")(picture[None])

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 
 from posecast.estimators.builtin import faces, hands
-from posecast.estimators.builtin.networks import Seen, picture_batch
+from posecast.estimators.builtin.networks import CROPS_AT_ONCE, Seen, picture_batch
 from posecast.estimators.builtin.regions import (
     Frame,
     Regions,
@@ -260,11 +260,24 @@ def _seen(
     found = _Found(np.zeros((len(regions), points, 2)), np.zeros(len(regions), np.float32))
     rows = np.flatnonzero(wanted)
     if len(rows):
-        found.put(rows, look(regions[rows]))
+        found.put(rows, _in_parts(look, regions[rows]))
     again = rows[fresh[rows] & (found.presence[rows] >= _HOPELESS)]
     if len(again):
-        found.put(again, look(np.array([own_region(found.points[row]) for row in again])))
+        closer = np.array([own_region(found.points[row]) for row in again])
+        found.put(again, _in_parts(look, closer))
     return found
+
+
+def _in_parts(look: _Look, regions: Regions) -> _Found:
+    """Few at a time, so that crowds do not fill the memory."""
+    parts = [
+        look(regions[start : start + CROPS_AT_ONCE])
+        for start in range(0, len(regions), CROPS_AT_ONCE)
+    ]
+    return _Found(
+        np.concatenate([part.points for part in parts]),
+        np.concatenate([part.presence for part in parts]),
+    )
 
 
 def _placed(points: torch.Tensor, presence: torch.Tensor, regions: Regions, side: int) -> _Found:

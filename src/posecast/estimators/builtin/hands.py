@@ -41,7 +41,7 @@ class Hands:
     presence: Float[torch.Tensor, " n"]
     """Logit: whether a hand is in the crop."""
     right: Float[torch.Tensor, " n"]
-    """Logit: whether it is a right hand, seen in a mirror."""
+    """Logit: whether it is a right hand. Wrists say it more surely; nobody asks for it yet."""
 
 
 class HandNetwork(nn.Module):

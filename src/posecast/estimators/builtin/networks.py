@@ -39,7 +39,7 @@ _REACH = 3
 """Heat counts so many cells around a point, as in the published code."""
 _LEAST_HEAT = 0.2
 """A point whose heat is nowhere greater stays where the network put it (published: 0.5)."""
-_CROPS_AT_ONCE = 8
+CROPS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ class PeopleNetworks:
     def look(self, frame: Frame, regions: Regions, with_masks: bool = False) -> Seen:
         """What is in regions of a frame."""
         parts = []
-        for start in range(0, max(1, len(regions)), _CROPS_AT_ONCE):
-            part = regions[start : start + _CROPS_AT_ONCE]
+        for start in range(0, max(1, len(regions)), CROPS_AT_ONCE):
+            part = regions[start : start + CROPS_AT_ONCE]
             crops = picture_batch(cut_out(frame, part), self._device) / 255
             found = self._landmarks(crops, with_masks)
             parts.append(_seen(found, part))
