@@ -1,0 +1,276 @@
+"""A person as layers that lie over one another: trunk with head, each arm, each leg.
+
+Each layer is a picture of its own with soft edges, whole also where something lies before it, on a
+mesh whose places know the pieces that they go with. Everything that is invented is invented here,
+once a clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int, UInt8
+
+from posecast.cutout.motion import Skin
+from posecast.cutout.parting import Parting, parted
+from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LIMBS, PARENT, RIGHT_ARM, Piece
+from posecast.cutout.stance import Stance
+from posecast.geometry.colours import unit_colours
+from posecast.geometry.filling import filled
+
+ARMS = (*RIGHT_ARM, *LEFT_ARM)
+BODY = (Piece.TRUNK, Piece.HEAD)
+_CELLS = 1200
+"""Cells of the meshes of one body, about."""
+_SMALLEST = 3.0
+"""Side of a cell, pixels, at least."""
+_SEAM = 0.012
+"""How far a layer goes on beneath the one above, by the height."""
+_FEATHER = 1.5
+"""Width of the soft edge between two layers, pixels."""
+_SOFT = 0.06
+"""Around a joint, differences of distances over which the turn is shared out, by the height."""
+_NEAR = {**dict.fromkeys((limb[0] for limb in LIMBS), 0.1), Piece.HEAD: 1.0}
+_JOINED = np.eye(len(Piece), dtype=bool)
+"""Pieces that hang together, the inner first."""
+for _outer, _inner in PARENT.items():
+    _JOINED[_inner, _outer] = True
+_HARD = (Piece.RIGHT_UPPER_ARM, Piece.LEFT_UPPER_ARM)
+_NEAR_JOINT = 0.09
+"""So near to a joint it is soft, by the height; at the neck by distances alone."""
+_CORE = 0.7
+"""What something hides of a limb is whole up to here, by its half width."""
+_TRUNK_CORE = 0.85
+"""The same of a trunk, by its width."""
+_FAINT, _OPAQUE = 0.3, 0.9
+"""Of pixels that are less a person's than the first, colours tell nothing; from the second on they
+are the person's."""
+_STRANGE = 0.006
+"""Colours so near to what is no neighbour on the body are not trusted, by the height."""
+_LEAST_SEEN = 0.25
+"""A limb of which less is to be seen is taken from the other side of the body."""
+_MARGIN = 0.15
+"""Around the bones, by the height: what may be the body's beyond its mask."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a person, as the picture shows it."""
+
+    pieces: tuple[Piece, ...]
+    corner: tuple[int, int]
+    """x and y of its picture in the reference."""
+    picture: UInt8[np.ndarray, "height width 4"]
+    """RGB and how much of each pixel is the layer's."""
+    skin: Skin
+    triangles: Int[np.ndarray, "m 3"]
+    """Of the skin's places."""
+
+
+def layers_of(
+    picture: UInt8[np.ndarray, "height width 3"],
+    matte: Float32[np.ndarray, "height width"],
+    covered: Bool[np.ndarray, "height width"],
+    body: Stance,
+    wanted: Collection[tuple[Piece, ...]] | None = None,
+) -> tuple[list[Layer], list[tuple[Piece, ...]]]:
+    """The layers of one person, far ones first, and the pieces of those that are mostly hidden.
+
+    `matte`: how much of each pixel is the person's (0..1); `covered`: where somebody before it is.
+    """
+    box = _box(matte, body)
+    if box is None:
+        return [], []
+    parting = parted(picture, matte, body, box)
+    rows, columns = box
+    size = (rows.stop - rows.start, columns.stop - columns.start)
+    stack = stacked(body)
+    distances = np.stack([_nearest(parting, pieces, size) for pieces in stack])
+    cell = max(_SMALLEST, float(np.sqrt((matte[box] > 0.5).sum() / _CELLS)))
+    winner = np.where(matte[box] > 0.3, distances.argmin(axis=0), -1)
+    layers: list[Layer] = []
+    hidden_layers: list[tuple[Piece, ...]] = []
+    for index, pieces in enumerate(stack):
+        if wanted is not None and pieces not in wanted:
+            continue
+        above = (winner > index) & (matte[box] > 0.5)
+        own = _own_share(distances, index, body.height)
+        under = np.clip(
+            0.5 + (_SEAM - (distances[index] - distances.min(axis=0))) * body.height / _FEATHER,
+            0, 1,
+        )  # fmt: skip
+        core = _cores(body, pieces, size, (columns.start, rows.start))
+        share = np.maximum(matte[box] * own, np.where(above, np.maximum(under, core), 0))
+        share = np.maximum(share, np.where(covered[box], core, 0)).astype(np.float32)
+        if share.max() < 0.5:
+            continue
+        opaque = ((matte[box] - _FAINT) / (_OPAQUE - _FAINT)).clip(0, 1)
+        strange = _beside(winner, stack, pieces, max(1, round(_STRANGE * body.height)))
+        sure = np.where((own > 0.5) & ~covered[box] & ~strange, opaque, 0).astype(np.float32)
+        if wanted is None and _seen(sure, core) < _LEAST_SEEN and pieces != BODY:
+            hidden_layers.append(pieces)
+            continue
+        colours = filled(unit_colours(picture[box]), sure)
+        pixels = np.dstack([colours, share])
+        skin, triangles = _meshed(share, parting, pieces, body, cell)
+        texture = np.rint(pixels * 255).clip(0, 255).astype(np.uint8)
+        layers.append(Layer(pieces, (columns.start, rows.start), texture, skin, triangles))
+    return layers, hidden_layers
+
+
+def _beside(
+    winner: Int[np.ndarray, "h w"],
+    stack: Sequence[tuple[Piece, ...]],
+    pieces: tuple[Piece, ...],
+    reach: int,
+) -> Bool[np.ndarray, "h w"]:
+    """Near what is no neighbour on the body: an arm beside the trunk, whose colours are not its."""
+    arm = pieces[0] in ARMS
+    strange = [i for i, other in enumerate(stack) if (other[0] in ARMS) != arm]
+    found = np.isin(winner, strange).astype(np.uint8)
+    return cv2.dilate(found, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+
+
+def _seen(sure: Float32[np.ndarray, "h w"], core: Float32[np.ndarray, "h w"]) -> float:
+    """How much of what is surely a layer's is to be seen."""
+    return float((sure * core).sum() / max(core.sum(), 1e-6))
+
+
+def stacked(body: Stance) -> list[tuple[Piece, ...]]:
+    """The pieces of each layer, far ones first, in a stance."""
+    arms = [limb for limb in LIMBS[:2] if limb[0] in body.bones]
+    far = [part for limb in arms if not body.before[limb[0]] for part in (limb[:1], limb[1:])]
+    near = [part for limb in arms if body.before[limb[0]] for part in (limb[:1], limb[1:])]
+    legs = [limb for limb in LIMBS[2:] if limb[0] in body.bones]
+    return [layer for layer in (*far, *legs, BODY, *near) if layer == BODY or layer[0] in body.bones]
+
+
+def _box(matte: np.ndarray, body: Stance) -> tuple[slice, slice] | None:
+    there = matte > 0.02
+    rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
+    if not len(rows):
+        return None
+    points = np.concatenate(
+        [body.trunk.at(np.array([0.0, 1, 0, 1]), np.array([-1.0, -1, 1, 1]))]
+        + [np.stack([bone.start, bone.end]) for bone in body.bones.values()]
+    )
+    margin = _MARGIN * body.height
+    height, width = matte.shape
+    left = int(max(0, min(columns[0], points[:, 0].min() - margin)))
+    top = int(max(0, min(rows[0], points[:, 1].min() - margin)))
+    right = int(min(width, max(columns[-1] + 1, points[:, 0].max() + margin)))
+    bottom = int(min(height, max(rows[-1] + 1, points[:, 1].max() + margin)))
+    return slice(top, bottom), slice(left, right)
+
+
+def _nearest(
+    parting: Parting, pieces: tuple[Piece, ...], size: tuple[int, int]
+) -> Float32[np.ndarray, "h w"]:
+    """Distances from the nearest of some pieces, of every pixel of the box."""
+    small = parting.distances[list(pieces)].min(axis=0)
+    return np.asarray(cv2.resize(small, size[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def _own_share(
+    distances: Float32[np.ndarray, "layers h w"], index: int, height: float
+) -> Float32[np.ndarray, "h w"]:
+    """How much of each pixel is one layer's, were all of them the person's."""
+    others = np.delete(distances, index, axis=0)
+    lead = (others.min(axis=0) - distances[index]) / 2
+    return np.clip(0.5 + lead * np.float32(height / _FEATHER), 0, 1)
+
+
+def _cores(
+    body: Stance, pieces: tuple[Piece, ...], size: tuple[int, int], corner: tuple[int, int]
+) -> Float32[np.ndarray, "h w"]:
+    """1 where some pieces surely are, whatever hides them."""
+    found = np.zeros(size, np.uint8)
+
+    def place(point: np.ndarray) -> tuple[int, int]:
+        x, y = np.rint((point - corner).clip(-1e4, 1e4)).astype(int).tolist()
+        return x, y
+
+    for piece in pieces:
+        if piece is Piece.TRUNK:
+            across = np.array([-1.0, 1, 1, -1]) * _TRUNK_CORE
+            corners = body.trunk.at(np.array([0.0, 0, 1, 1]), across)
+            cv2.fillConvexPoly(found, np.array([place(c) for c in corners]), 255)
+        elif piece in body.bones:
+            bone = body.bones[piece]
+            if piece is Piece.HEAD:
+                cv2.circle(found, place(bone.start), max(1, round(bone.length)), 255, -1)
+                continue
+            thick = max(1, round(2 * _CORE * HALF_WIDTHS[piece] * body.height))
+            cv2.line(found, place(bone.start), place(bone.end), 255, thick)
+    return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
+
+
+def _meshed(
+    share: Float32[np.ndarray, "h w"],
+    parting: Parting,
+    pieces: tuple[Piece, ...],
+    body: Stance,
+    cell: float,
+) -> tuple[Skin, Int[np.ndarray, "m 3"]]:
+    """A square mesh over a layer, and how its places are moved."""
+    height, width = share.shape
+    rows, columns = int(np.ceil(height / cell)) + 1, int(np.ceil(width / cell)) + 1
+    small = cv2.dilate((share > 0.01).astype(np.uint8), np.ones((3, 3), np.uint8))
+    reduced = cv2.resize(
+        small.astype(np.float32),
+        (columns - 1, rows - 1),
+        interpolation=cv2.INTER_AREA,
+    )
+    filled_cells = reduced > 0
+    x = np.linspace(0, width, columns) + parting.corner[0] - 0.5
+    y = np.linspace(0, height, rows) + parting.corner[1] - 0.5
+    grid_y, grid_x = np.meshgrid(y, x, indexing="ij")
+    numbers = np.arange(rows * columns).reshape(rows, columns)
+    a, b, c, d = (
+        numbers[:-1, :-1][filled_cells], numbers[:-1, 1:][filled_cells],
+        numbers[1:, :-1][filled_cells], numbers[1:, 1:][filled_cells],
+    )  # fmt: skip
+    triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([b, d, c], 1)])
+    used, triangles = np.unique(triangles, return_inverse=True)
+    triangles = triangles.reshape(-1, 3)
+    places = np.stack([grid_x.ravel()[used], grid_y.ravel()[used]], axis=1)
+    skin = skinned(places, parting, pieces, body)
+    own = skin.pieces[triangles]
+    pairs = np.sort(np.stack([own, np.roll(own, 1, axis=1)], axis=2), axis=2).reshape(-1, 3, 2)
+    triangles = triangles[_JOINED[pairs[..., 0], pairs[..., 1]].all(axis=1)]
+    order = np.argsort(skin.pieces[triangles].max(axis=1), kind="stable")
+    return skin, triangles[order]
+
+
+def skinned(
+    places: Float[np.ndarray, "n 2"], parting: Parting, pieces: tuple[Piece, ...], body: Stance
+) -> Skin:
+    """Which pieces of a layer places go with."""
+    x, y = places[None, :, 0].astype(np.float32), places[None, :, 1].astype(np.float32)
+    there = [p for p in pieces if p in body.bones or p is Piece.TRUNK]
+    joints = [
+        piece for piece, parent in PARENT.items()
+        if piece in body.bones and (piece in there or parent in there)
+        and (parent in body.bones or parent is Piece.TRUNK)
+    ]  # fmt: skip
+    needed = {*there, *joints, *(PARENT[p] for p in joints)}
+    distance = {p: parting.at(p, x, y)[0].astype(np.float64) for p in needed}
+    nearest = np.stack([distance[p] for p in there]).argmin(axis=0)
+    own = np.array(there)[nearest]
+    shares = {}
+    for piece in joints:
+        parent = PARENT[piece]
+        lead = np.clip((distance[parent] - distance[piece]) / _SOFT, -1, 1) / 2 + 0.5
+        share = lead * lead * (3 - 2 * lead)
+        if piece in _HARD:
+            share = (own == piece).astype(np.float64)
+        away = np.hypot(*(places - body.bones[piece].start).T) / body.height
+        reach = _NEAR.get(piece, _NEAR_JOINT)
+        fall = np.clip(2 - 2 * away / reach, 0, 1)
+        share = np.where(own == piece, 1 - (1 - share) * fall, share * fall)
+        near = (np.isin(own, (piece, parent))) & (fall > 0) & (share != (own == piece))
+        shares[piece] = (near, share[near])
+    return Skin(places, own, shares)

@@ -1,0 +1,160 @@
+"""Where the places of a body go when it takes another pose: pieces that turn, soft at the joints.
+
+Each piece is turned and stretched along its bone; across it, it keeps the size of its person, so a
+foreshortened forearm is short and not thin, and its hand keeps its shape. Between two pieces the
+turn itself is shared out (not the places, which would shrink the joint), about the joint.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int
+
+from posecast.cutout.pieces import PARENT, Piece
+from posecast.cutout.stance import Bone, Stance
+
+Places = Float64[np.ndarray, "n 2"]
+Matrix = Float64[np.ndarray, "2 2"]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A stretch (symmetric, in the picture's axes) and then a turn, about a place that moves."""
+
+    pivot: Float64[np.ndarray, "2"]
+    moved: Float64[np.ndarray, "2"]
+    """Where the pivot goes."""
+    angle: float
+    stretch: Matrix
+
+    @classmethod
+    def of(cls, bone: Bone, target: Bone, along: float, across: float) -> Turn:
+        """Of a bone to its target, where they begin, stretched as said along and across it."""
+        axis = bone.way / bone.length
+        side = np.array([-axis[1], axis[0]])
+        stretch = along * np.outer(axis, axis) + across * np.outer(side, side)
+        return cls(bone.start, target.start, target.angle - bone.angle, stretch)
+
+    def __call__(self, places: Places) -> Places:
+        """Where places go."""
+        matrix = rotation(self.angle) @ self.stretch
+        return self.moved + (places - self.pivot) @ matrix.T
+
+
+def rotation(angle: float) -> Matrix:
+    """By an angle in radians, from x towards y."""
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[c, -s], [s, c]])
+
+
+@dataclass(frozen=True)
+class Motion:
+    """From one stance of a person to another."""
+
+    source: Stance
+    target: Stance
+    turns: dict[Piece, Turn]
+    """Of every piece of the source; the trunk's is about the middle of its shoulders."""
+
+    @classmethod
+    def between(cls, source: Stance, target: Stance, scale: float) -> Motion:
+        """`scale`: how much larger the person is in the target.
+
+        What the target does not show goes with the piece that it hangs on, as it is.
+        """
+        down, new_down = source.down, target.down
+        wide = _across(target.trunk.half_top, target.trunk.half_bottom, new_down)
+        was = _across(source.trunk.half_top, source.trunk.half_bottom, down)
+        along = new_down.length / down.length
+        turns = {Piece.TRUNK: Turn.of(down, new_down, along, wide / was)}
+        motion = cls(source, target, turns)
+        for piece, bone in source.bones.items():
+            new = target.bones.get(piece)
+            if new is None:
+                turns[piece] = motion._carried_along(piece, bone, scale)
+                continue
+            limb = piece in _STRETCHED
+            turns[piece] = Turn.of(bone, new, new.length / bone.length if limb else scale, scale)
+        return motion
+
+    def _carried_along(self, piece: Piece, bone: Bone, scale: float) -> Turn:
+        """A piece that goes with the one it hangs on, or with the trunk where that is not there."""
+        parent = PARENT[piece]
+        if parent not in self.turns:
+            parent = Piece.TRUNK
+        moved = self.trunk(bone.start[None])[0]
+        if parent is not Piece.TRUNK:
+            moved = self.turns[parent](bone.start[None])[0]
+        return Turn(bone.start, moved, self.turns[parent].angle, np.eye(2) * scale)
+
+    def trunk(self, places: Places) -> Places:
+        """Where places of the trunk go."""
+        return self.target.trunk.at(*self.source.trunk.coordinates(places))
+
+    def of(self, piece: Piece, places: Places, trunk: Places) -> Places:
+        """Where places of a piece go; `trunk`: where they go with the trunk."""
+        return trunk if piece is Piece.TRUNK else self.turns[piece](places)
+
+    def shared(self, piece: Piece, share: np.ndarray, places: Places, trunk: Places) -> Places:
+        """Where places between a piece (share 1) and the one that it hangs on (0) go."""
+        outer, parent = self.turns[piece], PARENT[piece]
+        inner = self.turns[parent]
+        pivot = outer.pivot
+        if parent is Piece.TRUNK:
+            held = self.trunk(pivot[None])[0]
+        else:
+            held = inner(pivot[None])[0]
+        matrix = rotation(inner.angle) @ inner.stretch
+        left_over = self.of(parent, places, trunk) - (held + (places - pivot) @ matrix.T)
+        share = share[:, None]
+        angle = inner.angle + share * math.remainder(outer.angle - inner.angle, 2 * math.pi)
+        offset = (places - pivot) @ inner.stretch * (1 - share) + (
+            (places - pivot) @ outer.stretch * share
+        )
+        c, s = np.cos(angle[:, 0]), np.sin(angle[:, 0])
+        turned = np.stack(
+            [c * offset[:, 0] - s * offset[:, 1], s * offset[:, 0] + c * offset[:, 1]], axis=1
+        )
+        return held + share * (outer.moved - held) + turned + (1 - share) * left_over
+
+
+_STRETCHED = {
+    Piece.RIGHT_UPPER_ARM, Piece.RIGHT_FOREARM, Piece.LEFT_UPPER_ARM, Piece.LEFT_FOREARM,
+    Piece.RIGHT_THIGH, Piece.RIGHT_SHIN, Piece.LEFT_THIGH, Piece.LEFT_SHIN,
+}  # fmt: skip
+
+
+def _across(top: np.ndarray, bottom: np.ndarray, down: Bone) -> float:
+    """Half the mean width of a trunk, negative where it is seen from behind."""
+    axis = down.way / down.length
+    half = (top + bottom) / 2
+    width = float(half[0] * axis[1] - half[1] * axis[0])
+    return math.copysign(max(abs(width), 1e-3), width)
+
+
+@dataclass(frozen=True)
+class Skin:
+    """Which piece each place of a mesh goes with, and how it is shared out at the joints."""
+
+    places: Places
+    pieces: Int[np.ndarray, " n"]
+    shares: Mapping[Piece, tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]]]
+    """By the outer piece of a joint: which places are near it, and how much they are its."""
+
+    def moved(self, motion: Motion) -> Places:
+        """Where the places go."""
+        along, across = motion.source.trunk.coordinates(self.places)
+        trunk = motion.target.trunk.at(along, across)
+        moved = np.empty_like(self.places)
+        for value in np.unique(self.pieces):
+            mine = self.pieces == value
+            moved[mine] = motion.of(Piece(value), self.places[mine], trunk[mine])
+        steps = np.zeros_like(moved)
+        for piece, (near, share) in self.shares.items():
+            shared = motion.shared(piece, share, self.places[near], trunk[near])
+            steps[near] += shared - moved[near]
+        return moved + steps

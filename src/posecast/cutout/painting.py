@@ -1,0 +1,75 @@
+"""Layers of people painted where their meshes go."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from posecast.cutout.layers import Layer
+
+Frame = UInt8[np.ndarray, "height width 3"]
+
+
+def paint(layer: Layer, moved: Float[np.ndarray, "n 2"], frame: Frame) -> None:
+    """Put a layer into a frame, its mesh's places moved (pixels of the frame)."""
+    box = _box(moved, frame.shape[:2])
+    if box is None:
+        return
+    rows, columns = box
+    size = (rows.stop - rows.start, columns.stop - columns.start)
+    owner = _rasterised(moved[layer.triangles] - (columns.start, rows.start), size)
+    y, x = np.nonzero(owner >= 0)
+    if not len(y):
+        return
+    maps = _back(
+        layer.skin.places[layer.triangles] - layer.corner,
+        moved[layer.triangles] - (columns.start, rows.start),
+    )[owner[y, x]]
+    from_x, from_y = np.full(size, -9, np.float32), np.full(size, -9, np.float32)
+    from_x[y, x] = maps[:, 0, 0] * x + maps[:, 0, 1] * y + maps[:, 0, 2]
+    from_y[y, x] = maps[:, 1, 0] * x + maps[:, 1, 1] * y + maps[:, 1, 2]
+    found = cv2.remap(
+        layer.picture, from_x, from_y, cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0),
+    )  # fmt: skip
+    beneath = frame[box]
+    share = found[..., 3:].astype(np.float32) / 255
+    mixed = beneath + (found[..., :3].astype(np.float32) - beneath) * share
+    frame[box] = np.rint(mixed).astype(np.uint8)
+
+
+def _box(moved: np.ndarray, size: tuple[int, ...]) -> tuple[slice, slice] | None:
+    low = np.floor(moved.min(axis=0)).clip(-1e6, 1e6).astype(int)
+    high = np.ceil(moved.max(axis=0)).clip(-1e6, 1e6).astype(int) + 1
+    left, top = max(0, low[0]), max(0, low[1])
+    right, bottom = min(size[1], high[0]), min(size[0], high[1])
+    if left >= right or top >= bottom:
+        return None
+    return slice(top, bottom), slice(left, right)
+
+
+def _rasterised(
+    triangles: Float[np.ndarray, "m 3 2"], size: tuple[int, int]
+) -> Int[np.ndarray, "h w"]:
+    """The last triangle over each pixel; -1: none."""
+    owner = np.full(size, -1, np.int32)
+    corners = np.rint(triangles.clip(-1e4, 1e4) * 16).astype(np.int32)
+    for index, corner in enumerate(corners):
+        cv2.fillConvexPoly(owner, corner, index, shift=4)
+    return owner
+
+
+def _back(
+    source: Float[np.ndarray, "m 3 2"], target: Float[np.ndarray, "m 3 2"]
+) -> Float[np.ndarray, "m 2 3"]:
+    """The affine map of each triangle from where it went to where it was."""
+    a, b = (target[:, i] - target[:, 0] for i in (1, 2))
+    area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    area = np.where(np.abs(area) < 1e-9, 1e-9, area)
+    inverse = np.stack([b[:, 1], -b[:, 0], -a[:, 1], a[:, 0]], axis=1).reshape(-1, 2, 2)
+    inverse /= area[:, None, None]
+    edges = np.stack([source[:, i] - source[:, 0] for i in (1, 2)], axis=2)
+    linear = edges @ inverse
+    offset = source[:, 0] - np.einsum("mij,mj->mi", linear, target[:, 0])
+    return np.concatenate([linear, offset[:, :, None]], axis=2).astype(np.float32)

@@ -1,0 +1,195 @@
+"""Which piece of a body each pixel of its mask belongs to.
+
+By the way to each bone inside the mask (never across what is not the person), which is longer
+across edges of colour: a sleeve is its arm's, also where it hangs beside the trunk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Piece
+from posecast.cutout.stance import Stance
+from posecast.geometry.colours import lab_colours
+
+_TALL = 224.0
+"""A body is parted on a copy on which its skeleton is no taller, pixels."""
+_EDGE, _STEEP = 5.0, 8.0
+"""A step over so great a difference of colours (CIELAB) costs one pixel more, at most so many."""
+_CORE, _TRUNK_CORE, _HEAD_CORE = 0.25, 0.65, 0.75
+"""Where a piece begins: so near to its bone by its half width, in so much of the trunk's width, so
+near to the middle of the head by its radius."""
+_BEGIN = {
+    Piece.RIGHT_UPPER_ARM: 0.35,
+    Piece.LEFT_UPPER_ARM: 0.35,
+    Piece.RIGHT_THIGH: 0.15,
+    Piece.LEFT_THIGH: 0.15,
+}
+"""Seeds begin so far along the bone: shoulders and hips lie inside the trunk."""
+_BEFORE = 0.02
+"""By the height: what an arm before the trunk gains on it."""
+_TELLING = 0.012
+"""What a colour costs, by the height, where it is e times rarer among a piece's own."""
+_GROUPS = ((Piece.TRUNK,), (Piece.HEAD,), (*RIGHT_ARM, *LEFT_ARM), (*RIGHT_LEG, *LEFT_LEG))
+"""Pieces of the same colours."""
+_BINS, _RAREST = 8, 3.0
+"""Of a colour's channel; logarithm of how much rarer still counts."""
+_AROUND = 1.3
+"""The trunk does not begin so near to an arm that is before it, by the arm's half width."""
+_OUTSIDE = 4.0
+"""Steps that lead out of the mask cost so much more: nobody is there."""
+_FAR = 1e3
+
+
+@dataclass(frozen=True)
+class Parting:
+    """How far each pixel of a box of the picture is from the surface of each piece."""
+
+    distances: Float32[np.ndarray, "pieces rows columns"]
+    """By the height of the body, below 0 inside; `_FAR` or so where there is no way."""
+    scale: float
+    """Pixels of it by pixels of the picture."""
+    corner: tuple[int, int]
+    """x and y in the picture."""
+
+    def at(
+        self, piece: Piece, x: Float32[np.ndarray, "..."], y: Float32[np.ndarray, "..."]
+    ) -> Float32[np.ndarray, "..."]:
+        """The distances from a piece at places of the picture."""
+        columns = (x - self.corner[0] + 0.5) * self.scale - 0.5
+        rows = (y - self.corner[1] + 0.5) * self.scale - 0.5
+        shape = columns.shape
+        found = cv2.remap(
+            self.distances[piece],
+            columns.astype(np.float32).reshape(shape[0], -1),
+            rows.astype(np.float32).reshape(shape[0], -1),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(found).reshape(shape)
+
+
+def parted(
+    picture: UInt8[np.ndarray, "height width 3"],
+    mask: Float32[np.ndarray, "height width"],
+    body: Stance,
+    box: tuple[slice, slice],
+) -> Parting:
+    """The pixels of a box, which holds all of a mask (0..1), parted by a stance."""
+    scale = min(1.0, _TALL / body.height)
+    rows, columns = box
+    size = (
+        max(2, round((columns.stop - columns.start) * scale)),
+        max(2, round((rows.stop - rows.start) * scale)),
+    )
+    small = cv2.resize(picture[box], size, interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(mask[box], size, interpolation=cv2.INTER_AREA) > 0.3
+    corner = (columns.start, rows.start)
+    seeds = _seeds(body, inside.shape, scale, corner)
+    ways = _ways(seeds, inside, lab_colours(small))
+    distances = np.full_like(ways, _FAR)
+    for piece in Piece:
+        if piece in body.bones or piece is Piece.TRUNK:
+            distances[piece] = ways[piece] / (body.height * scale) - HALF_WIDTHS[piece]
+    for limb in (RIGHT_ARM, LEFT_ARM):
+        if body.before[limb[0]]:
+            distances[list(limb)] -= _BEFORE
+    distances += _TELLING * _foreign(distances, inside, small)
+    return Parting(distances, scale, corner)
+
+
+def _seeds(
+    body: Stance, size: tuple[int, int], scale: float, corner: tuple[int, int]
+) -> UInt8[np.ndarray, "pieces h w"]:
+    """1 where each piece begins."""
+    seeds = np.zeros((len(Piece), *size), np.uint8)
+
+    def place(point: np.ndarray) -> tuple[int, int]:
+        x, y = np.rint(((point - corner + 0.5) * scale - 0.5).clip(-1e4, 1e4)).astype(int).tolist()
+        return x, y
+
+    def thick(piece: Piece, share: float) -> int:
+        return max(1, round(2 * share * HALF_WIDTHS[piece] * body.height * scale))
+
+    across = np.array([-_TRUNK_CORE, _TRUNK_CORE, _TRUNK_CORE, -_TRUNK_CORE])
+    corners = body.trunk.at(np.array([0.05, 0.05, 0.95, 0.95]), across)
+    cv2.fillConvexPoly(seeds[Piece.TRUNK], np.array([place(c) for c in corners]), 1)
+    for piece, bone in body.bones.items():
+        if piece is Piece.HEAD:
+            radius = max(1, round(_HEAD_CORE * bone.length * scale))
+            cv2.circle(seeds[piece], place(bone.start), radius, 1, -1)
+            continue
+        line = place(bone.start), place(bone.end)
+        begin = place(bone.start + _BEGIN.get(piece, 0.0) * bone.way)
+        cv2.line(seeds[piece], begin, line[1], 1, thick(piece, _CORE))
+        limb = RIGHT_ARM if piece in RIGHT_ARM else LEFT_ARM
+        if piece in limb and body.before[limb[0]]:
+            cv2.line(seeds[Piece.TRUNK], *line, 0, thick(piece, _AROUND))
+        if piece in limb[1:]:  # folded, they are nearer to the camera than their upper arm
+            cv2.line(seeds[limb[0]], *line, 0, thick(piece, _AROUND))
+    return seeds
+
+
+def _foreign(
+    distances: Float32[np.ndarray, "pieces h w"],
+    inside: Bool[np.ndarray, "h w"],
+    picture: UInt8[np.ndarray, "h w 3"],
+) -> Float32[np.ndarray, "pieces h w"]:
+    """How much rarer each colour is in each piece than where it is most common (logarithms)."""
+    bins = (picture.astype(np.int64) * _BINS) >> 8
+    colours = (bins[..., 0] * _BINS + bins[..., 1]) * _BINS + bins[..., 2]
+    winner = distances.argmin(axis=0)
+    rarity = []
+    for group in _GROUPS:
+        own = inside & np.isin(winner, group)
+        counts = np.bincount(colours[own], minlength=_BINS**3) + 1e-2
+        rarity.append(-np.log(counts / counts.sum())[colours])
+    excess = np.clip(np.stack(rarity) - np.min(rarity, axis=0), 0, _RAREST).astype(np.float32)
+    cost = np.zeros_like(distances)
+    for group, one in zip(_GROUPS, excess, strict=True):
+        cost[list(group)] = cv2.blur(np.where(inside, one, np.float32(0)), (3, 3))
+    return cost
+
+
+def _ways(
+    seeds: UInt8[np.ndarray, "pieces h w"],
+    inside: np.ndarray,
+    lab: Float32[np.ndarray, "h w 3"],
+) -> Float32[np.ndarray, "pieces h w"]:
+    """Lengths of the shortest ways to the seeds, by sweeps to all four sides."""
+    ways = np.where(seeds > 0, np.float32(0), np.float32(_FAR * 100))
+    outside = np.where(inside, np.float32(0), np.float32(_OUTSIDE))
+
+    def costs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return 1 + np.minimum(np.sqrt(((a - b) ** 2).sum(axis=-1)) / _EDGE, _STEEP)
+
+    down, right = costs(lab[1:], lab[:-1]), costs(lab[:, 1:], lab[:, :-1])
+    falling, rising = costs(lab[1:, 1:], lab[:-1, :-1]), costs(lab[1:, :-1], lab[:-1, 1:])
+    for _ in range(3):
+        before = ways.copy()
+        _sweep(ways, down, falling, rising, outside)
+        _sweep(ways[:, ::-1], down[::-1], rising[::-1], falling[::-1], outside[::-1])
+        side = ways.transpose(0, 2, 1)
+        _sweep(side, right.T, falling.T, rising.T, outside.T)
+        # To the left: columns from the last to the first.
+        _sweep(side[:, ::-1], right.T[::-1], rising.T[::-1], falling.T[::-1], outside.T[::-1])
+        if np.array_equal(before, ways):
+            break
+    return ways
+
+
+def _sweep(
+    ways: np.ndarray, down: np.ndarray, falling: np.ndarray, rising: np.ndarray, outside: np.ndarray
+) -> None:
+    """From row to row: straight, and by both diagonals (in place)."""
+    diagonal = np.float32(2**0.5)
+    for row in range(1, ways.shape[1]):
+        above, here = ways[:, row - 1], ways[:, row]
+        step = above + down[row - 1]
+        step[:, 1:] = np.minimum(step[:, 1:], above[:, :-1] + diagonal * falling[row - 1])
+        step[:, :-1] = np.minimum(step[:, :-1], above[:, 1:] + diagonal * rising[row - 1])
+        np.minimum(here, step + outside[row], out=here)
