@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from posecast.cutout.motion import Skin
-from posecast.cutout.parting import Parting, parted
+from posecast.cutout.parting import BEGIN, Parting, parted
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LIMBS, PARENT, RIGHT_ARM, Piece
 from posecast.cutout.stance import Stance
-from posecast.geometry.colours import unit_colours
-from posecast.geometry.filling import filled
 
 ARMS = (*RIGHT_ARM, *LEFT_ARM)
 BODY = (Piece.TRUNK, Piece.HEAD)
@@ -45,15 +44,26 @@ _CORE = 0.7
 """What something hides of a limb is whole up to here, by its half width."""
 _TRUNK_CORE = 0.85
 """The same of a trunk, by its width."""
-_FAINT, _OPAQUE = 0.3, 0.9
-"""Of pixels that are less a person's than the first, colours tell nothing; from the second on they
-are the person's."""
-_STRANGE = 0.006
+_OPAQUE = 0.6
+"""From so much of a pixel on its colour, freed from the ground's, is the person's."""
+_CAP = 1.0
+"""Around the shoulder an arm takes along what lies there, up to here by its half width."""
+_STRANGE = 0.01
 """Colours so near to what is no neighbour on the body are not trusted, by the height."""
 _LEAST_SEEN = 0.25
 """A limb of which less is to be seen is taken from the other side of the body."""
 _MARGIN = 0.15
 """Around the bones, by the height: what may be the body's beyond its mask."""
+
+
+class Seen(NamedTuple):
+    """What a picture shows of one person."""
+
+    picture: UInt8[np.ndarray, "height width 3"]
+    matte: Float32[np.ndarray, "height width"]
+    """How much of each pixel is the person's, 0..1."""
+    covered: Bool[np.ndarray, "height width"]
+    """Where others are before it."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +81,13 @@ class Layer:
 
 
 def layers_of(
-    picture: UInt8[np.ndarray, "height width 3"],
-    matte: Float32[np.ndarray, "height width"],
-    covered: Bool[np.ndarray, "height width"],
-    body: Stance,
-    wanted: Collection[tuple[Piece, ...]] | None = None,
+    seen: Seen, body: Stance, wanted: Collection[tuple[Piece, ...]] | None = None
 ) -> tuple[list[Layer], list[tuple[Piece, ...]]]:
     """The layers of one person, far ones first, and the pieces of those that are mostly hidden.
 
-    `matte`: how much of each pixel is the person's (0..1); `covered`: where somebody before it is.
+    `wanted`: the pieces of the layers to make; None: all.
     """
+    picture, matte, covered = seen
     box = _box(matte, body)
     if box is None:
         return [], []
@@ -96,28 +103,21 @@ def layers_of(
     for index, pieces in enumerate(stack):
         if wanted is not None and pieces not in wanted:
             continue
+        corner = (columns.start, rows.start)
+        core, cap = _cores(body, pieces, size, corner), _cap(body, pieces, size, corner)
+        own = np.maximum(_own_share(distances, index, body.height), cap)
         above = (winner > index) & (matte[box] > 0.5)
-        own = _own_share(distances, index, body.height)
-        under = np.clip(
-            0.5 + (_SEAM - (distances[index] - distances.min(axis=0))) * body.height / _FEATHER,
-            0, 1,
-        )  # fmt: skip
-        core = _cores(body, pieces, size, (columns.start, rows.start))
-        share = np.maximum(matte[box] * own, np.where(above, np.maximum(under, core), 0))
-        share = np.maximum(share, np.where(covered[box], core, 0)).astype(np.float32)
+        share = np.maximum(matte[box] * own, np.where(above | covered[box], core, 0))
         if share.max() < 0.5:
             continue
-        opaque = ((matte[box] - _FAINT) / (_OPAQUE - _FAINT)).clip(0, 1)
         strange = _beside(winner, stack, pieces, max(1, round(_STRANGE * body.height)))
-        sure = np.where((own > 0.5) & ~covered[box] & ~strange, opaque, 0).astype(np.float32)
-        if wanted is None and _seen(sure, core) < _LEAST_SEEN and pieces != BODY:
+        sure = (own > 0.5) & (matte[box] > _OPAQUE) & ~covered[box] & (~strange | (cap > 0.5))
+        if wanted is None and pieces != BODY and _seen(sure, core) < _LEAST_SEEN:
             hidden_layers.append(pieces)
             continue
-        colours = filled(unit_colours(picture[box]), sure)
-        pixels = np.dstack([colours, share])
-        skin, triangles = _meshed(share, parting, pieces, body, cell)
-        texture = np.rint(pixels * 255).clip(0, 255).astype(np.uint8)
-        layers.append(Layer(pieces, (columns.start, rows.start), texture, skin, triangles))
+        pixels = np.dstack([_spread(picture[box], sure), np.rint(share * 255).astype(np.uint8)])
+        skin, triangles = _meshed(share.astype(np.float32), parting, pieces, body, cell)
+        layers.append(Layer(pieces, corner, pixels, skin, triangles))
     return layers, hidden_layers
 
 
@@ -134,7 +134,7 @@ def _beside(
     return cv2.dilate(found, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
 
 
-def _seen(sure: Float32[np.ndarray, "h w"], core: Float32[np.ndarray, "h w"]) -> float:
+def _seen(sure: Bool[np.ndarray, "h w"], core: Float32[np.ndarray, "h w"]) -> float:
     """How much of what is surely a layer's is to be seen."""
     return float((sure * core).sum() / max(core.sum(), 1e-6))
 
@@ -177,10 +177,45 @@ def _nearest(
 def _own_share(
     distances: Float32[np.ndarray, "layers h w"], index: int, height: float
 ) -> Float32[np.ndarray, "h w"]:
-    """How much of each pixel is one layer's, were all of them the person's."""
-    others = np.delete(distances, index, axis=0)
-    lead = (others.min(axis=0) - distances[index]) / 2
-    return np.clip(0.5 + lead * np.float32(height / _FEATHER), 0, 1)
+    """How much of each pixel is one layer's, were all of them the person's.
+
+    It goes on a seam's width beneath those above it, so that nothing shines through between.
+    """
+    lead = np.full(distances.shape[1:], np.inf, np.float32)
+    if index > 0:
+        lead = distances[:index].min(axis=0) - distances[index]
+    if index + 1 < len(distances):
+        above = distances[index + 1 :].min(axis=0) - distances[index] + np.float32(2 * _SEAM)
+        lead = np.minimum(lead, above)
+    return np.clip(0.5 + lead * np.float32(height / 2 / _FEATHER), 0, 1)
+
+
+def _cap(
+    body: Stance, pieces: tuple[Piece, ...], size: tuple[int, int], corner: tuple[int, int]
+) -> Float32[np.ndarray, "h w"]:
+    """1 around the shoulder of an arm: it turns there, and what it uncovers must not gape."""
+    found = np.zeros(size, np.uint8)
+    if pieces[0] in _HARD:
+        x, y = np.rint(body.bones[pieces[0]].start - corner).clip(-1e4, 1e4).astype(int).tolist()
+        radius = max(1, round(_CAP * HALF_WIDTHS[pieces[0]] * body.height))
+        cv2.circle(found, (x, y), radius, 255, -1)
+    return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
+
+
+def _spread(
+    picture: UInt8[np.ndarray, "h w 3"], sure: Bool[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """What is sure as it is, and elsewhere the colour of the nearest that is."""
+    if not sure.any():
+        return picture
+    _, labels = cv2.distanceTransformWithLabels(
+        (~sure).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    nearest = np.zeros(labels.max() + 1, np.int64)
+    nearest[labels[sure]] = np.flatnonzero(sure)
+    spread = picture.reshape(-1, 3)[nearest[labels]]
+    soft = cv2.GaussianBlur(spread, (0, 0), 2.0)
+    return np.where(sure[..., None], picture, soft)
 
 
 def _cores(
@@ -204,7 +239,8 @@ def _cores(
                 cv2.circle(found, place(bone.start), max(1, round(bone.length)), 255, -1)
                 continue
             thick = max(1, round(2 * _CORE * HALF_WIDTHS[piece] * body.height))
-            cv2.line(found, place(bone.start), place(bone.end), 255, thick)
+            begin = bone.start + BEGIN.get(piece, 0.0) * bone.way
+            cv2.line(found, place(begin), place(bone.end), 255, thick)
     return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
 
 

@@ -10,20 +10,29 @@ from jaxtyping import Float32, Int, UInt8
 
 from posecast.casting.masks import found_masks, masks_by_colours
 from posecast.casting.plan import AnimationPlan
-from posecast.cutout.layers import Layer, layers_of, stacked
+from posecast.cutout.layers import Layer, Seen, layers_of, stacked
 from posecast.cutout.motion import Motion
 from posecast.cutout.painting import paint
+from posecast.cutout.pieces import CHAINS
 from posecast.cutout.plate import clean_plate
 from posecast.cutout.stance import stance
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.skeleton import present
 from posecast.geometry.warp_layers import SMALL, enlarged
 
-Frame = UInt8[np.ndarray, "height width 3"]
-_LEAST_SHARE = 0.3
-"""Of a pixel: below it colours are not told apart."""
-_MIRROR = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
+Frame = UInt8[np.ndarray, "height width channels"]
+"""RGB, or RGB and alpha."""
 Person = Float32[np.ndarray, "joints 3"]
+
+_MOST = 1.0
+"""How far colours are taken away from the ground's, by how far they are: less is known of faint
+pixels."""
+_LOWER = 0.9
+"""Length of a forearm or shin, by the upper arm's or thigh's."""
+_BEYOND, _FADES = 0.15, 0.5
+"""People whom the picture's border cuts go on so far beyond it, by its longest side, and fade over
+so much of that."""
+_MIRROR = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
 
 
 @dataclass(frozen=True)
@@ -39,20 +48,23 @@ class MovingPerson:
     mirrored: list[Layer]
 
     @classmethod
-    def of(cls, picture: Frame, matte: np.ndarray, covered: np.ndarray, pose: Person) -> MovingPerson:
-        """From the picture, how much of each pixel is the person's, and where others cover it."""
-        width = picture.shape[1]
+    def of(cls, seen: Seen, pose: Person) -> MovingPerson:
+        """From the picture, and where the person is in it."""
+        width = seen.picture.shape[1]
         mirrored_pose, layers, mirrored = mirror_image(pose, width), [], []
         body, other = stance(pose, pose), stance(mirrored_pose, mirrored_pose)
         if body is not None and other is not None:
-            layers, hidden = layers_of(picture, matte, covered, body)
+            layers, hidden = layers_of(seen, body)
             if hidden:
-                turned = (np.ascontiguousarray(a[:, ::-1]) for a in (picture, matte, covered))
-                mirrored, _ = layers_of(*turned, other, hidden)
+                turned = Seen(*(np.ascontiguousarray(part[:, ::-1]) for part in seen))
+                mirrored, _ = layers_of(turned, other, hidden)
         return cls(pose, layers, mirrored_pose, mirrored)
 
-    def paint(self, pose: Person, frame: Frame) -> None:
-        """Put the person into a frame, at a pose; nothing where the pose shows no trunk."""
+    def paint(self, pose: Person, frame: Frame, border: int = 0) -> None:
+        """Put the person into a frame, at a pose; nothing where the pose shows no trunk.
+
+        The frame begins so many pixels right of and below where the pose's coordinates do.
+        """
         motion, mirrored = _motion(self.pose, pose), _motion(self.mirrored_pose, pose)
         if motion is None or mirrored is None:
             return
@@ -64,8 +76,8 @@ class MovingPerson:
             pieces = one[0].pieces
             return order.index(pieces) if pieces in order else len(order)
 
-        for layer, motion in sorted(layers, key=place):
-            paint(layer, layer.skin.moved(motion), frame)
+        for layer, moves in sorted(layers, key=place):
+            paint(layer, layer.skin.moved(moves) - border, frame)
 
 
 def _motion(pose: Person, target: Person) -> Motion | None:
@@ -75,64 +87,66 @@ def _motion(pose: Person, target: Person) -> Motion | None:
     return Motion.between(one, other, other.height / one.height)
 
 
-def mirror_image(pose: Person, width: int) -> Person:
-    """A pose in the mirror image of its picture: left is right there."""
-    mirrored = pose[:18][_MIRROR].copy()
-    seen = present(mirrored)
-    mirrored[seen, 0] = width - 1 - mirrored[seen, 0]
-    return mirrored
-
-
 @dataclass(frozen=True)
 class MovingPicture:
     """The people of a picture over the picture without them."""
 
     people: list[MovingPerson]
     plate: Frame
+    border: int
+    """By how much the people's coordinates are larger than the plate's, pixels."""
     scale: int = 1
     """How much larger all is than the frames: small pictures are nearly all edges."""
 
     @classmethod
     def of(cls, plan: AnimationPlan) -> MovingPicture:
         """The plan's picture, cut by its masks, else by those that are found, else by colours."""
-        picture, keypoints = plan.picture, plan.reference_keypoints
-        masks = plan.masks
-        if masks is None:
-            masks = found_masks(picture, keypoints)
-        if masks is None:
-            masks = masks_by_colours(picture, keypoints)
+        picture, keypoints, mattes = plan.picture, plan.reference_keypoints, mattes_of(plan)
         scale = 2 if max(plan.size) <= SMALL else 1
         if scale > 1:
             size = (scale * picture.shape[1], scale * picture.shape[0])
             picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4))
             keypoints = enlarged(keypoints, scale)
-            masks = np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in masks])
-        total = masks.max(axis=0, initial=0)
-        plate = clean_plate(picture, total > 0.2)
-        freed = without_ground(picture, total, plate)
+            mattes = np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in mattes])
+        everybody = mattes.max(axis=0, initial=0)
+        plate = clean_plate(picture, everybody)
+        border = round(_BEYOND * max(picture.shape)) if _is_cut(everybody) else 0
+        picture = _bordered(without_ground(picture, everybody, plate), border)
         people: dict[int, MovingPerson] = {}
         covered = np.zeros(picture.shape[:2], bool)
         for character in paint_order(plan.ranks_in_picture)[::-1]:
-            matte = masks[character]
-            people[character] = MovingPerson.of(freed, matte, covered, keypoints[character])
+            matte = _fading(_bordered(mattes[character], border), border)
+            pose = with_joints_outside(keypoints[character][:18], plate.shape[:2])
+            pose = _shifted(pose, border)
+            people[character] = MovingPerson.of(Seen(picture, matte, covered), pose)
             covered = covered | (matte > 0.5)
-        return cls([people[i] for i in range(len(masks))], plate, scale)
+        return cls([people[i] for i in range(len(mattes))], plate, border, scale)
 
     def frame(
         self,
         keypoints: Float32[np.ndarray, "characters joints 3"],
         ranks: Int[np.ndarray, " characters"],
+        ground: Frame | None = None,
     ) -> Frame:
-        """Everybody at their pose, painted far to near."""
-        frame = self.plate.copy()
+        """Everybody at their pose, painted far to near, over the plate or another `ground`."""
+        frame = (self.plate if ground is None else ground).copy()
         if self.scale > 1:
             keypoints = enlarged(keypoints, self.scale)
         for character in paint_order(ranks):
-            self.people[character].paint(keypoints[character], frame)
+            pose = _shifted(keypoints[character][:18], self.border)
+            self.people[character].paint(pose, frame, self.border)
         if self.scale > 1:
             size = (frame.shape[1] // self.scale, frame.shape[0] // self.scale)
             return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
         return frame
+
+
+def mattes_of(plan: AnimationPlan) -> Float32[np.ndarray, "characters height width"]:
+    """How much of each pixel is each character's: as the plan says, as a network or colours do."""
+    if plan.masks is not None:
+        return plan.masks
+    found = found_masks(plan.picture, plan.reference_keypoints)
+    return masks_by_colours(plan.picture, plan.reference_keypoints) if found is None else found
 
 
 def without_ground(
@@ -140,6 +154,51 @@ def without_ground(
 ) -> Frame:
     """The colours that people have at their soft edges, freed from what is behind them."""
     share = matte[..., None]
-    ground = plate.astype(np.float32) * (1 - share)
-    freed = (picture - ground) / np.maximum(share, np.float32(_LEAST_SHARE))
+    difference = picture - plate.astype(np.float32)
+    freed = picture + difference * np.minimum((1 - share) / np.maximum(share, 1e-3), _MOST)
     return np.rint(freed.clip(0, 255)).astype(np.uint8)
+
+
+def with_joints_outside(pose: Person, size: tuple[int, ...]) -> Person:
+    """Limbs that the picture's border cuts go on straight, to joints outside of it."""
+    whole = pose.copy()
+    for inner, middle, outer in CHAINS.values():
+        if present(whole[outer]) or not (present(whole[inner]) and present(whole[middle])):
+            continue
+        x, y = whole[middle, :2] + _LOWER * (whole[middle, :2] - whole[inner, :2])
+        if not (0 <= x < size[1] and 0 <= y < size[0]):
+            whole[outer] = x, y, 1
+    return whole
+
+
+def mirror_image(pose: Person, width: int) -> Person:
+    """A pose in the mirror image of its picture: left is right there."""
+    mirrored = pose[_MIRROR].copy()
+    seen = present(mirrored)
+    mirrored[seen, 0] = width - 1 - mirrored[seen, 0]
+    return mirrored
+
+
+def _shifted(pose: Person, border: int) -> Person:
+    shifted = pose.copy()
+    shifted[present(pose), :2] += border
+    return shifted
+
+
+def _is_cut(matte: Float32[np.ndarray, "height width"]) -> bool:
+    """Whether somebody reaches the border of the picture."""
+    edges = matte[0], matte[-1], matte[:, 0], matte[:, -1]
+    return max(float(edge.max(initial=0)) for edge in edges) > 0.5
+
+
+def _bordered(image: np.ndarray, border: int) -> np.ndarray:
+    return np.asarray(cv2.copyMakeBorder(image, *(border,) * 4, cv2.BORDER_REPLICATE))
+
+
+def _fading(matte: Float32[np.ndarray, "height width"], border: int) -> np.ndarray:
+    """A matte that fades towards the outer side of a border around its picture."""
+    if border == 0:
+        return matte
+    inside = [np.minimum(np.arange(n), np.arange(n)[::-1]) for n in matte.shape]
+    depth = np.minimum(inside[0][:, None], inside[1]) / (_FADES * border)
+    return (matte * np.clip(depth, 0, 1)).astype(np.float32)

@@ -23,18 +23,27 @@ _EDGE, _STEEP = 5.0, 8.0
 _CORE, _TRUNK_CORE, _HEAD_CORE = 0.25, 0.65, 0.75
 """Where a piece begins: so near to its bone by its half width, in so much of the trunk's width, so
 near to the middle of the head by its radius."""
-_BEGIN = {
+BEGIN = {
     Piece.RIGHT_UPPER_ARM: 0.35,
     Piece.LEFT_UPPER_ARM: 0.35,
     Piece.RIGHT_THIGH: 0.15,
     Piece.LEFT_THIGH: 0.15,
 }
 """Seeds begin so far along the bone: shoulders and hips lie inside the trunk."""
+_ENDS = {Piece.RIGHT_HAND: 0.4, Piece.LEFT_HAND: 0.4}
+"""They end so far along it: which way a hand bends is not known."""
 _BEFORE = 0.02
 """By the height: what an arm before the trunk gains on it."""
-_TELLING = 0.012
+_TELLING = 0.016
 """What a colour costs, by the height, where it is e times rarer among a piece's own."""
-_GROUPS = ((Piece.TRUNK,), (Piece.HEAD,), (*RIGHT_ARM, *LEFT_ARM), (*RIGHT_LEG, *LEFT_LEG))
+_GROUPS = (
+    (Piece.TRUNK,),
+    (Piece.HEAD,),
+    (RIGHT_ARM[0], LEFT_ARM[0]),
+    (*RIGHT_ARM[1:], *LEFT_ARM[1:]),
+    (RIGHT_LEG[0], LEFT_LEG[0]),
+    (*RIGHT_LEG[1:], *LEFT_LEG[1:]),
+)
 """Pieces of the same colours."""
 _BINS, _RAREST = 8, 3.0
 """Of a colour's channel; logarithm of how much rarer still counts."""
@@ -95,10 +104,13 @@ def parted(
     for piece in Piece:
         if piece in body.bones or piece is Piece.TRUNK:
             distances[piece] = ways[piece] / (body.height * scale) - HALF_WIDTHS[piece]
+    foreign = np.zeros_like(distances)
     for limb in (RIGHT_ARM, LEFT_ARM):
         if body.before[limb[0]]:
             distances[list(limb)] -= _BEFORE
-    distances += _TELLING * _foreign(distances, inside, small)
+    for _ in range(2):
+        foreign = _foreign(distances + _TELLING * foreign, inside, small)
+    distances += _TELLING * foreign
     return Parting(distances, scale, corner)
 
 
@@ -124,8 +136,9 @@ def _seeds(
             cv2.circle(seeds[piece], place(bone.start), radius, 1, -1)
             continue
         line = place(bone.start), place(bone.end)
-        begin = place(bone.start + _BEGIN.get(piece, 0.0) * bone.way)
-        cv2.line(seeds[piece], begin, line[1], 1, thick(piece, _CORE))
+        begin = place(bone.start + BEGIN.get(piece, 0.0) * bone.way)
+        end = place(bone.start + _ENDS.get(piece, 1.0) * bone.way)
+        cv2.line(seeds[piece], begin, end, 1, thick(piece, _CORE))
         limb = RIGHT_ARM if piece in RIGHT_ARM else LEFT_ARM
         if piece in limb and body.before[limb[0]]:
             cv2.line(seeds[Piece.TRUNK], *line, 0, thick(piece, _AROUND))

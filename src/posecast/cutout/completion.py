@@ -1,0 +1,205 @@
+"""Holes of a picture filled by example (Wexler et al. 2007): every patch that touches the hole looks
+like some patch of the rest.
+
+From coarse to fine, in turn: each patch finds its nearest among those of the rest, and each pixel
+of the hole takes the mean of what the nearest ones have there. Patches are compared by their
+principal components, all with all, so that nothing is drawn at random. Pictures of people stand
+upright: patches at the same height are preferred. Above the finest level only fine detail is
+copied, from where the patches were found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Int, UInt8
+
+LONGEST = 256
+"""Longest side of the finest level on which patches are compared, pixels."""
+_COARSEST = 24
+"""Shorter side of the coarsest, at least."""
+_RADIUS = 3
+"""Of a patch, pixels."""
+_COMPONENTS = 24
+_SOURCES = 8000
+"""Patches of the rest, at most: every so many in both directions."""
+_ROUNDS = (8, 5, 3)
+"""On the coarsest level, on the next, on all others."""
+_UPRIGHT, _NEAR = 0.02, 0.004
+"""Mean squared difference of colours (0..1) that a source as far as the picture's longest side
+costs: above or below, and beside."""
+_TRUST = 1.3
+"""How much less a patch says a pixel further into the hole."""
+_CHUNK = 2048
+
+
+def completed(
+    picture: UInt8[np.ndarray, "height width 3"], hole: Bool[np.ndarray, "height width"]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture with its hole filled; what is not the hole stays as it is.
+
+    A hole that leaves no whole patch is filled from its edges (Telea 2004, OpenCV's).
+    """
+    if not hole.any() or hole.all():
+        return picture.copy()
+    sizes = _sizes(hole.shape)
+    colours: np.ndarray | None = None
+    for index, size in enumerate(sizes):
+        level = _Level.of(picture, hole, size)
+        if not len(level.sources):
+            continue
+        if colours is None:
+            colours = level.beside()
+        else:
+            colours = cv2.resize(colours, size[::-1], interpolation=cv2.INTER_CUBIC)
+        colours = np.where(level.hole[..., None], colours, level.colours)
+        for _ in range(_ROUNDS[min(index, len(_ROUNDS) - 1)]):
+            found, unlike = level.nearest(colours)
+            colours = level.mean(found, unlike)
+    if colours is None:
+        return np.asarray(cv2.inpaint(picture, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA))
+    return _with_detail(picture, hole, colours, level, found)
+
+
+def _sizes(size: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Heights and widths of the levels, coarse first."""
+    scale = min(1.0, LONGEST / max(size))
+    sizes = []
+    while min(size) * scale >= _COARSEST or not sizes:
+        sizes.append((max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
+        scale /= 2
+    return sizes[::-1]
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A picture at one size: the patches that are looked for, and those that are there."""
+
+    colours: Float32[np.ndarray, "h w 3"]
+    hole: Bool[np.ndarray, "h w"]
+    targets: Int[np.ndarray, "n 2"]
+    """Rows and columns of the middles of patches that touch the hole."""
+    sources: Int[np.ndarray, "m 2"]
+    trust: Float32[np.ndarray, " n"]
+
+    @classmethod
+    def of(cls, picture: np.ndarray, hole: np.ndarray, size: tuple[int, int]) -> _Level:
+        known = (~hole).astype(np.float32)
+        share = cv2.resize(known, size[::-1], interpolation=cv2.INTER_AREA)
+        total = cv2.resize(
+            picture.astype(np.float32) / 255 * known[..., None], size[::-1],
+            interpolation=cv2.INTER_AREA,
+        )  # fmt: skip
+        small_hole = share < 0.5
+        colours = total / np.maximum(share, 1e-3)[..., None]
+        square = np.ones((2 * _RADIUS + 1, 2 * _RADIUS + 1), np.uint8)
+        touched = cv2.dilate(small_hole.astype(np.uint8), square) > 0
+        whole = np.zeros(size, bool)
+        inner = slice(_RADIUS, size[0] - _RADIUS), slice(_RADIUS, size[1] - _RADIUS)
+        whole[inner] = ~touched[inner]
+        step = max(1, int(np.ceil(np.sqrt(whole.sum() / _SOURCES))))
+        thinned = np.zeros(size, bool)
+        thinned[::step, ::step] = whole[::step, ::step]
+        depth = cv2.distanceTransform(small_hole.astype(np.uint8), cv2.DIST_L2, 3)
+        targets = np.argwhere(touched)
+        trust = _TRUST ** -depth[targets[:, 0], targets[:, 1]]
+        return cls(
+            colours, small_hole, targets, np.argwhere(thinned), trust.astype(np.float32)
+        )  # fmt: skip
+
+    def beside(self) -> Float32[np.ndarray, "h w 3"]:
+        """The hole filled between what is to its left and to its right; else from its edges."""
+        bytes_ = np.rint(self.colours * 255).astype(np.uint8)
+        start = cv2.inpaint(bytes_, self.hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+        colours = start.astype(np.float32) / 255
+        for row in np.flatnonzero(self.hole.any(axis=1)):
+            known = np.flatnonzero(~self.hole[row])
+            missing = np.flatnonzero(self.hole[row])
+            if len(known):
+                for channel in range(3):
+                    values = self.colours[row, known, channel]
+                    colours[row, missing, channel] = np.interp(missing, known, values)
+        return colours
+
+    def nearest(
+        self, colours: Float32[np.ndarray, "h w 3"]
+    ) -> tuple[Int[np.ndarray, "n 2"], Float32[np.ndarray, " n"]]:
+        """The source of each target's nearest patch, and the mean squared difference."""
+        side = 2 * _RADIUS + 1
+        padded = cv2.copyMakeBorder(colours, *(_RADIUS,) * 4, cv2.BORDER_REPLICATE)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(0, 1))
+
+        def patches(places: np.ndarray) -> np.ndarray:
+            return windows[places[:, 0], places[:, 1]].reshape(len(places), -1)
+
+        there = patches(self.sources)
+        mean = there.mean(axis=0)
+        _, axes = np.linalg.eigh((there - mean).T @ (there - mean))
+        axes = axes[:, -_COMPONENTS:] / np.float32(np.sqrt(there.shape[1]))
+        weights = np.sqrt(np.array([_UPRIGHT, _NEAR], np.float32)) / max(self.hole.shape)
+
+        def features(places: np.ndarray, values: np.ndarray) -> np.ndarray:
+            where = places.astype(np.float32) * weights
+            return np.concatenate([(values - mean) @ axes, where], axis=1)
+
+        sources = features(self.sources, there)
+        squares = (sources**2).sum(axis=1)
+        best = np.empty(len(self.targets), np.int64)
+        unlike = np.empty(len(self.targets), np.float32)
+        for begin in range(0, len(best), _CHUNK):
+            some = self.targets[begin : begin + _CHUNK]
+            wanted = features(some, patches(some))
+            near = squares - 2 * wanted @ sources.T
+            best[begin : begin + _CHUNK] = near.argmin(axis=1)
+            unlike[begin : begin + _CHUNK] = near.min(axis=1) + (wanted**2).sum(axis=1)
+        return self.sources[best], np.maximum(unlike, 0)
+
+    def mean(
+        self, found: Int[np.ndarray, "n 2"], unlike: Float32[np.ndarray, " n"]
+    ) -> Float32[np.ndarray, "h w 3"]:
+        """The hole as the sources of all patches over each pixel have it."""
+        height, width = self.hole.shape
+        trust_of = self.trust * np.exp(-unlike / max(2 * float(np.quantile(unlike, 0.75)), 1e-6))
+        total, weight = np.zeros((height, width, 3), np.float32), np.zeros(self.hole.shape)
+        for dy in range(-_RADIUS, _RADIUS + 1):
+            for dx in range(-_RADIUS, _RADIUS + 1):
+                places, sources = self.targets + (dy, dx), found + (dy, dx)
+                inside = (places >= 0).all(axis=1) & (places < (height, width)).all(axis=1)
+                rows, columns = places[inside].T
+                trust = trust_of[inside]
+                values = self.colours[sources[inside, 0], sources[inside, 1]]
+                total[rows, columns] += values * trust[:, None]
+                weight[rows, columns] += trust
+        means = total / np.maximum(weight, 1e-9)[..., None].astype(np.float32)
+        return np.where(self.hole[..., None], means, self.colours)
+
+
+def _with_detail(
+    picture: np.ndarray,
+    hole: np.ndarray,
+    colours: Float32[np.ndarray, "h w 3"],
+    level: _Level,
+    found: Int[np.ndarray, "n 2"],
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The finest level enlarged, with the fine detail of the picture where patches were found."""
+    height, width = hole.shape
+    small = level.hole.shape
+    large = cv2.resize(colours, (width, height), interpolation=cv2.INTER_CUBIC) * 255
+    done = picture.copy()
+    if (height, width) != small:
+        coarse = cv2.resize(level.colours, (width, height), interpolation=cv2.INTER_CUBIC) * 255
+        steps = np.zeros((*small, 2), np.float32)
+        steps[level.targets[:, 0], level.targets[:, 1]] = found - level.targets
+        steps = np.dstack([cv2.medianBlur(steps[..., i].copy(), 5) for i in range(2)])
+        rows, columns = np.nonzero(hole)
+        scale = np.array(small) / (height, width)
+        at = np.minimum((np.stack([rows, columns], 1) * scale).astype(int), np.array(small) - 1)
+        source = np.stack([rows, columns], 1) + np.rint(steps[at[:, 0], at[:, 1]] / scale)
+        source = source.astype(int).clip(0, (height - 1, width - 1))
+        there = source[:, 0], source[:, 1]
+        detail = picture[there].astype(np.float32) - coarse[there]
+        large[rows, columns] += np.where(hole[there][:, None], 0, detail)
+    done[hole] = np.rint(large[hole]).clip(0, 255).astype(np.uint8)
+    return done
