@@ -10,7 +10,8 @@ copied, from where the patches were found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -32,6 +33,10 @@ _UPRIGHT, _NEAR = 0.02, 0.004
 costs: above or below, and beside."""
 _TRUST = 1.3
 """How much less a patch says a pixel further into the hole."""
+_LOOSE, _SOLVES = 1e-3, 200
+"""How much the levels of the sources themselves count beside their slopes; steps of the solver."""
+_UNLIKE = 6.0
+"""Logarithm of how much less the worst patches count."""
 _CHUNK = 2048
 
 
@@ -60,7 +65,7 @@ def completed(
             colours = level.mean(found, unlike)
     if colours is None:
         return np.asarray(cv2.inpaint(picture, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA))
-    return _with_detail(picture, hole, colours, level, found)
+    return _with_detail(picture, hole, level.joined(found, unlike), level, found)
 
 
 def _sizes(size: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -98,7 +103,8 @@ class _Level:
         touched = cv2.dilate(small_hole.astype(np.uint8), square) > 0
         whole = np.zeros(size, bool)
         inner = slice(_RADIUS, size[0] - _RADIUS), slice(_RADIUS, size[1] - _RADIUS)
-        whole[inner] = ~touched[inner]
+        around = cv2.dilate(touched.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        whole[inner] = ~around[inner]  # slopes reach a pixel beyond a patch
         step = max(1, int(np.ceil(np.sqrt(whole.sum() / _SOURCES))))
         thinned = np.zeros(size, bool)
         thinned[::step, ::step] = whole[::step, ::step]
@@ -156,13 +162,33 @@ class _Level:
             unlike[begin : begin + _CHUNK] = near.min(axis=1) + (wanted**2).sum(axis=1)
         return self.sources[best], np.maximum(unlike, 0)
 
+    def joined(
+        self, found: Int[np.ndarray, "n 2"], unlike: Float32[np.ndarray, " n"]
+    ) -> Float32[np.ndarray, "h w 3"]:
+        """The hole with the slopes that the sources have there, and the level of what is around.
+
+        Where what was found on one side meets what was found on the other there is no seam: a
+        Poisson equation (Perez et al. 2003), by conjugate gradients.
+        """
+        means = self.mean(found, unlike)
+        slopes = []
+        for axis in (0, 1):
+            ahead = np.zeros_like(self.colours)
+            differences = np.diff(self.colours, axis=axis)
+            ahead[: differences.shape[0], : differences.shape[1]] = differences
+            slopes.append(replace(self, colours=ahead, hole=np.ones_like(self.hole)).mean(
+                found, unlike
+            ))
+        return _poisson(means, slopes, self.hole)
+
     def mean(
         self, found: Int[np.ndarray, "n 2"], unlike: Float32[np.ndarray, " n"]
     ) -> Float32[np.ndarray, "h w 3"]:
         """The hole as the sources of all patches over each pixel have it."""
         height, width = self.hole.shape
-        trust_of = self.trust * np.exp(-unlike / max(2 * float(np.quantile(unlike, 0.75)), 1e-6))
-        total, weight = np.zeros((height, width, 3), np.float32), np.zeros(self.hole.shape)
+        usual = max(2 * float(np.quantile(unlike, 0.75)), 1e-6)
+        trust_of = self.trust * np.exp(-np.minimum(unlike / usual, _UNLIKE))
+        total, weight = np.zeros((height, width, 3)), np.zeros(self.hole.shape)
         for dy in range(-_RADIUS, _RADIUS + 1):
             for dx in range(-_RADIUS, _RADIUS + 1):
                 places, sources = self.targets + (dy, dx), found + (dy, dx)
@@ -172,8 +198,52 @@ class _Level:
                 values = self.colours[sources[inside, 0], sources[inside, 1]]
                 total[rows, columns] += values * trust[:, None]
                 weight[rows, columns] += trust
-        means = total / np.maximum(weight, 1e-9)[..., None].astype(np.float32)
-        return np.where(self.hole[..., None], means, self.colours)
+        means = total / np.maximum(weight, 1e-30)[..., None]
+        return np.where(self.hole[..., None], means, self.colours).astype(np.float32)
+
+
+def _poisson(
+    means: Float32[np.ndarray, "h w 3"],
+    slopes: Sequence[Float32[np.ndarray, "h w 3"]],
+    hole: Bool[np.ndarray, "h w"],
+) -> Float32[np.ndarray, "h w 3"]:
+    """Colours that have the slopes (down, right) in a hole as nearly as can be."""
+    inner = hole[..., None]
+    pairs = []  # both ends of each slope that touches the hole
+    for axis in (0, 1):
+        touch = np.zeros_like(hole)
+        near = np.diff(hole.astype(np.int8), axis=axis) != 0
+        both = hole[1:] & hole[:-1] if axis == 0 else hole[:, 1:] & hole[:, :-1]
+        touch[: near.shape[0], : near.shape[1]] = near | both
+        pairs.append(touch[..., None])
+
+    def differences(values: np.ndarray) -> list[np.ndarray]:
+        found = []
+        for axis, touch in enumerate(pairs):
+            ahead = np.roll(values, -1, axis=axis) - values
+            found.append(np.where(touch, ahead, 0))
+        return found
+
+    def transposed(values: Sequence[np.ndarray]) -> np.ndarray:
+        total = sum(np.roll(v, 1, axis=axis) - v for axis, v in enumerate(values))
+        return np.where(inner, total, 0)
+
+    residual = [
+        np.where(touch, slope, 0) - difference
+        for touch, slope, difference in zip(pairs, slopes, differences(means), strict=True)
+    ]
+    rest = transposed(residual)
+    step, added = rest.copy(), np.zeros_like(means)
+    power = (rest**2).sum(axis=(0, 1))
+    for _ in range(_SOLVES):
+        moved = transposed(differences(step)) + _LOOSE * step
+        length = power / np.maximum((step * moved).sum(axis=(0, 1)), 1e-12)
+        added += length * step
+        rest -= length * moved
+        new = (rest**2).sum(axis=(0, 1))
+        step = rest + new / np.maximum(power, 1e-12) * step
+        power = new
+    return np.clip(means + added, 0, 1).astype(np.float32)
 
 
 def _with_detail(
@@ -200,6 +270,8 @@ def _with_detail(
         source = source.astype(int).clip(0, (height - 1, width - 1))
         there = source[:, 0], source[:, 1]
         detail = picture[there].astype(np.float32) - coarse[there]
-        large[rows, columns] += np.where(hole[there][:, None], 0, detail)
+        reach = 2 * int(np.ceil(1 / scale.min())) + 1  # nearer to the hole, means are unsure
+        near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+        large[rows, columns] += np.where(near[there][:, None] > 0, 0, detail)
     done[hole] = np.rint(large[hole]).clip(0, 255).astype(np.uint8)
     return done

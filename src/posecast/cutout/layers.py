@@ -52,6 +52,9 @@ _STRANGE = 0.01
 """Colours so near to what is no neighbour on the body are not trusted, by the height."""
 _LEAST_SEEN = 0.25
 """A limb of which less is to be seen is taken from the other side of the body."""
+_NOTCH, _SMALL = 0.05, 256.0
+"""Half the width of notches that are filled, by the height; they are found on a copy on which a
+body is no taller, pixels."""
 _MARGIN = 0.15
 """Around the bones, by the height: what may be the body's beyond its mask."""
 
@@ -107,6 +110,7 @@ def layers_of(
         core, cap = _cores(body, pieces, size, corner), _cap(body, pieces, size, corner)
         own = np.maximum(_own_share(distances, index, body.height), cap)
         above = (winner > index) & (matte[box] > 0.5)
+        core = np.maximum(core, _closed(winner == index, body.height))
         share = np.maximum(matte[box] * own, np.where(above | covered[box], core, 0))
         if share.max() < 0.5:
             continue
@@ -200,6 +204,17 @@ def _cap(
         radius = max(1, round(_CAP * HALF_WIDTHS[pieces[0]] * body.height))
         cv2.circle(found, (x, y), radius, 255, -1)
     return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
+
+
+def _closed(own: Bool[np.ndarray, "h w"], height: float) -> Float32[np.ndarray, "h w"]:
+    """What lies in notches of a layer, which a hand makes that is before it."""
+    scale = min(1.0, _SMALL / height)
+    size = (max(1, round(own.shape[1] * scale)), max(1, round(own.shape[0] * scale)))
+    small = cv2.resize(own.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    side = 2 * max(1, round(_NOTCH * height * scale)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, disc, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(closed, own.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def _spread(

@@ -30,7 +30,9 @@ BEGIN = {
     Piece.LEFT_THIGH: 0.15,
 }
 """Seeds begin so far along the bone: shoulders and hips lie inside the trunk."""
-_ENDS = {Piece.RIGHT_HAND: 0.4, Piece.LEFT_HAND: 0.4}
+_FORK = 0.03
+"""The trunk goes on so far below the hips where the legs part, by the height."""
+_ENDS = {Piece.RIGHT_HAND: 0.6, Piece.LEFT_HAND: 0.6}
 """They end so far along it: which way a hand bends is not known."""
 _BEFORE = 0.02
 """By the height: what an arm before the trunk gains on it."""
@@ -99,6 +101,7 @@ def parted(
     inside = cv2.resize(mask[box], size, interpolation=cv2.INTER_AREA) > 0.3
     corner = (columns.start, rows.start)
     seeds = _seeds(body, inside.shape, scale, corner)
+    seeds[Piece.TRUNK] &= inside
     ways = _ways(seeds, inside, lab_colours(small))
     distances = np.full_like(ways, _FAR)
     for piece in Piece:
@@ -127,8 +130,9 @@ def _seeds(
     def thick(piece: Piece, share: float) -> int:
         return max(1, round(2 * share * HALF_WIDTHS[piece] * body.height * scale))
 
-    across = np.array([-_TRUNK_CORE, _TRUNK_CORE, _TRUNK_CORE, -_TRUNK_CORE])
-    corners = body.trunk.at(np.array([0.05, 0.05, 0.95, 0.95]), across)
+    fork = 1 + _FORK * body.height / body.down.length
+    across = np.array([-1.0, 1, 1, 0, -1]) * _TRUNK_CORE
+    corners = body.trunk.at(np.array([0.05, 0.05, 0.95, fork, 0.95]), across)
     cv2.fillConvexPoly(seeds[Piece.TRUNK], np.array([place(c) for c in corners]), 1)
     for piece, bone in body.bones.items():
         if piece is Piece.HEAD:

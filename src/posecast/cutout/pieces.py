@@ -67,8 +67,8 @@ CHAINS = {
 HALF_WIDTHS = {
     Piece.TRUNK: 0.046,
     Piece.HEAD: 0.03,
-    **dict(zip(RIGHT_ARM, (0.042, 0.036, 0.036), strict=True)),
-    **dict(zip(LEFT_ARM, (0.042, 0.036, 0.036), strict=True)),
+    **dict(zip(RIGHT_ARM, (0.042, 0.036, 0.042), strict=True)),
+    **dict(zip(LEFT_ARM, (0.042, 0.036, 0.042), strict=True)),
     **dict(zip(RIGHT_LEG, (0.062, 0.048, 0.036), strict=True)),
     **dict(zip(LEFT_LEG, (0.062, 0.048, 0.036), strict=True)),
 }
