@@ -18,7 +18,8 @@ OnProgress = Callable[[str, int, int], None]
 class AnimationResult:
     """A finished clip, and what it was made from."""
 
-    frames: UInt8[np.ndarray, "frames height width 3"]
+    frames: UInt8[np.ndarray, "frames height width channels"]
+    """RGB; of the cut-out over a transparent ground RGB and alpha."""
     fps: float
     plan: AnimationPlan
 

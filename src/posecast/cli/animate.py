@@ -25,13 +25,18 @@ from posecast.cli.options import (
     inputs_of,
 )
 from posecast.cli.outputs import claim
+from posecast.errors import InputError
 
 
 @click.command()
 @input_options
 @cast_option
 @click.option(
-    "-o", "--out", type=PATH, required=True, help="Video to write: .mp4, .gif, or a folder of PNGs."
+    "-o",
+    "--out",
+    type=PATH,
+    required=True,
+    help="Video to write: .mp4, .mov, .webm, .gif, or a folder of PNGs.",
 )
 @click.option(
     "--model",
@@ -91,6 +96,17 @@ from posecast.cli.outputs import claim
     default=None,
     help="Whether a small network mends what the cut-out moved (default: frames up to 256x256).",
 )
+@click.option(
+    "--background",
+    type=PATH,
+    help="A picture to put behind the people of the cut-out (default: the reference without them, "
+    "inpainted).",
+)
+@click.option(
+    "--transparent",
+    is_flag=True,
+    help="The people of the cut-out alone, with alpha: into .mov, .webm, or a folder of PNGs.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes.")
 @click.pass_context
 def animate(
@@ -110,12 +126,17 @@ def animate(
     GPUs:
     torchrun --nproc-per-node N -m posecast animate ...
     """
-    from posecast.media.video_formats import output_format
+    from posecast.media.video_formats import WITH_ALPHA, output_format
     from posecast.models.model_files import check_model
     from posecast.pipeline.switches import switched_off
 
     inputs = [*inputs_of(reference, poses, options), options["lora"]]
-    audible(options["audio"], out, output_format(out, inputs))
+    kind = output_format(out, inputs)
+    audible(options["audio"], out, kind)
+    if options["transparent"] and kind not in WITH_ALPHA:
+        raise InputError(
+            f"{out}: holds no transparent frames; expected a .mov, a .webm, or a folder of PNGs"
+        )
     check_engine(model, context)
     if model == CUTOUT:
         existing(inputs)

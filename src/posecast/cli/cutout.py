@@ -19,7 +19,7 @@ NETWORKS_ONLY = (
     "--steps", "--guidance", "--seed", "--window", "--stride", "--without", "--fast", "--device",
     "--dtype", "--memory", "--lora",
 )  # fmt: skip
-CUTOUT_ONLY = ("--mend",)
+CUTOUT_ONLY = ("--mend", "--background", "--transparent")
 """Options that one of the two engines takes alone."""
 
 
@@ -70,6 +70,7 @@ def cut_out(
     """
     from posecast.cli.launch import launched_rank
     from posecast.cutout import CutoutAnimator
+    from posecast.cutout.ground import Ground
     from posecast.media.video import write_video
 
     if launched_rank() > 0:
@@ -78,8 +79,9 @@ def cut_out(
     plan = animator.plan(reference, poses, plan_options(options))
     check_sound(options["audio"], plan)
     note(plan.notes, quiet)
+    ground = Ground.of(options["background"], plan.size, options["transparent"])
     with progress_bar(quiet) as on_progress:
-        frames = animator.frames(plan, mend=options["mend"], on_progress=on_progress)
+        frames = animator.frames(plan, mend=options["mend"], ground=ground, on_progress=on_progress)
         count = write_video(frames, out, plan.fps, plan.sound)
     if not quiet:
         height, width = plan.size

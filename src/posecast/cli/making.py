@@ -10,7 +10,7 @@ from posecast.errors import InputError
 if TYPE_CHECKING:
     from posecast.casting.plan import AnimationPlan
 
-WITH_SOUND = ("mp4",)
+WITH_SOUND = ("mp4", "mov", "webm")
 """Kinds of output that hold sound."""
 
 

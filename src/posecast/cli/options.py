@@ -311,7 +311,7 @@ def inputs_of(
     reference: Path, poses: tuple[Path, ...], options: Mapping[str, Any]
 ) -> list[Path | None]:
     """All files that a command which casts reads; None for those that were not named."""
-    names = ("reference_poses", "cast", "mask", "people_weights")
+    names = ("reference_poses", "cast", "mask", "people_weights", "background")
     return [reference, *poses, *(options.get(name) for name in names)]
 
 

@@ -15,13 +15,16 @@ from posecast.casting.options import PlanOptions, Poses, Size
 from posecast.casting.plan import AnimationPlan, plan_at
 from posecast.casting.result import AnimationResult, OnProgress
 from posecast.casting.sheet import CastSheet
+from posecast.cutout.ground import Ground
+from posecast.cutout.holding import held
 from posecast.cutout.in_order import in_order
 from posecast.cutout.moving import MovingPicture
 from posecast.errors import InputError
 from posecast.geometry.framing import default_size
 from posecast.geometry.warp_layers import SMALL
 
-Frame = UInt8[np.ndarray, "height width 3"]
+Frame = UInt8[np.ndarray, "height width channels"]
+"""RGB; over a transparent ground RGB and alpha."""
 
 MODEL_NAME = "cutout"
 MOST_PIXELS = 1920 * 1080
@@ -89,13 +92,14 @@ class CutoutAnimator:
         *,
         options: PlanOptions | None = None,
         mend: bool | None = None,
+        ground: Ground | None = None,
         on_progress: OnProgress | None = None,
         **changes: Any,
     ) -> AnimationResult:
         """Animate `reference` (path, PIL image or uint8 array) by `poses` (paths or sequences).
 
         `options`, and `changes` to its fields (`reference_poses`, `masks`, `size`, `assign`, ...),
-        say who moves whom (`PlanOptions`). `mend` is as in `frames`.
+        say who moves whom (`PlanOptions`). `mend` and `ground` are as in `frames`.
 
         Raises:
             InputError: something cannot be read or does not fit together.
@@ -103,7 +107,7 @@ class CutoutAnimator:
         if cast is not None:
             changes["cast"] = cast
         plan = self.plan(reference, poses, options, **changes)
-        frames = self.frames(plan, mend=mend, on_progress=on_progress)
+        frames = self.frames(plan, mend=mend, ground=ground, on_progress=on_progress)
         return AnimationResult(np.stack(list(frames)), plan.fps, plan)
 
     def frames(
@@ -111,22 +115,32 @@ class CutoutAnimator:
         plan: AnimationPlan,
         *,
         mend: bool | None = None,
+        ground: Ground | None = None,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Frame]:
         """The frames of a plan, one by one as they are made: memory does not grow with the length.
 
-        `mend` says whether the mender goes over them; None: where it helps (`mends`).
+        `mend` says whether the mender goes over them; None: where it helps (`mends`). `ground`:
+        what is behind the people; None: the picture without them.
+
+        Raises:
+            InputError: the mender is asked for over another ground: it knows the picture's alone.
         """
-        made = self._mended(plan) if (mends(plan) if mend is None else mend) else self._moved(plan)
+        if mend and ground is not None:
+            raise InputError("`mend=True`: not with `background=` or `transparent=True`")
+        if mend is None:
+            mend = mends(plan) and ground is None
+        made = self._mended(plan) if mend else self._moved(plan, ground)
         for done, frame in enumerate(made, 1):
             yield frame
             if on_progress is not None:
                 on_progress("moving", done, plan.num_frames)
 
-    def _moved(self, plan: AnimationPlan) -> Iterator[Frame]:
-        picture = MovingPicture.of(plan)
+    def _moved(self, plan: AnimationPlan, ground: Ground | None) -> Iterator[Frame]:
+        picture, behind = MovingPicture.of(plan), None if ground is None else ground.pixels
+        tracks = held(plan.keypoints)
         return in_order(
-            lambda i: picture.frame(plan.keypoints[:, i], plan.ranks[i]), plan.num_frames
+            lambda i: picture.frame(tracks[:, i], plan.ranks[i], behind), plan.num_frames
         )
 
     def _mended(self, plan: AnimationPlan) -> Iterator[Frame]:

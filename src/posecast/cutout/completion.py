@@ -1,5 +1,6 @@
-"""Holes of a picture filled by example (Wexler et al. 2007): every patch that touches the hole looks
-like some patch of the rest.
+"""Holes of a picture filled by example (Wexler et al. 2007).
+
+Every patch that touches the hole comes to look like some patch of the rest.
 
 From coarse to fine, in turn: each patch finds its nearest among those of the rest, and each pixel
 of the hole takes the mean of what the nearest ones have there. Patches are compared by their
@@ -71,7 +72,7 @@ def completed(
 def _sizes(size: tuple[int, ...]) -> list[tuple[int, int]]:
     """Heights and widths of the levels, coarse first."""
     scale = min(1.0, LONGEST / max(size))
-    sizes = []
+    sizes: list[tuple[int, int]] = []
     while min(size) * scale >= _COARSEST or not sizes:
         sizes.append((max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
         scale /= 2
@@ -176,9 +177,9 @@ class _Level:
             ahead = np.zeros_like(self.colours)
             differences = np.diff(self.colours, axis=axis)
             ahead[: differences.shape[0], : differences.shape[1]] = differences
-            slopes.append(replace(self, colours=ahead, hole=np.ones_like(self.hole)).mean(
-                found, unlike
-            ))
+            slopes.append(
+                replace(self, colours=ahead, hole=np.ones_like(self.hole)).mean(found, unlike)
+            )
         return _poisson(means, slopes, self.hole)
 
     def mean(

@@ -149,7 +149,7 @@ def stacked(body: Stance) -> list[tuple[Piece, ...]]:
     far = [part for limb in arms if not body.before[limb[0]] for part in (limb[:1], limb[1:])]
     near = [part for limb in arms if body.before[limb[0]] for part in (limb[:1], limb[1:])]
     legs = [limb for limb in LIMBS[2:] if limb[0] in body.bones]
-    return [layer for layer in (*far, *legs, BODY, *near) if layer == BODY or layer[0] in body.bones]
+    return [pieces for pieces in (*far, *legs, BODY, *near) if pieces[0] in {0, *body.bones}]
 
 
 def _box(matte: np.ndarray, body: Stance) -> tuple[slice, slice] | None:
@@ -300,7 +300,6 @@ def skinned(
     places: Float[np.ndarray, "n 2"], parting: Parting, pieces: tuple[Piece, ...], body: Stance
 ) -> Skin:
     """Which pieces of a layer places go with."""
-    x, y = places[None, :, 0].astype(np.float32), places[None, :, 1].astype(np.float32)
     there = [p for p in pieces if p in body.bones or p is Piece.TRUNK]
     joints = [
         piece for piece, parent in PARENT.items()
@@ -308,7 +307,7 @@ def skinned(
         and (parent in body.bones or parent is Piece.TRUNK)
     ]  # fmt: skip
     needed = {*there, *joints, *(PARENT[p] for p in joints)}
-    distance = {p: parting.at(p, x, y)[0].astype(np.float64) for p in needed}
+    distance = {p: parting.at(p, places) for p in needed}
     nearest = np.stack([distance[p] for p in there]).argmin(axis=0)
     own = np.array(there)[nearest]
     shares = {}

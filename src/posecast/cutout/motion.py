@@ -25,8 +25,8 @@ Matrix = Float64[np.ndarray, "2 2"]
 class Turn:
     """A stretch (symmetric, in the picture's axes) and then a turn, about a place that moves."""
 
-    pivot: Float64[np.ndarray, "2"]
-    moved: Float64[np.ndarray, "2"]
+    pivot: Float64[np.ndarray, "xy"]
+    moved: Float64[np.ndarray, "xy"]
     """Where the pivot goes."""
     angle: float
     stretch: Matrix
@@ -104,10 +104,7 @@ class Motion:
         outer, parent = self.turns[piece], PARENT[piece]
         inner = self.turns[parent]
         pivot = outer.pivot
-        if parent is Piece.TRUNK:
-            held = self.trunk(pivot[None])[0]
-        else:
-            held = inner(pivot[None])[0]
+        held = self.trunk(pivot[None])[0] if parent is Piece.TRUNK else inner(pivot[None])[0]
         matrix = rotation(inner.angle) @ inner.stretch
         left_over = self.of(parent, places, trunk) - (held + (places - pivot) @ matrix.T)
         share = share[:, None]

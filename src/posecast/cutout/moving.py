@@ -51,7 +51,9 @@ class MovingPerson:
     def of(cls, seen: Seen, pose: Person) -> MovingPerson:
         """From the picture, and where the person is in it."""
         width = seen.picture.shape[1]
-        mirrored_pose, layers, mirrored = mirror_image(pose, width), [], []
+        mirrored_pose = mirror_image(pose, width)
+        layers: list[Layer] = []
+        mirrored: list[Layer] = []
         body, other = stance(pose, pose), stance(mirrored_pose, mirrored_pose)
         if body is not None and other is not None:
             layers, hidden = layers_of(seen, body)
@@ -129,7 +131,9 @@ class MovingPicture:
         ground: Frame | None = None,
     ) -> Frame:
         """Everybody at their pose, painted far to near, over the plate or another `ground`."""
-        frame = (self.plate if ground is None else ground).copy()
+        frame = self.plate.copy()
+        if ground is not None:
+            frame = np.asarray(cv2.resize(ground, frame.shape[1::-1])).copy()
         if self.scale > 1:
             keypoints = enlarged(keypoints, self.scale)
         for character in paint_order(ranks):
@@ -137,8 +141,15 @@ class MovingPicture:
             self.people[character].paint(pose, frame, self.border)
         if self.scale > 1:
             size = (frame.shape[1] // self.scale, frame.shape[0] // self.scale)
-            return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
-        return frame
+            frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
+        return frame if frame.shape[2] == 3 else _straight(frame)
+
+
+def _straight(frame: Frame) -> Frame:
+    """Colours as they are, of a frame whose colours are times its alpha."""
+    share = np.maximum(frame[..., 3:].astype(np.float32), 1) / 255
+    colours = np.rint(np.minimum(frame[..., :3] / share, 255)).astype(np.uint8)
+    return np.dstack([colours, frame[..., 3]])
 
 
 def mattes_of(plan: AnimationPlan) -> Float32[np.ndarray, "characters height width"]:

@@ -8,7 +8,8 @@ from jaxtyping import Float, Int, UInt8
 
 from posecast.cutout.layers import Layer
 
-Frame = UInt8[np.ndarray, "height width 3"]
+Frame = UInt8[np.ndarray, "height width channels"]
+"""RGB, or RGB times alpha and alpha."""
 
 
 def paint(layer: Layer, moved: Float[np.ndarray, "n 2"], frame: Frame) -> None:
@@ -35,7 +36,9 @@ def paint(layer: Layer, moved: Float[np.ndarray, "n 2"], frame: Frame) -> None:
     )  # fmt: skip
     beneath = frame[box]
     share = found[..., 3:].astype(np.float32) / 255
-    mixed = beneath + (found[..., :3].astype(np.float32) - beneath) * share
+    above = found.astype(np.float32)
+    above[..., 3] = 255
+    mixed = beneath + (above[..., : frame.shape[2]] - beneath) * share
     frame[box] = np.rint(mixed).astype(np.uint8)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, UInt8
 
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Piece
 from posecast.cutout.stance import Stance
@@ -38,7 +38,7 @@ _BEFORE = 0.02
 """By the height: what an arm before the trunk gains on it."""
 _TELLING = 0.016
 """What a colour costs, by the height, where it is e times rarer among a piece's own."""
-_GROUPS = (
+_GROUPS: tuple[tuple[Piece, ...], ...] = (
     (Piece.TRUNK,),
     (Piece.HEAD,),
     (RIGHT_ARM[0], LEFT_ARM[0]),
@@ -67,21 +67,13 @@ class Parting:
     corner: tuple[int, int]
     """x and y in the picture."""
 
-    def at(
-        self, piece: Piece, x: Float32[np.ndarray, "..."], y: Float32[np.ndarray, "..."]
-    ) -> Float32[np.ndarray, "..."]:
-        """The distances from a piece at places of the picture."""
-        columns = (x - self.corner[0] + 0.5) * self.scale - 0.5
-        rows = (y - self.corner[1] + 0.5) * self.scale - 0.5
-        shape = columns.shape
-        found = cv2.remap(
-            self.distances[piece],
-            columns.astype(np.float32).reshape(shape[0], -1),
-            rows.astype(np.float32).reshape(shape[0], -1),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return np.asarray(found).reshape(shape)
+    def at(self, piece: Piece, places: Float[np.ndarray, "n 2"]) -> Float64[np.ndarray, " n"]:
+        """The distances from a piece at places (x, y) of the picture."""
+        where = (places - self.corner + 0.5) * self.scale - 0.5
+        x, y = where.astype(np.float32).T[:, None]
+        field, border = self.distances[piece], cv2.BORDER_REPLICATE
+        found = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=border)
+        return np.asarray(found[0], np.float64)
 
 
 def parted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from itertools import pairwise
 
 from posecast.geometry.skeleton import (
     LEFT_ANKLE,
@@ -55,7 +56,7 @@ LIMBS = (RIGHT_ARM, LEFT_ARM, RIGHT_LEG, LEFT_LEG)
 PARENT = {
     Piece.HEAD: Piece.TRUNK,
     **{limb[0]: Piece.TRUNK for limb in LIMBS},
-    **{outer: inner for limb in LIMBS for inner, outer in zip(limb, limb[1:], strict=False)},
+    **{outer: inner for limb in LIMBS for inner, outer in pairwise(limb)},
 }
 CHAINS = {
     RIGHT_ARM: (RIGHT_SHOULDER, RIGHT_ELBOW, RIGHT_WRIST),

@@ -1,4 +1,4 @@
-"""Read videos of any common container, by content; write MP4, GIF or a folder of PNG frames.
+"""Read videos of any common container, by content; write MP4, MOV, WebM, GIF or PNG frames.
 
 Frames come as a player shows them (`display`), and the rate is that of their times (`frame_rate`).
 """
@@ -26,9 +26,9 @@ from posecast.media.video_formats import (
     Frame,
     Soundtrack,
     output_format,
+    write_encoded,
     write_frames,
     write_gif,
-    write_mp4,
 )
 
 if TYPE_CHECKING:
@@ -171,13 +171,14 @@ def write_video(
     fps: float | int,
     sound: Soundtrack | None = None,
 ) -> int:
-    """Write frames as they come, by the name of `out`: .mp4, .gif, or else a folder of PNG files.
+    """Write frames as they come, by the ending of `out`; without one, a folder of PNG files.
 
-    MP4 is H.264, yuv420p, quality 16, BT.709, and the same bytes for the same frames; an odd width
-    or height gains one repeated column or row (the format has even sizes only). GIF has one palette
-    for the clip. A folder holds `frame_000000.png` and so on; `fps` is not kept there. Nothing is
+    Frames with alpha go into .mov (ProRes 4444), .webm (VP9) and PNG. MP4 and MOV are H.264,
+    yuv420p, quality 16, BT.709, and the same bytes for the same frames; an odd width or height
+    gains one repeated column or row (the format has even sizes only). GIF has one palette for the
+    clip. A folder holds `frame_000000.png` and so on; `fps` is not kept there. Nothing is
     left at `out` when writing does not reach its end; what was there before stays then. `sound`
-    (`posecast.media.sound`) goes into an MP4; the other kinds hold none.
+    (`posecast.media.sound`) goes into MP4, MOV and WebM; the other kinds hold none.
 
     Returns:
         How many frames were written.
@@ -189,10 +190,11 @@ def write_video(
     if not possible(fps):
         raise InputError(f"{fps:g} frames per second; expected {LOWEST:g} to {HIGHEST:g}")
     kind = output_format(out)
-    if kind == "mp4":
-        return write_mp4(iter(frames), Path(out), float(fps), sound=sound)
-    writer = {"gif": write_gif, "frames": write_frames}[kind]
-    return writer(iter(frames), Path(out), float(fps))
+    if kind == "gif":
+        return write_gif(iter(frames), Path(out), float(fps))
+    if kind == "frames":
+        return write_frames(iter(frames), Path(out), float(fps))
+    return write_encoded(kind, iter(frames), Path(out), float(fps), sound=sound)
 
 
 def open_video(path: Path) -> av.container.InputContainer:

@@ -1,4 +1,4 @@
-"""The three ways a clip is written: H.264 in MP4, GIF, a folder of PNG frames."""
+"""The ways a clip is written: H.264, ProRes 4444 or VP9 in a container, GIF, PNG frames."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import logging
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Frame = UInt8[np.ndarray, "height width 3"]
-OutputFormat = Literal["mp4", "gif", "frames"]
+Frame = UInt8[np.ndarray, "height width channels"]
+"""RGB, or RGB and alpha where the format holds it."""
+OutputFormat = Literal["mp4", "mov", "webm", "gif", "frames"]
+WITH_ALPHA: tuple[OutputFormat, ...] = ("mov", "webm", "frames")
+"""Formats that hold transparent frames."""
 
 CRF = 16
 """H.264 quality: 18 is held to be visually lossless, 16 leaves room for later edits."""
@@ -34,6 +38,10 @@ SHARP = 4
 
 # Ordered dithering: the same offset at the same pixel in every frame, half a palette step or so.
 _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) - 7
+
+_SUFFIXES: dict[str, OutputFormat] = {
+    ".mp4": "mp4", ".mov": "mov", ".webm": "webm", ".gif": "gif",
+}  # fmt: skip
 
 FRAME_FILES = (r"frame_\d{6,}\.png",)
 """Files of a folder of frames: an earlier clip, which may be replaced."""
@@ -48,15 +56,15 @@ def output_format(out: str | Path, inputs: Inputs = ()) -> OutputFormat:
     """
     path = check_place(out)
     suffix = path.suffix.lower()
-    if suffix in (".mp4", ".gif"):
+    if suffix in _SUFFIXES:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, but its name ends as a {suffix} file's")
         check_file(path, inputs)
-        return "mp4" if suffix == ".mp4" else "gif"
+        return _SUFFIXES[suffix]
     if path.is_file() or (suffix and not path.is_dir()):
         raise InputError(
-            f"{path}: the output ends in .mp4 or .gif, or is a folder (a name without ending) "
-            "for PNG frames"
+            f"{path}: the output ends in .mp4, .mov, .webm or .gif, or is a folder (a name without "
+            "ending) for PNG frames"
         )
     check_folder(path, FRAME_FILES, inputs)
     return "frames"
@@ -71,6 +79,44 @@ class Soundtrack(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """A codec in a container."""
+
+    container: str
+    codec: str
+    pixels: str
+    options: dict[str, str]
+    flags: dict[str, str] = field(default_factory=dict)
+    """Of the container."""
+
+
+_FAST_START = {"movflags": "+faststart"}
+_H264 = {"preset": "medium"}
+_VP9 = {"crf": "20", "b:v": "0", "deadline": "good", "cpu-used": "4"}
+_ENCODINGS = {
+    "mp4": Encoding("mp4", "libx264", "yuv420p", _H264, _FAST_START),
+    "mov": Encoding("mov", "libx264", "yuv420p", _H264, _FAST_START),
+    "webm": Encoding("webm", "libvpx-vp9", "yuv420p", _VP9),
+}
+_TRANSPARENT = {
+    "mov": Encoding("mov", "prores_ks", "yuva444p10le", {"profile": "4444"}, _FAST_START),
+    "webm": Encoding("webm", "libvpx-vp9", "yuva420p", {**_VP9, "auto-alt-ref": "0"}),
+}
+
+
+def encoding_of(kind: str, transparent: bool) -> Encoding:
+    """How frames are encoded for a kind of output that is a container.
+
+    Raises:
+        InputError: it holds no transparent frames.
+    """
+    found = (_TRANSPARENT if transparent else _ENCODINGS).get(kind)
+    if found is None:
+        raise InputError(f"a .{kind} holds no transparent frames; expected .mov or .webm")
+    return found
+
+
 def write_mp4(
     frames: Iterable[Frame],
     path: Path,
@@ -79,10 +125,24 @@ def write_mp4(
     sound: Soundtrack | None = None,
     crf: int = CRF,
 ) -> int:
-    """H.264 in MP4; one encoding thread, so that the bytes do not depend on the machine's cores.
+    """H.264 in MP4: `write_encoded`."""
+    return write_encoded("mp4", frames, path, fps, key_frames, sound, crf)
+
+
+def write_encoded(
+    kind: str,
+    frames: Iterable[Frame],
+    path: Path,
+    fps: float,
+    key_frames: int | None = None,
+    sound: Soundtrack | None = None,
+    crf: int = CRF,
+) -> int:
+    """MP4, MOV or WebM; one encoding thread, so that bytes do not depend on the machine's cores.
 
     With `key_frames`, decoding can start at every such frame at least. A `sound` ends with the
-    frames. `crf` is H.264's quality, `SHARP` for pictures whose colours mean something.
+    frames. Frames with alpha go into MOV and WebM alone. `crf` is H.264's quality, `SHARP` for
+    pictures whose colours mean something.
     """
     import av
 
@@ -93,13 +153,15 @@ def write_mp4(
             "%s: %dx%d has an odd side (width x height); a repeated row or column makes it %dx%d",
             *(path, width, height, width + width % 2, height + height % 2),
         )
-    count = 0
+    count, encoding = 0, encoding_of(kind, first.shape[2] == 4)
+    if encoding.codec == "libx264":
+        encoding = replace(encoding, options={**encoding.options, "crf": str(crf)})
     with whole_file(path) as part:
         try:
             # As a URL: FFmpeg takes what stands before a colon in a plain name for a protocol.
-            url, flags = f"file:{part}", {"movflags": "+faststart"}
-            with av.open(url, "w", format="mp4", options=flags) as file:
-                stream = _h264_stream(file, width + width % 2, height + height % 2, fps, crf)
+            url = f"file:{part}"
+            with av.open(url, "w", format=encoding.container, options=encoding.flags) as file:
+                stream = _stream(file, encoding, (height + height % 2, width + width % 2), fps)
                 if key_frames is not None:
                     stream.codec_context.gop_size = key_frames
                 heard = None if sound is None else sound.add_to(file)
@@ -107,7 +169,7 @@ def write_mp4(
                     count += 1
                     if heard is not None:
                         heard.up_to(count / fps)
-                    for packet in stream.encode(_to_yuv(_even(_same(frame, first)))):
+                    for packet in stream.encode(_to_yuv(_even(_same(frame, first)), encoding)):
                         file.mux(packet)
                 for packet in stream.encode(None):
                     file.mux(packet)
@@ -119,12 +181,12 @@ def write_mp4(
     return count
 
 
-def _h264_stream(
-    file: av.container.OutputContainer, width: int, height: int, fps: float, crf: int
+def _stream(
+    file: av.container.OutputContainer, encoding: Encoding, size: tuple[int, int], fps: float
 ) -> av.VideoStream:
-    stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    stream.options = {"crf": str(crf), "preset": "medium"}
+    stream = file.add_stream(encoding.codec, rate=Fraction(fps).limit_denominator(1001))
+    stream.height, stream.width = size
+    stream.pix_fmt, stream.options = encoding.pixels, dict(encoding.options)
     context = stream.codec_context
     context.thread_count = 1
     # BT.709, limited range, said in the file: players guess otherwise by size.
@@ -133,16 +195,18 @@ def _h264_stream(
     return stream
 
 
-def _to_yuv(frame: Frame) -> av.VideoFrame:
+def _to_yuv(frame: Frame, encoding: Encoding) -> av.VideoFrame:
     import av
 
-    image = av.VideoFrame.from_ndarray(frame, format="rgb24")
-    converted = image.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+    image = av.VideoFrame.from_ndarray(frame, format="rgb24" if frame.shape[2] == 3 else "rgba")
+    converted = image.reformat(
+        format=encoding.pixels, dst_colorspace="ITU709", dst_color_range="MPEG"
+    )
     converted.pts = None
     return converted
 
 
-def _even(frame: Frame) -> UInt8[np.ndarray, "even_height even_width 3"]:
+def _even(frame: Frame) -> UInt8[np.ndarray, "even_height even_width channels"]:
     height, width = frame.shape[:2]
     return np.ascontiguousarray(
         np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
@@ -157,6 +221,8 @@ def write_gif(frames: Iterable[Frame], path: Path, fps: float) -> int:
     clip's length is right; above 50 frames a second players slow down, so 0.02 s is the shortest.
     """
     first, frames = _first(frames)
+    if first.shape[2] != 3:
+        raise InputError(f"{path}: a GIF holds no soft edges; expected .mov or .webm")
     with whole_file(path) as part, tempfile.TemporaryFile(dir=part.parent) as spool:
         samples, count = [], 0
         for count, frame in enumerate(frames, 1):
@@ -218,7 +284,7 @@ def _first(frames: Iterable[Frame]) -> tuple[Frame, Iterator[Frame]]:
 
 
 def _same(frame: np.ndarray, first: np.ndarray) -> Frame:
-    if frame.dtype != np.uint8 or frame.shape != first.shape or frame.shape[2:] != (3,):
+    if frame.dtype != np.uint8 or frame.shape != first.shape or frame.shape[2:] not in ((3,), (4,)):
         raise ValueError(
             f"frames of one video are uint8 {first.shape}, not {frame.dtype} {frame.shape}"
         )
