@@ -25,8 +25,8 @@ Matrix = Float64[np.ndarray, "2 2"]
 class Turn:
     """A stretch (symmetric, in the picture's axes) and then a turn, about a place that moves."""
 
-    pivot: Float64[np.ndarray, "xy"]
-    moved: Float64[np.ndarray, "xy"]
+    pivot: Float64[np.ndarray, " xy"]
+    moved: Float64[np.ndarray, " xy"]
     """Where the pivot goes."""
     angle: float
     stretch: Matrix

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
-from posecast.casting.masks import found_masks, masks_by_colours
 from posecast.casting.plan import AnimationPlan
 from posecast.cutout.layers import Layer, Seen, layers_of, stacked
+from posecast.cutout.mattes import mattes_of
 from posecast.cutout.motion import Motion
 from posecast.cutout.painting import paint
 from posecast.cutout.pieces import CHAINS
 from posecast.cutout.plate import clean_plate
 from posecast.cutout.stance import stance
 from posecast.geometry.depth_order import paint_order
-from posecast.geometry.skeleton import present
+from posecast.geometry.skeleton import present, skeleton_height
 from posecast.geometry.warp_layers import SMALL, enlarged
 
 Frame = UInt8[np.ndarray, "height width channels"]
@@ -29,9 +30,11 @@ _MOST = 1.0
 pixels."""
 _LOWER = 0.9
 """Length of a forearm or shin, by the upper arm's or thigh's."""
-_BEYOND, _FADES = 0.15, 0.5
-"""People whom the picture's border cuts go on so far beyond it, by its longest side, and fade over
-so much of that."""
+_BEYOND, _FADES, _SOFT_END = 0.15, 0.5, 0.08
+"""Limbs that the picture's border cuts go on so far beyond it, by its longest side, and fade over
+so much of that; all else ends over so much of it."""
+_LIMB = 0.16
+"""Width of a limb that goes on, by the height."""
 _MIRROR = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
 
 
@@ -117,9 +120,9 @@ class MovingPicture:
         people: dict[int, MovingPerson] = {}
         covered = np.zeros(picture.shape[:2], bool)
         for character in paint_order(plan.ranks_in_picture)[::-1]:
-            matte = _fading(_bordered(mattes[character], border), border)
             pose = with_joints_outside(keypoints[character][:18], plate.shape[:2])
             pose = _shifted(pose, border)
+            matte = _cut_off(_bordered(mattes[character], border), pose, border)
             people[character] = MovingPerson.of(Seen(picture, matte, covered), pose)
             covered = covered | (matte > 0.5)
         return cls([people[i] for i in range(len(mattes))], plate, border, scale)
@@ -150,14 +153,6 @@ def _straight(frame: Frame) -> Frame:
     share = np.maximum(frame[..., 3:].astype(np.float32), 1) / 255
     colours = np.rint(np.minimum(frame[..., :3] / share, 255)).astype(np.uint8)
     return np.dstack([colours, frame[..., 3]])
-
-
-def mattes_of(plan: AnimationPlan) -> Float32[np.ndarray, "characters height width"]:
-    """How much of each pixel is each character's: as the plan says, as a network or colours do."""
-    if plan.masks is not None:
-        return plan.masks
-    found = found_masks(plan.picture, plan.reference_keypoints)
-    return masks_by_colours(plan.picture, plan.reference_keypoints) if found is None else found
 
 
 def without_ground(
@@ -206,10 +201,24 @@ def _bordered(image: np.ndarray, border: int) -> np.ndarray:
     return np.asarray(cv2.copyMakeBorder(image, *(border,) * 4, cv2.BORDER_REPLICATE))
 
 
-def _fading(matte: Float32[np.ndarray, "height width"], border: int) -> np.ndarray:
-    """A matte that fades towards the outer side of a border around its picture."""
+def _cut_off(
+    matte: Float32[np.ndarray, "height width"], pose: Person, border: int
+) -> Float32[np.ndarray, "height width"]:
+    """A matte that goes on beyond its picture where limbs do, and elsewhere ends softly there."""
     if border == 0:
         return matte
     inside = [np.minimum(np.arange(n), np.arange(n)[::-1]) for n in matte.shape]
-    depth = np.minimum(inside[0][:, None], inside[1]) / (_FADES * border)
-    return (matte * np.clip(depth, 0, 1)).astype(np.float32)
+    depth = np.minimum(inside[0][:, None], inside[1]).astype(np.float32)
+    soft = np.clip(1 - (border - depth) / (_SOFT_END * border), 0, 1)
+    limbs = np.zeros(matte.shape, np.uint8)
+    seen, points = present(pose), np.rint(pose[:, :2].clip(-1e4, 1e4)).astype(int)
+    thick = max(1, round(_LIMB * skeleton_height(pose)))
+    low, high = border, np.array(matte.shape[::-1]) - border
+    for joints in CHAINS.values():
+        for inner, outer in pairwise(joints):
+            if seen[inner] and seen[outer]:
+                ends = points[[inner, outer]]
+                if (ends < low).any() or (ends >= high).any():
+                    cv2.line(limbs, ends[0].tolist(), ends[1].tolist(), 1, thick)
+    fading = np.clip(depth / (_FADES * border), 0, 1) * limbs
+    return (matte * np.maximum(soft, fading)).astype(np.float32)

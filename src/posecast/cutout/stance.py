@@ -22,7 +22,7 @@ from posecast.geometry.skeleton import (
     skeleton_height,
 )
 
-Point = Float64[np.ndarray, "xy"]
+Point = Float64[np.ndarray, " xy"]
 
 HAND, FOOT = 0.075, 0.06
 """Length of a hand and of a foot, by the height."""

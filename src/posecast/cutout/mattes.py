@@ -1,0 +1,66 @@
+"""How much of each pixel of the picture is each character's."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from posecast.casting.masks import found_masks, masks_by_colours
+from posecast.casting.plan import AnimationPlan
+
+_AROUND = 0.06
+"""What is drawn differs from the median of what is so far around, by the picture's longest side."""
+_DRAWN = 24
+"""So much, of 255, in one of its colours."""
+_LARGEST = 0.08
+"""A stroke that adds more than this to all people, by their area, is the ground's."""
+
+
+def mattes_of(plan: AnimationPlan) -> Float32[np.ndarray, "characters height width"]:
+    """As the plan says, else as a network sees people, else by colours and strokes."""
+    if plan.masks is not None:
+        return plan.masks
+    picture, people = plan.picture, plan.reference_keypoints
+    found = found_masks(picture, people)
+    if found is not None:
+        return found
+    masks = masks_by_colours(picture, people)
+    whole = with_strokes(picture, masks.max(axis=0, initial=0) > 0.5)
+    added = whole & (masks.max(axis=0, initial=0) <= 0.5)
+    if added.any() and len(masks):
+        masks = np.where(
+            added & (_nearest(masks) == np.arange(len(masks))[:, None, None]), 1, masks
+        )
+    return np.stack([cv2.GaussianBlur(m, (3, 3), 0) for m in masks.astype(np.float32)])
+
+
+def with_strokes(
+    picture: UInt8[np.ndarray, "height width 3"], people: Bool[np.ndarray, "height width"]
+) -> Bool[np.ndarray, "height width"]:
+    """A mask with the strokes that are drawn on to it, and what they close in.
+
+    Cuts by colour lose the hair, the hem or the fingers of somebody who is lines on paper.
+    """
+    side = 2 * max(1, round(_AROUND * max(people.shape))) + 1
+    ground = cv2.medianBlur(picture, min(side, 255))
+    drawn = np.abs(picture.astype(np.int16) - ground).max(axis=-1) > _DRAWN
+    drawn = cv2.morphologyEx(drawn.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(drawn, connectivity=8)
+    inside = np.bincount(labels[people], minlength=count)
+    outside = stats[:, cv2.CC_STAT_AREA] - inside
+    joined = (inside > 0) & (outside <= _LARGEST * people.sum())
+    joined[0] = False
+    whole = (people | joined[labels]).astype(np.uint8)
+    contours, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    holes = cv2.drawContours(np.zeros_like(whole), contours, -1, 1, -1) & (1 - whole)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(holes, connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] <= _LARGEST * people.sum()
+    small[0] = False
+    return (whole > 0) | small[labels]
+
+
+def _nearest(masks: Float32[np.ndarray, "characters h w"]) -> np.ndarray:
+    """Whose mask each pixel is nearest to."""
+    distances = [cv2.distanceTransform((m <= 0.5).astype(np.uint8), cv2.DIST_L2, 3) for m in masks]
+    return np.argmin(np.stack(distances), axis=0)
