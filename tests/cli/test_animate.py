@@ -179,7 +179,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         (["--smooth", "-1"], "'-1': expected a number from 0 to 10"),
         (["--cast", "no.yaml"], "no.yaml: no such file"),
         (["-o", tmp_path / "no" / "out.mp4"], "does not exist"),
-        (["-o", tmp_path / "out.avi"], "ends in .mp4 or .gif"),
+        (["-o", tmp_path / "out.avi"], "ends in .mp4, .mov, .webm or .gif"),
         (["-o", tmp_path], "holds other files"),
     ]
     before = set(tmp_path.rglob("*"))

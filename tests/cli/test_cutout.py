@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -43,13 +44,15 @@ def test_it_is_what_animate_does_by_itself(
     assert frames["smaller"].shape == (2, 40, 32, 3)
 
 
-def test_large_pictures_keep_their_size_and_need_no_torch(
+def test_large_pictures_keep_their_size_and_with_a_mask_need_no_torch(
     scene: dict[str, Path], tmp_path: Path
 ) -> None:
     with Image.open(scene["picture"]) as picture:
         large = np.asarray(picture.resize((301, 301)))
     write_image(large, tmp_path / "large.png")
-    line = ["animate", *arguments(scene, "-o", tmp_path / "frames", "--max-frames", "2")]
+    write_image(np.full_like(large, 255), tmp_path / "mask.png")
+    more = ("-o", tmp_path / "frames", "--max-frames", "2", "--mask", tmp_path / "mask.png")
+    line = ["animate", *arguments(scene, *more)]
     line[line.index("--reference") + 1] = str(tmp_path / "large.png")
     code = (
         "import sys\n"
@@ -80,6 +83,39 @@ def test_what_it_has_no_use_for_is_refused_by_name(
         assert line.startswith(f"posecast: error: {named}: not with --model cutout")
         assert "--model embedded" in line
     assert not (tmp_path / "a.mp4").exists()
+
+
+def test_people_alone_and_over_another_picture(
+    scene: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("--max-frames", "2", "--quiet")
+    assert animate(scene, "-o", tmp_path / "frames", "--transparent", *few) == 0
+    with Image.open(tmp_path / "frames" / "frame_000000.png") as image:
+        alpha = np.asarray(image)[..., 3]
+    assert alpha.max() == 255
+    assert alpha.min() == 0
+    for name, pixels in (("a.mov", "yuva444p"), ("a.webm", "yuv")):
+        assert animate(scene, "-o", tmp_path / name, "--transparent", *few) == 0
+        with av.open(str(tmp_path / name)) as video:
+            stream = video.streams.video[0]
+            assert stream.codec_context.pix_fmt.startswith(pixels)
+            assert name.endswith("mov") or stream.metadata["alpha_mode"] == "1"
+            assert (stream.width, stream.height) == (64, 64)
+    assert animate(scene, "-o", tmp_path / "a.mp4", "--transparent") == 2
+    assert "a.mp4: holds no transparent frames; expected a .mov" in capsys.readouterr().err
+    write_image(np.full((30, 40, 3), (0, 0, 255), np.uint8), tmp_path / "blue.png")
+    ground = ("--background", tmp_path / "blue.png")
+    assert animate(scene, "-o", tmp_path / "blue", *ground, *few) == 0
+    blue = (frames_of(tmp_path / "blue")[0] == (0, 0, 255)).all(axis=-1)
+    np.testing.assert_array_equal(blue[alpha == 0], True)
+    assert not blue[alpha == 255].any()
+    assert animate(scene, "-o", tmp_path / "b.mp4", *ground, "--transparent") == 2
+    assert "--background and --transparent" in capsys.readouterr().err
+    missing = ("--background", tmp_path / "none.png")
+    assert animate(scene, "-o", tmp_path / "b.mp4", *missing) == 2
+    assert "none.png: no such file" in capsys.readouterr().err
+    assert animate(scene, "-o", tmp_path / "b.mp4", "--model", "embedded", *ground) == 2
+    assert "--background: only with --model cutout" in capsys.readouterr().err
 
 
 def test_the_networks_do_not_mend(

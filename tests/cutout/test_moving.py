@@ -4,20 +4,37 @@ import numpy as np
 import pytest
 
 from posecast.cutout import CutoutAnimator
-from posecast.cutout.moving import MovingPicture, edge_shares
-from posecast.geometry.skeleton import LEFT_EAR, LEFT_EYE, NOSE, RIGHT_EAR, RIGHT_EYE
-from tests.cutout.conftest import BLUE, RED, Painted
+from posecast.cutout.moving import (
+    MovingPicture,
+    mirror_image,
+    with_joints_outside,
+    without_ground,
+)
+from posecast.geometry.skeleton import (
+    LEFT_ANKLE,
+    LEFT_ELBOW,
+    LEFT_EYE,
+    LEFT_KNEE,
+    LEFT_WRIST,
+    NOSE,
+    RIGHT_EYE,
+    RIGHT_WRIST,
+    present,
+)
+from tests.casting.conftest import person
+from tests.cutout.conftest import BLUE, GROUND, RED, Painted
 from tests.cutout.test_animator import near
 
 
-def halves(moving: MovingPicture, turn: float, figure: Painted) -> tuple[float, float]:
-    """Shares of red and blue of a head that looks `turn` (pixels of its nose) to the side."""
-    keypoints = figure.poses.keypoints[:, 0].copy()
-    keypoints[0, [NOSE, RIGHT_EYE, LEFT_EYE], 0] += turn
-    keypoints[0, RIGHT_EAR if turn < 0 else LEFT_EAR] = 0  # behind the head
-    frame = moving.frame(keypoints, np.array([0]))[46:64, 88:112]
-    red, blue = near(frame, RED).sum(), near(frame, BLUE).sum()
-    return red / (red + blue), blue / (red + blue)
+def moving(figure: Painted, picture: np.ndarray | None = None) -> tuple[MovingPicture, np.ndarray]:
+    """A figure cut by its mask, and its pose in the picture."""
+    plan = CutoutAnimator().plan(
+        figure.picture if picture is None else picture,
+        figure.moved((0, 0)),
+        reference_poses=figure.poses,
+        masks=figure.masks,
+    )
+    return MovingPicture.of(plan), plan.keypoints[:, 0].copy()
 
 
 @pytest.mark.parametrize("turn", [-7.0, 7.0])
@@ -27,42 +44,81 @@ def test_a_photographs_face_stays_whole_whichever_way_it_turns(
     picture = figure.picture.copy()
     head = (figure.masks[0] > 0) & (np.arange(280)[:, None] < 66)
     picture[head & (np.arange(200) >= 100)] = BLUE
-    plan = CutoutAnimator().plan(picture, figure.moved((0, 0)), reference_poses=figure.poses)
-    moving = MovingPicture.of(plan)
-    assert moving.warp.flat_heads
-    red, blue = halves(moving, turn, figure)
-    assert 0.3 < red < 0.7
-    assert 0.3 < blue < 0.7
-    # A picture of somebody who looks to one side, and a driver who looks to the other.
-    turned = figure.poses.keypoints.copy()
-    turned[..., [NOSE, RIGHT_EYE, LEFT_EYE], 0] -= turn
-    reference = figure.poses.with_keypoints(turned)
-    plan = CutoutAnimator().plan(picture, figure.moved((0, 0)), reference_poses=reference)
-    keypoints = plan.keypoints[:, 0].copy()
-    keypoints[0, [NOSE, RIGHT_EYE, LEFT_EYE], 0] += turn
-    frame = MovingPicture.of(plan).frame(keypoints, np.array([0]))[50:60]
-    assert near(frame, RED)[:, 92:97].mean() > 0.9, "not mirrored"
-    assert near(frame, BLUE)[:, 103:108].mean() > 0.9
+    cut, pose = moving(figure, picture)
+    pose[0, [NOSE, RIGHT_EYE, LEFT_EYE], 0] += turn
+    frame = cut.frame(pose, np.array([0]))[46:64, 80:120]
+    red, blue = near(frame, RED).sum(), near(frame, BLUE).sum()
+    assert 0.3 < red / (red + blue) < 0.7
+    columns = np.arange(frame.shape[1])
+    assert (
+        near(frame, RED)[:, columns].mean(axis=0).argmax() < near(frame, BLUE).mean(axis=0).argmax()
+    ), "not mirrored"
 
 
-def test_edges_are_partly_what_lies_beneath() -> None:
-    body = np.zeros((9, 9), bool)
-    body[3:, 3:] = True
-    shares = edge_shares(body)
-    assert (shares[~body] == 0).all()
-    np.testing.assert_allclose(shares[4:, 4:], 1)  # the picture's border is no edge
-    np.testing.assert_allclose(shares[3, 5:8], 6 / 9, atol=1e-6)
-    assert shares[3, 3] == pytest.approx(4 / 9)
+def test_a_foreshortened_forearm_keeps_its_width_and_its_hand(figure: Painted) -> None:
+    cut, pose = moving(figure)
+    elbow, wrist = pose[0, [LEFT_ELBOW, LEFT_WRIST], :2]
+    length = float(np.hypot(*(wrist - elbow)))
+    near_arm = np.zeros(figure.picture.shape[:2], bool)
+    y, x = np.mgrid[:280, :200]
+    near_arm |= np.hypot(x - elbow[0], y - elbow[1]) < 1.6 * length
+    before = near(cut.frame(pose, np.array([0])), RED) & near_arm
+    pose[0, LEFT_WRIST, :2] = elbow + 0.3 * (wrist - elbow)
+    after = near(cut.frame(pose, np.array([0])), RED) & near_arm
+    assert after.sum() < before.sum(), "it is shorter"
+    assert (after & ~before).sum() < 0.03 * before.sum(), "and nowhere wider"
+
+
+def test_an_arm_takes_its_sleeve_along_and_leaves_the_ground(figure: Painted) -> None:
+    cut, pose = moving(figure)
+    shoulder = pose[0, 5, :2].copy()
+    for joint in (LEFT_ELBOW, LEFT_WRIST):
+        x, y = pose[0, joint, :2] - shoulder
+        pose[0, joint, :2] = shoulder + (y, -x)  # a quarter turn upwards
+    frame = cut.frame(pose, np.array([0]))
+    column, row = np.rint(pose[0, LEFT_WRIST, :2]).astype(int)
+    assert near(frame, RED)[row - 2 : row + 3, column - 2 : column + 3].all()
+    column, row = np.rint(figure.poses.keypoints[0, 0, LEFT_WRIST, :2]).astype(int)
+    assert near(frame, GROUND)[row - 2 : row + 3, column - 2 : column + 3].all()
+
+
+def test_a_joint_that_a_pose_lacks_goes_with_the_one_before(figure: Painted) -> None:
+    cut, pose = moving(figure)
+    whole = cut.frame(pose, np.array([0]))
+    pose[0, [LEFT_WRIST, RIGHT_WRIST]] = 0
+    without = cut.frame(pose, np.array([0]))
+    assert (np.abs(whole.astype(int) - without).max(axis=-1) > 40).mean() < 0.002
 
 
 def test_small_pictures_are_moved_at_twice_their_size() -> None:
-    from tests.casting.conftest import person
-
     small = Painted((65, 47), [(person(12, 8, 22), RED)])
-    plan = CutoutAnimator().plan(small.picture, small.moved((0, 0)), reference_poses=small.poses)
-    moving = MovingPicture.of(plan)
-    assert (moving.scale, moving.plate.shape) == (2, (130, 94, 3))
-    assert not moving.warp.flat_heads
-    frame = moving.frame(plan.keypoints[:, 0], plan.ranks[0])
+    cut, pose = moving(small)
+    assert (cut.scale, cut.plate.shape) == (2, (130, 94, 3))
+    frame = cut.frame(pose, np.array([0]))
     assert frame.shape == small.picture.shape
     assert np.abs(frame.astype(int) - small.picture).mean() < 4
+
+
+def test_edges_are_freed_from_what_is_behind_them() -> None:
+    share = np.array([[1.0, 0.75, 0.5]], np.float32)
+    plate = np.full((1, 3, 3), 200, np.uint8)
+    picture = np.rint(plate * (1 - share[..., None]) + 40 * share[..., None]).astype(np.uint8)
+    freed = without_ground(picture, share, plate)
+    np.testing.assert_allclose(freed, 40, atol=2)
+
+
+def test_limbs_that_the_border_cuts_go_on(figure: Painted) -> None:
+    pose = figure.poses.keypoints[0, 0].copy()
+    knee = pose[LEFT_KNEE, :2]
+    pose[LEFT_ANKLE] = 0
+    cut = with_joints_outside(pose, (int(knee[1]) + 5, 200))
+    assert cut[LEFT_ANKLE, 1] > knee[1] + 5
+    hidden = with_joints_outside(pose, (2000, 2000))  # not cut: somebody hides it
+    assert not present(hidden[LEFT_ANKLE])
+
+
+def test_the_mirror_image_of_a_mirror_image_is_the_pose(figure: Painted) -> None:
+    pose = figure.poses.keypoints[0, 0]
+    turned = mirror_image(pose, 200)
+    assert turned[LEFT_WRIST, 0] == 199 - pose[RIGHT_WRIST, 0]
+    np.testing.assert_allclose(mirror_image(turned, 200), pose, atol=1e-4)

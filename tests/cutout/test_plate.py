@@ -20,7 +20,7 @@ def test_people_give_way_to_what_is_around_them(size: tuple[int, int]) -> None:
     picture[people] = (250, 0, 250)
     soft = 1 + 2 * (max(size) // 200)  # as a camera's are, edges hold the people's colours
     picture = np.asarray(cv2.blur(picture, (soft, soft)))
-    plate = clean_plate(picture, people)
+    plate = clean_plate(picture, people.astype(np.float32))
     assert np.abs(plate.astype(int) - ground).max() < 30
     far = np.ones(size, bool)
     reach = max(size) // 16
@@ -31,5 +31,5 @@ def test_people_give_way_to_what_is_around_them(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("everybody", [False, True])
 def test_without_people_or_without_ground_nothing_changes(everybody: bool) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
-    plate = clean_plate(picture, np.full((40, 30), everybody))
+    plate = clean_plate(picture, np.full((40, 30), everybody, np.float32))
     np.testing.assert_array_equal(plate, picture)

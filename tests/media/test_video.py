@@ -128,10 +128,10 @@ def _contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("out", "problem"),
     [
-        ("a.avi", "ends in .mp4 or .gif"),
+        ("a.avi", "ends in .mp4, .mov, .webm or .gif"),
         ("missing/a.mp4", "does not exist"),
         ("file/a.mp4", "is a file, not a folder"),
-        ("file", "ends in .mp4 or .gif"),
+        ("file", "ends in .mp4, .mov, .webm or .gif"),
         ("folder.mp4", "is a folder"),
     ],
 )

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
-from posecast.cutout.motion import Skin
+from posecast.cutout.motion import Shared, Skin
 from posecast.cutout.parting import BEGIN, Parting, parted
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LIMBS, PARENT, RIGHT_ARM, Piece
 from posecast.cutout.stance import Stance
@@ -30,8 +30,9 @@ _SEAM = 0.012
 """How far a layer goes on beneath the one above, by the height."""
 _FEATHER = 1.5
 """Width of the soft edge between two layers, pixels."""
-_SOFT = 0.06
-"""Around a joint, differences of distances over which the turn is shared out, by the height."""
+_SOFT, _SOFT_NECK = 0.06, 0.12
+"""Around a joint, differences of distances over which the turn is shared out, by the height; heads
+also come nearer to the trunk and go away from it."""
 _NEAR = {**dict.fromkeys((limb[0] for limb in LIMBS), 0.1), Piece.HEAD: 1.0}
 _JOINED = np.eye(len(Piece), dtype=bool)
 """Pieces that hang together, the inner first."""
@@ -313,7 +314,8 @@ def skinned(
     shares = {}
     for piece in joints:
         parent = PARENT[piece]
-        lead = np.clip((distance[parent] - distance[piece]) / _SOFT, -1, 1) / 2 + 0.5
+        soft = _SOFT_NECK if piece is Piece.HEAD else _SOFT
+        lead = np.clip((distance[parent] - distance[piece]) / soft, -1, 1) / 2 + 0.5
         share = lead * lead * (3 - 2 * lead)
         if piece in _HARD:
             share = (own == piece).astype(np.float64)
@@ -322,5 +324,5 @@ def skinned(
         fall = np.clip(2 - 2 * away / reach, 0, 1)
         share = np.where(own == piece, 1 - (1 - share) * fall, share * fall)
         near = (np.isin(own, (piece, parent))) & (fall > 0) & (share != (own == piece))
-        shares[piece] = (near, share[near])
+        shares[piece] = Shared(np.flatnonzero(near), share[near])
     return Skin(places, own, shares)

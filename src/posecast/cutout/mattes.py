@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float32, UInt8
 from posecast.casting.masks import found_masks, masks_by_colours
 from posecast.casting.plan import AnimationPlan
 
+Masks = Float32[np.ndarray, "characters height width"]
+
 _AROUND = 0.06
 """What is drawn differs from the median of what is so far around, by the picture's longest side."""
 _DRAWN = 24
@@ -17,10 +19,11 @@ _LARGEST = 0.08
 """A stroke that adds more than this to all people, by their area, is the ground's."""
 
 
-def mattes_of(plan: AnimationPlan) -> Float32[np.ndarray, "characters height width"]:
+def mattes_of(plan: AnimationPlan) -> Masks:
     """As the plan says, else as a network sees people, else by colours and strokes."""
     if plan.masks is not None:
-        return plan.masks
+        hard = np.isin(plan.masks, (0, 1)).all()
+        return _softened(plan.masks) if hard else plan.masks
     picture, people = plan.picture, plan.reference_keypoints
     found = found_masks(picture, people)
     if found is not None:
@@ -32,7 +35,12 @@ def mattes_of(plan: AnimationPlan) -> Float32[np.ndarray, "characters height wid
         masks = np.where(
             added & (_nearest(masks) == np.arange(len(masks))[:, None, None]), 1, masks
         )
-    return np.stack([cv2.GaussianBlur(m, (3, 3), 0) for m in masks.astype(np.float32)])
+    return _softened(masks.astype(np.float32))
+
+
+def _softened(masks: Masks) -> Masks:
+    """Hard edges over three pixels."""
+    return np.stack([cv2.GaussianBlur(mask, (3, 3), 0) for mask in masks])
 
 
 def with_strokes(
@@ -60,7 +68,7 @@ def with_strokes(
     return (whole > 0) | small[labels]
 
 
-def _nearest(masks: Float32[np.ndarray, "characters h w"]) -> np.ndarray:
+def _nearest(masks: Masks) -> np.ndarray:
     """Whose mask each pixel is nearest to."""
     distances = [cv2.distanceTransform((m <= 0.5).astype(np.uint8), cv2.DIST_L2, 3) for m in masks]
     return np.argmin(np.stack(distances), axis=0)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Float, Float64, Int
 
 from posecast.cutout.pieces import PARENT, Piece
 from posecast.cutout.stance import Bone, Stance
@@ -134,13 +134,22 @@ def _across(top: np.ndarray, bottom: np.ndarray, down: Bone) -> float:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """Places near a joint, and how much they are the outer piece's."""
+
+    places: Int[np.ndarray, " k"]
+    """Their numbers."""
+    share: Float[np.ndarray, " k"]
+
+
+@dataclass(frozen=True)
 class Skin:
     """Which piece each place of a mesh goes with, and how it is shared out at the joints."""
 
     places: Places
     pieces: Int[np.ndarray, " n"]
-    shares: Mapping[Piece, tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]]]
-    """By the outer piece of a joint: which places are near it, and how much they are its."""
+    shares: Mapping[Piece, Shared]
+    """By the outer piece of a joint."""
 
     def moved(self, motion: Motion) -> Places:
         """Where the places go."""
@@ -151,7 +160,8 @@ class Skin:
             mine = self.pieces == value
             moved[mine] = motion.of(Piece(value), self.places[mine], trunk[mine])
         steps = np.zeros_like(moved)
-        for piece, (near, share) in self.shares.items():
-            shared = motion.shared(piece, share, self.places[near], trunk[near])
+        for piece, joint in self.shares.items():
+            near = joint.places
+            shared = motion.shared(piece, joint.share, self.places[near], trunk[near])
             steps[near] += shared - moved[near]
         return moved + steps

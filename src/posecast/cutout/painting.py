@@ -43,8 +43,8 @@ def paint(layer: Layer, moved: Float[np.ndarray, "n 2"], frame: Frame) -> None:
 
 
 def _box(moved: np.ndarray, size: tuple[int, ...]) -> tuple[slice, slice] | None:
-    low = np.floor(moved.min(axis=0)).clip(-1e6, 1e6).astype(int)
-    high = np.ceil(moved.max(axis=0)).clip(-1e6, 1e6).astype(int) + 1
+    low = np.floor(moved.min(axis=0)).clip(-1e6, 1e6).astype(int).tolist()
+    high = (np.ceil(moved.max(axis=0)).clip(-1e6, 1e6).astype(int) + 1).tolist()
     left, top = max(0, low[0]), max(0, low[1])
     right, bottom = min(size[1], high[0]), min(size[0], high[1])
     if left >= right or top >= bottom:
