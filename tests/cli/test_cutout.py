@@ -109,7 +109,7 @@ def test_people_alone_and_over_another_picture(
     blue = (frames_of(tmp_path / "blue")[0] == (0, 0, 255)).all(axis=-1)
     np.testing.assert_array_equal(blue[alpha == 0], True)
     assert not blue[alpha == 255].any()
-    assert animate(scene, "-o", tmp_path / "b.mp4", *ground, "--transparent") == 2
+    assert animate(scene, "-o", tmp_path / "b.webm", *ground, "--transparent") == 2
     assert "--background and --transparent" in capsys.readouterr().err
     missing = ("--background", tmp_path / "none.png")
     assert animate(scene, "-o", tmp_path / "b.mp4", *missing) == 2
