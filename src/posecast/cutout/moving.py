@@ -13,7 +13,7 @@ from posecast.casting.plan import AnimationPlan
 from posecast.cutout.layers import Layer, Seen, layers_of, stacked
 from posecast.cutout.mattes import mattes_of
 from posecast.cutout.motion import Motion
-from posecast.cutout.painting import paint
+from posecast.cutout.painting import Ids, paint
 from posecast.cutout.pieces import CHAINS
 from posecast.cutout.plate import clean_plate
 from posecast.cutout.stance import stance
@@ -65,10 +65,11 @@ class MovingPerson:
                 mirrored, _ = layers_of(turned, other, hidden)
         return cls(pose, layers, mirrored_pose, mirrored)
 
-    def paint(self, pose: Person, frame: Frame, border: int = 0) -> None:
+    def paint(self, pose: Person, frame: Frame, ids: Ids, mark: int, border: int) -> None:
         """Put the person into a frame, at a pose; nothing where the pose shows no trunk.
 
-        The frame begins so many pixels right of and below where the pose's coordinates do.
+        `ids` takes `mark` where it is seen. The frame begins `border` pixels right of and below
+        where the pose's coordinates do.
         """
         motion, mirrored = _motion(self.pose, pose), _motion(self.mirrored_pose, pose)
         if motion is None or mirrored is None:
@@ -82,7 +83,7 @@ class MovingPerson:
             return order.index(pieces) if pieces in order else len(order)
 
         for layer, moves in sorted(layers, key=place):
-            paint(layer, layer.skin.moved(moves) - border, frame)
+            paint(layer, layer.skin.moved(moves) - border, frame, ids, mark)
 
 
 def _motion(pose: Person, target: Person) -> Motion | None:
@@ -134,18 +135,29 @@ class MovingPicture:
         ground: Frame | None = None,
     ) -> Frame:
         """Everybody at their pose, painted far to near, over the plate or another `ground`."""
+        return self.shown(keypoints, ranks, ground)[0]
+
+    def shown(
+        self,
+        keypoints: Float32[np.ndarray, "characters joints 3"],
+        ranks: Int[np.ndarray, " characters"],
+        ground: Frame | None = None,
+    ) -> tuple[Frame, Ids]:
+        """The frame, and who is seen at each of its pixels."""
         frame = self.plate.copy()
         if ground is not None:
             frame = np.asarray(cv2.resize(ground, frame.shape[1::-1])).copy()
+        ids = np.zeros(frame.shape[:2], np.uint8)
         if self.scale > 1:
             keypoints = enlarged(keypoints, self.scale)
         for character in paint_order(ranks):
             pose = _shifted(keypoints[character][:18], self.border)
-            self.people[character].paint(pose, frame, self.border)
+            self.people[character].paint(pose, frame, ids, int(character) + 1, self.border)
         if self.scale > 1:
             size = (frame.shape[1] // self.scale, frame.shape[0] // self.scale)
             frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
-        return frame if frame.shape[2] == 3 else _straight(frame)
+            ids = np.ascontiguousarray(ids[:: self.scale, :: self.scale])
+        return frame if frame.shape[2] == 3 else _straight(frame), ids
 
 
 def _straight(frame: Frame) -> Frame:

@@ -10,10 +10,21 @@ from posecast.cutout.layers import Layer
 
 Frame = UInt8[np.ndarray, "height width channels"]
 """RGB, or RGB times alpha and alpha."""
+Ids = UInt8[np.ndarray, "height width"]
+"""Who is seen at each pixel: 0 the background, j + 1 character j."""
 
 
-def paint(layer: Layer, moved: Float[np.ndarray, "n 2"], frame: Frame) -> None:
-    """Put a layer into a frame, its mesh's places moved (pixels of the frame)."""
+def paint(
+    layer: Layer,
+    moved: Float[np.ndarray, "n 2"],
+    frame: Frame,
+    ids: Ids | None = None,
+    mark: int = 0,
+) -> None:
+    """Put a layer into a frame, its mesh's places moved (pixels of the frame).
+
+    `ids` takes `mark` where most of a pixel is the layer's.
+    """
     box = _box(moved, frame.shape[:2])
     if box is None:
         return
@@ -40,6 +51,8 @@ def paint(layer: Layer, moved: Float[np.ndarray, "n 2"], frame: Frame) -> None:
     above[..., 3] = 255
     mixed = beneath + (above[..., : frame.shape[2]] - beneath) * share
     frame[box] = np.rint(mixed).astype(np.uint8)
+    if ids is not None:
+        ids[box][share[..., 0] > 0.5] = mark
 
 
 def _box(moved: np.ndarray, size: tuple[int, ...]) -> tuple[slice, slice] | None:
