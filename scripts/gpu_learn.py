@@ -16,6 +16,7 @@ import os
 import tarfile
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,22 @@ def to_batch(
         },
         character_mask=union[:, 1:].float(),
     )  # fmt: skip
+
+
+def go_without(
+    batch: TrainingBatch, rates: Mapping[str, float], generator: torch.Generator
+) -> TrainingBatch:
+    """Leave conditions out of some samples, at the rates of `objective.guider_drop`."""
+    device = batch.character_mask.device
+    left_out = {
+        name: torch.rand(len(batch.character_mask), generator=generator, device=device) < rate
+        for name, rate in sorted(rates.items())
+    }
+    reference_maps = dict(batch.reference_maps)
+    if "reference_pose" in left_out:  # keys compare the reference's skeleton, too
+        shown = (~left_out["reference_pose"]).float()[:, None, None, None]
+        reference_maps |= {name: shown * reference_maps[name] for name in ("pose", "body")}
+    return replace(batch, left_out=left_out, reference_maps=reference_maps)
 
 
 def flow_maps(motion: Tensor, union: Tensor, scale: float) -> Tensor:
@@ -164,6 +181,7 @@ class Learner:
         generator.manual_seed(seed_for(config.seed, config.stage, step))
         fields = renderer.draw(config.batch.references, generator)
         batch = to_batch(fields, self.animator, generator)
+        batch = go_without(batch, config.objective.guider_drop, generator)
         assert batch.frames is not None
         assert batch.reference is not None
         latents = self.animator.encode(batch.frames.flatten(0, 1), 10**6)

@@ -54,7 +54,7 @@ def test_batches_made_on_the_device_equal_trainings_own(learn, render, config, m
         render.write_sample(sample, views, slot, radius=0.08)
     fields = render.unpacked(torch.from_numpy(data), shape)
     made = learn.to_batch(fields, animator, torch.Generator().manual_seed(0))
-    settings = replace(_batch_settings(config, animator), identity_drop=0.0)
+    settings = replace(_batch_settings(config, animator), identity_drop=0.0, drop={})
     wanted = assemble(samples, np.random.default_rng(0), settings)
     for name in ("pose", "reference_pose", "flow", "depth_order", "body"):
         torch.testing.assert_close(made.maps[name], wanted.maps[name], atol=1e-3, rtol=0)

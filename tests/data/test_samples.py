@@ -187,3 +187,19 @@ def test_targets_with_looks_exchanged_are_padded_where_there_are_fewer_character
     assert (
         source.sample(0).frames.tolist() == PuppetSource(mixed, 2, seed=3).sample(0).frames.tolist()
     )
+
+
+def test_conditions_are_left_out_of_samples_as_often_as_said():
+    sample = PuppetSource(STAGE, frames=1).sample(0)
+    settings = BatchSettings(body=True, drop={"reference_pose": 0.5, "flow": 1.0, "pose": 0.0})
+    batch = assemble([sample] * 60, np.random.default_rng(0), settings)
+    left_out = batch.left_out["reference_pose"]
+    assert 18 <= int(left_out.sum()) <= 42
+    assert batch.left_out["flow"].all()
+    assert not batch.left_out["pose"].any()
+    for maps in (batch.maps["reference_pose"], *map(batch.reference_maps.get, ("pose", "body"))):
+        assert torch.equal(maps.flatten(1).any(dim=1), ~left_out)
+    # Nothing is drawn of rates that are certain.
+    settings = BatchSettings(drop={"flow": 1.0})
+    same = [assemble([sample], np.random.default_rng(0), s) for s in (settings, BatchSettings())]
+    assert torch.equal(*(one.maps["identity"] for one in same))

@@ -102,3 +102,33 @@ def test_pose_maps_are_drawn_as_the_settings_say(pair):
     drawn = draw_poses(pair[:, 0], SIZE, "openpose").transpose(2, 0, 1) / np.float32(255)
     np.testing.assert_array_equal(maps.pose[0], drawn)
     np.testing.assert_array_equal(maps.reference_pose, drawn)
+
+
+def test_what_is_left_out_is_told_by_no_other_map(pair):
+    """A model that reads the order and the picture's skeleton by several ways goes without all."""
+    codes = identity_codes(np.random.default_rng(0), 2)
+    one, other = (np.tile(np.array(order), (FRAMES, 1)) for order in ([0, 1], [1, 0]))
+
+    def maps(ranks, reference, *left_out):
+        return condition_maps(
+            pair, reference, ranks, SIZE, codes=codes, code_overlaps="depth_order", body=True,
+            left_out=left_out,
+        )  # fmt: skip
+
+    def differ(first, second, names):
+        return [name for name in names if (getattr(first, name) != getattr(second, name)).any()]
+
+    told = ("identity", "body", "reference_identity", "reference_body")
+    assert differ(maps(one, pair[:, 1]), maps(other, pair[:, 1]), told) == [*told]
+    without = [maps(ranks, pair[:, 1], "depth_order") for ranks in (one, other)]
+    assert differ(*without, told) == []
+    plain = condition_maps(
+        pair, pair[:, 1], one, SIZE, codes=codes, code_overlaps="mean", body=True
+    )
+    assert differ(without[0], plain, told) == []
+
+    assert not maps(one, pair[:, 1], "pose").body.any()
+    blank = maps(one, pair[:, 1], "reference_pose")
+    assert not blank.reference_pose.any()
+    assert not blank.reference_body.any()
+    assert differ(blank, maps(one, pair[:, 1]), ("pose", "body", "identity")) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from posecast.data.samples import Encodings, Sample
 from posecast.geometry.conditions import ConditionSettings, condition_maps
-from posecast.geometry.identity import Overlaps, identity_codes
+from posecast.geometry.identity import CodeOverlaps, identity_codes
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.puppets import Exchanged
 from posecast.types import ConditionMaps
@@ -46,6 +46,8 @@ class TrainingBatch:
     """Targets with looks exchanged; of samples with fewer characters, colours that are none."""
     told: Bool[Tensor, "batch frames height width"] | None = None
     """Where those can be told from the targets."""
+    left_out: dict[str, Bool[Tensor, " batch"]] = field(default_factory=dict)
+    """Guider name to the samples that go without that condition."""
 
     def to(self, device: torch.device | str) -> TrainingBatch:
         """The same batch on a device."""
@@ -60,6 +62,7 @@ class TrainingBatch:
             maps={name: value.to(device) for name, value in self.maps.items()},
             reference_maps={name: value.to(device) for name, value in self.reference_maps.items()},
             character_mask=self.character_mask.to(device),
+            left_out={name: value.to(device) for name, value in self.left_out.items()},
         )
 
 
@@ -75,8 +78,10 @@ class BatchSettings:
     """How often the targets of a sample lose their identity map (the reference keeps its own)."""
     warp: bool = False
     """Whether to carry the reference to each pose."""
-    code_overlaps: Overlaps = "front"
+    code_overlaps: CodeOverlaps = "front"
     """Whose code holds where characters overlap."""
+    drop: Mapping[str, float] = field(default_factory=dict)
+    """Guider name to how often a sample goes without that condition."""
     body: bool = False
     """Whether keyed attention compares body coordinates."""
 
@@ -90,7 +95,11 @@ def assemble(
     Samples may differ in their number of characters, not in size or number of frames.
     """
     settings = settings or BatchSettings()
-    drawn = [_draw(sample, rng, settings) for sample in samples]
+    left_out = {name: _drawn(rate, len(samples), rng) for name, rate in settings.drop.items()}
+    drawn = [
+        _draw(sample, rng, settings, [name for name, marked in left_out.items() if marked[k]])
+        for k, sample in enumerate(samples)
+    ]
     covered = np.stack([maps.characters.any(axis=1, keepdims=True) for maps in drawn])
     target_maps: dict[str, Tensor] = {}
     for name in settings.guiders:
@@ -117,6 +126,7 @@ def assemble(
         reference_maps=reference_maps,
         character_mask=torch.from_numpy(covered).float(),
         warp=_stacked([maps.warp for maps in drawn if maps.warp is not None]),
+        left_out={name: torch.from_numpy(marked) for name, marked in left_out.items()},
         **_encodings([sample.encodings for sample in samples if sample.encodings is not None]),
         **_exchanged([sample.exchanged for sample in samples if sample.exchanged is not None]),
     )
@@ -127,7 +137,14 @@ def images_to_tensor(images: UInt8[np.ndarray, "*batch h w 3"]) -> Float[Tensor,
     return torch.from_numpy(images).movedim(-1, -3).float().div_(255.0).contiguous()
 
 
-def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> ConditionMaps:
+def _drawn(rate: float, count: int, rng: np.random.Generator) -> Bool[np.ndarray, " count"]:
+    """Which of so many samples; rates of 0 and 1 draw nothing, and so change no other chance."""
+    return rng.random(count) < rate if 0 < rate < 1 else np.full(count, rate == 1)
+
+
+def _draw(
+    sample: Sample, rng: np.random.Generator, settings: BatchSettings, left_out: Sequence[str]
+) -> ConditionMaps:
     characters = len(sample.reference_keypoints)
     # Drawn even when no guider asks for them, so that `without` changes no other random number.
     codes = identity_codes(rng, characters, settings.code_size)
@@ -150,6 +167,7 @@ def _draw(sample: Sample, rng: np.random.Generator, settings: BatchSettings) -> 
         carried=carried,
         code_overlaps=settings.code_overlaps,
         body=settings.body,
+        left_out=left_out,
     )
 
 

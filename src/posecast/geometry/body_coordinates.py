@@ -2,15 +2,16 @@
 
 Ours, not the paper's. Every place near a skeleton gets its coordinates on one canonical body that
 stands with its arms out, so that the same spot of a person has the same coordinates in every pose.
-Keyed reference attention compares them (`models.correspondence`). Nearness to the skeletons alone
-decides between people who overlap: nothing here says who is in front.
+Keyed reference attention compares them (`models.correspondence`). Between people who overlap, their
+order decides where it is given, else nearness to the skeletons alone.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
+from posecast.geometry.depth_order import paint_order
 from posecast.geometry.skeleton import (
     HEAD,
     LEFT_ANKLE,
@@ -56,25 +57,38 @@ _BEYOND = 0.35
 """How far coordinates go on past a limb's ends, in limbs: hands and feet."""
 _REACH = 2.5
 """Places farther than this many radii from every part belong to nobody."""
+_COVERED = 1.6
+"""Within this many radii a person in front covers who is behind: about its dilation map."""
 
 
 def body_coordinates(
-    keypoints: Float[np.ndarray, "characters joints 3"], size: tuple[int, int]
+    keypoints: Float[np.ndarray, "characters joints 3"],
+    size: tuple[int, int],
+    ranks: Int[np.ndarray, " characters"] | None = None,
 ) -> Float32[np.ndarray, "3 rows columns"]:
     """Canonical `x, y` (0..1) and 1 near a body; all 0 elsewhere, at a cell of `STRIDE` pixels.
 
-    `keypoints` are pixels of a frame of `size` (height, width); a cell stands for its centre.
+    `keypoints` are pixels of a frame of `size` (height, width); a cell stands for its centre. With
+    `ranks` (0 the front, -1 no rank, behind all others) people cover those behind them; without,
+    the nearest skeleton decides.
     """
     rows, columns = (-(-side // STRIDE) for side in size)
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) * STRIDE + np.float32((STRIDE - 1) / 2)
     places = np.stack([x.ravel(), y.ravel()], axis=1)
     nearest = np.full(len(places), np.float32(_REACH))
     found = np.zeros((3, len(places)), np.float32)
-    for person, seen in zip(keypoints, present(keypoints), strict=True):
+    there = present(keypoints)
+    order = range(len(keypoints)) if ranks is None else paint_order(ranks)
+    for index in order:
+        person, seen = keypoints[index], there[index]
         height = np.float32(skeleton_height(person))
         if height <= 0:
             continue
-        for distance, canonical in _parts(person[:, :2], seen, height, places):
+        parts = _parts(person[:, :2], seen, height, places)
+        if ranks is not None and parts:
+            covered = np.min([distance for distance, _ in parts], axis=0) < _COVERED
+            nearest[covered] = np.float32(_REACH)
+        for distance, canonical in parts:
             closer = distance < nearest
             nearest[closer] = distance[closer]
             found[:2, closer] = canonical[closer].T

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 from annotated_types import Interval
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from posecast.geometry.body_coordinates import body_coordinates
 from posecast.geometry.depth_order import depth_order_map
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import Drawing, draw_poses
 from posecast.geometry.flow import flow_map
-from posecast.geometry.identity import Overlaps, identity_map
+from posecast.geometry.identity import CodeOverlaps, Overlaps, identity_map
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.types import ConditionMaps
 
@@ -53,8 +54,9 @@ def condition_maps(
     codes: Float[np.ndarray, "characters dims"] | None = None,
     settings: ConditionSettings | None = None,
     carried: WarpLayers | None = None,
-    code_overlaps: Overlaps = "front",
+    code_overlaps: CodeOverlaps = "front",
     body: bool = False,
+    left_out: Collection[str] = (),
 ) -> ConditionMaps:
     """Make the maps of a clip at `size` (height, width), float32.
 
@@ -65,6 +67,11 @@ def condition_maps(
     without `carried` (the reference's own, at `size`) no warped reference, without `body` no body
     coordinates.
 
+    `left_out` names conditions that the clip goes without: then the other maps do not tell them
+    either. Without `pose` or `reference_pose` those skeletons have no body coordinates, and the
+    reference's is not drawn; without `depth_order` codes of `code_overlaps="depth_order"` are
+    their mean.
+
     Raises ValueError where counts of characters or frames disagree.
     """
     settings = settings or ConditionSettings()
@@ -72,6 +79,8 @@ def condition_maps(
     _check_counts(keypoints, reference_keypoints, ranks, background_flow)
     if reference_ranks is None:
         reference_ranks = ranks[0]
+    ordered = code_overlaps == "depth_order" and "depth_order" not in left_out
+    overlaps: Overlaps = "front" if ordered or code_overlaps == "front" else "mean"
     pose = np.empty((frames, 3, *size), dtype=np.float32)
     flow = np.empty((frames, 3, *size), dtype=np.float32)
     depth_order = np.empty((frames, 1, *size), dtype=np.float32)
@@ -89,17 +98,24 @@ def condition_maps(
         flow_map(union, motion, settings.flow_scale, out=flow[i])
         depth_order_map(masks[i], ranks[i], settings.max_characters, out=depth_order[i])
         if codes is not None and identity is not None:
-            identity_map(masks[i], ranks[i], codes, identity[i], code_overlaps)
+            identity_map(masks[i], ranks[i], codes, identity[i], overlaps)
         if carried is not None and warp is not None:
             carried.to(people, ranks[i], pose[i], depth_order[i], warp[i])
+    skeletons = reference_keypoints
+    if "reference_pose" in left_out:
+        skeletons = np.zeros_like(reference_keypoints)
     reference_pose = np.empty((3, *size), dtype=np.float32)
-    _scale_to_unit(draw_poses(reference_keypoints, size, settings.drawing), reference_pose)
+    _scale_to_unit(draw_poses(skeletons, size, settings.drawing), reference_pose)
     reference_identity = None
     if codes is not None:
         own = dilation_maps(reference_keypoints, size, settings.radius_fraction)
-        reference_identity = identity_map(own, reference_ranks, codes, overlaps=code_overlaps)
-    own_body = body_coordinates(reference_keypoints, size) if body else None
-    bodies = [body_coordinates(keypoints[:, i], size) for i in range(frames)] if body else None
+        reference_identity = identity_map(own, reference_ranks, codes, overlaps=overlaps)
+    own_body = bodies = None
+    if body:
+        told = np.zeros_like(keypoints) if "pose" in left_out else keypoints
+        tracks = told.swapaxes(0, 1)
+        bodies = _bodies(tracks, ranks if ordered else None, size)
+        own_body = _bodies(skeletons[None], reference_ranks[None] if ordered else None, size)[0]
     return ConditionMaps(
         pose,
         reference_pose,
@@ -108,9 +124,24 @@ def condition_maps(
         masks,
         identity,
         reference_identity,
-        body=None if bodies is None else np.stack(bodies),
+        body=bodies,
         reference_body=own_body,
         warp=warp,
+    )
+
+
+def _bodies(
+    frames: Float[np.ndarray, "frames characters joints 3"],
+    ranks: Int[np.ndarray, "frames characters"] | None,
+    size: tuple[int, int],
+) -> Float32[np.ndarray, "frames 3 rows columns"]:
+    """Body coordinates of each frame, by its order where there is one."""
+    orders = [None] * len(frames) if ranks is None else list(ranks)
+    return np.stack(
+        [
+            body_coordinates(people, size, order)
+            for people, order in zip(frames, orders, strict=True)
+        ]
     )
 
 

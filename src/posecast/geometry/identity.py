@@ -16,6 +16,9 @@ from posecast.geometry.depth_order import paint_order, painted_characters
 
 Overlaps = Literal["front", "mean"]
 """Whose code holds where characters overlap: the front one's, or the mean of all, without order."""
+CodeOverlaps = Literal["front", "mean", "depth_order"]
+"""What a model was trained with: one of `Overlaps`, or `depth_order`: who is in front holds codes
+and body coordinates where the depth order is given; where it is left out, nothing says who is."""
 
 CODE_NORM = 0.7
 """Length of a code, as a multiple of the square root of its dimensions."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from posecast.geometry.conditions import ConditionSettings
+from posecast.geometry.identity import CodeOverlaps
 
 Settings = Mapping[str, Any]
 
@@ -44,7 +45,7 @@ class AnimatorConfig:
     num_steps: int = 50
     guidance_scale: float = 1.5
     """How a picture is made where nobody says otherwise; 1: without guidance."""
-    code_overlaps: Literal["front", "mean"] = "front"
+    code_overlaps: CodeOverlaps = "front"
     """Whose identity code holds where characters overlap (`geometry.identity`)."""
     keyed_by: tuple[str, ...] = ("pose", "identity", "place")
     """What keyed reference attention compares (`models.correspondence`); `unet.keys` is that many

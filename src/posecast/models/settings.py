@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from posecast.errors import InputError
 from posecast.geometry.conditions import CONDITION_RANGES
 from posecast.geometry.drawing import DRAWINGS
+from posecast.geometry.identity import CodeOverlaps
 from posecast.media.json_rules import (
     FLAG,
     NOTHING,
@@ -153,7 +154,7 @@ INDEX: Table = {
     "shared_noise": number(0, 1),
     "num_steps": whole(1, 1000),
     "guidance_scale": number(0, 100),
-    "code_overlaps": one_of("front", "mean"),
+    "code_overlaps": one_of(*get_args(CodeOverlaps)),
     "keyed_by": many(one_of(*KEYS), 0, len(KEYS)),
 }
 CONDITIONS: Table = {

@@ -155,6 +155,7 @@ class Conditioning:
             warp=warp,
             code_overlaps=config.code_overlaps,
             body=self._uses("body"),
+            left_out=self.off,
         )
 
     def _reference(self, latents: Float[Tensor, "1 c h w"]) -> ReferenceFeatures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from posecast.casting.options import Size
 from posecast.casting.plan import AnimationPlan
 from posecast.geometry.conditions import ConditionSettings, condition_maps
-from posecast.geometry.identity import Overlaps
+from posecast.geometry.identity import CodeOverlaps
 from posecast.geometry.warp_layers import WarpLayers
 from posecast.types import ConditionMaps
 
@@ -30,13 +30,14 @@ class MapRenderer:
         codes: np.ndarray | None = None,
         settings: ConditionSettings | None = None,
         warp: bool = False,
-        code_overlaps: Overlaps = "front",
+        code_overlaps: CodeOverlaps = "front",
         body: bool = False,
+        left_out: Collection[str] = (),
     ) -> ConditionMaps:
         """The condition maps of frames `start` to `stop`, background at rest.
 
         `canvas` (height, width), at least the plan's size, adds room at the right and the bottom.
-        With `warp`, the picture is carried to each pose.
+        With `warp`, the picture is carried to each pose. `left_out`: see `condition_maps`.
         """
         plan = self.plan
         canvas = canvas or plan.size
@@ -51,6 +52,7 @@ class MapRenderer:
             carried=self._carried(canvas) if warp else None,
             code_overlaps=code_overlaps,
             body=body,
+            left_out=left_out,
         )
 
     def chunks(self, length: int = 32, warp: bool = False) -> Iterator[ConditionMaps]:

@@ -72,8 +72,9 @@ class DiffusionTask:
 
     @cached_property
     def _held_out(self) -> HeldOut[TrainingBatch] | None:
-        """The samples of every validation: of other seeds than training's, no identity dropped."""
-        settings = replace(_batch_settings(self.config, self.animator), identity_drop=0.0)
+        """The samples of every validation: of other seeds than training's, nothing dropped."""
+        settings = _batch_settings(self.config, self.animator)
+        settings = replace(settings, identity_drop=0.0, drop={})
         batches = replace(self.batches, make=partial(assemble, settings=settings))
         return held_out_batch(self.config, batches)
 
@@ -89,11 +90,6 @@ class DiffusionTask:
         noise = sample_noise(clean, self.shared_noise, settings.noise_offset, generator=generator)
         timesteps = self._timesteps(clean, generator)
         dropped = _draw(len(clean), settings.reference_drop, generator)
-        without = {
-            name: drawn
-            for name, rate in sorted(settings.guider_drop.items())
-            if (drawn := _draw(len(clean), rate, generator)) is not None
-        }
         warped = self._warped(batch, _draw(len(clean), settings.warp_drop, generator))
         # From here a row is what has a timestep of its own: a sample of clips, a frame of images.
         shape, rows = clean.shape, timesteps.numel()
@@ -109,7 +105,7 @@ class DiffusionTask:
             batch.reference_maps,
             dropped,
             warped,
-            without,
+            batch.left_out,
         ).reshape(clean.shape)
         kind = self.schedule.prediction_type
         region = latent_weights(
@@ -272,6 +268,7 @@ def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings
         conditions=animator.config.conditions,
         guiders=tuple(name for name in guiders if name not in config.without),
         identity_drop=config.objective.identity_drop,
+        drop=dict(sorted(config.objective.guider_drop.items())),
         warp=animator.warps,
         body=animator.keyed and "body" in animator.config.keyed_by,
     )
