@@ -45,6 +45,7 @@ PAGES = {
         "CONTRIBUTING",
         "docs/design/README",
         "docs/design/networks",
+        "docs/design/cutout",
         "docs/design/stage",
         "docs/design/robustness",
         "docs/design/claims-log",

@@ -87,6 +87,3 @@ class ConditionMaps:
     body: Float32[np.ndarray, "frames 3 rows columns"] | None = None
     """`geometry.body_coordinates`, at a quarter of the size."""
     reference_body: Float32[np.ndarray, "3 rows columns"] | None = None
-    warp: Float32[np.ndarray, "frames 20 height width"] | None = None
-    """The reference carried to each pose (`geometry.warp_layers`): RGB in 0..1, how far it is
-    known, and what helps to mend it."""

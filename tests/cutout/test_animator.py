@@ -155,7 +155,7 @@ def test_small_pictures_alone_are_mended(figure: Painted, monkeypatch: pytest.Mo
 
 
 def test_the_mender_of_a_folder_is_used(tmp_path: Path) -> None:
-    from posecast.models.mender import Mender
+    from posecast.cutout.mender import Mender
 
     small = Painted((64, 48), [(person(12, 8, 22), RED)])
     plan = CutoutAnimator().plan(small.picture, small.moved((6, 0)), reference_poses=small.poses)

@@ -11,8 +11,6 @@ import pytest
 import torch
 
 from posecast.data import BatchSettings, PuppetSource, Sample, assemble
-from posecast.data.batches import NO_COLOUR
-from posecast.geometry.colours import DISTINGUISHABLE
 from posecast.geometry.conditions import condition_maps
 from posecast.puppets import PuppetSettings, plan_shots, render
 
@@ -160,33 +158,6 @@ def test_flow_from_the_reference_says_where_its_background_has_gone():
         ]
         moved.append(nearer[0] < nearer[1])
     assert all(moved)
-
-
-def test_targets_with_looks_exchanged_are_padded_where_there_are_fewer_characters():
-    mixed = dataclasses.replace(STAGE, characters=(0.4, 0.3, 0.3))
-    source = PuppetSource(mixed, frames=2, seed=3, exchanged=True)
-    samples = [source.sample(i) for i in range(8)]
-    counts = [len(sample.keypoints) for sample in samples]
-    assert set(counts) == {1, 2, 3}
-    batch = assemble(samples, np.random.default_rng(0))
-    assert batch.exchanged is not None
-    assert batch.told is not None
-    assert batch.exchanged.shape == (8, 2, 2, 3, 32, 48)
-    for sample, count, looks, told in zip(
-        samples, counts, batch.exchanged, batch.told, strict=True
-    ):
-        assert sample.exchanged is not None
-        assert sample.character_ids is not None
-        assert (looks[: count - 1] <= 1).all()
-        assert (looks[count - 1 :] == NO_COLOUR).all()
-        assert told.any() == (count > 1)
-        assert not told.numpy()[sample.character_ids == 0].any()
-        for other in sample.exchanged.frames:
-            apart = np.linalg.norm((sample.frames - other.astype(float)) / 255, axis=-1)
-            assert (apart[told] >= DISTINGUISHABLE).all()
-    assert (
-        source.sample(0).frames.tolist() == PuppetSource(mixed, 2, seed=3).sample(0).frames.tolist()
-    )
 
 
 def test_conditions_are_left_out_of_samples_as_often_as_said():

@@ -17,9 +17,9 @@ from posecast.casting.result import AnimationResult
 from posecast.casting.sheet import CastSheet
 from posecast.cutout.in_order import in_order
 from posecast.cutout.moving import MovingPicture
+from posecast.cutout.warp_layers import SMALL
 from posecast.errors import InputError
 from posecast.geometry.framing import default_size
-from posecast.geometry.warp_layers import SMALL
 
 Frame = UInt8[np.ndarray, "height width 3"]
 OnProgress = Callable[[str, int, int], None]

@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8
 
 from posecast.casting.plan import AnimationPlan
+from posecast.cutout.filling import filled
 from posecast.cutout.plate import clean_plate
+from posecast.cutout.warp_layers import SMALL, enlarged
+from posecast.cutout.warping import Carried, ReferenceWarp
 from posecast.geometry.colours import unit_colours
 from posecast.geometry.depth_order import paint_order
-from posecast.geometry.filling import filled
 from posecast.geometry.silhouettes import people_of
-from posecast.geometry.warp_layers import SMALL, enlarged
-from posecast.geometry.warping import Carried, ReferenceWarp
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Ids = UInt8[np.ndarray, "height width"]

@@ -13,12 +13,7 @@ from torch import Tensor
 from posecast.data.samples import Encodings, Sample
 from posecast.geometry.conditions import ConditionSettings, condition_maps
 from posecast.geometry.identity import CodeOverlaps, identity_codes
-from posecast.geometry.warp_layers import WarpLayers
-from posecast.puppets import Exchanged
 from posecast.types import ConditionMaps
-
-NO_COLOUR = 10.0
-"""In place of looks that a sample has not: far from all colours of 0..1."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +31,16 @@ class TrainingBatch:
     reference_maps: dict[str, Float[Tensor, "batch _ _ _"]]
     character_mask: Float[Tensor, "batch frames 1 height width"]
     """1 inside of a character's dilation map."""
-    warp: Float[Tensor, "batch frames 20 height width"] | None = None
-    """The reference carried to each pose (`ConditionMaps.warp`)."""
     latents: Float[Tensor, "batch frames c h w"] | None = None
     reference_latents: Float[Tensor, "batch c h w"] | None = None
     appearance: Float[Tensor, "batch 1 dim"] | None = None
     """The references' embeddings."""
-    exchanged: Float[Tensor, "batch looks frames 3 height width"] | None = None
-    """Targets with looks exchanged; of samples with fewer characters, colours that are none."""
-    told: Bool[Tensor, "batch frames height width"] | None = None
-    """Where those can be told from the targets."""
     left_out: dict[str, Bool[Tensor, " batch"]] = field(default_factory=dict)
     """Guider name to the samples that go without that condition."""
 
     def to(self, device: torch.device | str) -> TrainingBatch:
         """The same batch on a device."""
-        names = (
-            "reference", "frames", "warp", "latents", "reference_latents", "appearance",
-            "exchanged", "told",
-        )  # fmt: skip
+        names = ("reference", "frames", "latents", "reference_latents", "appearance")
         there = {name: value for name in names if (value := getattr(self, name)) is not None}
         return replace(
             self,
@@ -76,8 +62,6 @@ class BatchSettings:
     """Dimensions of an identity code."""
     identity_drop: float = 0.1
     """How often the targets of a sample lose their identity map (the reference keeps its own)."""
-    warp: bool = False
-    """Whether to carry the reference to each pose."""
     code_overlaps: CodeOverlaps = "front"
     """Whose code holds where characters overlap."""
     drop: Mapping[str, float] = field(default_factory=dict)
@@ -125,10 +109,8 @@ def assemble(
         maps=target_maps,
         reference_maps=reference_maps,
         character_mask=torch.from_numpy(covered).float(),
-        warp=_stacked([maps.warp for maps in drawn if maps.warp is not None]),
         left_out={name: torch.from_numpy(marked) for name, marked in left_out.items()},
         **_encodings([sample.encodings for sample in samples if sample.encodings is not None]),
-        **_exchanged([sample.exchanged for sample in samples if sample.exchanged is not None]),
     )
 
 
@@ -149,12 +131,6 @@ def _draw(
     # Drawn even when no guider asks for them, so that `without` changes no other random number.
     codes = identity_codes(rng, characters, settings.code_size)
     wanted = "identity" in settings.guiders
-    carried = None
-    if settings.warp:
-        assert sample.reference is not None, "who carries pictures asks for them"
-        carried = WarpLayers.of(
-            sample.reference, sample.reference_keypoints, sample.reference_ranks
-        )
     return condition_maps(
         sample.keypoints,
         sample.reference_keypoints,
@@ -164,7 +140,6 @@ def _draw(
         reference_ranks=sample.reference_ranks,
         codes=codes if wanted else None,
         settings=settings.conditions,
-        carried=carried,
         code_overlaps=settings.code_overlaps,
         body=settings.body,
         left_out=left_out,
@@ -188,25 +163,6 @@ def _encodings(found: Sequence[Encodings]) -> dict[str, Tensor]:
     }
 
 
-def _stacked(maps: list[np.ndarray]) -> Tensor | None:
-    return torch.from_numpy(np.stack(maps)) if maps else None
-
-
 def _map(maps: ConditionMaps, name: str) -> Float[Tensor, "frames channels height width"]:
     value = maps.reference_pose[None] if name == "reference_pose" else getattr(maps, name)
     return torch.from_numpy(np.ascontiguousarray(value))
-
-
-def _exchanged(found: Sequence[Exchanged]) -> dict[str, Tensor]:
-    """Targets with looks exchanged, by the names of a batch's fields."""
-    if not found:
-        return {}
-    looks = max(1, *(len(one.frames) for one in found))
-    padded = [
-        torch.nn.functional.pad(
-            images_to_tensor(one.frames), (0,) * 8 + (0, looks - len(one.frames)), value=NO_COLOUR
-        )
-        for one in found
-    ]
-    told = torch.from_numpy(np.stack([one.told for one in found]))
-    return {"exchanged": torch.stack(padded), "told": told}

@@ -16,7 +16,6 @@ from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import Drawing, draw_poses
 from posecast.geometry.flow import flow_map
 from posecast.geometry.identity import CodeOverlaps, Overlaps, identity_map
-from posecast.geometry.warp_layers import WarpLayers
 from posecast.types import ConditionMaps
 
 
@@ -53,7 +52,6 @@ def condition_maps(
     reference_ranks: Int[np.ndarray, " characters"] | None = None,
     codes: Float[np.ndarray, "characters dims"] | None = None,
     settings: ConditionSettings | None = None,
-    carried: WarpLayers | None = None,
     code_overlaps: CodeOverlaps = "front",
     body: bool = False,
     left_out: Collection[str] = (),
@@ -64,8 +62,7 @@ def condition_maps(
     order. `ranks` are 0 for the front, -1 for no rank; `reference_ranks` default to those of the
     first frame, which at inference came from the reference. Without `background_flow` (pixels a
     frame at `size`) the background has zero momentum; without `codes` there are no identity maps,
-    without `carried` (the reference's own, at `size`) no warped reference, without `body` no body
-    coordinates.
+    without `body` no body coordinates.
 
     `left_out` names conditions that the clip goes without: then the other maps do not tell them
     either. Without `pose` or `reference_pose` those skeletons have no body coordinates, and the
@@ -85,9 +82,6 @@ def condition_maps(
     flow = np.empty((frames, 3, *size), dtype=np.float32)
     depth_order = np.empty((frames, 1, *size), dtype=np.float32)
     masks = np.empty((frames, characters, *size), dtype=np.uint8)
-    warp = None
-    if carried is not None:
-        warp = np.empty((frames, WarpLayers.CHANNELS, *size), dtype=np.float32)
     identity = None if codes is None else np.empty((frames, codes.shape[1], *size), np.float32)
     for i in range(frames):
         people = keypoints[:, i]
@@ -99,8 +93,6 @@ def condition_maps(
         depth_order_map(masks[i], ranks[i], settings.max_characters, out=depth_order[i])
         if codes is not None and identity is not None:
             identity_map(masks[i], ranks[i], codes, identity[i], overlaps)
-        if carried is not None and warp is not None:
-            carried.to(people, ranks[i], pose[i], depth_order[i], warp[i])
     skeletons = reference_keypoints
     if "reference_pose" in left_out:
         skeletons = np.zeros_like(reference_keypoints)
@@ -126,7 +118,6 @@ def condition_maps(
         reference_identity,
         body=bodies,
         reference_body=own_body,
-        warp=warp,
     )
 
 

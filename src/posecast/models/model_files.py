@@ -12,7 +12,7 @@ from posecast.models.config_file import read_json
 from posecast.models.hub import is_hub_id
 
 _INDEX, _FORMAT = "model_index.json", "posecast/model/"
-_PARTS = "(unet|reference_net|guiders|vae|image_encoder|mender)"
+_PARTS = "(unet|reference_net|guiders|vae|image_encoder)"
 MODEL_FILES = (
     r"model_index\.json",
     rf"{_PARTS}/config\.json",

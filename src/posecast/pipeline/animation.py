@@ -26,7 +26,7 @@ from posecast.geometry.framing import default_size
 from posecast.models import Animator
 from posecast.models.lora import merge_lora
 from posecast.pipeline.conditioning import Conditioning, well_separated_codes
-from posecast.pipeline.decoding import decoded, retouch_of
+from posecast.pipeline.decoding import decoded
 from posecast.pipeline.denoising import OnProgress, check_sampling, denoise, start_noise
 from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.memory import MemoryPlan
@@ -45,7 +45,7 @@ class AnimationPipeline(DiffusionPipeline):
     """
 
     model_cpu_offload_seq = "image_encoder->vae->reference_net->unet"
-    _exclude_from_cpu_offload = ["guiders", "mender"]  # noqa: RUF012  (10 MB, used by every window)
+    _exclude_from_cpu_offload = ["guiders"]  # noqa: RUF012  (10 MB, used by every window)
 
     def __init__(self, animator: Animator) -> None:
         self.animator = animator.eval().requires_grad_(False)
@@ -54,7 +54,7 @@ class AnimationPipeline(DiffusionPipeline):
     @property
     def components(self) -> dict[str, Any]:
         """The animator's parts by name."""
-        names = ("image_encoder", "vae", "reference_net", "guiders", "mender", "unet", "scheduler")
+        names = ("image_encoder", "vae", "reference_net", "guiders", "unet", "scheduler")
         return {name: getattr(self.animator, name) for name in names}
 
     @property
@@ -259,7 +259,6 @@ class AnimationPipeline(DiffusionPipeline):
                 on_progress=on_progress,
             )[0]
             place = (self._execution_device, self.dtype)
-            retouch = retouch_of(conditioning)
             del conditioning  # out of the way of decoding
             self.maybe_free_model_hooks()
             yield from decoded(
@@ -269,7 +268,6 @@ class AnimationPipeline(DiffusionPipeline):
                 *place,
                 fitted.frames_at_once,
                 on_progress,
-                retouch,
             )
             self.maybe_free_model_hooks()
 

@@ -32,11 +32,10 @@ HOST_BYTES = 2 * 2**30
 
 @dataclass(frozen=True)
 class WindowConditions:
-    """What the guiders say about windows of consecutive frames, and the warped reference."""
+    """What the guiders say about windows of consecutive frames."""
 
     guidance: Float[Tensor, "b f d h w"] | None
     correspondence: Float[Tensor, "b f keys h w"] | None
-    warped: Float[Tensor, "b f _ h w"] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -55,7 +54,7 @@ class WindowConditions:
         return WindowConditions(*(None if t is None else change(t) for t in self._tensors()))
 
     def _tensors(self) -> tuple[Tensor | None, ...]:
-        return self.guidance, self.correspondence, self.warped
+        return self.guidance, self.correspondence
 
 
 def joined(parts: Sequence[WindowConditions], dim: int) -> WindowConditions:
@@ -134,17 +133,14 @@ class Conditioning:
             return self._kept[number].to(self.device)
         start = number * BLOCK
         stop = min(start + BLOCK, self.plan.num_frames)
-        drawn = self._maps(start, stop, warp=self.warps)
-        maps = self._tensors(drawn)
-        block = WindowConditions(
-            self.animator.guidance(maps), self.animator.correspondence(maps), self._warped(drawn)
-        )
+        maps = self._tensors(self._maps(start, stop))
+        block = WindowConditions(self.animator.guidance(maps), self.animator.correspondence(maps))
         if self.kept_bytes + block.nbytes <= self.host_bytes:
             self._kept[number] = block.to("cpu")
             self.kept_bytes += block.nbytes
         return block
 
-    def _maps(self, start: int, stop: int, warp: bool = False) -> ConditionMaps:
+    def _maps(self, start: int, stop: int) -> ConditionMaps:
         config = self.animator.config
         return self.renderer.maps(
             start,
@@ -152,7 +148,6 @@ class Conditioning:
             self.canvas,
             self.codes,
             config.conditions,
-            warp=warp,
             code_overlaps=config.code_overlaps,
             body=self._uses("body"),
             left_out=self.off,
@@ -177,19 +172,6 @@ class Conditioning:
         awake(self.animator.unet)
         # The denoiser reads keys and values alone: the tokens' memory is free again.
         return replace(self.animator.prepare_reference(features), tokens={})
-
-    @property
-    def warps(self) -> bool:
-        """Whether the reference is carried to each pose."""
-        return self.animator.warps and not self.off & {"warp", "reference"}
-
-    def _warped(self, maps: ConditionMaps) -> Float[Tensor, "1 f _ h w"] | None:
-        if maps.warp is None:
-            return None
-        awake(self.animator.vae)
-        warped = self.animator.warped(self._to_device(maps.warp[None]))
-        awake(self.animator.unet)
-        return warped
 
     def _tensors(self, maps: ConditionMaps) -> dict[str, Tensor]:
         named = {

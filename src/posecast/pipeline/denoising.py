@@ -69,8 +69,8 @@ def denoise(
 
     Windows go to the device and their predictions come back, `at_once` together. Guidance scale 1
     leaves the unconditional half out. The guiders act in both halves; the unconditional one sees no
-    reference, warped or not, and zeros for its appearance. The halves run one after the other:
-    together they would need twice the memory, and one of them would attend to masked tokens.
+    reference and zeros for its appearance. The halves run one after the other: together they would
+    need twice the memory, and one of them would attend to masked tokens.
     """
     animator = conditioning.animator
     schedule = NoiseSchedule.of(animator.scheduler)
@@ -159,7 +159,6 @@ class _Network:
             "reference": reference if conditional else None,
             "guidance": self.conditions.guidance,
             "correspondence": self.conditions.correspondence,
-            "warped": self.conditions.warped if conditional else None,
         }
         made = None
         if not self.reuses:

@@ -29,8 +29,6 @@ def preview_frames(plan: AnimationPlan, chunks: Iterator[ConditionMaps]) -> Iter
                 "depth_order": np.repeat(to_picture(maps.depth_order[i]), 3, axis=2),
                 "characters": _characters_picture(maps.characters[i]),
             }
-            if maps.warp is not None:
-                panels["warped reference (ours)"] = to_picture(maps.warp[i, :3])
             yield side_by_side(panels)
 
 

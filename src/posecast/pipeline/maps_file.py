@@ -14,8 +14,6 @@ from posecast.media.atomic import hidden_beside, whole_file
 from posecast.media.outputs import Inputs, check_file
 from posecast.types import ConditionMaps
 
-PREVIEW_CHUNK = 8
-"""Frames at a time of which the warped reference is wanted too: that is three times the rest."""
 _PER_FRAME = ("pose", "flow", "depth_order", "characters")
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from posecast.errors import InputError
 
-SWITCHES = ("pose", "flow", "depth_order", "reference_pose", "identity", "warp", "reference")
-"""What `without` can name: the guiders, the warped reference, and the reference altogether."""
+SWITCHES = ("pose", "flow", "depth_order", "reference_pose", "identity", "reference")
+"""What `without` can name: the guiders, and the reference altogether."""
 
 
 def switched_off(without: Sequence[str]) -> frozenset[str]:

@@ -90,7 +90,6 @@ class DiffusionTask:
         noise = sample_noise(clean, self.shared_noise, settings.noise_offset, generator=generator)
         timesteps = self._timesteps(clean, generator)
         dropped = _draw(len(clean), settings.reference_drop, generator)
-        warped = self._warped(batch, _draw(len(clean), settings.warp_drop, generator))
         # From here a row is what has a timestep of its own: a sample of clips, a frame of images.
         shape, rows = clean.shape, timesteps.numel()
         clean, noise = (x.reshape(rows, -1, *shape[2:]) for x in (clean, noise))
@@ -104,7 +103,6 @@ class DiffusionTask:
             batch.maps,
             batch.reference_maps,
             dropped,
-            warped,
             batch.left_out,
         ).reshape(clean.shape)
         kind = self.schedule.prediction_type
@@ -157,7 +155,6 @@ class DiffusionTask:
         )
         guidance = animator.guidance(batch.maps)
         correspondence = animator.correspondence(batch.maps)
-        warped = self._warped(batch, None)
 
         def predict(
             noisy: Tensor,
@@ -173,7 +170,6 @@ class DiffusionTask:
                 reference=reference if conditional else None,
                 guidance=guidance,
                 correspondence=correspondence,
-                warped=warped if conditional else None,
             )
             return prediction, None
 
@@ -198,13 +194,6 @@ class DiffusionTask:
         frames = encode(batch.frames.flatten(0, 1))
         latents = frames.unflatten(0, batch.frames.shape[:2])
         return latents, encode(batch.reference)
-
-    def _warped(self, batch: TrainingBatch, dropped: Tensor | None) -> Tensor | None:
-        """Warped references as latents, zero for the samples that shall do without."""
-        if batch.warp is None:
-            return None
-        warped = self.animator.warped(batch.warp)
-        return warped if dropped is None else warped * (~dropped)[:, None, None, None, None]
 
     def _measured(self, latents: Tensor) -> Tensor:
         """Latents on axes whose squared differences are the loss: partly pixels', partly latents'.
@@ -269,7 +258,6 @@ def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings
         guiders=tuple(name for name in guiders if name not in config.without),
         identity_drop=config.objective.identity_drop,
         drop=dict(sorted(config.objective.guider_drop.items())),
-        warp=animator.warps,
         body=animator.keyed and "body" in animator.config.keyed_by,
     )
     if "identity" in guiders:
