@@ -1,6 +1,6 @@
 """Train on a machine that is lent for minutes: go on from small files, leave small files.
 
-    python scripts/train_in_turns.py configs/embedded-gpu/images.yaml parts/images --minutes 8
+    python scripts/train_in_turns.py configs/claims/images.yaml parts/images --minutes 8
 
 A turn puts the parts in the folder together to a checkpoint, trains for so many minutes (or to the
 end), and writes the newest checkpoint and what a run leaves beside it back in parts of less than

@@ -134,3 +134,20 @@ def test_set_up_tells_old_pythons_what_is_needed() -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert re.fullmatch(r"Posecast needs Python 3\.11 or newer; this is 3\.8\. .+\n", done.stderr)
+
+
+CUT_OUT_WORDS = re.compile(r"warp|mender|retouch", re.IGNORECASE)
+
+
+def test_the_papers_system_holds_no_word_of_the_cut_out() -> None:
+    """The cut-out engine lives in its own room; only its training is a task among the others."""
+    rooms = ("models", "diffusion", "data", "pipeline")
+    source = ROOT / "src" / "posecast"
+    found = [path for room in rooms for path in (source / room).rglob("*.py")]
+    found += [source / "types.py", source / "geometry" / "conditions.py"]
+    found += [path for path in (ROOT / "configs").rglob("*.yaml") if path.parent.name != "cutout"]
+    named = [path for path in found if CUT_OUT_WORDS.search(path.read_text(encoding="utf-8"))]
+    assert named == []
+    assert not (source / "assets" / "models" / "embedded" / "mender").exists()
+    settings = [path for path in (source / "training").glob("*.py") if path.name != "mender.py"]
+    assert not [path for path in settings if "warp" in path.read_text(encoding="utf-8").lower()]

@@ -46,6 +46,7 @@ PAGES = {
         "docs/design/README",
         "docs/design/networks",
         "docs/design/new-condition",
+        "docs/design/cutout",
         "docs/design/stage",
         "docs/design/robustness",
         "docs/design/claims-log",

@@ -84,9 +84,6 @@ class ConditionMaps:
     """(channels, rows, columns) of the reference itself: what keyed attention compares."""
     characters: UInt8[np.ndarray, "frames characters height width"]
     """Each character's dilation map (0 or 1)."""
-    warp: Float32[np.ndarray, "frames 20 height width"] | None = None
-    """The reference carried to each pose (`geometry.warp_layers`): RGB in 0..1, how far it is
-    known, and what helps to mend it."""
 
     def __getitem__(self, name: str) -> Float32[np.ndarray, "_ _ _ _"]:
         """The maps of one condition."""

@@ -60,13 +60,17 @@ def test_a_left_out_guider_is_one_that_is_not_there():
         if not parameter.any():
             parameter.data.normal_(std=0.1)
     clip = claims.flow_clips(1, (64, 64), 3)[0]
-    asked = claims_run.asked_for(animator, [clip.sample], claims_run.Setup(steps=1))
-    made = {row: claims_run.generate(animator, asked, row, 1)[0] for row in claims_run.ROWS}
+    setup = claims_run.Setup(steps=1)
+
+    def generated(row: tuple[str, ...]) -> np.ndarray:
+        asked = claims_run.asked_for(animator, [clip.sample], setup, row)
+        return claims_run.generate(animator, asked, 1)[0]
+
+    made = {row: generated(row) for row in claims_run.ROWS}
     assert len(made) == 8
     full = made[()]
     assert all(not np.array_equal(full, other) for row, other in made.items() if row)
-    again = claims_run.generate(animator, asked, (), 1)[0]
-    np.testing.assert_array_equal(full, again)
+    np.testing.assert_array_equal(full, generated(()))
 
 
 def test_differences_have_paired_intervals():

@@ -12,12 +12,13 @@ from posecast.casting.masks import found_masks
 from posecast.casting.pictures import tinted
 from posecast.casting.plan import AnimationPlan, plan_animation
 from posecast.cli import run
+from posecast.cutout.mending import MendedPicture
+from posecast.cutout.warp_layers import WarpLayers
 from posecast.errors import InputError
 from posecast.estimators.builtin.finder import BuiltinFinder
 from posecast.geometry.skeleton import present
 from posecast.media.id_images import write_ids
 from posecast.media.images import read_image
-from posecast.pipeline.map_renderer import MapRenderer
 from tests.estimators.puppet_scenes import scene as people_scene
 
 
@@ -77,9 +78,8 @@ def test_masks_decide_what_is_carried(
     whole, lower = (planned(scene, mask=tmp_path / f"{name}.png") for name in ("whole", "lower"))
 
     def body(plan: AnimationPlan) -> np.ndarray:
-        maps = MapRenderer(plan).maps(0, 1, warp=True)
-        assert maps.warp is not None
-        return maps.warp[0, 19] > 0
+        layers = MendedPicture.of(plan).layers(plan.keypoints[:, 0], plan.ranks[0])
+        return layers[WarpLayers.BODY] > 0
 
     assert body(whole)[:28].sum() > 200
     assert body(lower)[:28].sum() < 0.2 * body(whole)[:28].sum()

@@ -14,14 +14,13 @@ from posecast.models.presets import PRESETS
 def test_the_claims_of_a_model_are_scored(tmp_path, capsys):
     torch.manual_seed(0)
     config = PRESETS["tiny"]()
-    unet = {**config.unet, "warp": False, "cells": 2, "keys": 4 * config.unet["widths"][0]}
+    unet = {**config.unet, "cells": 2, "keys": 4 * config.unet["widths"][0]}
     guiders = {name: {**one, "strides": [2, 2, 1]} for name, one in config.guiders.items()}
     config = replace(
         config,
         unet=unet,
         guiders=guiders,
         keyed_by=("pose", "identity", "body", "place"),
-        mender=None,
     )
     save_animator(Animator.from_preset(config), tmp_path / "model")
     arguments = ["benchmark", "claims", "--model", str(tmp_path / "model"), "--clips", "2"]

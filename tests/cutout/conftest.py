@@ -5,6 +5,7 @@ import pytest
 
 from posecast.types import PoseSequence
 from tests.casting.conftest import person
+from tests.geometry.conftest import standing as standing
 
 GROUND, RED, BLUE = (90, 160, 90), (220, 30, 30), (30, 30, 220)
 

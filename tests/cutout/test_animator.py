@@ -191,7 +191,7 @@ def test_joints_that_are_lost_for_a_while_stay_with_their_limb() -> None:
 
 
 def test_the_mender_of_a_folder_is_used(tmp_path: Path) -> None:
-    from posecast.models.mender import Mender
+    from posecast.cutout.mender import Mender
 
     small = Painted((64, 48), [(person(12, 8, 22), RED)])
     plan = CutoutAnimator().plan(small.picture, small.moved((6, 0)), reference_poses=small.poses)

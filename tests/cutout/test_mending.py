@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from posecast.cutout.mender import Mender
 from posecast.cutout.mending import Corrected, SteadyGround, corrections_of, mended_frames
-from posecast.geometry.warp_layers import WarpLayers
-from posecast.models.mender import Mender
+from posecast.cutout.warp_layers import WarpLayers
 
 
 class Adds(Mender):

@@ -11,8 +11,6 @@ import pytest
 import torch
 
 from posecast.data import BatchSettings, PuppetSource, Sample, assemble
-from posecast.data.batches import NO_COLOUR
-from posecast.geometry.colours import DISTINGUISHABLE
 from posecast.geometry.condition_maps import Scene, condition_maps
 from posecast.puppets import PuppetSettings, plan_shots, render
 
@@ -163,28 +161,17 @@ def test_flow_from_the_reference_says_where_its_background_has_gone():
     assert all(moved)
 
 
-def test_targets_with_looks_exchanged_are_padded_where_there_are_fewer_characters():
-    mixed = dataclasses.replace(STAGE, characters=(0.4, 0.3, 0.3))
-    source = PuppetSource(mixed, frames=2, seed=3, exchanged=True)
-    samples = [source.sample(i) for i in range(8)]
-    counts = [len(sample.keypoints) for sample in samples]
-    assert set(counts) == {1, 2, 3}
-    batch = assemble(samples, np.random.default_rng(0))
-    assert batch.exchanged is not None
-    assert batch.told is not None
-    assert batch.exchanged.shape == (8, 2, 2, 3, 32, 48)
-    for sample, count, looks, told in zip(
-        samples, counts, batch.exchanged, batch.told, strict=True
-    ):
-        assert sample.exchanged is not None
-        assert sample.character_ids is not None
-        assert (looks[: count - 1] <= 1).all()
-        assert (looks[count - 1 :] == NO_COLOUR).all()
-        assert told.any() == (count > 1)
-        assert not told.numpy()[sample.character_ids == 0].any()
-        for other in sample.exchanged.frames:
-            apart = np.linalg.norm((sample.frames - other.astype(float)) / 255, axis=-1)
-            assert (apart[told] >= DISTINGUISHABLE).all()
-    assert (
-        source.sample(0).frames.tolist() == PuppetSource(mixed, 2, seed=3).sample(0).frames.tolist()
-    )
+def test_conditions_are_left_out_of_samples_as_often_as_said():
+    sample = PuppetSource(STAGE, frames=1).sample(0)
+    settings = BatchSettings(body=True, drop={"reference_pose": 0.5, "flow": 1.0, "pose": 0.0})
+    batch = assemble([sample] * 60, np.random.default_rng(0), settings)
+    left_out = batch.left_out["reference_pose"]
+    assert 18 <= int(left_out.sum()) <= 42
+    assert batch.left_out["flow"].all()
+    assert not batch.left_out["pose"].any()
+    for maps in (batch.maps["reference_pose"], *map(batch.reference_maps.get, ("pose", "body"))):
+        assert torch.equal(maps.flatten(1).any(dim=1), ~left_out)
+    # Nothing is drawn of rates that are certain.
+    settings = BatchSettings(drop={"flow": 1.0})
+    same = [assemble([sample], np.random.default_rng(0), s) for s in (settings, BatchSettings())]
+    assert torch.equal(*(one.maps["identity"] for one in same))

@@ -45,3 +45,21 @@ def test_nobody_far_away_and_no_order(standing):
     assert found[2, 0, -1] == 0
     assert not found[:2, found[2] == 0].any()
     assert not body_coordinates(np.zeros((1, 18, 3), np.float32), SIZE).any()
+
+
+def test_who_is_in_front_covers_those_behind(standing):
+    pair = np.stack([standing(128, left=-4), standing(128, left=6)])
+    for front in (0, 1):
+        ranks = np.array([0, 1]) if front == 0 else np.array([1, 0])
+        found = body_coordinates(pair, SIZE, ranks)
+        alone = body_coordinates(pair[front][None], SIZE)
+        for joint in (LEFT_WRIST, RIGHT_KNEE, RIGHT_ANKLE):
+            np.testing.assert_array_equal(
+                at(found, pair[front, joint]), at(alone, pair[front, joint])
+            )
+    one, other = (body_coordinates(pair, SIZE, np.array(ranks)) for ranks in ([0, 1], [1, 0]))
+    assert (one != other).any()
+    # Somebody alone, or apart, is told the same with an order and without.
+    np.testing.assert_array_equal(
+        body_coordinates(pair[:1], SIZE, np.array([0])), body_coordinates(pair[:1], SIZE)
+    )

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from posecast.geometry.warp_layers import WarpLayers
 from posecast.models.animator import Animator
 from posecast.models.presets import LATENT_CHANNELS, PRESETS
 
@@ -37,7 +36,6 @@ class Example:
             "pose": rand(batch, 3, SIZE, SIZE),
             "identity": rand(batch, 8, SIZE, SIZE),
         }
-        self.warp = rand(batch, frames, WarpLayers.CHANNELS, SIZE, SIZE)
 
     def predict(self, animator: Animator, timestep: int | Tensor = 500, **changes) -> Tensor:
         """Through the public methods, as the pipeline does."""
@@ -46,7 +44,6 @@ class Example:
         reference = animator.reference_features(self.latents, appearance, given["reference_maps"])
         if given.get("drop_reference"):
             reference, appearance = None, torch.zeros_like(appearance)
-        warped = animator.warped(self.warp) if given.get("warp") else None
         return animator.denoise(
             self.noisy,
             timestep,
@@ -54,7 +51,6 @@ class Example:
             reference=reference,
             guidance=animator.guidance(given["maps"]),
             correspondence=animator.correspondence(given["maps"]),
-            warped=warped,
         )
 
 
@@ -85,7 +81,7 @@ def animator(fresh) -> Animator:
 
 @pytest.fixture
 def plain() -> Animator:
-    """The paper's design at the tiny size: keys, identity guider and warp off, zero starts."""
+    """The paper's design at the tiny size: keys and identity guider off, zero starts."""
     config = PRESETS["tiny"]()
     guiders = {
         name: {**settings, "init": "zero"}
@@ -94,7 +90,5 @@ def plain() -> Animator:
     }
     torch.manual_seed(0)
     return Animator.from_preset(
-        replace(
-            config, unet={**config.unet, "keys": 0, "warp": False}, guiders=guiders, start="zero"
-        )
+        replace(config, unet={**config.unet, "keys": 0}, guiders=guiders, start="zero")
     ).eval()

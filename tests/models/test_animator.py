@@ -122,7 +122,7 @@ def test_every_trainable_parameter_gets_a_gradient(fresh, example) -> None:
         fresh.train().zero_grad()
         fresh(
             example.noisy, 500, example.latents, example.images, example.maps,
-            example.reference_maps, dropped, fresh.warped(example.warp),
+            example.reference_maps, dropped,
         ).square().mean().backward()  # fmt: skip
         missing = [k for k, p in fresh.named_parameters() if p.requires_grad and p.grad is None]
         assert missing == []

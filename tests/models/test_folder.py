@@ -60,7 +60,7 @@ def test_save_and_load_give_the_same_bits(saved) -> None:
 
 def test_layout(saved) -> None:
     folder, _ = saved
-    parts = {"unet", "reference_net", "guiders", "vae", "image_encoder", "mender", "scheduler"}
+    parts = {"unet", "reference_net", "guiders", "vae", "image_encoder", "scheduler"}
     assert {p.name for p in folder.iterdir()} == parts | {"model_index.json"}
     index = json.loads((folder / "model_index.json").read_text())
     assert index["unet"] == ["posecast", "UNet"]

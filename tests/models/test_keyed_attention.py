@@ -79,9 +79,9 @@ def test_warm_start() -> None:
     assert torch.equal(attention.to_q.weight, attention.to_k.weight)
     u = attention.target_keys.weight
     assert torch.equal(u, attention.reference_keys.weight)
-    # Half of the heads by pose and identity, half by position; features come in the same order.
-    width, place = attention.to_q.in_features, u.shape[1] // 3
-    who = 2 * place
+    # Half of the heads by pose, identity and body, half by position; features come in that order.
+    width, place = attention.to_q.in_features, animator.unet.config.widths[0]
+    who = 3 * place
     rows = width // attention.heads * (attention.heads // 2)
     assert not u[:rows, who:].any()
     assert not u[rows:, :who].any()

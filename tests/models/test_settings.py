@@ -83,7 +83,6 @@ def test_presets_are_within_the_table() -> None:
         ("guiders/config.json", "settings", {"evil": {}}),
         ("guiders/config.json", "settings", {"pose": {"widths": [1] * 10**5}}),
         ("vae/config.json", "decoder_blocks", [10**8, 1]),
-        ("mender/config.json", "widths", [8] * 1000),
         ("model_index.json", "unet", 5),
         ("model_index.json", "unet", ["posecast"]),
         ("model_index.json", "vae", ["diffusers", "StableDiffusionPipeline"]),
@@ -115,7 +114,7 @@ def test_no_value_of_any_kind_is_a_fault(kind: str, data: st.DataObject) -> None
 
 @pytest.mark.parametrize("value", HOSTILE, ids=repr)
 def test_overrides_are_held_to_the_same_table(value: Any) -> None:
-    for part in ("unet", "guiders", "vae", "image_encoder", "scheduler", "motion", "mender"):
+    for part in ("unet", "guiders", "vae", "image_encoder", "scheduler", "motion"):
         for overrides in ({part: value}, {part: {"widths": value}}, {part: {"evil": value}}):
             chosen = ModelSettings(preset="tiny", overrides=overrides)
             message = attempt(lambda chosen=chosen: model_config(chosen))

@@ -24,7 +24,7 @@ from posecast.pipeline.placement import choose
 
 WEIGHTS = {
     "image_encoder": GB // 2, "vae": GB // 5, "reference_net": 2 * GB, "guiders": GB // 100,
-    "mender": 0, "unet": 3 * GB,
+    "unet": 3 * GB,
 }  # fmt: skip
 NEEDS = MemoryNeeds(
     weights=WEIGHTS, held=GB // 10, reference_pass=GB, window=2 * GB, frame=GB, tile=GB // 2,
@@ -85,7 +85,6 @@ def test_the_papers_sizes_are_planned_for_half_the_papers_memory(size, card: int
     """Of the card, 0.6 GB are the driver's. Predicted, not measured."""
     config = PRESETS["sd15"]()
     weights = {"unet": 2626, "reference_net": 1719, "guiders": 9, "vae": 167, "image_encoder": 608}
-    weights["mender"] = 0  # an extension that this size does without
     weights = {name: mega * 10**6 for name, mega in weights.items()}
     needs = predict_needs(config, weights, size, 16, 20, itemsize=2)
     plan = plan_memory(needs, round((card - 0.6) * GB))

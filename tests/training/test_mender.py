@@ -1,17 +1,18 @@
-"""The stage that trains the mender, and the stages after it that use what it made."""
+"""The stage that trains the cut-out engine's mender."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from posecast.errors import InputError
-from posecast.models.animator import Animator
-from posecast.models.folder import save_animator
-from posecast.models.mender import Mender
+from posecast.cutout.mending import load_mender
+from posecast.data import PuppetSource
+from posecast.geometry.colours import DISTINGUISHABLE
+from posecast.puppets import PuppetSettings
 from posecast.training.config import (
     BatchShape,
     ModelSettings,
@@ -20,7 +21,8 @@ from posecast.training.config import (
     ValidationSettings,
 )
 from posecast.training.loop import train
-from posecast.training.stages import build_animator, make_task
+from posecast.training.mender import carried_batch
+from posecast.training.stages import make_task
 from posecast.training.task import Process
 
 
@@ -62,8 +64,8 @@ def test_a_pixel_of_somebody_elses_look_costs_more_than_one_as_wrong_of_nobodys(
     objective = replace(run.objective, exchange_weight=1.0)
     task = make_task(replace(run, objective=objective), Process(torch.device("cpu")))
     batch, generator = task.batches[0], torch.Generator()
-    truth, told = batch.frames.flatten(0, 1), batch.told.flatten(0, 1)[:, None]
-    other = batch.exchanged[:, 0].flatten(0, 1)
+    truth, told = batch.frames, batch.told[:, None]
+    other = batch.exchanged[:, 0]
     assert told.any()
 
     class Shows(torch.nn.Module):
@@ -86,34 +88,38 @@ def test_a_pixel_of_somebody_elses_look_costs_more_than_one_as_wrong_of_nobodys(
     assert extra(exchanged) > 2 * extra(opposite)
 
 
-def test_the_next_stage_starts_from_what_it_made(tiny_run: TrainingConfig) -> None:
-    mender = train(mender_run(tiny_run), make_task) / "mender"
-    model = ModelSettings("tiny", mender=mender)
-    animator = build_animator(replace(tiny_run, stage="images", frozen=("vae",), model=model))
-    made = Mender.from_pretrained(mender)
-    assert made.conv_out.weight.any()
-    for name, value in animator.mender.state_dict().items():
-        assert torch.equal(value, made.state_dict()[name])
+def test_it_goes_on_from_what_it_made(tiny_run: TrainingConfig, tmp_path: Path) -> None:
+    first = mender_run(tiny_run)
+    model = train(first, make_task)
+    made = load_mender(model / "mender").state_dict()
+    assert made["conv_out.weight"].any()
+    again = replace(first, output=tmp_path / "again", model=ModelSettings(init=model))
+    task = make_task(again, Process(torch.device("cpu")))
+    for name, value in task.module.state_dict().items():
+        assert torch.equal(value, made[name]), name
 
 
-def test_models_that_start_from_one_another_hand_it_on(tiny_run: TrainingConfig, tmp_path: Path):
-    config = replace(tiny_run, stage="images", frozen=("vae",))
-    first = build_animator(config)
-    first.mender.conv_out.bias.data += 0.25
-    save_animator(first, tmp_path / "model")
-    second = build_animator(replace(config, model=ModelSettings("tiny", init=tmp_path / "model")))
-    assert torch.equal(second.mender.conv_out.bias, first.mender.conv_out.bias)
-    # One that learnt with a bare warped reference has none to hand on.
-    save_animator(Animator(replace(first.config, mender=None)), tmp_path / "bare")
-    bare = ModelSettings("tiny", init=tmp_path / "bare")
-    with pytest.raises(InputError, match="mender: holds no safetensors"):
-        build_animator(replace(config, model=bare))
-    given = replace(bare, mender=tmp_path / "model/mender")
-    third = build_animator(replace(config, model=given))
-    assert torch.equal(third.mender.conv_out.bias, first.mender.conv_out.bias)
-
-
-def test_presets_without_one_say_so(tiny_run: TrainingConfig) -> None:
-    config = replace(mender_run(tiny_run), model=ModelSettings("sd15"))
-    with pytest.raises(InputError, match="preset sd15: it has no mender"):
-        make_task(config, Process(torch.device("cpu")))
+def test_targets_with_looks_exchanged_are_padded_where_there_are_fewer_characters():
+    mixed = PuppetSettings(size=(32, 48), frames=6, characters=(0.4, 0.3, 0.3))
+    source = PuppetSource(mixed, frames=2, seed=3, exchanged=True)
+    samples = [source.sample(i) for i in range(8)]
+    counts = [len(sample.keypoints) for sample in samples]
+    assert set(counts) == {1, 2, 3}
+    batch = carried_batch(samples, np.random.default_rng(0))
+    assert batch.exchanged is not None
+    assert batch.told is not None
+    assert batch.exchanged.shape == (16, 2, 3, 32, 48)
+    exchanged, all_told = batch.exchanged.unflatten(0, (8, 2)), batch.told.unflatten(0, (8, 2))
+    for sample, count, looks, told in zip(samples, counts, exchanged, all_told, strict=True):
+        assert sample.exchanged is not None
+        assert sample.character_ids is not None
+        assert (looks[:, : count - 1] <= 1).all()
+        assert (looks[:, count - 1 :] > 1).all()
+        assert told.any() == (count > 1)
+        assert not told.numpy()[sample.character_ids == 0].any()
+        for other in sample.exchanged.frames:
+            apart = np.linalg.norm((sample.frames - other.astype(float)) / 255, axis=-1)
+            assert (apart[told] >= DISTINGUISHABLE).all()
+    assert (
+        source.sample(0).frames.tolist() == PuppetSource(mixed, 2, seed=3).sample(0).frames.tolist()
+    )

@@ -34,7 +34,7 @@ def made() -> set[Path]:
 
 def named(config: TrainingConfig) -> Iterator[Path]:
     model = config.model
-    for path in (model.init, model.autoencoder, model.mender, config.data.dataset):
+    for path in (model.init, model.autoencoder, config.data.dataset):
         if path is not None:
             yield path
     yield from model.parts.values()

@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 
 from posecast.errors import InputError
 from posecast.models.guider import Guiders
-from posecast.models.initialisation import OWN_SHARE
 from posecast.models.unet import UNet
 from posecast.training.weights import load_motion, load_part
 
@@ -38,18 +37,6 @@ def test_a_unet_of_images_becomes_one_of_clips(folder: Path):
     load_part(unet, folder)
     saved = load_file(folder / "diffusion_pytorch_model.safetensors")
     assert all(torch.equal(unet.state_dict()[name], value) for name, value in saved.items())
-
-
-def test_a_unet_that_learnt_without_a_warped_reference_starts_as_the_mean_of_both(folder: Path):
-    unet, before = UNet(**SHAPE, warp=True).eval(), UNet(**SHAPE).eval()
-    load_part(unet, folder)
-    load_part(before, folder)
-    noisy, appearance = torch.randn(1, 2, 4, 4, 4), torch.randn(1, 1, 8)
-    warped = torch.randn(1, 2, 8, 4, 4)
-    with torch.no_grad():
-        mixed = unet(noisy, 3, appearance, warped=warped)
-        own = before(noisy, 3, appearance)
-    torch.testing.assert_close(mixed, OWN_SHARE * own + (1 - OWN_SHARE) * warped[:, :, :4])
 
 
 def test_a_reference_net_takes_what_it_has_of_a_whole_unet(folder: Path):

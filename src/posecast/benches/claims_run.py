@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -54,13 +54,14 @@ def row_name(left_out: Sequence[str]) -> str:
 
 
 def asked_for(
-    animator: Animator, samples: Sequence[Sample], setup: Setup
+    animator: Animator, samples: Sequence[Sample], setup: Setup, left_out: Sequence[str] = ()
 ) -> list[tuple[TrainingBatch, Tensor]]:
-    """Samples as batches with their starting noise: the same for every row."""
+    """Samples without some conditions as batches, with their starting noise: the same for all."""
+    settings = replace(_settings(animator), drop=dict.fromkeys(left_out, 1.0))
     batches = []
     for first in range(0, len(samples), setup.at_once):
         some = samples[first : first + setup.at_once]
-        batch = assemble(some, np.random.default_rng((setup.seed, first)), _settings(animator))
+        batch = assemble(some, np.random.default_rng((setup.seed, first)), settings)
         generator = torch.Generator().manual_seed(setup.seed + first)
         height, width = (side // LATENT_STRIDE for side in some[0].size)
         channels = animator.unet.config.in_channels
@@ -74,30 +75,28 @@ def asked_for(
 def generate(
     animator: Animator,
     asked: Sequence[tuple[TrainingBatch, Tensor]],
-    left_out: Sequence[str],
     steps: int,
 ) -> list[UInt8[np.ndarray, "frames height width 3"]]:
     """The clips that were asked for, made on the animator's device."""
     device = animator.unet.device
     made = []
     for batch, noise in asked:
-        latents = _denoise(animator, batch.to(device), noise.to(device), left_out, steps)
+        latents = _denoise(animator, batch.to(device), noise.to(device), steps)
         frames = animator.decode(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
         made += list((frames * 255).round().byte().movedim(2, -1).cpu().numpy())
     return made
 
 
-def _denoise(
-    animator: Animator, batch: TrainingBatch, noise: Tensor, left_out: Sequence[str], steps: int
-) -> Tensor:
+def _denoise(animator: Animator, batch: TrainingBatch, noise: Tensor, steps: int) -> Tensor:
     assert batch.reference is not None
     appearance = animator.embed(batch.reference)
     latents = animator.encode(batch.reference)
     features = animator.reference_features(latents, appearance, batch.reference_maps)
+    maps = {name: values for name, values in batch.maps.items() if name not in batch.left_out}
     given: dict[str, Any] = {
         "appearance": appearance,
         "reference": animator.prepare_reference(features),
-        "guidance": animator.guidance({k: v for k, v in batch.maps.items() if k not in left_out}),
+        "guidance": animator.guidance(maps),
         "correspondence": animator.correspondence(batch.maps),
     }
 
@@ -105,6 +104,12 @@ def _denoise(
         return animator.denoise(noisy, timestep, **given)
 
     return sample(denoise, noise, NoiseSchedule.of(animator.scheduler), steps)
+
+
+def _row(
+    animator: Animator, samples: Sequence[Sample], setup: Setup, left_out: Sequence[str] = ()
+) -> list[UInt8[np.ndarray, "frames height width 3"]]:
+    return generate(animator, asked_for(animator, samples, setup, left_out), setup.steps)
 
 
 def _settings(animator: Animator) -> BatchSettings:
@@ -127,10 +132,9 @@ def run_flow(
 ) -> dict[str, Any]:
     """Shake and background change of every row, a value a clip, asked for a still background."""
     setup = setup or Setup()
-    asked = asked_for(animator, [at_rest(clip.sample) for clip in clips], setup)
-    made = {row_name(row): generate(animator, asked, row, setup.steps) for row in ROWS}
-    asked = asked_for(animator, [clip.sample for clip in clips], setup)
-    made[TRUE_FLOW] = generate(animator, asked, (), setup.steps)
+    still = [at_rest(clip.sample) for clip in clips]
+    made = {row_name(row): _row(animator, still, setup, row) for row in ROWS}
+    made[TRUE_FLOW] = _row(animator, [clip.sample for clip in clips], setup)
     frames = [clip.sample.frames for clip in clips]
     truth = [f for f in frames if f is not None]
     result: dict[str, Any] = {}
@@ -155,10 +159,9 @@ def run_order(
 ) -> dict[str, Any]:
     """Occlusion, identity and PSNR of every row, totals and counts a clip."""
     setup = setup or Setup()
-    asked = asked_for(animator, [clip.sample for clip in clips], setup)
-    made = {row_name(row): generate(animator, asked, row, setup.steps) for row in ROWS}
-    asked = asked_for(animator, [clip.inverted for clip in clips], setup)
-    made[INVERTED_ORDER] = generate(animator, asked, (), setup.steps)
+    given = [clip.sample for clip in clips]
+    made = {row_name(row): _row(animator, given, setup, row) for row in ROWS}
+    made[INVERTED_ORDER] = _row(animator, [clip.inverted for clip in clips], setup)
     result: dict[str, Any] = {}
     for name, generated in made.items():
         inverted = name == INVERTED_ORDER

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,21 +48,6 @@ class PipelineModel:
         """What the pipeline is asked to make."""
         return _planned(request)
 
-    def warped(self, request: Request, mended: bool = False) -> Frames:
-        """The reference carried to each pose; `mended`, as the denoiser gets it."""
-        import torch
-
-        from posecast.pipeline.map_renderer import MapRenderer
-
-        plan, animator = self.plan(request), self.pipe.animator
-        maps = MapRenderer(plan).maps(0, plan.num_frames, warp=True).warp
-        assert maps is not None, "it was asked for"
-        if not mended:
-            return (maps[:, :3].transpose(0, 2, 3, 1) * 255).round().astype(np.uint8)
-        layers = torch.from_numpy(maps[None]).to(self.pipe.device, self.pipe.dtype)
-        pictures = (animator.mended(layers)[0].float() * 255).round().to(torch.uint8)
-        return pictures.permute(0, 2, 3, 1).cpu().numpy()
-
 
 @dataclass(frozen=True)
 class CutoutModel:
@@ -83,7 +67,7 @@ def cutout_contestants() -> Contestants:
     """The cut-out engine, and itself without its mender."""
     from posecast.benches.stage_run import Contestants
 
-    return Contestants(model=CutoutModel(), warped=CutoutModel(mend=False))
+    return Contestants(model=CutoutModel(), unmended=CutoutModel(mend=False))
 
 
 def _planned(request: Request) -> AnimationPlan:
@@ -140,8 +124,6 @@ def contestants(pipe: AnimationPipeline, generate: PipelineModel) -> Contestants
         without_reference_net=replace(generate, without=(*generate.without, "reference")),
         single_frames=replace(generate, pipe=stills),
         autoencoder=autoencoder,
-        warped=generate.warped if pipe.animator.warps else None,
-        mended=partial(generate.warped, mended=True) if pipe.animator.mender else None,
     )
 
 

@@ -20,8 +20,7 @@ DRIVERS_SWAPPED = "drivers swapped"
 WITHOUT_REFERENCE_NET = "without ReferenceNet"
 INDEPENDENT = "independent frames"
 AUTOENCODER = "autoencoder ceiling"
-WARPED = "warped reference alone"
-MENDED = "warped reference, mended"
+UNMENDED = "without its mender"
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
 Generate = Callable[[Request], Frames]
@@ -38,18 +37,14 @@ class Contestants:
     """Without motion modules; asked for one frame at a time, each under its own noise."""
     autoencoder: Callable[[Frames], Frames] | None = None
     """Encodes and decodes frames: what the model could reach at best."""
-    warped: Generate | None = None
-    """The picture carried to each pose, without any network."""
-    mended: Generate | None = None
-    """The same mended, as the denoiser gets it."""
+    unmended: Generate | None = None
+    """The cut-out engine without its network."""
 
     def runs(self) -> list[str]:
         """Names of the runs, in the order of the table."""
         names = [REFERENCE_HELD]
-        if self.warped is not None:
-            names.append(WARPED)
-        if self.mended is not None:
-            names.append(MENDED)
+        if self.unmended is not None:
+            names.append(UNMENDED)
         if self.without_reference_net is not None:
             names.append(WITHOUT_REFERENCE_NET)
         names.append(MODEL)
@@ -148,10 +143,8 @@ def _generate(
 ) -> Frames:
     if run == REFERENCE_HELD:
         return np.repeat(clip.reference.frames[:1], len(target.frames), axis=0)
-    if run == WARPED and contestants.warped is not None:
-        return contestants.warped(request)
-    if run == MENDED and contestants.mended is not None:
-        return contestants.mended(request)
+    if run == UNMENDED and contestants.unmended is not None:
+        return contestants.unmended(request)
     if run == WITHOUT_REFERENCE_NET and contestants.without_reference_net is not None:
         return contestants.without_reference_net(request)
     if run == AUTOENCODER and contestants.autoencoder is not None:

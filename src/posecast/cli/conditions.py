@@ -44,7 +44,7 @@ def conditions(
     from posecast.media.video_formats import output_format
     from posecast.pipeline.map_pictures import preview_frames
     from posecast.pipeline.map_renderer import MapRenderer
-    from posecast.pipeline.maps_file import PREVIEW_CHUNK, check_maps_place, write_maps
+    from posecast.pipeline.maps_file import check_maps_place, write_maps
 
     inputs = inputs_of(reference, poses, options)
     check_maps_place(out, inputs)
@@ -57,9 +57,7 @@ def conditions(
     renderer = MapRenderer(plan)
     write_maps(renderer.chunks(), plan.num_frames, out)
     if preview is not None:
-        write_video(
-            preview_frames(plan, renderer.chunks(PREVIEW_CHUNK, warp=True)), preview, plan.fps
-        )
+        write_video(preview_frames(plan, renderer.chunks()), preview, plan.fps)
     click.echo(
         f"{out}: maps of {counted(plan.num_frames, 'frame')}, "
         f"{counted(plan.num_characters, 'character')}, {plan.size[0]}x{plan.size[1]}"

@@ -19,9 +19,9 @@ from posecast.cutout.ground import Ground
 from posecast.cutout.holding import held
 from posecast.cutout.in_order import in_order
 from posecast.cutout.moving import MovingPicture
+from posecast.cutout.warp_layers import SMALL
 from posecast.errors import InputError
 from posecast.geometry.framing import default_size
-from posecast.geometry.warp_layers import SMALL
 
 Frame = UInt8[np.ndarray, "height width channels"]
 """RGB; over a transparent ground RGB and alpha."""

@@ -17,12 +17,15 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor
 
 from posecast.casting.plan import AnimationPlan
+from posecast.cutout.mender import AT_ONCE, SETTINGS, Mender
+from posecast.cutout.warp_layers import WarpLayers
+from posecast.errors import InputError
 from posecast.geometry.depth_order import depth_order_map
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import draw_poses
-from posecast.geometry.warp_layers import WarpLayers
-from posecast.models.mender import AT_ONCE, Mender
-from posecast.models.part_files import read_weights, settings_of
+from posecast.media.json_rules import check_table
+from posecast.models.config_file import read_json
+from posecast.models.part_files import read_weights
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Layers = Float32[np.ndarray, "20 height width"]
@@ -41,10 +44,16 @@ def load_mender(folder: str | Path | None = None) -> Mender:
     """
     with ExitStack() as stack:
         if folder is None:
-            packaged = files("posecast") / "assets" / "models" / "embedded" / "mender"
+            packaged = files("posecast") / "assets" / "cutout" / "mender"
             folder = stack.enter_context(as_file(packaged))
         folder = Path(folder)
-        mender = Mender(**settings_of(folder / "config.json", Mender))
+        path = folder / "config.json"
+        settings = {k: v for k, v in read_json(path).items() if not k.startswith("_")}
+        check_table(path, SETTINGS, settings, "Mender")
+        try:
+            mender = Mender(**settings)
+        except ValueError as error:
+            raise InputError.at(path, str(error)) from None
         mender.load_state_dict(
             read_weights(folder / "diffusion_pytorch_model.safetensors", mender, torch.float32)
         )

@@ -17,9 +17,9 @@ from posecast.cutout.painting import Ids, paint
 from posecast.cutout.pieces import CHAINS
 from posecast.cutout.plate import clean_plate
 from posecast.cutout.stance import stance
+from posecast.cutout.warp_layers import SMALL, enlarged
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.skeleton import present, skeleton_height
-from posecast.geometry.warp_layers import SMALL, enlarged
 
 Frame = UInt8[np.ndarray, "height width channels"]
 """RGB, or RGB and alpha."""

@@ -14,12 +14,7 @@ from posecast.data.samples import Encodings, Sample
 from posecast.geometry.condition_maps import Scene, condition_maps
 from posecast.geometry.conditions import ConditionSettings, compared_names
 from posecast.geometry.identity import CodeOverlaps, identity_codes
-from posecast.geometry.warp_layers import WarpLayers
-from posecast.puppets import Exchanged
 from posecast.types import ConditionMaps
-
-NO_COLOUR = 10.0
-"""In place of looks that a sample has not: far from all colours of 0..1."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +32,10 @@ class TrainingBatch:
     reference_maps: dict[str, Float[Tensor, "batch _ _ _"]]
     character_mask: Float[Tensor, "batch frames 1 height width"]
     """1 inside of a character's dilation map."""
-    warp: Float[Tensor, "batch frames 20 height width"] | None = None
-    """The reference carried to each pose (`ConditionMaps.warp`)."""
     latents: Float[Tensor, "batch frames c h w"] | None = None
     reference_latents: Float[Tensor, "batch c h w"] | None = None
     appearance: Float[Tensor, "batch 1 dim"] | None = None
     """The references' embeddings."""
-    exchanged: Float[Tensor, "batch looks frames 3 height width"] | None = None
-    """Targets with looks exchanged; of samples with fewer characters, colours that are none."""
-    told: Bool[Tensor, "batch frames height width"] | None = None
-    """Where those can be told from the targets."""
     left_out: dict[str, Bool[Tensor, " batch"]] = field(default_factory=dict)
     """Guider name to the samples that go without that condition."""
     seen: Float[Tensor, "batch frames 1 height width"] | None = None
@@ -54,10 +43,7 @@ class TrainingBatch:
 
     def to(self, device: torch.device | str) -> TrainingBatch:
         """The same batch on a device."""
-        names = (
-            "reference", "frames", "warp", "latents", "reference_latents", "appearance",
-            "exchanged", "told", "seen",
-        )  # fmt: skip
+        names = ("reference", "frames", "latents", "reference_latents", "appearance", "seen")
         there = {name: value for name in names if (value := getattr(self, name)) is not None}
         return replace(
             self,
@@ -80,8 +66,6 @@ class BatchSettings:
     """Dimensions of an identity code."""
     identity_drop: float = 0.1
     """How often the targets of a sample lose their identity map (the reference keeps its own)."""
-    warp: bool = False
-    """Whether to carry the reference to each pose."""
     code_overlaps: CodeOverlaps = "front"
     """Whose code holds where characters overlap."""
     drop: Mapping[str, float] = field(default_factory=dict)
@@ -97,7 +81,7 @@ def assemble(
     Samples may differ in their number of characters, not in size or number of frames.
     """
     settings = settings or BatchSettings()
-    left_out = {name: rng.random(len(samples)) < rate for name, rate in settings.drop.items()}
+    left_out = {name: _drawn(rate, len(samples), rng) for name, rate in settings.drop.items()}
     drawn = [
         _draw(sample, rng, settings, [name for name, marked in left_out.items() if marked[k]])
         for k, sample in enumerate(samples)
@@ -112,7 +96,6 @@ def assemble(
     reference_maps = {
         name: _stacked([maps.reference[name] for maps in drawn]) for name in drawn[0].reference
     }
-    warps = [maps.warp for maps in drawn if maps.warp is not None]
     ids = [sample.character_ids for sample in samples if sample.character_ids is not None]
     seen = None
     if len(ids) == len(samples):
@@ -124,10 +107,8 @@ def assemble(
         reference_maps=reference_maps,
         character_mask=torch.from_numpy(covered).float(),
         seen=seen,
-        warp=_stacked(warps) if warps else None,
         left_out={name: torch.from_numpy(marked) for name, marked in left_out.items()},
         **_encodings([sample.encodings for sample in samples if sample.encodings is not None]),
-        **_exchanged([sample.exchanged for sample in samples if sample.exchanged is not None]),
     )
 
 
@@ -136,18 +117,17 @@ def images_to_tensor(images: UInt8[np.ndarray, "*batch h w 3"]) -> Float[Tensor,
     return torch.from_numpy(images).movedim(-1, -3).float().div_(255.0).contiguous()
 
 
+def _drawn(rate: float, count: int, rng: np.random.Generator) -> Bool[np.ndarray, " count"]:
+    """Which of so many samples; rates of 0 and 1 draw nothing, and so change no other chance."""
+    return rng.random(count) < rate if 0 < rate < 1 else np.full(count, rate == 1)
+
+
 def _draw(
     sample: Sample, rng: np.random.Generator, settings: BatchSettings, left_out: Sequence[str]
 ) -> ConditionMaps:
     characters = len(sample.reference_keypoints)
     # Drawn even when no guider reads them, so that `without` changes no other random number.
     codes = identity_codes(rng, characters, settings.code_size)
-    carried = None
-    if settings.warp:
-        assert sample.reference is not None, "who carries pictures asks for them"
-        carried = WarpLayers.of(
-            sample.reference, sample.reference_keypoints, sample.reference_ranks
-        )
     scene = Scene(
         sample.keypoints,
         sample.reference_keypoints,
@@ -161,7 +141,7 @@ def _draw(
         left_out=left_out,
     )
     compared = set(compared_names()) & set(settings.names)
-    return condition_maps(scene, settings.names, sorted(compared), carried)
+    return condition_maps(scene, settings.names, sorted(compared))
 
 
 def _pictures(images: Sequence[np.ndarray | None]) -> Tensor | None:
@@ -183,18 +163,3 @@ def _encodings(found: Sequence[Encodings]) -> dict[str, Tensor]:
 
 def _stacked(maps: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(maps))
-
-
-def _exchanged(found: Sequence[Exchanged]) -> dict[str, Tensor]:
-    """Targets with looks exchanged, by the names of a batch's fields."""
-    if not found:
-        return {}
-    looks = max(1, *(len(one.frames) for one in found))
-    padded = [
-        torch.nn.functional.pad(
-            images_to_tensor(one.frames), (0,) * 8 + (0, looks - len(one.frames)), value=NO_COLOUR
-        )
-        for one in found
-    ]
-    told = torch.from_numpy(np.stack([one.told for one in found]))
-    return {"exchanged": torch.stack(padded), "told": told}

@@ -26,18 +26,16 @@ class Conditions:
     guidance: Float[Tensor, "b f d h w"] | None = None
     """Eq. 10: the sum of the guiders' features."""
     correspondence: Float[Tensor, "b f keys h w"] | None = None
-    warped: Float[Tensor, "b f _ h w"] | None = None
 
     def told(self, conditional: bool) -> dict[str, Any]:
-        """The network's arguments. The unconditional half sees the guiders alone: no reference,
-        warped or not, and zeros for its appearance.
+        """The network's arguments. The unconditional half sees the guiders alone: no reference
+        and zeros for its appearance.
         """
         return {
             "appearance": self.appearance if conditional else torch.zeros_like(self.appearance),
             "reference": self.reference if conditional else None,
             "guidance": self.guidance,
             "correspondence": self.correspondence,
-            "warped": self.warped if conditional else None,
         }
 
 

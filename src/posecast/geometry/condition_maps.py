@@ -17,10 +17,7 @@ from posecast.geometry.conditions import (
     known_conditions,
 )
 from posecast.geometry.identity import CodeOverlaps, Overlaps
-from posecast.geometry.warp_layers import WarpLayers
 from posecast.types import ConditionMaps
-
-_WARP_NEEDS = ("pose", "depth_order")
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,8 @@ class Scene:
     momentum.
 
     `left_out` names conditions that the clip goes without: then the other maps do not tell them
-    either. Without `reference_pose` the reference's skeleton is blank; without `depth_order` codes
-    of `code_overlaps="depth_order"` are their mean.
+    either. Without `pose` or `reference_pose` those skeletons are blank; without
+    `depth_order` codes of `code_overlaps="depth_order"` are their mean.
 
     Raises ValueError where counts of characters or frames disagree.
     """
@@ -74,7 +71,8 @@ class Scene:
     def frame(self, number: int) -> Moment:
         """What is known of one frame."""
         flow = None if self.background_flow is None else self.background_flow[number]
-        return self._moment(self.keypoints[:, number], self.ranks[number], flow)
+        blank = "pose" in self.left_out
+        return self._moment(self.keypoints[:, number], self.ranks[number], flow, blank)
 
     def reference(self) -> Moment:
         """What is known of the reference picture."""
@@ -100,7 +98,6 @@ def condition_maps(
     scene: Scene,
     names: Sequence[str] | None = None,
     reference_names: Sequence[str] = (),
-    carried: WarpLayers | None = None,
 ) -> ConditionMaps:
     """Draw the maps of a clip.
 
@@ -108,35 +105,26 @@ def condition_maps(
         scene: what they are drawn from.
         names: the conditions to draw; by default all that guiders read.
         reference_names: those to draw of the reference itself.
-        carried: the reference, to be carried to each pose.
 
     What is drawn in codes is left out where there are none.
     """
     table = known_conditions()
     drawn = in_order(guider_names() if names is None else names)
-    extra = [name for name in _WARP_NEEDS if carried is not None and name not in drawn]
     frames = [scene.frame(i) for i in range(scene.num_frames)]
     reference = scene.reference()
     maps: dict[str, np.ndarray] = {}
-    for name in (*drawn, *extra):
+    for name in drawn:
         if not table[name].coded or scene.codes is not None:
             moments = frames if table[name].of == "frames" else [reference]
             maps[name] = _drawn(table[name], moments)
-    warp = None
-    if carried is not None:
-        warp = np.empty((len(frames), WarpLayers.CHANNELS, *scene.size), np.float32)
-        for i, moment in enumerate(frames):
-            told = (maps["pose"][i], maps["depth_order"][i], warp[i])
-            carried.to(moment.keypoints, moment.ranks, *told)
     return ConditionMaps(
-        maps={name: maps[name] for name in drawn if name in maps},
+        maps=maps,
         reference={
             name: _drawn(table[name], [reference])[0]
             for name in in_order(reference_names)
             if not table[name].coded or scene.codes is not None
         },
         characters=np.stack([moment.masks for moment in frames]),
-        warp=warp,
     )
 
 

@@ -22,10 +22,9 @@ from posecast.models.correspondence import GUIDER_KEYS, correspondence_features
 from posecast.models.guider import Guiders, total_of
 from posecast.models.initialisation import copy_start, warm_start
 from posecast.models.memory_layout import channels_last
-from posecast.models.mender import Mender, mended
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
-from posecast.models.unet import DeepFeatures, UNet, Warped
+from posecast.models.unet import DeepFeatures, UNet
 
 Maps = Mapping[str, Float[Tensor, "b _ _ _ _"]]
 """Guider name to its maps (batch, frames, channels, H, W); one frame is broadcast over time."""
@@ -42,19 +41,17 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class Animator(nn.Module):
     """All networks of one model. No state passes between them but what methods return and take.
 
-    The VAE and the mender are frozen and always in evaluation mode; everything else trains as its
+    The VAE is frozen and always in evaluation mode; everything else trains as its
     `requires_grad` says. `config` is what shaped it; `scheduler` holds the noise schedule and
     prediction type.
     """
 
     def __init__(self, config: AnimatorConfig) -> None:
         super().__init__()
-        if config.unet.get("warp") and config.scheduler.get("prediction_type") != "sample":
-            raise ValueError("unet.warp needs scheduler.prediction_type: sample")
         _check_keys(config)
         self.config = config
         self.unet = UNet(**config.unet, motion=config.motion)
-        self.reference_net = UNet(**{**config.unet, "keys": 0, "warp": False}, role="reference")
+        self.reference_net = UNet(**{**config.unet, "keys": 0}, role="reference")
         self.guiders = Guiders(config.guiders)
         self.vae: Any = None
         if config.vae is not None:
@@ -64,9 +61,6 @@ class Animator(nn.Module):
         if config.image_encoder is not None:
             shape = CLIPVisionConfig(**config.image_encoder)
             self.image_encoder = CLIPVisionModelWithProjection(shape)
-        self.mender: Mender | None = None
-        if config.mender is not None and config.unet.get("warp"):
-            self.mender = Mender(**config.mender).requires_grad_(False).eval()
         self.scheduler = DDIMScheduler(**config.scheduler)
         channels_last(self)
 
@@ -115,11 +109,10 @@ class Animator(nn.Module):
         self.config = replace(self.config, motion=motion)
 
     def train(self, mode: bool = True) -> Animator:
-        """As every module's, but the frozen VAE and mender stay in evaluation mode."""
+        """As every module's, but the frozen VAE stays in evaluation mode."""
         super().train(mode)
-        for frozen in (self.vae, self.mender):
-            if frozen is not None:
-                frozen.eval()
+        if self.vae is not None:
+            self.vae.eval()
         return self
 
     def embed(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 1 dim"]:
@@ -244,24 +237,6 @@ class Animator(nn.Module):
         like = drawn.new_empty(*drawn.shape[:2], self.unet.config.widths[0], *size)
         return correspondence_features(self.config.keyed_by, features, maps.get("body"), like)
 
-    @property
-    def warps(self) -> bool:
-        """Whether this model takes in a warped reference."""
-        return bool(self.unet.config.warp)
-
-    @torch.no_grad()
-    def mended(self, maps: Float[Tensor, "b f 20 H W"]) -> Float[Tensor, "b f 3 H W"]:
-        """Warped references (`ConditionMaps.warp`) as pictures in 0..1, mended if the model can."""
-        return mended(self.mender, maps)
-
-    def warped(self, maps: Float[Tensor, "b f 20 H W"]) -> Warped:
-        """Warped references, mended, as latents, and how much of a cell is known."""
-        known = maps.flatten(0, 1)[:, 3:4]
-        latents = self.encode(self.mended(maps).flatten(0, 1))
-        quarters = F.adaptive_avg_pool2d(known, (2 * latents.shape[2], 2 * latents.shape[3]))
-        warped = torch.cat([latents, F.pixel_unshuffle(quarters, 2)], dim=1)
-        return warped.unflatten(0, maps.shape[:2])
-
     def denoise(
         self,
         noisy: Float[Tensor, "b f c h w"],
@@ -271,13 +246,12 @@ class Animator(nn.Module):
         reference: ReferenceFeatures | None = None,
         guidance: Tensor | None = None,
         correspondence: Tensor | None = None,
-        warped: Warped | None = None,
     ) -> Float[Tensor, "b f c h w"]:
         """The prediction, of the kind `scheduler.config.prediction_type` says.
 
-        `reference=None` is the unconditional half, with zeros for `appearance` and no `warped`.
+        `reference=None` is the unconditional half, with zeros for `appearance`.
         """
-        return self.unet(noisy, timestep, appearance, reference, guidance, correspondence, warped)
+        return self.unet(noisy, timestep, appearance, reference, guidance, correspondence)
 
     def denoise_reusing(
         self,
@@ -289,10 +263,9 @@ class Animator(nn.Module):
         reference: ReferenceFeatures | None = None,
         guidance: Tensor | None = None,
         correspondence: Tensor | None = None,
-        warped: Warped | None = None,
     ) -> tuple[Float[Tensor, "b f c h w"], DeepFeatures]:
         """As `denoise`, from a neighbouring step's deep features (None: made anew), with them."""
-        inputs = (noisy, timestep, appearance, reference, guidance, correspondence, warped)
+        inputs = (noisy, timestep, appearance, reference, guidance, correspondence)
         return self.unet(*inputs, deep=deep, return_deep=True)
 
     def forward(
@@ -304,30 +277,27 @@ class Animator(nn.Module):
         maps: Maps,
         reference_maps: ReferenceMaps | None = None,
         drop_reference: Bool[Tensor, " b"] | None = None,
-        warped: Warped | None = None,
         drop_guiders: Mapping[str, Bool[Tensor, " b"]] | None = None,
     ) -> Float[Tensor, "b f c h w"]:
         """One training prediction, through every network that trains (the call DDP wraps).
 
         `appearance`: the references' pictures, or what `embed` made of them before. Where
-        `drop_reference` is True a sample is the unconditional half's: no reference tokens, no
-        warped reference and zeros for appearance, the guiders as always. Where `drop_guiders` is
-        True a guider contributes nothing, as if its map were left out.
+        `drop_reference` is True a sample is the unconditional half's: no reference tokens and
+        zeros for appearance, the guiders as always. Where `drop_guiders` is True a guider
+        contributes nothing, as if its map were left out.
         """
         appearance = self.embed(appearance) if appearance.ndim == 4 else appearance
         reference = self.reference_features(reference_latents, appearance, reference_maps)
         if drop_reference is not None and bool(drop_reference.any()):
             appearance = appearance * (~drop_reference)[:, None, None]
             reference = reference.without(drop_reference)
-            if warped is not None:
-                warped = warped * (~drop_reference)[:, None, None, None, None]
         features = self.features(maps)
         correspondence = self.correspondence(maps, features)
         for name, left_out in (drop_guiders or {}).items():
             if name in features:
                 features[name] = features[name] * (~left_out)[:, None, None, None, None]
         guidance = total_of(features)
-        return self.unet(noisy, timestep, appearance, reference, guidance, correspondence, warped)
+        return self.unet(noisy, timestep, appearance, reference, guidance, correspondence)
 
     def _check_part(self, part: str) -> None:
         if getattr(self, part) is None:

@@ -1,9 +1,8 @@
 """Model folders in diffusers' layout: read with suspicion, written whole.
 
-`model_index.json`, `unet/`, `reference_net/`, `guiders/`, `vae/`, `image_encoder/`, `mender/`
-(where a model has one), `scheduler/`. Only JSON and safetensors are read, classes come from a fixed
-table, and nothing a file says is executed. What a file holds must be exactly what its config asks
-for.
+`model_index.json`, `unet/`, `reference_net/`, `guiders/`, `vae/`, `image_encoder/`, `scheduler/`.
+Only JSON and safetensors are read, classes come from a fixed table, and nothing a file says is
+executed. What a file holds must be exactly what its config asks for.
 """
 
 from __future__ import annotations
@@ -49,7 +48,6 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "guiders": ("Guiders",),
     "vae": ("PatchAutoencoder", "AutoencoderKL"),
     "image_encoder": ("CLIPVisionModelWithProjection",),
-    "mender": ("Mender",),
     "scheduler": ("DDIMScheduler",),
 }
 LIBRARIES = {
@@ -59,8 +57,6 @@ LIBRARIES = {
 }
 OPTIONAL = ("vae", "image_encoder")
 """Parts that converted weights may lack; a model without them works on latents and embeddings."""
-EXTENSIONS = ("mender",)
-"""Parts that a model may do without; older folders do not speak of them."""
 INDEX_FIELDS = (
     "window",
     "shared_noise",
@@ -198,7 +194,6 @@ def _config(folder: Path, index: Mapping[str, Any]) -> AnimatorConfig:
         vae=configs["vae"],
         image_encoder=configs["image_encoder"],
         scheduler=configs["scheduler"],
-        mender=configs["mender"],
         vae_class=index["vae"][-1] or "AutoencoderKL",
         motion=motion,
         conditions=_conditions(path, index),
@@ -223,8 +218,8 @@ def _class_of(
     path: Path, index: Mapping[str, Any], name: str, allowed: Sequence[str]
 ) -> str | None:
     """The class that an index names for a part; None where the model is without it."""
-    found = index.get(name, [None, None] if name in EXTENSIONS else None)
-    if found == [None, None] and name in OPTIONAL + EXTENSIONS:
+    found = index.get(name)
+    if found == [None, None] and name in OPTIONAL:
         return None
     kind = found[1] if isinstance(found, list) and len(found) == 2 else found
     if not isinstance(kind, str) or kind not in allowed:

@@ -19,11 +19,6 @@ IDENTITY_STD, IDENTITY_SCALE = 2.0, 0.2
 """Heads that begin by pose and identity: U's deviation (times 1/sqrt(inputs)), Wq's factor."""
 POSITION_STD, POSITION_SCALE = 2.0, 0.4
 """The same of the heads that begin by position."""
-CORRECTION_GAIN = 0.1
-"""What the network adds at the start to a warped reference, which is nearly right by itself."""
-OWN_SHARE = 0.45
-"""Of a trained network's own picture when a warped reference comes in beside it: of 0.4, 0.45 and 1
-the best mixture of the two before any training."""
 ATTENTION_GAIN = 0.5
 """What attention adds to the stream at the start: a transformer's output projection."""
 
@@ -37,12 +32,9 @@ def warm_start(unet: UNet) -> None:
     alone: mixed over 3x3 places, the channels of a latent could not be told apart any more in a
     network this narrow.
     """
-    for convolution in (unet.conv_in, unet.warp_in, unet.conv_out):
+    for convolution in (unet.conv_in, unet.conv_out):
         if isinstance(convolution, nn.Conv2d) and convolution.kernel_size == (3, 3):
             _start_at_centre(convolution)
-    if unet.warp_out is not None and unet.conv_out is not None:
-        nn.init.eye_(unet.warp_out.weight[:, :, 0, 0])
-        unet.conv_out.weight.mul_(CORRECTION_GAIN)
     for module in unet.modules():
         if isinstance(module, ResnetBlock2D):
             _zero(module.conv2)
@@ -50,19 +42,6 @@ def warm_start(unet: UNet) -> None:
             _start_transformer(module)
         elif isinstance(module, ReferenceAttention):
             _start_attention(module, unet.config.widths[0])
-
-
-@torch.no_grad()
-def mix_in_warp(unet: UNet) -> None:
-    """Give a network that learnt without it a warped reference: first a mean of both pictures."""
-    assert unet.warp_in is not None
-    assert unet.warp_out is not None
-    assert unet.conv_out is not None
-    _zero(unet.warp_in)
-    nn.init.eye_(unet.warp_out.weight[:, :, 0, 0])
-    unet.warp_out.weight.mul_(1 - OWN_SHARE)
-    for parameter in unet.conv_out.parameters():
-        parameter.mul_(OWN_SHARE)
 
 
 @torch.no_grad()

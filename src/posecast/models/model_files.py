@@ -13,7 +13,7 @@ from posecast.models.config_file import read_json
 
 FORMAT = "posecast/model/1"
 INDEX = "model_index.json"
-PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder", "mender")
+PARTS = ("unet", "reference_net", "guiders", "vae", "image_encoder")
 _PART = f"({'|'.join(PARTS)})"
 _ANY_FORMAT = FORMAT.rpartition("/")[0] + "/"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)

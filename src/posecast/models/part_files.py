@@ -1,27 +1,14 @@
-"""The files of one part of a model: its settings and its weights, read with suspicion."""
+"""The weights of one part of a model, read with suspicion."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from posecast.errors import InputError
-from posecast.models.config_file import read_json
-from posecast.models.settings import check_settings
 from posecast.weights import SAFETENSORS, read_tensors
-
-
-def settings_of(path: Path, owner: type) -> dict[str, Any]:
-    """The settings of a part whose class is `owner`; diffusers' own keys are left out.
-
-    InputError: the file is not there, is no JSON object, or holds what the class does not know.
-    """
-    settings = {k: v for k, v in read_json(path).items() if not k.startswith("_")}
-    check_settings(path, owner.__name__, settings)
-    return settings
 
 
 def read_weights(

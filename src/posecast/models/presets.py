@@ -35,8 +35,6 @@ class AnimatorConfig:
     scheduler: Settings
     vae_class: Literal["PatchAutoencoder", "AutoencoderKL"] = "PatchAutoencoder"
     motion: Settings | None = field(default_factory=dict)
-    mender: Settings | None = None
-    """Of what mends the warped reference, where `unet` has `warp`."""
     start: Literal["zero", "warm"] = "zero"
     size: tuple[int, int] = (128, 128)
     """The model's own (height, width), in landscape or square."""
@@ -106,7 +104,6 @@ def _embedded(
             "num_heads": None,
             "position_amplitude": 0.7,
             "keys": 3 * first,
-            "warp": True,
             **unet,
         },
         guiders={
@@ -116,7 +113,6 @@ def _embedded(
         vae={"latent_channels": LATENT_CHANNELS},
         image_encoder={"hidden_act": "quick_gelu", "num_channels": 3, **encoder},
         scheduler={**SCHEDULER, "prediction_type": "sample"},
-        mender={},
         start="warm",
         shared_noise=1.0,
     )
@@ -133,6 +129,7 @@ def embedded() -> AnimatorConfig:
             "cross_attention_dim": 64,
             "norm_groups": 16,
             "ff_mult": 2,
+            "keys": 4 * 96,
         },
         # Skeletons and codes need detail; flow and order are coarse.
         {name: [8, 16, 32] for name in ALL_GUIDERS}
@@ -149,8 +146,11 @@ def embedded() -> AnimatorConfig:
     )
     return replace(
         config,
-        num_steps=2,
-        guidance_scale=1.0,
+        num_steps=1,
+        guidance_scale=1.1,
+        code_overlaps="depth_order",
+        keyed_by=("pose", "identity", "body", "place"),
+        conditions=ConditionSettings(flow_scale=16.0),
         motion={"heads": 4, "groups": 16, "attention_blocks": 1, "ff_mult": 1},
     )
 
@@ -186,7 +186,6 @@ def tiny() -> AnimatorConfig:
         config,
         motion={"heads": 2, "groups": 4, "attention_blocks": 1, "ff_mult": 1},
         vae=vae,
-        mender={"widths": [8, 8], "norm_groups": 4},
         size=(64, 64),
         window=4,
     )

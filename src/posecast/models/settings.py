@@ -80,7 +80,6 @@ TABLES: Mapping[str, Table] = {
         "freq_shift": number(0, 16),
         "keys": whole(0, MAX_WIDTH),
         "cells": one_of(1, 2),
-        "warp": FLAG,
         "position_amplitude": number(0, 1000),
         "role": one_of("denoiser", "reference"),
     },
@@ -127,7 +126,6 @@ TABLES: Mapping[str, Table] = {
         "initializer_range": number(0, 1),
         "initializer_factor": number(0, 1000),
     },
-    "Mender": {"widths": _WIDTHS, "norm_groups": _GROUPS},
     "DDIMScheduler": {
         # A thousand everywhere; the tables of a schedule are made at once.
         "num_train_timesteps": whole(1, 10_000),

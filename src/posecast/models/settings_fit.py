@@ -27,9 +27,8 @@ _PARTS = {
     "vae": "PatchAutoencoder",
     "image_encoder": "CLIPVisionModelWithProjection",
     "scheduler": "DDIMScheduler",
-    "mender": "Mender",
 }
-_LACKING = ("motion", "vae", "image_encoder", "mender")
+_LACKING = ("motion", "vae", "image_encoder")
 """Parts that a model may do without."""
 Misfit = tuple[str, str]
 """The setting, and what is wrong with it."""

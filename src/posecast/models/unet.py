@@ -33,11 +33,6 @@ from posecast.models.position import BASE_GRID, place_positions
 Correspondence = Float[Tensor, "b f keys rows columns"]
 Prediction = Float[Tensor, "b f c h w"]
 DeepFeatures = Float[Tensor, "bf deep rows columns"]
-Warped = Float[Tensor, "b f _ h w"]
-"""Latents of a warped reference and `KNOWN_CHANNELS`."""
-
-KNOWN_CHANNELS = 4
-"""Of a warped reference: how much of each quarter of a latent's cell is known."""
 
 SHALLOW_LAYERS = 1
 """Of the last block: computed in every step, even where deep features are reused."""
@@ -50,8 +45,7 @@ class UNet(ModelMixin, ConfigMixin):
     `attention_head_dim: 8` means, for all levels or a level each) or by `head_dim`; `motion` None
     (images) or the values of `MotionSettings`; `keys` the width of keyed attention's features (0:
     off); `cells` 2 has a first level of twice the latents' height and width (1: SD1.5's, their
-    own); `warp` takes in a warped reference and adds it to the prediction (of the clean sample);
-    `position_amplitude` of a trainable sine-cosine map after `conv_in` (0: none). The role
+    own); `position_amplitude` of a trainable sine-cosine map after `conv_in` (0: none). The role
     `reference` has no output layers: it never computes an image. `flip_sin_to_cos` and `freq_shift`
     shape the time embedding, `mid_block_scale` divides the middle residual blocks' output.
     """
@@ -78,7 +72,6 @@ class UNet(ModelMixin, ConfigMixin):
         motion: Mapping[str, Any] | None = None,
         keys: int = 0,
         cells: Literal[1, 2] = 1,
-        warp: bool = False,
         position_amplitude: float = 0.0,
         role: Literal["denoiser", "reference"] = "denoiser",
     ) -> None:
@@ -100,11 +93,6 @@ class UNet(ModelMixin, ConfigMixin):
         self.conv_in: nn.Module = nn.Conv2d(in_channels, widths[0], 3, padding=1)
         if cells == 2:
             self.conv_in = nn.ConvTranspose2d(in_channels, widths[0], 4, stride=2, padding=1)
-        self.warp_in: nn.Conv2d | None = None
-        self.warp_out: nn.Conv2d | None = None
-        if warp and role == "denoiser":
-            self.warp_in = nn.Conv2d(in_channels + KNOWN_CHANNELS, widths[0], 3, padding=1)
-            self.warp_out = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         self.position = _position_map(widths[0], position_amplitude)
         self.time_proj = Timesteps(widths[0], flip_sin_to_cos, freq_shift)
         self.time_embedding = TimestepEmbedding(widths[0], time_dim)
@@ -127,14 +115,12 @@ class UNet(ModelMixin, ConfigMixin):
         reference: ReferenceFeatures | None = None,
         guidance: Float[Tensor, "b f d rows columns"] | None = None,
         correspondence: Correspondence | None = None,
-        warped: Warped | None = None,
         deep: DeepFeatures | None = None,
         return_deep: bool = False,
     ) -> Prediction | tuple[Prediction, DeepFeatures]:
         """The denoiser's prediction. `timestep`: one number (0..999), (b,) or (b, f) of them.
 
         `reference=None` is the unconditional half: each layer attends to its own tokens alone.
-        `warped` is zero where a sample shall not see it.
         `return_deep` also returns what entered the last `SHALLOW_LAYERS` layers. Given as `deep`
         at a neighbouring step (same frames, same half), those layers alone are computed: nearly
         the same prediction for a fraction of the work (arXiv 2312.00858).
@@ -151,13 +137,8 @@ class UNet(ModelMixin, ConfigMixin):
                 dropped=reference.dropped,
                 correspondence=self._pyramid(correspondence, reference.dropped),
             )
-        if self.warp_in is not None and warped is not None:
-            carried = self.warp_in(warped.flatten(0, 1)).unflatten(0, noisy.shape[:2])
-            guidance = carried if guidance is None else guidance + carried
         x, deep = self._blocks(noisy, guidance, context, deep)
         x = self.conv_out(F.silu(self.conv_norm_out(x)))
-        if self.warp_out is not None and warped is not None:
-            x = x + self.warp_out(warped[:, :, :-KNOWN_CHANNELS].flatten(0, 1))
         prediction = x.unflatten(0, noisy.shape[:2])
         return (prediction, deep) if return_deep else prediction
 

@@ -31,7 +31,7 @@ from posecast.models import Animator
 from posecast.models.folder import load_animator, save_animator
 from posecast.models.lora import merge_lora
 from posecast.pipeline.conditioning import Place, prepared
-from posecast.pipeline.decoding import decoded, retouch_of
+from posecast.pipeline.decoding import decoded
 from posecast.pipeline.denoising import Watch, check_sampling, start_noise
 from posecast.pipeline.memory import MemoryPlan
 from posecast.pipeline.options import SamplingOptions
@@ -51,7 +51,7 @@ class AnimationPipeline(DiffusionPipeline):
     """
 
     model_cpu_offload_seq = "image_encoder->vae->reference_net->unet"
-    _exclude_from_cpu_offload = ["guiders", "mender"]  # noqa: RUF012  (10 MB, used by every window)
+    _exclude_from_cpu_offload = ["guiders"]  # noqa: RUF012  (10 MB, used by every window)
 
     def __init__(self, animator: Animator) -> None:
         self.animator = animator.eval().requires_grad_(False)
@@ -60,7 +60,7 @@ class AnimationPipeline(DiffusionPipeline):
     @property
     def components(self) -> dict[str, Any]:
         """The animator's parts by name."""
-        names = ("image_encoder", "vae", "reference_net", "guiders", "mender", "unet", "scheduler")
+        names = ("image_encoder", "vae", "reference_net", "guiders", "unet", "scheduler")
         return {name: getattr(self.animator, name) for name in names}
 
     @property
@@ -226,12 +226,11 @@ class AnimationPipeline(DiffusionPipeline):
                 watch.after_windows,
             )  # fmt: skip
             latents = sample(denoiser, noise, schedule, steps, windows, watch.after_step, shortcuts)
-        retouch = retouch_of(conditioning)
         self.maybe_free_model_hooks()
         within = self._within(plan.size, length, fitted)
         frames = decoded(
             self.animator, latents[0], plan.size, place, fitted.frames_at_once,
-            options.on_progress, retouch,
+            options.on_progress,
         )  # fmt: skip
         return self._to_the_end(frames, within)
 

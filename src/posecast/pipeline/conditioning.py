@@ -20,7 +20,6 @@ from posecast.models.guider import total_of
 from posecast.pipeline.map_renderer import MapRenderer
 from posecast.pipeline.offload import awake
 from posecast.pipeline.previews import Projection, fit_projection
-from posecast.types import ConditionMaps
 
 LATENT_STRIDE = 8
 """Pixels a latent; frames of other sizes are made with a margin that is cut off again."""
@@ -34,11 +33,10 @@ HOST_BYTES = 2 * 2**30
 
 @dataclass(frozen=True)
 class GuiderFeatures:
-    """What the guiders say about consecutive frames, and the warped reference."""
+    """What the guiders say about consecutive frames."""
 
     guidance: Float[Tensor, "b f d h w"] | None
     correspondence: Float[Tensor, "b f keys h w"] | None
-    warped: Float[Tensor, "b f _ h w"] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -57,7 +55,7 @@ class GuiderFeatures:
         return GuiderFeatures(*(None if t is None else change(t) for t in self._tensors()))
 
     def _tensors(self) -> tuple[Tensor | None, ...]:
-        return self.guidance, self.correspondence, self.warped
+        return self.guidance, self.correspondence
 
 
 def joined(parts: Sequence[GuiderFeatures], dim: int) -> GuiderFeatures:
@@ -119,11 +117,6 @@ class Conditioning:
         frames = self.renderer.plan.num_frames
         return (1, frames, channels, height // LATENT_STRIDE, width // LATENT_STRIDE)
 
-    @property
-    def warps(self) -> bool:
-        """Whether the reference is carried to each pose."""
-        return self.animator.warps and not self.off & {"warp", "reference"}
-
     def windows(self, windows: Sequence[range]) -> Conditions:
         """The conditions of some windows of one length, stacked along the batch."""
         features = joined([self._window(frames) for frames in windows], 0)
@@ -132,7 +125,6 @@ class Conditioning:
             _for_each(self.reference, len(windows)),
             features.guidance,
             features.correspondence,
-            features.warped,
         )
 
     def _window(self, frames: range) -> GuiderFeatures:
@@ -149,26 +141,17 @@ class Conditioning:
         start = number * BLOCK
         stop = min(start + BLOCK, self.renderer.plan.num_frames)
         names = _names(self.animator, self.off, "frames")
-        drawn = self.renderer.maps(start, stop, names, warp=self.warps)
+        drawn = self.renderer.maps(start, stop, names)
         maps = self.place.tensors(drawn.maps)
         features = self.animator.features(maps)
         block = GuiderFeatures(
             total_of({**features, **self.still}),
             self.animator.correspondence(maps, features),
-            self._warped(drawn),
         )
         if self.kept_bytes + block.nbytes <= self.host_bytes:
             self._kept[number] = block.to("cpu")
             self.kept_bytes += block.nbytes
         return block
-
-    def _warped(self, maps: ConditionMaps) -> Float[Tensor, "1 f _ h w"] | None:
-        if maps.warp is None:
-            return None
-        awake(self.animator.vae)
-        warped = self.animator.warped(self.place.tensor(maps.warp[None]))
-        awake(self.animator.unet)
-        return warped
 
 
 def prepared(

@@ -32,8 +32,6 @@ def preview_frames(plan: AnimationPlan, chunks: Iterator[ConditionMaps]) -> Iter
                 values = maps.maps[name]
                 panels[name] = map_picture(name, values[i % len(values)])
             panels["characters"] = _characters_picture(maps.characters[i])
-            if maps.warp is not None:
-                panels["warped reference (ours)"] = as_bytes(maps.warp[i, :3])
             yield side_by_side(panels)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -13,16 +13,12 @@ from posecast.casting.plan import AnimationPlan
 from posecast.geometry.condition_maps import Scene, condition_maps
 from posecast.geometry.conditions import ConditionSettings
 from posecast.geometry.identity import CodeOverlaps
-from posecast.geometry.warp_layers import WarpLayers
 from posecast.types import ConditionMaps
 
 
 @dataclass(frozen=True)
 class MapRenderer:
-    """Draws the maps of any frames of a plan, as one model was trained with them.
-
-    The picture is made ready to be carried only once.
-    """
+    """Draws the maps of any frames of a plan, as one model was trained with them."""
 
     plan: AnimationPlan
     canvas: Size | None = None
@@ -33,7 +29,6 @@ class MapRenderer:
     code_overlaps: CodeOverlaps = "front"
     left_out: frozenset[str] = frozenset()
     """Conditions that the other maps shall not tell either."""
-    _carriers: list[WarpLayers] = field(default_factory=list, init=False, compare=False)
 
     @property
     def size(self) -> Size:
@@ -46,12 +41,10 @@ class MapRenderer:
         stop: int,
         names: Sequence[str] | None = None,
         reference_names: Sequence[str] = (),
-        warp: bool = False,
     ) -> ConditionMaps:
         """The condition maps of frames `start` to `stop`, background at rest.
 
-        `names` and `reference_names` are those of `condition_maps`. With `warp`, the picture is
-        carried to each pose.
+        `names` and `reference_names` are those of `condition_maps`.
         """
         plan = self.plan
         scene = Scene(
@@ -65,22 +58,9 @@ class MapRenderer:
             code_overlaps=self.code_overlaps,
             left_out=self.left_out,
         )
-        return condition_maps(scene, names, reference_names, self._carried() if warp else None)
+        return condition_maps(scene, names, reference_names)
 
-    def chunks(self, length: int = 32, warp: bool = False) -> Iterator[ConditionMaps]:
-        """The maps of the whole clip, `length` frames at a time; `warp` as in `maps`."""
+    def chunks(self, length: int = 32) -> Iterator[ConditionMaps]:
+        """The maps of the whole clip, `length` frames at a time."""
         for start in range(0, self.plan.num_frames, length):
-            yield self.maps(start, min(start + length, self.plan.num_frames), warp=warp)
-
-    def _carried(self) -> WarpLayers:
-        """The picture ready to be carried to poses, made once."""
-        if not self._carriers:
-            plan, size = self.plan, self.size
-            margin = ((0, size[0] - plan.size[0]), (0, size[1] - plan.size[1]), (0, 0))
-            picture = np.pad(plan.picture, margin, mode="edge")
-            people = plan.seen
-            if people is not None:
-                people = np.pad(people, ((0, 0), *margin[:2]))
-            layers = WarpLayers.of(picture, plan.reference_keypoints, plan.ranks_in_picture, people)
-            self._carriers.append(layers)
-        return self._carriers[0]
+            yield self.maps(start, min(start + length, self.plan.num_frames))

@@ -15,9 +15,6 @@ from posecast.media.atomic import hidden_beside, whole_file
 from posecast.media.outputs import Inputs, check_file
 from posecast.types import ConditionMaps
 
-PREVIEW_CHUNK = 8
-"""Frames at a time of which the warped reference is wanted too: that is three times the rest."""
-
 
 def check_maps_place(out: str | Path, inputs: Inputs = ()) -> Path:
     """Check, before any work, that maps can be written at `out`, beside the `inputs` of that work.

@@ -13,10 +13,7 @@ from itertools import product
 
 from posecast.casting.options import Size
 from posecast.errors import InputError
-from posecast.geometry.warp_layers import WarpLayers
-from posecast.models.mender import AT_ONCE
 from posecast.models.presets import AnimatorConfig
-from posecast.models.unet import KNOWN_CHANNELS
 from posecast.pipeline.conditioning import BLOCK, LATENT_STRIDE
 
 GB = 10**9
@@ -37,8 +34,6 @@ _PIXEL_NUMBERS = {"AutoencoderKL": 768.0, "PatchAutoencoder": 15.4}
 """A pixel that is decoded; encoding takes less."""
 _GUIDER_TENSORS = 4.0
 """Of a guider's first width."""
-_MENDER_TENSORS = 4.0
-"""Of the mender's first width, at a quarter of the picture's pixels."""
 _TILE_PIXELS = 512 * 512
 """diffusers' tile of a Stable Diffusion VAE."""
 
@@ -110,7 +105,6 @@ def predict_needs(
     ff_mult = config.unet.get("ff_mult", 4)
     attention: Sequence[bool] = config.unet.get("attention", (True, True, True, False))
     keyed = config.unet.get("keys", 0)
-    warped = config.unet["in_channels"] + KNOWN_CHANNELS if config.unet.get("warp") else 0
     guiders = list(config.guiders.values())
     areas = [1 / 4**level for level in range(len(widths))]
     skips = widths[0] + sum(
@@ -124,13 +118,10 @@ def predict_needs(
         if reads
     )
     peak = skips + widths[0] * (4 * ff_mult + _TOKEN_WIDTHS) + 1.25 * keyed
-    conditions = (widths[0] + keyed + warped) * (1 + BLOCK / window)
+    conditions = (widths[0] + keyed) * (1 + BLOCK / window)
     first = [g.get("widths", (16,))[0] / g.get("strides", (1,))[0] ** 2 for g in guiders]
     channels = sum(g["in_channels"] for g in guiders)
     guiding = BLOCK * pixels * (_GUIDER_TENSORS * max(first, default=0) + channels)
-    if warped and config.mender is not None:
-        mended = config.mender.get("widths", (32,))[0] / 4 * _MENDER_TENSORS * AT_ONCE
-        guiding = max(guiding, pixels * (mended + BLOCK * WarpLayers.CHANNELS))
     frame = pixels * _PIXEL_NUMBERS[config.vae_class]
     # The decoded tiles (they overlap by a quarter) wait until all are put together.
     tile = min(frame, _TILE_PIXELS * _PIXEL_NUMBERS[config.vae_class] + 3 * 3 * pixels)
@@ -196,7 +187,7 @@ def _peak(needs: MemoryNeeds, windows: int, frames: int, offload: bool, tiled: b
     weights = needs.weights
     if not offload:
         return sum(weights.values()) + max(work for _, work in phases)
-    resident = weights["guiders"] + weights["mender"]
+    resident = weights["guiders"]
     return resident + max(max(weights[name] for name in names) + work for names, work in phases)
 
 

@@ -25,7 +25,7 @@ from posecast.pipeline.memory import (
     what_fits,
 )
 
-NETWORKS = ("image_encoder", "vae", "reference_net", "guiders", "mender", "unet")
+NETWORKS = ("image_encoder", "vae", "reference_net", "guiders", "unet")
 
 
 def free_bytes(device: torch.device) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from posecast.errors import InputError
 from posecast.geometry.conditions import guider_names, known_conditions
 
-NOT_CONDITIONS = ("warp", "reference")
-"""What can be left out beside conditions: the warped reference, and the reference altogether."""
+NOT_CONDITIONS = ("reference",)
+"""What can be left out beside conditions: the reference altogether."""
 
 
 def switches() -> tuple[str, ...]:

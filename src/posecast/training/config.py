@@ -92,8 +92,6 @@ class ObjectiveSettings:
     guider_drop: dict[str, ranges.Share] = field(default_factory=dict)
     """Guider name to how often a sample goes without it, exactly as if its map were left out: one
     run then holds every row of the paper's ablation (table 4)."""
-    warp_drop: ranges.Share = 0.0
-    """How often a sample has its reference, but not warped."""
     exchange_weight: ranges.Weight = 0.0
     """The mender's, on the stage: how much it weighs that pixels are nearer to their own
     character's look than to exchanged ones."""

@@ -91,7 +91,6 @@ class DiffusionTask:
         noise = sample_noise(clean, self.shared_noise, settings.noise_offset, generator=generator)
         timesteps = self._timesteps(clean, generator)
         dropped = _draw(len(clean), settings.reference_drop, generator)
-        warped = self._warped(batch, _draw(len(clean), settings.warp_drop, generator))
         # From here a row is what has a timestep of its own: a sample of clips, a frame of images.
         shape, rows = clean.shape, timesteps.numel()
         clean, noise = (x.reshape(rows, -1, *shape[2:]) for x in (clean, noise))
@@ -105,7 +104,6 @@ class DiffusionTask:
             batch.maps,
             batch.reference_maps,
             dropped,
-            warped,
             batch.left_out,
         ).reshape(clean.shape)
         kind = self.schedule.prediction_type
@@ -158,7 +156,6 @@ class DiffusionTask:
             animator.prepare_reference(reference),
             animator.guidance(batch.maps),
             animator.correspondence(batch.maps),
-            self._warped(batch, None),
         )
 
     def save(self, folder: Path) -> None:
@@ -180,13 +177,6 @@ class DiffusionTask:
         frames = encode(batch.frames.flatten(0, 1))
         latents = frames.unflatten(0, batch.frames.shape[:2])
         return latents, encode(batch.reference)
-
-    def _warped(self, batch: TrainingBatch, dropped: Tensor | None) -> Tensor | None:
-        """Warped references as latents, zero for the samples that shall do without."""
-        if batch.warp is None:
-            return None
-        warped = self.animator.warped(batch.warp)
-        return warped if dropped is None else warped * (~dropped)[:, None, None, None, None]
 
     def _measured(self, latents: Tensor) -> Tensor:
         """Latents on axes whose squared differences are the loss: partly pixels', partly latents'.
@@ -251,7 +241,6 @@ def _batch_settings(config: TrainingConfig, animator: Animator) -> BatchSettings
         names=animator.config.conditions_read(config.without),
         identity_drop=config.objective.identity_drop,
         drop=dict(sorted(config.objective.guider_drop.items())),
-        warp=animator.warps,
     )
     if "identity" in guiders:
         settings = replace(

@@ -19,17 +19,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from posecast.cutout.mender import Mender
 from posecast.data.batches import TrainingBatch
 from posecast.geometry.conditions import Condition, known_conditions
-from posecast.geometry.warp_layers import WarpLayers
 from posecast.models.animator import Animator
 from posecast.puppets import PuppetSettings
 from posecast.training.autoencoder import AutoencoderTask, ImageBatch
 from posecast.training.config import DataSettings, TrainingConfig, ValidationSettings
 from posecast.training.diffusion import DiffusionTask
-from posecast.training.mender import MenderTask
+from posecast.training.mender import MenderBatch, MenderTask, carried_zeros
 from posecast.training.sharding import trained_parts
-from posecast.training.stages import build_animator, build_autoencoder, build_mender
+from posecast.training.stages import build_animator, build_autoencoder
 from posecast.training.task import Process, Task
 
 
@@ -148,7 +148,7 @@ def _task(config: TrainingConfig) -> Task:
     something is dropped cannot be asked without storage.
     """
     shot = PuppetSettings(size=(64, 64), frames=config.batch.frames)
-    objective = replace(config.objective, reference_drop=0.0, warp_drop=0.0)
+    objective = replace(config.objective, reference_drop=0.0)
     stripped = replace(
         config,
         data=DataSettings(stage=shot),
@@ -160,7 +160,7 @@ def _task(config: TrainingConfig) -> Task:
         if config.stage == "autoencoder":
             return AutoencoderTask(stripped, process, build_autoencoder(config))
         if config.stage == "mender":
-            return MenderTask(stripped, process, build_mender(config))
+            return MenderTask(stripped, process, Mender())
         animator = build_animator(config, load=False)
     animator.scheduler = DDIMScheduler(**animator.config.scheduler)  # numbers are asked of it
     return DiffusionTask(stripped, process, animator)
@@ -215,17 +215,18 @@ def _size(config: TrainingConfig) -> tuple[int, int]:
     return size
 
 
-def _batch(config: TrainingConfig, network: nn.Module) -> TrainingBatch | ImageBatch:
+def _batch(config: TrainingConfig, network: nn.Module) -> TrainingBatch | ImageBatch | MenderBatch:
     samples, frames, size = config.batch.references, config.batch.frames, _size(config)
     make: Callable[..., Tensor] = torch.zeros
     if config.stage == "autoencoder":
         images = samples * (frames + 1)
         return ImageBatch(make(images, 3, *size), make(images, 1, *size))
-    animator = network if isinstance(network, Animator) else None
-    guiders = {} if animator is None else animator.config.guiders
-    names = () if animator is None else animator.config.conditions_read(config.without)
+    if config.stage == "mender":
+        return carried_zeros(samples * frames, size)
+    assert isinstance(network, Animator)  # the stages that are left
+    guiders = network.config.guiders
+    names = network.config.conditions_read(config.without)
     read = [known_conditions()[name] for name in names]
-    warps = animator is None or animator.warps
 
     def shape(condition: Condition) -> tuple[int, int, int]:
         guider = guiders.get(condition.name, {})
@@ -239,7 +240,6 @@ def _batch(config: TrainingConfig, network: nn.Module) -> TrainingBatch | ImageB
         maps={c.name: make(samples, shown[c.name], *shape(c)) for c in read},
         reference_maps={c.name: make(samples, *shape(c)) for c in read if c.compared},
         character_mask=make(samples, frames, 1, *size),
-        warp=make(samples, frames, WarpLayers.CHANNELS, *size) if warps else None,
     )
 
 

@@ -22,12 +22,11 @@ from posecast.errors import InputError
 from posecast.media.atomic import whole_folder
 from posecast.media.images import write_image
 from posecast.media.interruption import work_for_parent
-from posecast.models.model_files import MODEL_FILES
 from posecast.training import checkpoints
 from posecast.training.checkpoints import Progress
 from posecast.training.config import TrainingConfig, write_config
 from posecast.training.meter import Clock, Meter
-from posecast.training.output import VALIDATION, or_last_checkpoint, own_output
+from posecast.training.output import TRAINED_FILES, VALIDATION, or_last_checkpoint, own_output
 from posecast.training.run import Run, averaged, describe, prepare, set_training
 from posecast.training.sharding import whole
 from posecast.training.sources import held_out_source
@@ -298,7 +297,7 @@ def _finish(run: Run, after: Next) -> Path:
     if run.accelerator.is_main_process or run.divided:
         with averaged(run):
             if run.accelerator.is_main_process:
-                with or_last_checkpoint(config), whole_folder(model, MODEL_FILES) as draft:
+                with or_last_checkpoint(config), whole_folder(model, TRAINED_FILES) as draft:
                     run.task.save(draft)
                 tqdm.write(f"trained model: {model}")
     run.accelerator.wait_for_everyone()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from posecast.data.batches import BatchSettings, TrainingBatch, assemble
-from posecast.models.mender import Mender
+from posecast.cutout.mender import Mender
+from posecast.cutout.mending import MendedPicture
+from posecast.cutout.warp_layers import WarpLayers
+from posecast.data.batches import images_to_tensor
+from posecast.data.samples import Sample
+from posecast.geometry.dilation import dilation_maps
 from posecast.training.config import TrainingConfig
 from posecast.training.regions import region_psnr
 from posecast.training.sources import HeldOut, batches_of, held_out_batch
@@ -24,6 +31,77 @@ _SQUARES, _SIZES = 2.0, 1.0
 _SOFT = 0.1
 """How much nearer to its own look a pixel must be to count as sure: distance of RGB in 0..1."""
 SHOWN_SAMPLES = 4
+_NO_COLOUR = 10.0
+"""In place of looks that a sample has not: far from all colours of 0..1."""
+
+
+@dataclass(frozen=True)
+class MenderBatch:
+    """Targets of some samples, `n` in all, and what the mender is given of each."""
+
+    layers: Float[Tensor, "n 20 height width"]
+    """The reference's pixels, carried to the target's pose (`WarpLayers`)."""
+    frames: Float[Tensor, "n 3 height width"]
+    people: Float[Tensor, "n 1 height width"]
+    """1 inside of a character's dilation map."""
+    exchanged: Float[Tensor, "n looks 3 height width"] | None = None
+    """Targets with looks exchanged; of samples with fewer characters, colours that are none."""
+    told: Bool[Tensor, "n height width"] | None = None
+    """Where those can be told from the targets."""
+
+    def to(self, device: torch.device | str) -> MenderBatch:
+        """The same batch on a device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{k: v.to(device) for k, v in values.items() if v is not None})
+
+
+def carried_batch(samples: Sequence[Sample], _: np.random.Generator) -> MenderBatch:
+    """Carry the reference of every sample to the poses of its targets. Nothing is random."""
+    layers, frames, people = [], [], []
+    for sample in samples:
+        assert sample.reference is not None, "what is carried are pictures"
+        assert sample.frames is not None
+        picture = MendedPicture(
+            WarpLayers.of(sample.reference, sample.reference_keypoints, sample.reference_ranks)
+        )
+        for i in range(len(sample.frames)):
+            poses = sample.keypoints[:, i]
+            layers.append(picture.layers(poses, sample.ranks[i]))
+            people.append(dilation_maps(poses, sample.size).any(axis=0, keepdims=True))
+        frames.append(sample.frames)
+    exchanged, told = _exchanged(samples)
+    return MenderBatch(
+        torch.from_numpy(np.stack(layers)),
+        images_to_tensor(np.concatenate(frames)),
+        torch.from_numpy(np.stack(people)).float(),
+        exchanged,
+        told,
+    )
+
+
+def carried_zeros(count: int, size: tuple[int, int]) -> MenderBatch:
+    """A batch of that many targets with nothing in it, for who counts what a step needs."""
+    return MenderBatch(
+        torch.zeros(count, WarpLayers.CHANNELS, *size),
+        torch.zeros(count, 3, *size),
+        torch.zeros(count, 1, *size),
+    )
+
+
+def _exchanged(samples: Sequence[Sample]) -> tuple[Tensor | None, Tensor | None]:
+    """Targets with looks exchanged, and where they can be told; None where samples have none."""
+    found = [sample.exchanged for sample in samples if sample.exchanged is not None]
+    if not found:
+        return None, None
+    looks = max(1, *(len(one.frames) for one in found))
+    padded = [
+        F.pad(
+            images_to_tensor(one.frames), (0,) * 8 + (0, looks - len(one.frames)), value=_NO_COLOUR
+        )
+        for one in found
+    ]
+    told = np.concatenate([one.told for one in found])
+    return torch.cat([one.transpose(0, 1) for one in padded]), torch.from_numpy(told)
 
 
 class MenderTask:
@@ -33,30 +111,27 @@ class MenderTask:
         self.config = config
         self.device = process.device
         self.module: nn.Module = mender
-        settings = BatchSettings(names=(), warp=True)
-        self.batches = batches_of(config, process, partial(assemble, settings=settings))
+        self.batches = batches_of(config, process, carried_batch)
 
     @cached_property
-    def _held_out(self) -> HeldOut[TrainingBatch] | None:
+    def _held_out(self) -> HeldOut[MenderBatch] | None:
         return held_out_batch(self.config, self.batches)
 
     def set_training(self, training: bool) -> None:
         """All of it trains."""
         self.module.train(training)
 
-    def loss(self, module: nn.Module, batch: TrainingBatch, generator: torch.Generator) -> Loss:
+    def loss(self, module: nn.Module, batch: MenderBatch, generator: torch.Generator) -> Loss:
         """Squared and absolute errors of all pixels, weighted inside the characters; whose look."""
-        layers, frames, people = _pictures(batch)
-        pictures = module(layers)
-        squares = (pictures - frames).square()
+        pictures = module(batch.layers)
+        squares = (pictures - batch.frames).square()
         errors = _SQUARES * squares + _SIZES * (squares + _ROUGH**2).sqrt()
-        weight = 1 + (self.config.objective.character_weight - 1) * people
+        weight = 1 + (self.config.objective.character_weight - 1) * batch.people
         total = (errors * weight).mean() / weight.mean()
         if batch.exchanged is not None and batch.told is not None:
-            others = batch.exchanged.transpose(1, 2).flatten(0, 1)
-            total = total + self.config.objective.exchange_weight * _mistaken(
-                squares, (pictures[:, None] - others).square(), batch.told.flatten(0, 1)
-            )
+            others = (pictures[:, None] - batch.exchanged).square()
+            mistaken = _mistaken(squares, others, batch.told)
+            total = total + self.config.objective.exchange_weight * mistaken
         with torch.no_grad():
             psnr = -10 * torch.log10(squares.mean())
         return Loss(total, {"psnr": psnr})
@@ -65,8 +140,9 @@ class MenderTask:
         """PSNR on held-out samples, mended and as carried; a row each of truth, carried, mended."""
         if self._held_out is None:
             return None
-        layers, frames, people = _pictures(self._held_out.batch.to(self.device))
-        mended, carried = self.module(layers).clamp(0, 1), layers[:, :3]
+        batch = self._held_out.batch.to(self.device)
+        frames, people, carried = batch.frames, batch.people, batch.layers[:, WarpLayers.CARRIED]
+        mended = self.module(batch.layers).clamp(0, 1)
         metrics = {
             f"{region}_psnr{name}": region_psnr(images, frames, mask)
             for name, images in (("", mended), ("_carried", carried))
@@ -99,16 +175,3 @@ def _mistaken(
 
 def _distance(squares: Float[Tensor, "*n 3 height width"]) -> Float[Tensor, "*n height width"]:
     return (squares.sum(dim=-3) + _ROUGH**2).sqrt()
-
-
-def _pictures(
-    batch: TrainingBatch,
-) -> tuple[
-    Float[Tensor, "n 20 height width"],
-    Float[Tensor, "n 3 height width"],
-    Float[Tensor, "n 1 height width"],
-]:
-    """Layers, truth and where characters are, of every target."""
-    assert batch.warp is not None  # it was asked for
-    assert batch.frames is not None
-    return batch.warp.flatten(0, 1), batch.frames.flatten(0, 1), batch.character_mask.flatten(0, 1)

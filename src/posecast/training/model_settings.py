@@ -17,8 +17,8 @@ class ModelSettings:
 
     `init`: a model folder whose weights are taken, with what they were trained with (parts that it
     lacks are new, of the preset's shape). `autoencoder`: a trained autoencoder's folder, put in
-    place of the preset's; `mender`: the same of what mends warped references. `parts`: a file or a
-    folder of weights for each part, of any kind that `posecast convert` reads.
+    place of the preset's. `parts`: a file or a folder of weights for each part, of any kind that
+    `posecast convert` reads.
     """
 
     preset: str = "embedded"
@@ -30,5 +30,4 @@ class ModelSettings:
     lora: Path | None = None
     """A file of low-rank weights (LoRA), added to those that the run starts from."""
     autoencoder: Path | None = None
-    mender: Path | None = None
     parts: dict[str, Path] = field(default_factory=dict)

@@ -12,6 +12,13 @@ from posecast.models.model_files import MODEL_FILES
 from posecast.training import checkpoints
 from posecast.training.config import TrainingConfig
 
+TRAINED_FILES = (
+    *MODEL_FILES,
+    r"mender/config\.json",
+    r"mender/diffusion_pytorch_model\.safetensors",
+)
+"""Patterns of all that a stage of training writes as its model."""
+
 MODEL, VALIDATION = "model", "validation"
 
 
@@ -33,15 +40,9 @@ def own_output(config: TrainingConfig, resume: bool, is_main: bool) -> Iterator[
                 output, "holds checkpoints; go on with --resume or give another output"
             )
         if output.is_dir():
-            inputs = [
-                model.init,
-                model.autoencoder,
-                model.mender,
-                model.lora,
-                *model.parts.values(),
-            ]
+            inputs = [model.init, model.autoencoder, model.lora, *model.parts.values()]
             datasets = (config.data.dataset, config.validation.dataset)
-            check_folder(output / MODEL, MODEL_FILES, [*inputs, *datasets])
+            check_folder(output / MODEL, TRAINED_FILES, [*inputs, *datasets])
         try:
             yield
         except KeyboardInterrupt as interrupt:

@@ -45,13 +45,14 @@ def _missing(config: TrainingConfig, path: Path) -> Iterator[str]:
         yield f"model.lora: {model.lora} is no file of weights, and no folder with one"
     folders = {"model.init": model.init} | {
         "model.autoencoder": model.autoencoder,
-        "model.mender": model.mender,
         **{f"model.parts.{name}": folder for name, folder in model.parts.items()},
     }
     for name, folder in folders.items():
         if folder is None:
             continue
-        weights = folder / "unet" if name == "model.init" else folder
+        weights = folder
+        if name == "model.init":
+            weights = folder / ("mender" if config.stage == "mender" else "unet")
         if weights.is_file():
             continue
         try:

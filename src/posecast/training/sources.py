@@ -207,6 +207,5 @@ def stored_encodings(config: TrainingConfig, animator: Animator) -> tuple[Stored
         return Stored(), notes
     kinds = "latents and embeddings" if fits["embeddings"] else "latents"
     notes.append(f"{data.dataset}: its stored {kinds} stand for pictures")
-    # Pictures of references are what a trained image encoder, and a warp, look at.
-    needed = not fits["embeddings"] or animator.warps
-    return Stored(True, fits["embeddings"], needed), notes
+    # Pictures of references are what a trained image encoder looks at.
+    return Stored(True, fits["embeddings"], not fits["embeddings"]), notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from posecast.cutout.mender import Mender
 from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.attention import TransformerBlock
@@ -11,7 +12,6 @@ from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.guider import Guiders
 from posecast.models.lora import merge_lora
 from posecast.models.memory_layout import channels_last
-from posecast.models.mender import Mender
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import AnimatorConfig
 from posecast.models.settings_fit import check_fit
@@ -53,14 +53,6 @@ def build_autoencoder(config: TrainingConfig) -> PatchAutoencoder:
     return PatchAutoencoder(**shape.vae)
 
 
-def build_mender(config: TrainingConfig) -> Mender:
-    """A fresh mender of the config's preset. Raises `InputError` where it has none."""
-    settings = model_config(config.model).mender
-    if settings is None:
-        raise InputError(f"preset {config.model.preset}: it has no mender")
-    return Mender(**settings)
-
-
 def _autoencoder(config: TrainingConfig, process: Process) -> Task:
     autoencoder = build_autoencoder(config)
     if config.model.autoencoder is not None:
@@ -72,9 +64,9 @@ def _autoencoder(config: TrainingConfig, process: Process) -> Task:
 
 
 def _mender(config: TrainingConfig, process: Process) -> Task:
-    mender = build_mender(config)
-    if config.model.mender is not None:
-        load_part(mender, config.model.mender)
+    mender = Mender()
+    if config.model.init is not None:
+        load_part(mender, config.model.init / "mender")
     channels_last(mender)
     return MenderTask(config, process, mender)
 
@@ -149,11 +141,6 @@ def _load_weights(animator: Animator, config: TrainingConfig) -> None:
             load_motion(animator.unet, place)
         else:
             load_part(getattr(animator, name), place)
-    if animator.mender is not None:
-        own = None if settings.init is None else settings.init / "mender"
-        mender = settings.mender or own
-        if mender is not None:
-            load_part(animator.mender, mender)
     if settings.autoencoder is not None:
         load_part(animator.vae, settings.autoencoder)
     if settings.lora is not None:

@@ -95,17 +95,14 @@ def _started(
         )
     first = start.unet.get("widths", (320,))[0]
     fresh = {name: {**guider, "out_channels": first} for name, guider in preset.guiders.items()}
-    # Whether to take in a warped reference is the run's to say: a later stage brings it.
-    warp = {"warp": preset.unet.get("warp", False)}
     return dataclasses.replace(
         start,
-        unet={**preset.unet, **start.unet, **warp},
+        unet={**preset.unet, **start.unet},
         guiders={**fresh, **start.guiders},
         vae=start.vae or preset.vae,
         vae_class=preset.vae_class,
         image_encoder=start.image_encoder or preset.image_encoder,
         motion=preset.motion if start.motion is None else start.motion,
-        mender=start.mender or preset.mender,
         start=preset.start,
     )
 

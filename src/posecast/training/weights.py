@@ -8,13 +8,10 @@ from torch import Tensor, nn
 
 from posecast.errors import InputError
 from posecast.models.guider import Guiders
-from posecast.models.initialisation import mix_in_warp
 from posecast.models.public_names import MOTION, from_animateanyone
 from posecast.models.public_weights import read_motion_file, read_part
 from posecast.models.unet import UNet
 
-WARP = "warp_"
-"""What weights may lack of a U-Net: modules that a later stage brings."""
 IDLE_PARTS = ("conv_norm_out.", "conv_out.")
 """What a ReferenceNet leaves out of a whole U-Net."""
 
@@ -22,10 +19,9 @@ IDLE_PARTS = ("conv_norm_out.", "conv_out.")
 def load_part(module: nn.Module, place: Path, left_out: tuple[str, ...] = ()) -> None:
     """Load a file or a folder of weights into a module, of any kind that `read_part` reads.
 
-    Only what later stages bring may be lacking there: motion modules, what takes in a warped
-    reference (`mix_in_warp`), and whole guiders. A model of images passes over motion modules.
-    Submodules named in `left_out` (guiders trained without) are passed over. A ReferenceNet takes
-    what it has of a whole U-Net.
+    Only what later stages bring may be lacking there: motion modules and whole guiders. A model of
+    images passes over motion modules. Submodules named in `left_out` (guiders trained without) are
+    passed over. A ReferenceNet takes what it has of a whole U-Net.
 
     Raises `InputError`: no weights there, or a name or a shape that does not fit.
     """
@@ -40,11 +36,9 @@ def load_part(module: nn.Module, place: Path, left_out: tuple[str, ...] = ()) ->
         kept = {name: value for name, value in kept.items() if MOTION not in name}
     _check_fit(place, kept, own)
     for name in own:
-        if name not in kept and MOTION not in name and not name.startswith(WARP):
+        if name not in kept and MOTION not in name:
             raise InputError.at(place, "lacks this weight", name)
     module.load_state_dict(kept, strict=False)
-    if isinstance(module, UNet) and module.warp_in is not None and f"{WARP}in.weight" not in kept:
-        mix_in_warp(module)
 
 
 def load_motion(unet: nn.Module, place: Path) -> None:

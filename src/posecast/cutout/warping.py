@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
+from posecast.cutout.filling import filled
+from posecast.cutout.ownership import nearest_parts, ownership
 from posecast.geometry.body_part import BodyPart
 from posecast.geometry.body_parts import WIDE_SKIRT, body_parts
 from posecast.geometry.colours import unit_colours
 from posecast.geometry.depth_order import paint_order
 from posecast.geometry.dilation import dilation_maps
-from posecast.geometry.filling import filled
-from posecast.geometry.ownership import nearest_parts, ownership
 from posecast.geometry.parts import FEATURES, MIRROR, THIGHS, Part
 from posecast.geometry.silhouettes import People
 

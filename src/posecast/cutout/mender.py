@@ -1,8 +1,7 @@
 """Mends a warped reference: outlines, hair and skirts, hidden sides, ground where somebody stood.
 
-A small U-Net of convolutions on pixels, from the layers of `geometry.warp_layers.WarpLayers` to one
-picture, which it gives as a correction of the warped one. Trained by regression before the
-diffusion networks, as the autoencoder is (our extension; docs/design/networks.md).
+A small U-Net of convolutions on pixels, from the layers of `cutout.warp_layers.WarpLayers` to one
+picture, which it gives as a correction of the warped one. Trained by regression.
 """
 
 from __future__ import annotations
@@ -14,15 +13,16 @@ import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from posecast.geometry.warp_layers import WarpLayers
+from posecast.cutout.warp_layers import WarpLayers
+from posecast.media.json_rules import Table, many, whole
 
 AT_ONCE = 4
 """Pictures that are mended at once where there are many."""
-_FLICKER = 0.05
-"""Corrections of the ground that differ by less, of 0..1, are the same correction."""
+SETTINGS: Table = {"widths": many(whole(1, 8192), 1, 8), "norm_groups": whole(1, 1024)}
+"""What its config file may say."""
 _FOLD = 2
 """Side of the squares of pixels that are channels at the first level."""
 
@@ -89,35 +89,3 @@ class _Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         return x + self.conv2(F.silu(self.conv1(F.silu(self.norm(x)))))
-
-
-def mended(mender: Mender | None, maps: Float[Tensor, "b f 20 H W"]) -> Float[Tensor, "b f 3 H W"]:
-    """`ConditionMaps.warp` as pictures in 0..1; as it is without a mender.
-
-    The mender sees one frame at a time; what it corrects of the ground is made the same in all
-    frames of a window.
-    """
-    carried = maps[:, :, :3]
-    if mender is None:
-        return carried
-    parts = [mender(layers) for layers in maps.flatten(0, 1).split(AT_ONCE)]
-    corrections = torch.cat(parts).unflatten(0, maps.shape[:2]) - carried
-    ground = maps[:, :, WarpLayers.BODY : WarpLayers.BODY + 1] == 0
-    return (carried + _steadied(corrections, ground)).clamp(0, 1)
-
-
-def _steadied(
-    corrections: Float[Tensor, "b f 3 H W"], ground: Bool[Tensor, "b f 1 H W"]
-) -> Float[Tensor, "b f 3 H W"]:
-    """Corrections of the ground take their mean over the frames, unless they are far from it.
-
-    Those are no flicker: the mender has seen hair or a skirt where the warp has nobody.
-    """
-
-    def mean(frames: Bool[Tensor, "b f 1 H W"]) -> Float[Tensor, "b 1 3 H W"]:
-        total = (corrections * frames).sum(dim=1, keepdim=True)
-        return total / frames.sum(dim=1, keepdim=True).clamp(min=1)
-
-    apart = (corrections - mean(ground)).abs().amax(dim=2, keepdim=True)
-    flicker = ground & (apart < _FLICKER)
-    return torch.where(flicker, mean(flicker), corrections)

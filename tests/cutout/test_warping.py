@@ -4,11 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from posecast.geometry.condition_maps import Scene, condition_maps
+from posecast.cutout.mending import MendedPicture
+from posecast.cutout.warp_layers import WarpLayers
+from posecast.cutout.warping import GUESS, ReferenceWarp
+from posecast.geometry.conditions import condition_maps
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.silhouettes import People, people_of
-from posecast.geometry.warp_layers import WarpLayers
-from posecast.geometry.warping import GUESS, ReferenceWarp
 
 SIZE = (96, 128)
 RED, BLUE = (220, 30, 30), (30, 30, 220)
@@ -202,16 +203,15 @@ def test_nobody_there_leaves_the_background(standing, textured):
     assert not nobody.to(person, np.array([0]))[3][body].any()
 
 
-def test_condition_maps_carry_the_reference_frame_by_frame(standing, textured):
+def test_layers_carry_the_reference_frame_by_frame(standing, textured):
     track = np.stack([standing(96, left=4 * f) for f in range(3)])[None]
     ranks = np.zeros((3, 1), int)
     layers = WarpLayers.of(textured, track[:, 0], ranks[0])
-    maps = condition_maps(Scene(track, track[:, 0], ranks, SIZE), carried=layers)
-    assert maps.warp is not None
+    maps = condition_maps(track, track[:, 0], ranks, SIZE)
     assert layers.scale == 2
     large = np.stack([2 * track[..., 0] + 0.5, 2 * track[..., 1] + 0.5, track[..., 2]], axis=-1)
     for frame in range(3):
-        warp = maps.warp[frame]
+        warp = MendedPicture(layers).layers(track[:, frame], ranks[frame])
         body = np.empty((2 * SIZE[0], 2 * SIZE[1]), np.float32)
         people = layers.body.to(large[:, frame], ranks[frame], body_out=body)
         wide = layers.wide.to(large[:, frame], ranks[frame])
@@ -225,9 +225,8 @@ def test_condition_maps_carry_the_reference_frame_by_frame(standing, textured):
             if expected is people:
                 found, means = found[:, ~rests], means[:, ~rests]
             np.testing.assert_allclose(found, means, atol=1e-5)
-        np.testing.assert_array_equal(warp[15:18], maps["pose"][frame])
-        np.testing.assert_array_equal(warp[18:19], maps["depth_order"][frame])
-    assert condition_maps(Scene(track, track[:, 0], ranks, SIZE)).warp is None
+        np.testing.assert_array_equal(warp[15:18], maps.pose[frame])
+        np.testing.assert_array_equal(warp[18:19], maps.depth_order[frame])
 
 
 def test_silhouettes_leave_what_is_beside_a_body_where_it_is(standing):
@@ -267,9 +266,8 @@ def test_edges_are_finer_where_a_small_picture_is_carried_enlarged(standing):
     narrow, wide = (ReferenceWarp(picture, person, ranks[0], people, wide=w) for w in (False, True))
     errors = []
     for layers in (WarpLayers(picture, narrow, wide), WarpLayers.of(picture, person, ranks[0])):
-        maps = condition_maps(Scene(leaning[:, None], person, ranks, size), (), carried=layers)
-        assert maps.warp is not None
-        errors.append(np.square(maps.warp[0, :3].transpose(1, 2, 0) * 255 - truth).mean())
+        found = MendedPicture(layers).layers(leaning, ranks[0])[WarpLayers.CARRIED]
+        errors.append(np.square(found.transpose(1, 2, 0) * 255 - truth).mean())
     assert errors[1] < 0.8 * errors[0]
 
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
+from posecast.cutout.warping import ReferenceWarp
 from posecast.geometry.colours import unit_colours
 from posecast.geometry.silhouettes import people_of
 from posecast.geometry.skeleton import present
-from posecast.geometry.warping import ReferenceWarp
 
 SMALL = 256
 """Pictures with no side longer than this are carried at twice their size: there most pixels of a
@@ -20,7 +20,7 @@ character are edges."""
 
 @dataclass(frozen=True)
 class WarpLayers:
-    """All that a network can use to mend a warped reference (`models.mender`), pose by pose."""
+    """All that a network can use to mend a warped reference (`cutout.mender`), pose by pose."""
 
     picture: UInt8[np.ndarray, "height width 3"]
     body: ReferenceWarp

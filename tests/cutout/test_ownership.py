@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from posecast.cutout.ownership import ownership
 from posecast.geometry.body_part import BodyPart
 from posecast.geometry.colours import colour_distances
-from posecast.geometry.ownership import ownership
 
 GREEN, RED, BLUE = (90, 160, 90), (220, 30, 30), (30, 30, 220)
 
