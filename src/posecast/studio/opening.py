@@ -24,7 +24,7 @@ def opened(studio: Studio, files: Sequence[Path]) -> Project | None:
         if not file.exists():
             raise InputError(f"{file}: no such file or folder")
     picture = next((file for file in files if file.is_file() and is_picture(file)), None)
-    project = studio.projects.new((picture or files[0]).stem or "Untitled")
+    project = studio.projects.new((picture or files[0]).stem)
     studio.open(project.id)
     for file in files:
         place = project.folder / "inputs" / safe_name(file.name, "file")

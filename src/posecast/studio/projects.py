@@ -206,16 +206,17 @@ class Projects:
                 )
         return sorted(found, key=lambda project: -project["changed"])
 
-    def new(self, name: str) -> Project:
-        """An empty project in a folder of its own."""
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "project"
+    def new(self, name: str | None = None) -> Project:
+        """An empty project in a folder of its own, called by its name, else by the time."""
+        called = name or datetime.now().strftime("%Y-%m-%d %H-%M")
+        slug = re.sub(r"[^a-z0-9]+", "-", called.lower()).strip("-")[:40].strip("-") or "project"
         with self._lock:
             folder = self.home / slug
             while folder.exists():
                 folder = self.home / f"{slug}-{secrets.token_hex(3)}"
             for part in ("inputs", "masks", "drivers", "tracks", "results"):
                 (folder / part).mkdir(parents=True)
-            state = State(document=Document(name=name[:120]))
+            state = State(document=Document() if name is None else Document(name=name[:120]))
             _save(folder, state)
             project = self._open[folder.name] = Project(folder, state)
             return project

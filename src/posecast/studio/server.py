@@ -128,10 +128,8 @@ class Api:
 
     async def new_project(self, request: Request) -> Response:
         """A new project."""
-        tree = await _json(request)
-        name = str(tree.get("name", "") if isinstance(tree, dict) else "") or "Untitled"
         studio = self._find(request)
-        project = await run_in_threadpool(studio.projects.new, name)
+        project = await run_in_threadpool(studio.projects.new)
         studio.open(project.id)
         return JSONResponse(studio.shown(project), 201)
 

@@ -153,7 +153,8 @@ class Studio:
 
         def step(state: State) -> State:
             document = state.document
-            if document.name == Document().name and stem.isprintable():
+            given = {Document().name, *(Path(driver.name).stem for driver in state.drivers)}
+            if document.name in given and stem.isprintable():
                 document = replace(document, name=stem)
             picture = Picture(_inside(project, path), name, width, height)
             document = replace(document, people=(), mask=None, order=()).normal()
@@ -244,8 +245,9 @@ class Studio:
 
         def step(state: State) -> State:
             document = state.document
-            if document.name == Document().name and not state.drivers:
-                document = replace(document, name=(Path(name).stem[:60] or document.name))
+            stem = Path(name).stem[:60]
+            if document.name == Document().name and stem and stem.isprintable():
+                document = replace(document, name=stem)
             document = replace(document, drivers=(*document.drivers, Use(driver.id)))
             return replace(state.with_driver(driver), document=document)
 

@@ -24,7 +24,7 @@ const json = (method, value) => ({
 });
 
 export const about = async () => (await call("/studio")).json();
-export const newProject = async (name) => (await call("/projects", json("POST", { name }))).json();
+export const newProject = async () => (await call("/projects", { method: "POST" })).json();
 export const deleteProject = (project) => call(`/projects/${project}`, { method: "DELETE" });
 
 /** What can be asked of one project. */

@@ -1,14 +1,15 @@
 // Make the video: engine, size, how long it will take; and the videos that there are.
 
+import { about } from "./api.js";
 import { fill, h, icon, iconButton } from "./dom.js";
 import { duration, text } from "./texts.js";
 
 const OWN_PIXELS = 1920 * 1080; // of frames whose size nobody chose, as the cut-out has it
 
 export class MakePanel {
-  constructor(store, about) {
+  constructor(store) {
     this.store = store;
-    this.about = about;
+    this.about = store.about;
     this.chosen = { model: "cutout", size: "own", width: 0, height: 0, steps: "", seed: 0, fast: false };
     this.form = h("div", { class: "make-form" });
     this.list = h("ul", { class: "results" });
@@ -25,6 +26,14 @@ export class MakePanel {
   }
 
   build() {
+    const done = this.store.state.results.filter((result) => result.state === "done").length;
+    if (this.done !== undefined && done > this.done) {
+      about().then((fresh) => {
+        Object.assign(this.about, fresh);
+        this.buildForm();
+      }, () => {});
+    }
+    this.done = done;
     this.buildForm();
     this.buildList();
     const file = (name, label) => h("a", { href: this.store.project.address(`/files/${name}`), download: name }, text(label));

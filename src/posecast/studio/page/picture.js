@@ -75,6 +75,7 @@ export class PictureView {
         onchange: (event) => store.look({ left: event.target.value }),
       }, options.map(([value, name]) => h("option", { value, selected: value === store.view.left }, name))),
       h("span", { class: "gap" }),
+      this.driver ? null : chooser(text("newPicture"), "picture", { accept: "image/*", class: "plain small", icon: "folder" }),
       h("div", { class: "group" },
         iconButton("minus", text("zoomOut"), () => this.zoomBy(1 / 1.4), { "data-focus": "out" }),
         iconButton("fit", text("zoomFit"), () => this.fit(), { "data-focus": "fit" }),
@@ -113,7 +114,6 @@ export class PictureView {
       view.tool === "draw" || view.tool === "erase" ? brush : null,
       h("span", { class: "gap" }),
       toggle("masks", "showMasks"), toggle("skeletons", "showSkeletons"),
-      chooser(text("newPicture"), "picture", { accept: "image/*", class: "plain small wide-only", icon: "plus" }),
     );
   }
 

@@ -56,12 +56,15 @@ export class PreviewView {
     this.build();
     const { document, state, view } = this.store;
     const kind = view.right === "maps" ? "maps" : "video";
+    if (kind === "maps" && view.compare !== null) view.compare = null;
     const drivers = this.store.ready.map((driver) => [driver.id, driver.frames]);
     const { people, mask, order, retarget } = document;
     const joints = people.map((person) => [person.key, person.joints, person.moved_by]);
     const wanted = JSON.stringify([kind, state.picture?.file, joints, mask, document.drivers, order, retarget, drivers]);
-    if (wanted !== this.wanted && this.store.canPreview) {
+    if (wanted !== this.wanted && this.store.canPreview && !this.result) {
       this.wanted = wanted;
+      if (kind !== this.kind) [this.clip, this.before] = [new Clip(), new Clip()];
+      this.kind = kind;
       clearTimeout(this.timer);
       clearTimeout(this.fineTimer);
       this.timer = setTimeout(() => this.ask(kind, FIRST_SIDE), REST);
@@ -138,6 +141,7 @@ export class PreviewView {
     this.buildTools();
     if (!store.canPreview && !this.result) this.tell(text("waitingFor"));
     else if (this.line.textContent === text("waitingFor")) this.tell("");
+    if (this.result) this.tell("");
   }
 
   buildTools() {
@@ -149,7 +153,8 @@ export class PreviewView {
     );
     fill(
       this.tools,
-      toggle("compare", view.compare !== null, (on) => store.look({ compare: on ? 0.5 : null }), "compare"),
+      view.right === "maps" ? null
+        : toggle("compare", view.compare !== null, (on) => store.look({ compare: on ? 0.5 : null }), "compare"),
       view.compare === null ? null : h("input", {
         type: "range", min: 0, max: 100, value: Math.round(view.compare * 100), "aria-label": text("beforeAfter"),
         "data-focus": "divider", oninput: (event) => {

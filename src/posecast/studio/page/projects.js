@@ -16,7 +16,7 @@ export async function openProjects(studio) {
       type: "button", class: "primary",
       onclick: async () => {
         dialog.close();
-        await studio.open((await api.newProject("Untitled")).id);
+        await studio.open((await api.newProject()).id);
       },
     }, text("newProject"))),
   );

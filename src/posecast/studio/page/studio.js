@@ -42,7 +42,7 @@ class PosecastStudio extends HTMLElement {
   }
 
   async open(id) {
-    const state = id ? await new api.Project(id).state() : await api.newProject("Untitled");
+    const state = id ? await new api.Project(id).state() : await api.newProject();
     history.replaceState(null, "", `?project=${state.id}`);
     this.store?.close();
     this.store = new Store(state);
@@ -60,7 +60,7 @@ class PosecastStudio extends HTMLElement {
     const store = this.store;
     this.picture = new PictureView(store);
     this.preview = new PreviewView(store);
-    this.make = new MakePanel(store, this.about);
+    this.make = new MakePanel(store);
     const cast = new CastPanel(store);
     const drivers = new DriversPanel(store);
     const timeline = new Timeline(store);
@@ -91,7 +91,7 @@ class PosecastStudio extends HTMLElement {
     this.status = h("span", { class: "status", role: "status" });
     this.makeButton = h(
       "button", {
-        type: "button", class: "primary", "aria-expanded": "false", "aria-controls": "make",
+        type: "button", class: "primary wide-only", "aria-expanded": "false", "aria-controls": "make",
         onclick: () => store.look({ make: !store.view.make }),
       }, icon("film"), h("span", {}, text("make")),
     );
@@ -111,8 +111,8 @@ class PosecastStudio extends HTMLElement {
 
   /** On narrow screens one panel is shown at a time. */
   panelTabs() {
-    const panels = ["picture", "preview", "cast", "timeline", "make"];
-    const names = { cast: "cast", picture: "picture", preview: "preview", timeline: "timeline", make: "makeTitle" };
+    const panels = ["picture", "cast", "preview", "make"];
+    const names = { cast: "cast", picture: "picture", preview: "preview", make: "makeTitle" };
     return h(
       "nav", { class: "tabs", "aria-label": text("views") },
       panels.map((panel) => h("button", {
