@@ -125,6 +125,7 @@ export class Store extends EventTarget {
     try {
       while (this.dirty) {
         const sent = this.document;
+        this.sent = normal(sent);
         try {
           const revision = await this.project.save(this.state.revision, sent);
           this.state = { ...this.state, revision: Math.max(revision, this.state.revision) };
@@ -154,7 +155,8 @@ export class Store extends EventTarget {
   adopt(state, stale = false) {
     if (state.revision < this.state.revision) return;
     const theirs = state.document;
-    const mine = merged(this.base, this.document, theirs);
+    // What comes back of a save is no change of others, even if more was changed here since.
+    const mine = same(theirs, this.sent) ? this.document : merged(this.base, this.document, theirs);
     const fresh = !same(mine, this.document);
     const ours = same(theirs, normal(this.document)) || same(theirs, this.base);
     if (fresh && !ours) {

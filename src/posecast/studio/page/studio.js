@@ -67,7 +67,8 @@ class PosecastStudio extends HTMLElement {
     this.start = startPage(this.about);
     this.work = h(
       "main", { class: "work", "data-panel": "picture" },
-      h("section", { class: "side", "aria-label": text("cast"), "data-shown": "cast" }, cast.element, drivers.element),
+      h("h1", { class: "unseen" }, text("title")),
+      h("div", { class: "side", "data-shown": "cast" }, cast.element, drivers.element),
       this.picture.element,
       this.preview.element,
       timeline.element,
