@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from posecast.media.poses import read_poses
 from tests.studio.conftest import DEMO, SOURCE, Served
 
 
@@ -133,6 +134,17 @@ def test_a_preview_shows_every_frame_of_a_slow_clip(served: Served, project: str
     assert about["frames"] == len(frames) == 48
     assert all(frame.startswith(b"\xff\xd8") for frame in frames)
     assert len(set(frames)) > 40
+
+
+def test_fitted_poses_go_to_other_programs(served: Served, project: str, tmp_path: Path) -> None:
+    at = f"/api/projects/{project}/poses?as="
+    for form, name in (("posecast", "poses.json"), ("comfyui", "comfy.json"), ("dwpose", "d.npy")):
+        status, data, _ = served.ask("GET", at + form)
+        assert status == 200, data
+        (tmp_path / name).write_bytes(data)
+        assert read_poses(tmp_path / name, 128, 128).num_frames == 48
+    assert served.ask("GET", at + "openpose")[1].startswith(b"PK")
+    assert served.ask("GET", at + "other")[0] == 422
 
 
 def made(served: Served, project: str, model: str = "cutout", size: object = None) -> dict:

@@ -21,6 +21,7 @@ from posecast.casting.sheet import CastSheet, Character, OrderChange, write_cast
 from posecast.errors import InputError
 from posecast.geometry.resampling import frames_within
 from posecast.geometry.skeleton import CONFIDENCE_THRESHOLD, present
+from posecast.media.atomic import whole_file
 from posecast.media.id_images import write_ids
 from posecast.media.poses import read_poses, write_poses
 from posecast.studio.document import JOINTS, Document, Use
@@ -43,6 +44,8 @@ class CastFiles:
     sound_start: float = 0.0
     drivers: tuple[str, ...] = ()
     """Ids of the drivers, one a file of poses."""
+    tracks: tuple[str, ...] = ()
+    """What people call the tracks, numbered through."""
 
     def arguments(self, folder: Path) -> list[str]:
         """What `posecast animate` is given, as seen from a folder."""
@@ -82,6 +85,7 @@ class CastFiles:
             "sound": named(self.sound),
             "sound_start": self.sound_start,
             "drivers": list(self.drivers),
+            "tracks": list(self.tracks),
         }
 
 
@@ -109,6 +113,7 @@ def files_from_json(folder: Path, tree: dict[str, Any]) -> CastFiles:
         perhaps(tree["sound"]),
         float(tree["sound_start"]),
         tuple(tree["drivers"]),
+        tuple(tree["tracks"]),
     )
 
 
@@ -153,6 +158,7 @@ def write_files(folder: Path, state: State, into: Path | None = None) -> CastFil
         sound,
         start,
         tuple(driver.id for driver in drivers),
+        tuple(f"track {t + 1} of {d.name}" for d in drivers for t in range(d.tracks)),
     )
 
 
@@ -255,6 +261,16 @@ def read_keys(path: Path) -> np.ndarray:
     """An image of people's keys."""
     with Image.open(path, formats=["PNG"]) as image:
         return np.array(image)
+
+
+def write_keys(keys: np.ndarray, folder: Path) -> str:
+    """An image of keys as a file that is named by its content; returns the name."""
+    name = hashlib.sha256(repr(keys.shape).encode() + keys.tobytes()).hexdigest()[:24]
+    path = folder / f"{name}.png"
+    if not path.exists():
+        with whole_file(path) as part:
+            Image.fromarray(keys).save(part, format="PNG")
+    return name
 
 
 def _write_mask(folder: Path, document: Document, path: Path) -> Path | None:

@@ -40,7 +40,7 @@ class Hub:
             while True:
                 try:
                     yield await asyncio.wait_for(queue.get(), BEAT)
-                except asyncio.TimeoutError:
+                except TimeoutError:
                     yield ": still here\n\n"
         finally:
             with self._lock:

@@ -33,8 +33,6 @@ from posecast.studio.wording import plainly
 PAGE = Path(__file__).parent / "page"
 MOST_JSON = 16 * 2**20
 PREVIEW_SIDES = range(128, 1025)
-CLIP_SIDE = 960
-"""The longer side of a made video's pictures on the page."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -111,6 +109,7 @@ class Api:
             ("GET", f"{result}/video", self.video),
             ("GET", f"{result}/download", self.download),
             ("GET", f"{of}/files/{{name}}", self.file),
+            ("GET", f"{of}/poses", self.poses),
             ("POST", f"{of}/stop/{{job}}", self.stop),
         ]
         return [Route(path, handler, methods=[method]) for method, path, handler in table]
@@ -241,7 +240,7 @@ class Api:
 
     async def driver_tracks(self, request: Request) -> Response:
         """A driver's skeletons."""
-        from posecast.studio.tasks import driver_tracks
+        from posecast.studio.tasks.drivers import driver_tracks
 
         _, project = self._project(request)
         driver = project.state.driver(request.path_params["driver"])
@@ -291,8 +290,8 @@ class Api:
         """The frames of a video that are made so far, small, to be played on the page."""
         _, project = self._project(request)
         result = project.state.result(request.path_params["result"])
-        frames = project.folder / "results" / result.id / "frames"
-        paths = sorted(frames.glob("frame_*.png"))
+        shown = project.folder / "results" / result.id / "shown"
+        paths = sorted(shown.glob("frame_*.jpg"))
         about = {
             "fps": result.fps or 25.0,
             "step": 1,
@@ -300,7 +299,7 @@ class Api:
             "height": result.height,
             "width": result.width,
         }
-        pictures = (_small(path, CLIP_SIDE) for path in paths)
+        pictures = (path.read_bytes() for path in paths)
         return StreamingResponse(
             clips.stream(about, pictures), media_type="application/octet-stream"
         )
@@ -319,14 +318,15 @@ class Api:
         studio, project = self._project(request)
         result = project.state.result(request.path_params["result"])
         kind = request.query_params.get("as", "mp4")
-        how, value = await _awaited(lambda then: studio.download(project, result.id, kind, then))
-        if how != "done":
-            raise InputError(str(value))
         stem = f"{project.id}-{result.name.lower().replace(' ', '-')}"
-        if kind == "frames":
-            data = await run_in_threadpool(_zipped, sorted(Path(value).glob("*.png")))
-            return _attachment(data, f"{stem}-frames.zip", "application/zip")
-        return FileResponse(value, filename=f"{stem}.{kind}")
+        return await _given(stem, lambda then: studio.download(project, result.id, kind, then))
+
+    async def poses(self, request: Request) -> Response:
+        """What each character does, as poses for other programs; a folder comes as a ZIP file."""
+        studio, project = self._project(request)
+        form = request.query_params.get("as", "posecast")
+        stem = f"{project.id}-{form}"
+        return await _given(stem, lambda then: studio.export_poses(project, form, then))
 
     async def file(self, request: Request) -> Response:
         """A file of the cast as it is now: the sheet, the people, the masks."""
@@ -391,6 +391,21 @@ def _zipped(paths: list[Path]) -> bytes:
         for path in paths:
             file.write(path, path.name)
     return memory.getvalue()
+
+
+async def _given(stem: str, start: Callable[[Callable[[str, Any], None]], None]) -> Response:
+    """What a job writes, to be kept under a name; a folder as a ZIP file.
+
+    Raises:
+        InputError: the job failed.
+    """
+    how, value = await _awaited(start)
+    if how != "done":
+        raise InputError(str(value))
+    if Path(value).is_dir():
+        data = await run_in_threadpool(_zipped, sorted(Path(value).iterdir()))
+        return _attachment(data, f"{stem}.zip", "application/zip")
+    return FileResponse(value, filename=f"{stem}{Path(value).suffix}")
 
 
 def _attachment(data: bytes, name: str, kind: str) -> Response:

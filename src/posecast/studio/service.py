@@ -11,9 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from posecast import __version__
 from posecast.errors import InputError
 from posecast.media.atomic import write_text
+from posecast.media.pose_output import POSE_FORMATS
 from posecast.media.video_formats import OutputFormat
 from posecast.studio import cast_files
 from posecast.studio.casting_guess import guessed
@@ -41,6 +44,9 @@ from posecast.studio.uploads import MOST_BYTES, check_picture, remove, unpack
 from posecast.studio.wording import plainly
 from posecast.studio.worker import Lane
 
+POSE_ENDINGS = {
+    "posecast": ".json", "openpose": "", "comfyui": ".json", "dwpose": ".npy", "video": ".mp4",
+}  # fmt: skip
 MOST_MASK = 4096 * 4096
 """Pixels of a mask from the page."""
 
@@ -100,6 +106,7 @@ class Studio:
             "projects": self.projects.listed(),
             "models": list(self.limits.models),
             "formats": list(get_args(OutputFormat)),
+            "poses": list(POSE_FORMATS),
             "speeds": self._speeds(),
             "cores": os.cpu_count() or 1,
             "upload": self.limits.upload,
@@ -221,14 +228,10 @@ class Studio:
         Raises:
             InputError: it is not of that size.
         """
-        import numpy as np
-
-        from posecast.studio.tasks import write_keys
-
         if not 0 < height * width <= MOST_MASK or len(data) != height * width:
             raise InputError(f"mask: {len(data)} bytes; expected {width}x{height}")
         keys = np.frombuffer(data, np.uint8).reshape(height, width)
-        return write_keys(keys, project.folder / "masks")
+        return cast_files.write_keys(keys, project.folder / "masks")
 
     def _picture(self, project: Project) -> Picture:
         if project.state.picture is None:
@@ -423,6 +426,24 @@ class Studio:
             then(how, out if how == "done" else plainly(str(value or "stopped"), project.folder))
 
         self.book(project).start(self.lanes.quick, "encode", f"{result}-{kind}", arguments, ended)
+
+    def export_poses(self, project: Project, form: str, then: Callable[[str, Any], None]) -> None:
+        """Write what each character does as poses; `then` hears `done` and the path, or `failed`.
+
+        Raises:
+            InputError: no such form, or something is still missing.
+        """
+        if form not in POSE_FORMATS:
+            raise InputError(f"expected one of {', '.join(POSE_FORMATS)}")
+        files = self.write_files(project)
+        out = project.folder / "exports" / f"{form}{POSE_ENDINGS[form]}"
+        out.parent.mkdir(exist_ok=True)
+        arguments = {"files": files, "out": str(out), "form": form}
+
+        def ended(how: str, value: Any) -> None:
+            then(how, out if how == "done" else plainly(str(value or "stopped"), project.folder))
+
+        self.book(project).start(self.lanes.quick, "export_poses", form, arguments, ended)
 
     # How fast this machine is
 

@@ -40,6 +40,10 @@ export class MakePanel {
     fill(this.files, this.store.canPreview ? [
       h("h3", {}, text("castFiles")),
       h("p", {}, file("cast.yaml", "castSheet"), file("people.json", "people"), file("masks.png", "masks")),
+      h("h3", {}, text("otherPrograms")),
+      h("p", {}, this.about.poses.map((form) => h("a", {
+        href: this.store.project.address(`/poses?as=${form}`), download: "",
+      }, text(`poseForms.${form}`)))),
       h("p", { class: "quiet" }, text("keptIn", { folder: this.store.state.folder })),
     ] : null);
   }

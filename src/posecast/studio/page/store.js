@@ -222,7 +222,7 @@ export class Store extends EventTarget {
     const first = Math.min(use?.first ?? 0, Math.max(0, last - 1 / driver.fps));
     const seconds = last - first + (use?.offset ?? 0);
     const fps = this.used[0]?.fps ?? driver.fps;
-    return { first, last, end, offset: use?.offset ?? 0, length: Math.max(1, Math.round(seconds * fps)) };
+    return { first, last, end, offset: use?.offset ?? 0, length: Math.max(1, Math.ceil(seconds * fps - 1e-3)) };
   }
 
   seek(frame, stop = true) {
