@@ -13,9 +13,11 @@ import secrets
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,6 +33,19 @@ SAFETY = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
+
+
+@runtime_checkable
+class Entrance(Protocol):
+    """Who is let in, and how they are greeted."""
+
+    def refusal(self, scope: Scope) -> Response | None:
+        """The answer to who may not come in; None: come in."""
+        ...
+
+    def greet(self, request: Request, page: Response) -> Response:
+        """The answer to who asks for the page."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -104,10 +119,12 @@ class Door:
             return None
         return None if cookie is None else cookie.value
 
-    def greeting(self, token: str, project: str | None) -> Response | None:
-        """The answer to the printed address: the token moves from it into a cookie."""
-        if not self.opens(token):
-            return None
+    def greet(self, request: Request, page: Response) -> Response:
+        """The page; at the printed address, the way to it: the token moves into a cookie."""
+        query = request.query_params
+        if not self.opens(query.get("token")):
+            return page
+        project = query.get("project")
         response = RedirectResponse("/" if project is None else f"/?project={quote(project)}", 303)
         response.set_cookie(
             self.cookie, self.token, httponly=True, samesite="strict", path="/", max_age=30 * 86400
@@ -122,7 +139,7 @@ def _refused(reason: str) -> Response:
 class Guard:
     """Lets through what the door does, and adds what browsers should hold pages to."""
 
-    def __init__(self, app: ASGIApp, door: Door | None) -> None:
+    def __init__(self, app: ASGIApp, door: Entrance) -> None:
         self._app, self._door = app, door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,5 +157,4 @@ class Guard:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        refusal = None if self._door is None else self._door.refusal(scope)
-        await (refusal or self._app)(scope, receive, safely)
+        await (self._door.refusal(scope) or self._app)(scope, receive, safely)

@@ -117,9 +117,9 @@ def files_from_json(folder: Path, tree: dict[str, Any]) -> CastFiles:
     )
 
 
-def command_line(folder: Path, arguments: Sequence[str], out: str) -> str:
+def command_line(folder: str, arguments: Sequence[str], out: str) -> str:
     """Words for a shell: into the project's folder, and make the video."""
-    return f"cd {shlex.quote(str(folder))}\n" + shlex.join(
+    return f"cd {shlex.quote(folder)}\n" + shlex.join(
         ["posecast", "animate", *arguments, "-o", out]
     )
 

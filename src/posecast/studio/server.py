@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from posecast.errors import InputError
 from posecast.studio import clips
-from posecast.studio.access import Door, Guard
+from posecast.studio.access import Entrance, Guard
 from posecast.studio.cast_files import MASKS, PEOPLE, SHEET
 from posecast.studio.document import is_word
 from posecast.studio.projects import DONE, Project
@@ -37,7 +37,7 @@ PREVIEW_SIDES = range(128, 1025)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def create_app(find: Callable[[Request], Studio], door: Door | None) -> Starlette:
+def create_app(find: Callable[[Request], Studio], door: Entrance) -> Starlette:
     """The application. `find` says whose studio a request is for."""
     api = Api(find)
     app = Starlette(
@@ -52,13 +52,8 @@ def create_app(find: Callable[[Request], Studio], door: Door | None) -> Starlett
     return app
 
 
-async def _page(request: Request, door: Door | None) -> Response:
-    query = request.query_params
-    if door is not None and "token" in query:
-        greeting = door.greeting(query["token"], query.get("project"))
-        if greeting is not None:
-            return greeting
-    return FileResponse(PAGE / "index.html")
+async def _page(request: Request, door: Entrance) -> Response:
+    return door.greet(request, FileResponse(PAGE / "index.html"))
 
 
 async def _bad_input(request: Request, error: Exception) -> Response:

@@ -81,6 +81,8 @@ class Limits:
     models: tuple[str, ...] = ("cutout", "embedded")
     pixels: int = 8192 * 8192
     """Of a frame."""
+    shows_folders: bool = True
+    """Whether visitors are told where on the machine their files are."""
 
 
 class Studio:
@@ -145,7 +147,10 @@ class Studio:
         return self._shown(project, project.state)
 
     def _shown(self, project: Project, state: State) -> dict[str, Any]:
-        return {**state.as_json(), "id": project.id, "folder": str(project.folder)}
+        return {**state.as_json(), "id": project.id, "folder": self._place(project)}
+
+    def _place(self, project: Project) -> str:
+        return str(project.folder) if self.limits.shows_folders else project.id
 
     # Pictures and people
 
@@ -345,7 +350,7 @@ class Studio:
             f"Video {number}",
             model,
             *(frame or (0, 0)),
-            cast_files.command_line(project.folder, arguments, "video.mp4"),
+            cast_files.command_line(self._place(project), arguments, "video.mp4"),
             tuple(arguments),
             {**chosen, "size": frame, "files": files.as_json(project.folder)},
             made=now(),
