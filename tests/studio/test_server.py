@@ -236,6 +236,18 @@ def test_a_job_that_is_stopped_ends_and_can_be_asked_for_again(
     assert served.preview(project)  # the workers go on
 
 
+def test_a_deleted_project_is_gone_and_its_work_stops(served: Served) -> None:
+    project = served.cast()
+    order = {"model": "cutout", "size": [1024, 1024], "settings": {}}
+    result = served.api("POST", f"/projects/{project}/results", order)["result"]
+    served.until(project, lambda state: state["results"][0]["state"] == "running")
+    served.api("DELETE", f"/projects/{project}")
+    assert not (served.home / project).exists()
+    assert served.ask("GET", f"/api/projects/{project}")[0] == 404
+    assert served.ask("GET", f"/api/projects/{project}/results/{result}/clip")[0] == 404
+    assert served.preview(served.cast())  # the workers go on
+
+
 def test_two_studios_do_not_share_a_folder(served: Served) -> None:
     other = subprocess.run(
         [sys.executable, "-m", "posecast", "studio", "--no-browser", "--folder", served.home],

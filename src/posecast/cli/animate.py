@@ -141,7 +141,7 @@ def animate(
 
     inputs = [*inputs_of(reference, poses, options), options["lora"], options["sound"]]
     kind = output_format(out, inputs)
-    audible(options["audio"], out, kind)
+    audible(options["audio"] or options["sound"] is not None, out, kind)
     if options["transparent"] and kind not in WITH_ALPHA:
         raise InputError(
             f"{out}: holds no transparent frames; expected a .mov, a .webm, or a folder of PNGs"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from posecast.studio.projects import new_id
-from posecast.studio.worker import Job, Lane
+from posecast.studio.worker import PATIENCE, Job, Lane
 
 _OFTEN = 0.15
 """Seconds between two words about progress."""
@@ -86,6 +86,15 @@ class JobBook:
             ]
         for _, waiting, lane in found:
             lane.stop(waiting)
+
+    def close(self) -> None:
+        """Stop all, and wait until they have ended."""
+        with self._lock:
+            entries = list(self._jobs.values())
+        for _, job, lane in entries:
+            lane.stop(job)
+        for _, job, _ in entries:
+            job.ended.wait(2 * PATIENCE)
 
     def has(self, target: str) -> bool:
         """Whether something is going on for a target."""

@@ -147,6 +147,8 @@ class Project:
     def __init__(self, folder: Path, state: State) -> None:
         self.folder, self._state = folder, state
         self.lock = threading.RLock()
+        self.gone = False
+        """Whether it was deleted: what still ends then changes nothing."""
         self.on_change: Callable[[State], None] = lambda state: None
 
     @property
@@ -166,6 +168,8 @@ class Project:
             OSError: the disk is full or fails; the state stays then.
         """
         with self.lock:
+            if self.gone:
+                return self._state
             new = replace(step(self._state), revision=self._state.revision + 1)
             _save(self.folder, new)
             self._state = new

@@ -135,7 +135,7 @@ class Api:
     async def delete_project(self, request: Request) -> Response:
         """Remove a project with all its files."""
         studio, project = self._project(request)
-        await run_in_threadpool(studio.projects.delete, project.id)
+        await run_in_threadpool(studio.delete, project)
         return JSONResponse({})
 
     async def events(self, request: Request) -> Response:

@@ -134,6 +134,15 @@ class Studio:
                 self.read_driver(project, driver)
         return project
 
+    def delete(self, project: Project) -> None:
+        """Remove a project with all its files; its work stops."""
+        project.gone = True
+        self.book(project).close()
+        with self._lock:
+            self._books.pop(project.id)
+            self._hubs.pop(project.id)
+        self.projects.delete(project.id)
+
     def hub(self, project: Project) -> Hub:
         """Who listens to a project."""
         return self._hubs[project.id]
