@@ -20,9 +20,6 @@ from urllib.parse import quote
 
 import pytest
 
-pytest.importorskip("starlette", reason="the studio's server is not installed")
-pytest.importorskip("uvicorn", reason="the studio's server is not installed")
-
 SOURCE = Path(__file__).parents[2] / "src"
 DEMO = SOURCE / "posecast" / "assets" / "demo"
 PATIENCE = 180.0

@@ -12,6 +12,7 @@ import pytest
 
 from tests.studio.conftest import PATIENCE, Served
 
+pytest.importorskip("uvicorn", reason="the studio's server is not installed")
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 from playwright.sync_api import expect
 

@@ -18,6 +18,7 @@ from posecast.media.video import read_video, write_video
 from posecast.types import PoseSequence
 from tests.studio.conftest import DEMO, PATIENCE, Served, drop
 
+pytest.importorskip("uvicorn", reason="the studio's server is not installed")
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 from playwright.sync_api import expect
 
@@ -79,6 +80,7 @@ def test_joints_are_dragged_hidden_and_all_of_it_undone(
     served: Served, pages: Pages, project: str
 ) -> None:
     page = pages(project)
+    previewed(page)  # everything is in its place
     before = people_of(served, project)
     page.locator(".cast-row[data-person='1'] .face").click()
     wrist = page.locator(".figure.chosen .joint[data-joint='4']")

@@ -14,6 +14,8 @@ import pytest
 from posecast.media.poses import read_poses
 from tests.studio.conftest import DEMO, SOURCE, Served
 
+pytest.importorskip("uvicorn", reason="the studio's server is not installed")
+
 
 @pytest.fixture(scope="module")
 def project(served: Served) -> str:

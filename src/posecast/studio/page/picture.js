@@ -433,11 +433,11 @@ class Figure {
     store.view.joint = index;
     event.currentTarget.focus({ preventScroll: true });
     const gesture = `joint ${Date.now()}`;
-    const [startX, startY] = view.place(event);
-    const [jointX, jointY] = this.person.joints[index];
+    const [x, y] = this.person.joints[index];
     drag(event, (next) => {
-      const [x, y] = view.place(next);
-      this.move(index, jointX + x - startX, jointY + y - startY, gesture);
+      // By the pointer's own way: the view may change its size meanwhile.
+      const [dx, dy] = [next.clientX - event.clientX, next.clientY - event.clientY];
+      this.move(index, x + dx / view.scale, y + dy / view.scale, gesture);
     });
   }
 
