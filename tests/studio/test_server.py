@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from posecast.media.poses import read_poses
 from tests.studio.conftest import DEMO, SOURCE, Served
 
 pytest.importorskip("uvicorn", reason="the studio's server is not installed")
@@ -138,14 +139,16 @@ def test_a_preview_shows_every_frame_of_a_slow_clip(served: Served, project: str
     assert len(set(frames)) > 40
 
 
-def test_fitted_poses_go_to_other_programs(served: Served, project: str, tmp_path: Path) -> None:
-    at = f"/api/projects/{project}/poses?as="
-    for form, name in (("posecast", "poses.json"), ("comfyui", "comfy.json"), ("dwpose", "d.npy")):
-        status, data, _ = served.ask("GET", at + form)
-        assert status == 200, data
-        (tmp_path / name).write_bytes(data)
-        assert read_poses(tmp_path / name, 128, 128).num_frames == 48
-    assert served.ask("GET", at + "openpose")[1].startswith(b"PK")
+def test_the_cast_goes_to_other_systems(served: Served, project: str, tmp_path: Path) -> None:
+    at = f"/api/projects/{project}/export?for="
+    status, data, _ = served.ask("GET", at + "openpose")
+    assert status == 200, data
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.extractall(tmp_path)
+    about = json.loads((tmp_path / "export.json").read_text())
+    assert about["system"] == "openpose"
+    assert about["frames"] == 48
+    assert [c["note"] for c in about["characters"]] == ["Person 1", "Person 2"]
     assert served.ask("GET", at + "other")[0] == 422
 
 

@@ -104,7 +104,7 @@ class Api:
             ("GET", f"{result}/video", self.video),
             ("GET", f"{result}/download", self.download),
             ("GET", f"{of}/files/{{name}}", self.file),
-            ("GET", f"{of}/poses", self.poses),
+            ("GET", f"{of}/export", self.export),
             ("POST", f"{of}/stop/{{job}}", self.stop),
         ]
         return [Route(path, handler, methods=[method]) for method, path, handler in table]
@@ -316,12 +316,12 @@ class Api:
         stem = f"{project.id}-{result.name.lower().replace(' ', '-')}"
         return await _given(stem, lambda then: studio.download(project, result.id, kind, then))
 
-    async def poses(self, request: Request) -> Response:
-        """What each character does, as poses for other programs; a folder comes as a ZIP file."""
+    async def export(self, request: Request) -> Response:
+        """The cast for another system, as a ZIP file."""
         studio, project = self._project(request)
-        form = request.query_params.get("as", "posecast")
-        stem = f"{project.id}-{form}"
-        return await _given(stem, lambda then: studio.export_poses(project, form, then))
+        system = request.query_params.get("for", "")
+        stem = f"{project.id}-{system}"
+        return await _given(stem, lambda then: studio.export(project, system, then))
 
     async def file(self, request: Request) -> Response:
         """A file of the cast as it is now: the sheet, the people, the masks."""
@@ -380,11 +380,11 @@ def _small(path: Path, side: int) -> bytes:
     return clips.picture(read_image(path), side)
 
 
-def _zipped(paths: list[Path]) -> bytes:
+def _zipped(folder: Path) -> bytes:
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as file:
-        for path in paths:
-            file.write(path, path.name)
+        for path in sorted(folder.rglob("*")):
+            file.write(path, path.relative_to(folder))
     return memory.getvalue()
 
 
@@ -398,7 +398,7 @@ async def _given(stem: str, start: Callable[[Callable[[str, Any], None]], None])
     if how != "done":
         raise InputError(str(value))
     if Path(value).is_dir():
-        data = await run_in_threadpool(_zipped, sorted(Path(value).iterdir()))
+        data = await run_in_threadpool(_zipped, Path(value))
         return _attachment(data, f"{stem}.zip", "application/zip")
     return FileResponse(value, filename=f"{stem}{Path(value).suffix}")
 

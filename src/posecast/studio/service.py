@@ -15,8 +15,8 @@ import numpy as np
 
 from posecast import __version__
 from posecast.errors import InputError
+from posecast.export import SYSTEMS
 from posecast.media.atomic import write_text
-from posecast.media.pose_output import POSE_FORMATS
 from posecast.media.video_formats import OutputFormat
 from posecast.studio import cast_files
 from posecast.studio.casting_guess import guessed
@@ -44,9 +44,6 @@ from posecast.studio.uploads import MOST_BYTES, check_picture, remove, unpack
 from posecast.studio.wording import plainly
 from posecast.studio.worker import Lane
 
-POSE_ENDINGS = {
-    "posecast": ".json", "openpose": "", "comfyui": ".json", "dwpose": ".npy", "video": ".mp4",
-}  # fmt: skip
 MOST_MASK = 4096 * 4096
 """Pixels of a mask from the page."""
 
@@ -108,7 +105,7 @@ class Studio:
             "projects": self.projects.listed(),
             "models": list(self.limits.models),
             "formats": list(get_args(OutputFormat)),
-            "poses": list(POSE_FORMATS),
+            "systems": {name: system.title for name, system in SYSTEMS.items()},
             "speeds": self._speeds(),
             "cores": os.cpu_count() or 1,
             "upload": self.limits.upload,
@@ -441,23 +438,23 @@ class Studio:
 
         self.book(project).start(self.lanes.quick, "encode", f"{result}-{kind}", arguments, ended)
 
-    def export_poses(self, project: Project, form: str, then: Callable[[str, Any], None]) -> None:
-        """Write what each character does as poses; `then` hears `done` and the path, or `failed`.
+    def export(self, project: Project, system: str, then: Callable[[str, Any], None]) -> None:
+        """Write the cast for another system; `then` hears `done` and the folder, or `failed`.
 
         Raises:
-            InputError: no such form, or something is still missing.
+            InputError: no such system, or something is still missing.
         """
-        if form not in POSE_FORMATS:
-            raise InputError(f"expected one of {', '.join(POSE_FORMATS)}")
+        if system not in SYSTEMS:
+            raise InputError(f"expected one of {', '.join(SYSTEMS)}")
         files = self.write_files(project)
-        out = project.folder / "exports" / f"{form}{POSE_ENDINGS[form]}"
+        out = project.folder / "exports" / system
         out.parent.mkdir(exist_ok=True)
-        arguments = {"files": files, "out": str(out), "form": form}
+        arguments = {"files": files, "out": str(out), "system": system}
 
         def ended(how: str, value: Any) -> None:
             then(how, out if how == "done" else plainly(str(value or "stopped"), project.folder))
 
-        self.book(project).start(self.lanes.quick, "export_poses", form, arguments, ended)
+        self.book(project).start(self.lanes.quick, "export", system, arguments, ended)
 
     # How fast this machine is
 

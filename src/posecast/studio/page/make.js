@@ -41,9 +41,9 @@ export class MakePanel {
       h("h3", {}, text("castFiles")),
       h("p", {}, file("cast.yaml", "castSheet"), file("people.json", "people"), file("masks.png", "masks")),
       h("h3", {}, text("otherPrograms")),
-      h("p", {}, this.about.poses.map((form) => h("a", {
-        href: this.store.project.address(`/poses?as=${form}`), download: "",
-      }, text(`poseForms.${form}`)))),
+      h("p", {}, Object.entries(this.about.systems).map(([system, title]) => h("a", {
+        href: this.store.project.address(`/export?for=${system}`), download: "",
+      }, title))),
       h("p", { class: "quiet" }, text("keptIn", { folder: this.store.state.folder })),
     ] : null);
   }

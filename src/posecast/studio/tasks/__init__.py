@@ -6,12 +6,12 @@ Only the workers import this: the server itself reads no pictures and finds nobo
 from posecast.studio.tasks.drivers import read_driver
 from posecast.studio.tasks.people import find_mask, find_people
 from posecast.studio.tasks.previews import condition_maps, preview
-from posecast.studio.tasks.videos import encode, export_poses, make
+from posecast.studio.tasks.videos import encode, export, make
 
 __all__ = [
     "condition_maps",
     "encode",
-    "export_poses",
+    "export",
     "find_mask",
     "find_people",
     "make",

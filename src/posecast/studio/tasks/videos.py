@@ -15,17 +15,14 @@ from posecast.casting import AnimationPlan, PlanOptions
 from posecast.cutout import CutoutAnimator
 from posecast.cutout.animator import mends
 from posecast.media.images import read_image
-from posecast.media.pose_output import PoseFormat, write_poses_as
 from posecast.media.video import write_video
 from posecast.studio import clips
 from posecast.studio.cast_files import CastFiles
 from posecast.studio.tasks.previews import notes_of
 from posecast.studio.worker import Reporter
-from posecast.types import JointSet, PoseSequence
 
 SHOWN_SIDE = 960
 """The longer side of a made video's pictures on the page."""
-_BODY = 18
 
 
 def make(
@@ -148,13 +145,14 @@ def encode(report: Reporter, folder: str, out: str, fps: float, files: CastFiles
     return {}
 
 
-def export_poses(report: Reporter, files: CastFiles, out: str, form: PoseFormat) -> dict[str, Any]:
-    """What each character does, fitted and in the picture's own pixels, for other programs."""
-    pixels = read_image(files.picture)
-    height, width = pixels.shape[:2]
+def export(report: Reporter, files: CastFiles, out: str, system: str) -> dict[str, Any]:
+    """The cast for another system, as `posecast export` writes it: a folder."""
+    from posecast.export import SYSTEMS, plan_scene, write_export
+
     report.progress("planning", 0, None)
-    options = PlanOptions(size=(height, width), **files.options())
-    plan = CutoutAnimator().plan(pixels, list(files.poses), options)
-    joints: JointSet = "openpose18" if plan.keypoints.shape[2] == _BODY else "wholebody134"
-    write_poses_as(PoseSequence(plan.keypoints, width, height, plan.fps, joints), out, form)
+    kind, options = SYSTEMS[system], PlanOptions(**files.options())
+    scene = plan_scene(
+        files.picture, list(files.poses), options, step=kind.step, pixels=kind.pixels
+    )
+    write_export(system, scene, out, report.progress)
     return {}
