@@ -17,7 +17,7 @@ function filled(element, attributes, children) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "style") Object.assign(element.style, value);
-    else if (name === "value") element.value = value;
+    else if (name === "value") element.defaultValue = element.value = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined));
@@ -27,6 +27,13 @@ function filled(element, attributes, children) {
 /** Replace what an element holds, and keep the focus on what has the same `data-focus`. */
 export function fill(element, ...children) {
   const active = document.activeElement;
+  if (element.contains(active) && typing(active)) {
+    // Not under the hands of somebody who types: when the field is left.
+    if (!waiting.has(element)) active.addEventListener("blur", () => setTimeout(() => fill(element, waiting.get(element) ?? [])), { once: true });
+    waiting.set(element, children);
+    return;
+  }
+  waiting.delete(element);
   const kept = element.contains(active) ? active.dataset.focus : undefined;
   const caret = kept && active.selectionStart !== undefined ? safeCaret(active) : null;
   element.replaceChildren(...children.flat().filter(Boolean));
@@ -35,6 +42,10 @@ export function fill(element, ...children) {
   again?.focus({ preventScroll: true });
   if (again && caret) again.setSelectionRange?.(...caret);
 }
+
+const waiting = new Map();
+
+const typing = (field) => field.matches("input:not([type=range], [type=checkbox], [type=radio])") && field.value !== field.defaultValue;
 
 function safeCaret(input) {
   try {
