@@ -17,6 +17,7 @@ from multiprocessing.synchronize import Event
 from typing import Any
 
 from posecast.errors import InputError
+from posecast.studio.reporting import Reporter, Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -26,31 +27,6 @@ PATIENCE = 5.0
 OnMessage = Callable[[str, Any], None]
 """Hears of `progress` (phase, done, total), `frame` and `header` (bytes), and last of `done` (its
 value), `failed` (a line) or `stopped`."""
-
-
-class Stopped(Exception):
-    """The job was told to stop."""
-
-
-class Reporter:
-    """What a task tells the server; each call raises `Stopped` once the job is to stop."""
-
-    def __init__(self, connection: Connection, stop: Event) -> None:
-        self._connection, self._stop = connection, stop
-
-    def progress(self, phase: str, done: int, total: int | None) -> None:
-        """How much of a phase is done."""
-        self.send("progress", (phase, done, total))
-
-    def send(self, kind: str, value: Any) -> None:
-        """A message of another kind."""
-        self.check()
-        self._connection.send((kind, value))
-
-    def check(self) -> None:
-        """Raise `Stopped` if the job is to stop."""
-        if self._stop.is_set():
-            raise Stopped
 
 
 @dataclass

@@ -29,7 +29,7 @@ export function fill(element, ...children) {
   const active = document.activeElement;
   if (element.contains(active) && typing(active)) {
     // Not under the hands of somebody who types: when the field is left.
-    if (!waiting.has(element)) active.addEventListener("blur", () => setTimeout(() => fill(element, waiting.get(element) ?? [])), { once: true });
+    if (!waiting.has(element)) active.addEventListener("blur", () => setTimeout(() => waiting.has(element) && fill(element, waiting.get(element))), { once: true });
     waiting.set(element, children);
     return;
   }

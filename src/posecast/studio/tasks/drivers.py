@@ -28,8 +28,8 @@ from posecast.media.sound import has_sound
 from posecast.media.video import read_header, read_info
 from posecast.studio import clips
 from posecast.studio.cast_files import USUAL_RATE
+from posecast.studio.reporting import Reporter
 from posecast.studio.tasks.people import estimator
-from posecast.studio.worker import Reporter
 from posecast.types import PoseSequence
 
 DRIVER_SIDE = 360

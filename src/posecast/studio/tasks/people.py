@@ -21,7 +21,7 @@ from posecast.estimators.pose import PoseEstimator, pose_estimator
 from posecast.geometry.left_to_right import left_to_right
 from posecast.studio import clips
 from posecast.studio.cast_files import read_keys, write_keys
-from posecast.studio.worker import Reporter
+from posecast.studio.reporting import Reporter
 
 MASK_SIDE = 1536
 """The longer side of masks that are worked on."""

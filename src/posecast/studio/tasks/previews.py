@@ -20,8 +20,8 @@ from posecast.media.images import read_image
 from posecast.media.poses import read_poses
 from posecast.studio import clips
 from posecast.studio.cast_files import CastFiles
+from posecast.studio.reporting import Reporter
 from posecast.studio.wording import in_names
-from posecast.studio.worker import Reporter
 from posecast.types import PoseSequence
 
 _BODY = 18

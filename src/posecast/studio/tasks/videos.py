@@ -18,8 +18,8 @@ from posecast.media.images import read_image
 from posecast.media.video import write_video
 from posecast.studio import clips
 from posecast.studio.cast_files import CastFiles
+from posecast.studio.reporting import Reporter
 from posecast.studio.tasks.previews import notes_of
-from posecast.studio.worker import Reporter
 
 SHOWN_SIDE = 960
 """The longer side of a made video's pictures on the page."""
