@@ -25,6 +25,7 @@ PAGES = {
         "docs/troubleshooting",
     ],
     "Animate": [
+        "docs/studio",
         "docs/using",
         "docs/export",
         "comfyui/README",

@@ -12,6 +12,7 @@ from posecast.casting.drivers import Drivers, load_drivers
 from posecast.casting.options import PlanOptions
 from posecast.errors import InputError
 from posecast.media.poses import write_poses
+from posecast.media.sound import Sound
 from posecast.media.video import write_video
 from tests.casting.conftest import dancers, person
 from tests.media.test_sound import talking_video
@@ -112,3 +113,16 @@ def test_the_first_driver_with_sound_is_heard(
     assert loaded(tmp_path / "silent.json", talking, audio=False).sound is None
     assert loaded(tmp_path / "silent.json").sound is None
     assert loaded(dancers()).sound is None
+
+
+def test_the_sound_of_another_video_is_heard_from_its_own_time(tmp_path: Path) -> None:
+    talking = talking_video(tmp_path / "talking.mp4", codec="aac")
+    drivers = loaded(dancers(), sound=talking, sound_start=1.5, start=0.25)
+    assert drivers.sound == Sound(talking, 1.5)
+    assert loaded(dancers(), sound=talking, audio=False).sound is None
+    silent = tmp_path / "silent.mp4"
+    write_video(np.zeros((3, 32, 32, 3), np.uint8), silent, 10)
+    with pytest.raises(InputError, match=r"silent\.mp4: has no sound"):
+        loaded(dancers(), sound=silent)
+    with pytest.raises(InputError, match="sound_start=-1"):
+        loaded(dancers(), sound=talking, sound_start=-1.0)

@@ -151,9 +151,26 @@ def load_drivers(
         timed = replace(steady.with_keypoints(moved), fps=rate)
         drivers.append(Driver(name, timed, looked_for))
     drivers, cut = _one_length(drivers)
-    heard = [Path(s) for s in sources if options.audio and isinstance(s, (str, Path))]
-    sound = next((Sound(path, span.start) for path in heard if has_sound(path)), None)
+    sound = _sound(sources, options, span)
     return Drivers(tuple(drivers), rate, sound, (*notes, *_about_rates(read, rate), *cut))
+
+
+def _sound(sources: Sequence[Poses], options: PlanOptions, span: Span) -> Sound | None:
+    """The sound that is asked for, else that of the first driver that has one.
+
+    Raises:
+        InputError: the file that is asked for has none.
+    """
+    if not options.audio:
+        return None
+    if options.sound is not None:
+        if not 0 <= options.sound_start < np.inf:
+            raise InputError(f"`sound_start={options.sound_start:g}`: expected 0 seconds or more")
+        if not has_sound(options.sound):
+            raise InputError(f"{options.sound}: has no sound; expected a video with sound")
+        return Sound(Path(options.sound), options.sound_start)
+    files = [Path(source) for source in sources if isinstance(source, (str, Path))]
+    return next((Sound(path, span.start) for path in files if has_sound(path)), None)
 
 
 def steadied(

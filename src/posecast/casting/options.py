@@ -78,6 +78,10 @@ class PlanOptions:
     25."""
     audio: bool = True
     """Whether the plan carries the sound of the first driver that has one."""
+    sound: str | Path | None = None
+    """A video whose sound is heard instead."""
+    sound_start: float = 0.0
+    """Begin so many seconds into that sound."""
     retarget: bool | None = None
     """Whether drivers are fitted to their characters: build, size, place. None: as the cast sheet
     says, else where all people of the drivers were looked for in plain videos, which are framed as

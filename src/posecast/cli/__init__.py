@@ -26,6 +26,7 @@ from posecast.media.interruption import interruptible
 VERBS = {
     "demo": "Animate the bundled example, by both engines; no arguments needed.",
     "animate": "Animate a picture: each of its characters by its own pose sequence.",
+    "studio": "Cast, see and animate in the browser, on this machine.",
     "cast": "Write the cast sheet (who is moved by which driver) and a picture of it.",
     "conditions": "Write the condition maps that the model would see.",
     "export": "Write the cast as another system takes it: SCAIL-2, Wan-Animate, ComfyUI, ...",

@@ -16,6 +16,7 @@ from posecast.cli.options import (
     PATH,
     SEED,
     SIZE,
+    START,
     STEPS,
     TEXT,
     WINDOW,
@@ -72,6 +73,14 @@ from posecast.errors import InputError
     "--audio/--no-audio",
     default=None,
     help="Take over the sound of the first poses that have one (default: where OUT can hold it).",
+)
+@click.option("--sound", type=PATH, help="A video whose sound is heard instead.")
+@click.option(
+    "--sound-start",
+    type=START,
+    default=0.0,
+    metavar="SECONDS",
+    help="Begin so far into that sound.",
 )
 @click.option(
     "--without", type=TEXT, metavar="NAMES", help="Leave guiders out: flow,depth,reference-pose."
@@ -130,9 +139,9 @@ def animate(
     from posecast.models.model_files import check_model
     from posecast.pipeline.switches import switched_off
 
-    inputs = [*inputs_of(reference, poses, options), options["lora"]]
+    inputs = [*inputs_of(reference, poses, options), options["lora"], options["sound"]]
     kind = output_format(out, inputs)
-    audible(options["audio"], out, kind)
+    audible(options["audio"] or options["sound"] is not None, out, kind)
     if options["transparent"] and kind not in WITH_ALPHA:
         raise InputError(
             f"{out}: holds no transparent frames; expected a .mov, a .webm, or a folder of PNGs"

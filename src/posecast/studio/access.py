@@ -1,0 +1,160 @@
+"""Who may talk to the server: this machine's browser, with the token of the printed address.
+
+A page of another site must neither read nor start anything: `Host` is checked against names that
+were made to point here (DNS rebinding), `Origin` and `Sec-Fetch-Site` against foreign pages, and
+the interface answers to nobody without the token.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; connect-src 'self'; font-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+SAFETY = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+@runtime_checkable
+class Entrance(Protocol):
+    """Who is let in, and how they are greeted."""
+
+    def refusal(self, scope: Scope) -> Response | None:
+        """The answer to who may not come in; None: come in."""
+        ...
+
+    def greet(self, request: Request, page: Response) -> Response:
+        """The answer to who asks for the page."""
+        ...
+
+
+@dataclass(frozen=True)
+class Door:
+    """Under which names the server is reached, and what opens it."""
+
+    port: int
+    token: str
+
+    @classmethod
+    def at(cls, port: int, file: Path) -> Door:
+        """With the token in a file that nobody else may read: pages survive a new server."""
+        try:
+            token = file.read_text(encoding="ascii")
+        except (OSError, ValueError):
+            token = ""
+        if not re.fullmatch(r"[A-Za-z0-9_-]{32}", token):
+            token = secrets.token_urlsafe(24)
+            file.unlink(missing_ok=True)
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="ascii") as kept:
+                kept.write(token)
+        return cls(port, token)
+
+    @property
+    def hosts(self) -> set[str]:
+        """What `Host` may say."""
+        return {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
+
+    @property
+    def origins(self) -> set[str]:
+        """What `Origin` may say."""
+        return {f"http://{host}" for host in self.hosts}
+
+    @property
+    def cookie(self) -> str:
+        """Its name; cookies do not tell ports apart."""
+        return f"posecast-{self.port}"
+
+    @property
+    def address(self) -> str:
+        """What is printed and opened."""
+        return f"http://127.0.0.1:{self.port}/?token={self.token}"
+
+    def opens(self, token: str | None) -> bool:
+        """Whether a token is the right one."""
+        return token is not None and secrets.compare_digest(token.encode(), self.token.encode())
+
+    def refusal(self, scope: Scope) -> Response | None:
+        """The answer to who may not come in; None: come in."""
+        headers = Headers(scope=scope)
+        inside = scope["path"].startswith("/api/")
+        if headers.get("host") not in self.hosts:
+            return _refused("this server is reached as 127.0.0.1 only")
+        origin = headers.get("origin")
+        if origin is not None and origin not in self.origins:
+            return _refused("pages of other sites may not use the studio")
+        if inside and headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return _refused("pages of other sites may not use the studio")
+        if inside and not self.opens(self._token(headers)):
+            return _refused("open the address that `posecast studio` printed: it holds the token")
+        return None
+
+    def _token(self, headers: Headers) -> str | None:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return given.strip()
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
+        except CookieError:
+            return None
+        return None if cookie is None else cookie.value
+
+    def greet(self, request: Request, page: Response) -> Response:
+        """The page; at the printed address, the way to it: the token moves into a cookie."""
+        query = request.query_params
+        if not self.opens(query.get("token")):
+            return page
+        project = query.get("project")
+        response = RedirectResponse("/" if project is None else f"/?project={quote(project)}", 303)
+        response.set_cookie(
+            self.cookie, self.token, httponly=True, samesite="strict", path="/", max_age=30 * 86400
+        )
+        return response
+
+
+def _refused(reason: str) -> Response:
+    return PlainTextResponse(f"{reason}\n", 403)
+
+
+class Guard:
+    """Lets through what the door does, and adds what browsers should hold pages to."""
+
+    def __init__(self, app: ASGIApp, door: Entrance) -> None:
+        self._app, self._door = app, door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+
+        async def safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SAFETY.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await (self._door.refusal(scope) or self._app)(scope, receive, safely)

@@ -1,0 +1,47 @@
+"""What happens in a project, told to every page that shows it (server-sent events)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+BEAT = 15.0
+"""Seconds after which a silent line is written, so that a lost connection is noticed."""
+
+
+class Hub:
+    """The pages that listen to one project. `tell` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._listeners: set[tuple[asyncio.AbstractEventLoop, asyncio.Queue[str]]] = set()
+        self._lock = threading.Lock()
+
+    def tell(self, kind: str, value: Any) -> None:
+        """Send an event to everybody."""
+        text = f"event: {kind}\ndata: {json.dumps(value, allow_nan=False)}\n\n"
+        with self._lock:
+            listeners = list(self._listeners)
+        for loop, queue in listeners:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(queue.put_nowait, text)
+
+    async def listen(self, first: dict[str, Any]) -> AsyncIterator[str]:
+        """Events as text, from one of `first` (kind: value) on."""
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        listener = (asyncio.get_running_loop(), queue)
+        with self._lock:
+            self._listeners.add(listener)
+        try:
+            for kind, value in first.items():
+                yield f"event: {kind}\ndata: {json.dumps(value, allow_nan=False)}\n\n"
+            while True:
+                try:
+                    yield await asyncio.wait_for(queue.get(), BEAT)
+                except TimeoutError:
+                    yield ": still here\n\n"
+        finally:
+            with self._lock:
+                self._listeners.discard(listener)

@@ -1,0 +1,96 @@
+"""The studio for visitors from anywhere: the same page, a folder and small limits for each.
+
+There is no token. A visitor is known by a random cookie, and sees nothing of the others.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Scope
+
+from posecast.studio.server import create_app
+from posecast.studio.service import Lanes, Limits, Studio
+
+COOKIE = "posecast-visitor"
+KEPT = 3 * 3600.0
+"""Seconds after a visitor's last request for which the projects stay."""
+MOST_VISITORS = 200
+LIMITS = Limits(upload=64 * 2**20, models=("cutout",), pixels=1280 * 720, shows_folders=False)
+
+
+class Visitors:
+    """A studio for each visitor. Workers are shared: jobs of all wait in one queue."""
+
+    def __init__(self, home: Path, limits: Limits) -> None:
+        self._home, self._limits = home, limits
+        self._lanes = Lanes.begin()
+        self._studios: dict[str, tuple[Studio, float]] = {}
+        self._lock = threading.Lock()
+        for old in home.glob("visitor-*"):
+            shutil.rmtree(old, ignore_errors=True)
+
+    def find(self, request: Request) -> Studio:
+        """The studio of whoever asks.
+
+        Raises:
+            HTTPException: no cookie yet, or too many visitors at once.
+        """
+        name = request.cookies.get(COOKIE, "")
+        if not re.fullmatch(r"[0-9a-f]{32}", name):
+            raise HTTPException(403, "open the page first; it needs a cookie")
+        with self._lock:
+            self._sweep()
+            if name not in self._studios:
+                if len(self._studios) >= MOST_VISITORS:
+                    raise HTTPException(503, "too many visitors at the moment; try again later")
+                folder = self._home / f"visitor-{name}"
+                self._studios[name] = (Studio(folder, self._lanes, self._limits), 0.0)
+            studio, _ = self._studios[name]
+            self._studios[name] = (studio, time.monotonic())
+            return studio
+
+    def _sweep(self) -> None:
+        for name, (studio, last) in list(self._studios.items()):
+            if time.monotonic() - last > KEPT:
+                del self._studios[name]
+                studio.close()
+                shutil.rmtree(studio.projects.home, ignore_errors=True)
+
+
+class OpenDoor:
+    """Lets everybody in, but no page of another site."""
+
+    def refusal(self, scope: Scope) -> Response | None:
+        """The answer to another site's page; None: come in."""
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+            return PlainTextResponse("pages of other sites may not use the studio\n", 403)
+        return None
+
+    def greet(self, request: Request, page: Response) -> Response:
+        """The page, with a cookie for a new visitor."""
+        if COOKIE not in request.cookies:
+            secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+            page.set_cookie(
+                COOKIE, secrets.token_hex(16), httponly=True, samesite="lax", secure=secure
+            )
+        return page
+
+
+def hosted_app(home: Path, limits: Limits = LIMITS) -> Starlette:
+    """The application for a server that anybody can reach."""
+    visitors = Visitors(home, limits)
+    return create_app(visitors.find, OpenDoor())

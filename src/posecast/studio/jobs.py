@@ -1,0 +1,114 @@
+"""The work that goes on for a project: who asked, how far it is, and how to stop it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from posecast.studio.projects import new_id
+from posecast.studio.worker import PATIENCE, Job, Lane
+
+_OFTEN = 0.15
+"""Seconds between two words about progress."""
+
+OnEnd = Callable[[str, Any], None]
+"""Hears how a job ended: `done` and its value, `failed` and a line, or `stopped`."""
+
+
+@dataclass
+class Running:
+    """A job, as the page shows it."""
+
+    id: str
+    kind: str
+    target: str
+    phase: str = "waiting"
+    done: int = 0
+    total: int | None = None
+    begun: float = 0.0
+    """Seconds since it began (not since it was asked for); 0: it waits."""
+
+
+class JobBook:
+    """The jobs of one project, on one or the other lane."""
+
+    def __init__(self, publish: Callable[[list[dict[str, Any]]], None]) -> None:
+        self._publish = publish
+        self._jobs: dict[str, tuple[Running, Job, Lane]] = {}
+        self._starts: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._told = 0.0
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All that go on or wait."""
+        with self._lock:
+            return [asdict(running) for running, _, _ in self._jobs.values()]
+
+    def start(
+        self,
+        lane: Lane,
+        kind: str,
+        target: str,
+        arguments: dict[str, Any],
+        on_end: OnEnd,
+        on_message: Callable[[str, Any], None] | None = None,
+    ) -> str:
+        """Queue the task `kind`; `on_end` is called once, from another thread."""
+        running = Running(new_id("job"), kind, target)
+
+        def hear(message: str, value: Any) -> None:
+            if message == "progress":
+                self._progress(running, value)
+            elif message in ("done", "failed", "stopped"):
+                with self._lock:
+                    self._jobs.pop(running.id, None)
+                    self._starts.pop(running.id, None)
+                on_end(message, value)
+                self._tell(now=True)
+            elif on_message is not None:
+                on_message(message, value)
+
+        job = Job(kind, arguments, hear)
+        with self._lock:
+            self._jobs[running.id] = (running, job, lane)
+        lane.submit(job)
+        self._tell(now=True)
+        return running.id
+
+    def stop(self, job: str) -> None:
+        """Stop a job by its id, or all whose target it is; nothing where there is none."""
+        with self._lock:
+            found = [
+                entry for entry in self._jobs.values() if job in (entry[0].id, entry[0].target)
+            ]
+        for _, waiting, lane in found:
+            lane.stop(waiting)
+
+    def close(self) -> None:
+        """Stop all, and wait until they have ended."""
+        with self._lock:
+            entries = list(self._jobs.values())
+        for _, job, lane in entries:
+            lane.stop(job)
+        for _, job, _ in entries:
+            job.ended.wait(2 * PATIENCE)
+
+    def has(self, target: str) -> bool:
+        """Whether something is going on for a target."""
+        with self._lock:
+            return any(running.target == target for running, _, _ in self._jobs.values())
+
+    def _progress(self, running: Running, value: tuple[str, int, int | None]) -> None:
+        began = self._starts.setdefault(running.id, time.monotonic())
+        fresh = running.phase != value[0]
+        running.phase, running.done, running.total = value
+        running.begun = round(time.monotonic() - began, 2)
+        self._tell(now=fresh or running.done == running.total)
+
+    def _tell(self, now: bool = False) -> None:
+        if now or time.monotonic() - self._told > _OFTEN:
+            self._told = time.monotonic()
+            self._publish(self.listed())

@@ -1,0 +1,37 @@
+"""Files that are named on the command line: copied into a new project, as if they were dropped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from posecast.errors import InputError
+from posecast.estimators.footage import is_picture
+from posecast.studio.projects import Project, safe_name
+from posecast.studio.service import Studio
+
+
+def opened(studio: Studio, files: Sequence[Path]) -> Project | None:
+    """A project of some files: the first picture, and all others as drivers; None without files.
+
+    Raises:
+        InputError: one is not there, or is no picture although it is the only one.
+    """
+    if not files:
+        return None
+    for file in files:
+        if not file.exists():
+            raise InputError(f"{file}: no such file or folder")
+    picture = next((file for file in files if file.is_file() and is_picture(file)), None)
+    project = studio.projects.new((picture or files[0]).stem)
+    studio.open(project.id)
+    for file in files:
+        place = project.folder / "inputs" / safe_name(file.name, "file")
+        copy = shutil.copytree if file.is_dir() else shutil.copyfile
+        copy(file, place)
+        if file == picture:
+            studio.add_picture(project, place, file.name)
+        else:
+            studio.add_driver(project, place, file.name)
+    return project
