@@ -94,11 +94,11 @@ def condition_maps(report: Reporter, files: CastFiles, side: int, first: int) ->
     """As `preview`, of the maps that the paper's guiders would see."""
     from posecast.pipeline.map_pictures import preview_frames
     from posecast.pipeline.map_renderer import MapRenderer
-    from posecast.pipeline.maps_file import PREVIEW_CHUNK
 
     plan = small_plan(files, side)
     report.send("header", clips.header(about_plan(plan, 1)))
-    for frame in preview_frames(plan, MapRenderer(plan).chunks(PREVIEW_CHUNK, warp=True)):
+    # A few frames at a time: the page shows the first of them at once.
+    for frame in preview_frames(plan, MapRenderer(plan).chunks(8)):
         report.send("frame", clips.block(clips.picture(frame)))
     return {}
 
