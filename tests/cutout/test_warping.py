@@ -7,7 +7,7 @@ import pytest
 from posecast.cutout.mending import MendedPicture
 from posecast.cutout.warp_layers import WarpLayers
 from posecast.cutout.warping import GUESS, ReferenceWarp
-from posecast.geometry.conditions import condition_maps
+from posecast.geometry.condition_maps import Scene, condition_maps
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.silhouettes import People, people_of
 
@@ -207,7 +207,7 @@ def test_layers_carry_the_reference_frame_by_frame(standing, textured):
     track = np.stack([standing(96, left=4 * f) for f in range(3)])[None]
     ranks = np.zeros((3, 1), int)
     layers = WarpLayers.of(textured, track[:, 0], ranks[0])
-    maps = condition_maps(track, track[:, 0], ranks, SIZE)
+    maps = condition_maps(Scene(track, track[:, 0], ranks, SIZE))
     assert layers.scale == 2
     large = np.stack([2 * track[..., 0] + 0.5, 2 * track[..., 1] + 0.5, track[..., 2]], axis=-1)
     for frame in range(3):
@@ -225,8 +225,8 @@ def test_layers_carry_the_reference_frame_by_frame(standing, textured):
             if expected is people:
                 found, means = found[:, ~rests], means[:, ~rests]
             np.testing.assert_allclose(found, means, atol=1e-5)
-        np.testing.assert_array_equal(warp[15:18], maps.pose[frame])
-        np.testing.assert_array_equal(warp[18:19], maps.depth_order[frame])
+        np.testing.assert_array_equal(warp[15:18], maps["pose"][frame])
+        np.testing.assert_array_equal(warp[18:19], maps["depth_order"][frame])
 
 
 def test_silhouettes_leave_what_is_beside_a_body_where_it_is(standing):

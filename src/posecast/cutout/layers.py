@@ -47,6 +47,8 @@ _TRUNK_CORE = 0.85
 """The same of a trunk, by its width."""
 _OPAQUE = 0.6
 """From so much of a pixel on its colour, freed from the ground's, is the person's."""
+_NECK = 0.032
+"""Half the width of a neck that something hides, by the height."""
 _CAP = 1.0
 """Around the shoulder an arm takes along what lies there, up to here by its half width."""
 _STRANGE = 0.01
@@ -110,7 +112,7 @@ def layers_of(
         corner = (columns.start, rows.start)
         core, cap = _cores(body, pieces, size, corner), _cap(body, pieces, size, corner)
         own = np.maximum(_own_share(distances, index, body.height), cap)
-        above = (winner > index) & (matte[box] > 0.5)
+        above = _hiding(winner, stack, index) & (matte[box] > 0.5)
         core = np.maximum(core, _closed(winner == index, body.height))
         share = np.maximum(matte[box] * own, np.where(above | covered[box], core, 0))
         if share.max() < 0.5:
@@ -124,6 +126,16 @@ def layers_of(
         skin, triangles = _meshed(share.astype(np.float32), parting, pieces, body, cell)
         layers.append(Layer(pieces, corner, pixels, skin, triangles))
     return layers, hidden_layers
+
+
+def _hiding(
+    winner: Int[np.ndarray, "h w"], stack: Sequence[tuple[Piece, ...]], index: int
+) -> Bool[np.ndarray, "h w"]:
+    """Where something hides a layer: those above it; of the trunk any arm, for it is seen there."""
+    above = winner > index
+    if stack[index] == BODY:
+        above |= np.isin(winner, [i for i, pieces in enumerate(stack) if pieces[0] in ARMS])
+    return above
 
 
 def _beside(
@@ -253,6 +265,9 @@ def _cores(
             bone = body.bones[piece]
             if piece is Piece.HEAD:
                 cv2.circle(found, place(bone.start), max(1, round(bone.length)), 255, -1)
+                if Piece.TRUNK in pieces:
+                    thick = max(1, round(2 * _NECK * body.height))
+                    cv2.line(found, place(body.trunk.top), place(bone.start), 255, thick)
                 continue
             thick = max(1, round(2 * _CORE * HALF_WIDTHS[piece] * body.height))
             begin = bone.start + BEGIN.get(piece, 0.0) * bone.way

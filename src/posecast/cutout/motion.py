@@ -107,8 +107,9 @@ class Motion:
         held = self.trunk(pivot[None])[0] if parent is Piece.TRUNK else inner(pivot[None])[0]
         matrix = rotation(inner.angle) @ inner.stretch
         left_over = self.of(parent, places, trunk) - (held + (places - pivot) @ matrix.T)
-        share = share[:, None]
-        angle = inner.angle + share * math.remainder(outer.angle - inner.angle, 2 * math.pi)
+        bend = math.remainder(outer.angle - inner.angle, 2 * math.pi)
+        share = _sharpened(share, abs(bend))[:, None]
+        angle = inner.angle + share * bend
         offset = (places - pivot) @ inner.stretch * (1 - share) + (
             (places - pivot) @ outer.stretch * share
         )
@@ -117,6 +118,16 @@ class Motion:
             [c * offset[:, 0] - s * offset[:, 1], s * offset[:, 0] + c * offset[:, 1]], axis=1
         )
         return held + share * (outer.moved - held) + turned + (1 - share) * left_over
+
+
+_SOFT_BEND, _HARD_BEND = math.radians(60), math.radians(120)
+"""Joints that turn by less are soft, by more hard: skin would curl there."""
+
+
+def _sharpened(share: np.ndarray, bend: float) -> np.ndarray:
+    """Shares of a joint that turns by `bend` radians: as they are, up to nearly all or nothing."""
+    hard = min(max((bend - _SOFT_BEND) / (_HARD_BEND - _SOFT_BEND), 0.0), 0.999)
+    return np.clip(0.5 + (share - 0.5) / (1 - hard), 0, 1)
 
 
 _STRETCHED = {

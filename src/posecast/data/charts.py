@@ -40,6 +40,7 @@ class BarChart:
     series: Sequence[Series]
     axis: str
     write: Callable[[float], str] = "{:g}".format
+    """How a number at the axis is written."""
     marks: Sequence[tuple[float, str, str]] = ()
 
     def picture(self) -> UInt8[np.ndarray, "height width 3"]:
