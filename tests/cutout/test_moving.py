@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from posecast.cutout import CutoutAnimator
+from posecast.cutout.motion import _sharpened
 from posecast.cutout.moving import (
     MovingPicture,
     mirror_image,
@@ -15,7 +16,9 @@ from posecast.geometry.skeleton import (
     LEFT_ELBOW,
     LEFT_EYE,
     LEFT_KNEE,
+    LEFT_SHOULDER,
     LEFT_WRIST,
+    NECK,
     NOSE,
     RIGHT_EYE,
     RIGHT_WRIST,
@@ -80,6 +83,29 @@ def test_an_arm_takes_its_sleeve_along_and_leaves_the_ground(figure: Painted) ->
     assert near(frame, RED)[row - 2 : row + 3, column - 2 : column + 3].all()
     column, row = np.rint(figure.poses.keypoints[0, 0, LEFT_WRIST, :2]).astype(int)
     assert near(frame, GROUND)[row - 2 : row + 3, column - 2 : column + 3].all()
+
+
+def test_a_folded_arm_that_straightens_leaves_a_whole_neck_and_does_not_curl() -> None:
+    straight = person(60, 50, 80)
+    folded = straight.copy()
+    folded[LEFT_WRIST, :2] = straight[NECK, :2] - (4, 8)  # at the throat, before it
+    cut, pose = moving(Painted((280, 200), [(folded, RED)]))
+    pose[0, LEFT_WRIST] = straight[LEFT_WRIST]
+    frame = near(cut.frame(pose, np.array([0])), RED)
+    bones = ((NOSE, NECK, 1.0), (LEFT_SHOULDER, LEFT_ELBOW, 0.95), (LEFT_ELBOW, LEFT_WRIST, 0.9))
+    for one, other, least in bones:
+        ends = pose[0, [one, other], :2]
+        share = np.linspace(0.1, 0.9, 30)[:, None]
+        columns, rows = np.rint(ends[0] + share * (ends[1] - ends[0])).astype(int).T
+        assert frame[rows, columns].mean() >= least, (one, other)
+
+
+def test_joints_that_turn_far_are_hard() -> None:
+    share = np.array([0.0, 0.2, 0.45, 0.55, 0.8, 1.0])
+    np.testing.assert_array_equal(_sharpened(share, np.radians(59)), share)
+    np.testing.assert_array_equal(_sharpened(share, np.radians(150)), [0, 0, 0, 1, 1, 1])
+    between = _sharpened(share, np.radians(90))
+    np.testing.assert_allclose(between, [0, 0, 0.4, 0.6, 1, 1])
 
 
 def test_a_joint_that_a_pose_lacks_goes_with_the_one_before(figure: Painted) -> None:
