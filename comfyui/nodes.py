@@ -214,7 +214,7 @@ class ConditionsAndMasks(io.ComfyNode):
         seen, reference = np.stack(ids), scene.reference_ids()
         shown = replace(scene, keypoints=_alone(scene.keypoints, character))
         levels = np.concatenate(
-            [maps.depth_order[:, 0] for maps in MapRenderer(cast.plan).chunks()]
+            [maps["depth_order"][:, 0] for maps in MapRenderer(cast.plan).chunks()]
         )
         return io.NodeOutput(
             images_of(np.stack(list(drawn(shown)))),

@@ -49,7 +49,7 @@ def test_the_main_job(
     assert "6 frames of 64x64, 12 a second" in out
     assert err == (
         "posecast: note: from front to back the characters are 0, 1, by the feet, which is a "
-        "guess; --depth-order says otherwise\n"
+        "guess; nobody overlaps; --depth-order says otherwise\n"
     )
     video, fps = read_video(tmp_path / "a.mp4")
     assert video.shape == (6, 64, 64, 3)

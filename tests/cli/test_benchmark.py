@@ -110,7 +110,7 @@ def test_verb_prints_the_table_and_writes_both_files(pipe, tmp_path, monkeypatch
     assert "| model " in captured.out
     figures = json.loads(scores.read_text())
     assert figures["settings"]["without"] == ["depth_order"]
-    assert len(figures["runs"]) == 9
+    assert len(figures["runs"]) == 7
     assert read_image(sheet).shape[1] == 10 * SIZE[1]
 
 

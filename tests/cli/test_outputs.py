@@ -212,7 +212,7 @@ def test_the_nearest_verb_is_said(capsys) -> None:
         assert run(arguments) == 2
         assert f"Did you mean '{near}'?" in capsys.readouterr().err
     assert run(["xyz"]) == 2
-    assert "Expected demo, animate, cast," in capsys.readouterr().err
+    assert "Expected demo, animate, studio, cast," in capsys.readouterr().err
 
 
 def _heeded() -> None:

@@ -163,7 +163,10 @@ def test_flow_from_the_reference_says_where_its_background_has_gone():
 
 def test_conditions_are_left_out_of_samples_as_often_as_said():
     sample = PuppetSource(STAGE, frames=1).sample(0)
-    settings = BatchSettings(body=True, drop={"reference_pose": 0.5, "flow": 1.0, "pose": 0.0})
+    settings = BatchSettings(
+        names=("pose", "flow", "depth_order", "reference_pose", "identity", "body"),
+        drop={"reference_pose": 0.5, "flow": 1.0, "pose": 0.0},
+    )
     batch = assemble([sample] * 60, np.random.default_rng(0), settings)
     left_out = batch.left_out["reference_pose"]
     assert 18 <= int(left_out.sum()) <= 42

@@ -96,7 +96,7 @@ def test_a_fifth_guider_is_drawn_trained_left_out_and_animated(
         assert cli.run([str(word) for word in ["animate", *inputs, *made, *more, "-o", out]]) == 0
     capsys.readouterr()
     assert cli.run([str(w) for w in ["animate", *inputs, *made, "--without", "x", "-o", out]]) == 2
-    assert "identity, hands, warp" in capsys.readouterr().err
+    assert "identity, hands, reference" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("installed")

@@ -49,7 +49,7 @@ def write(scene: Scene, folder: Path, shots: Iterator[Shot]) -> None:
     for character in characters:
         place = folder / f"character_{character}"
         place.mkdir()
-        others = (ids > 0) & (ids != character + 1)
+        others = ((ids > 0) & (ids != character + 1)).astype(np.float32)
         write_image(clean_plate(scene.plan.picture, others), place / "src_ref.png")
         write_video(_poses(scene, character), place / "src_pose.mp4", fps)
         write_video(_faces(scene, character), place / "src_face.mp4", fps)

@@ -23,7 +23,7 @@ from posecast.media.outputs import (
 from posecast.media.pose_formats.written import comfyui_frames, dwpose_frames, openpose_frames
 from posecast.media.poses import write_poses
 from posecast.media.video import write_video
-from posecast.media.video_formats import output_format
+from posecast.media.video_formats import SHARP, output_format
 from posecast.types import PoseSequence
 
 PoseFormat = Literal["posecast", "openpose", "comfyui", "dwpose", "video"]
@@ -97,7 +97,8 @@ def write_poses_as(sequence: PoseSequence, out: str | Path, form: PoseFormat) ->
         with whole_file(path) as part, part.open("wb") as file:
             np.save(file, dwpose_frames(sequence), allow_pickle=True)
     elif form == "video":
-        write_video(_drawn(sequence), path, sequence.fps or DEFAULT_FPS)
+        # Its colours say which joint is which.
+        write_video(_drawn(sequence), path, sequence.fps or DEFAULT_FPS, crf=SHARP)
     elif path.suffix.lower() == ".json" or is_standard_output(path):
         if sequence.num_frames != 1:
             raise InputError(

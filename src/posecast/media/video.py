@@ -23,6 +23,7 @@ from posecast.media.images import MAX_PIXELS
 from posecast.media.reading import check_regular
 from posecast.media.stated_size import stated_size
 from posecast.media.video_formats import (
+    CRF,
     Frame,
     Soundtrack,
     output_format,
@@ -170,6 +171,7 @@ def write_video(
     out: str | Path,
     fps: float | int,
     sound: Soundtrack | None = None,
+    crf: int = CRF,
 ) -> int:
     """Write frames as they come, by the ending of `out`; without one, a folder of PNG files.
 
@@ -178,7 +180,8 @@ def write_video(
     gains one repeated column or row (the format has even sizes only). GIF has one palette for the
     clip. A folder holds `frame_000000.png` and so on; `fps` is not kept there. Nothing is
     left at `out` when writing does not reach its end; what was there before stays then. `sound`
-    (`posecast.media.sound`) goes into MP4, MOV and WebM; the other kinds hold none.
+    (`posecast.media.sound`) goes into MP4, MOV and WebM; the other kinds hold none. `crf` is
+    H.264's quality: `SHARP` for pictures whose colours mean something.
 
     Returns:
         How many frames were written.
@@ -194,7 +197,7 @@ def write_video(
         return write_gif(iter(frames), Path(out), float(fps))
     if kind == "frames":
         return write_frames(iter(frames), Path(out), float(fps))
-    return write_encoded(kind, iter(frames), Path(out), float(fps), sound=sound)
+    return write_encoded(kind, iter(frames), Path(out), float(fps), sound=sound, crf=crf)
 
 
 def open_video(path: Path) -> av.container.InputContainer:
