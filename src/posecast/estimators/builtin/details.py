@@ -25,6 +25,7 @@ from posecast.estimators.builtin.regions import (
     to_frame,
 )
 from posecast.estimators.builtin.weights import load_face, load_hand, load_hand_region
+from posecast.estimators.builtin.workers import Workers
 from posecast.estimators.devices import usable_device
 from posecast.geometry.skeleton import CONFIDENCE_THRESHOLD
 
@@ -113,8 +114,8 @@ class DetailNetworks:
         self._hand = load_hand().to(self._device, **last)
         self._hand_region = load_hand_region().to(self._device, **last)
         self._face = load_face().to(self._device, **last)
+        self._workers = Workers(self._device)
 
-    @torch.inference_mode()
     def __call__(self, frame: Frame, seen: Seen, known: Known = NOTHING_KNOWN) -> Details:
         """Hands and faces of the people of a frame; `known` is of the frame before.
 
@@ -136,7 +137,7 @@ class DetailNetworks:
         guesses = face_guesses(seen)
         wanted = guesses[:, 2] >= _SMALLEST_FACE
         regions, fresh = _followed(guesses, known)
-        found = _seen(look, regions, wanted, fresh, face_region, faces.POINTS)
+        found = self._seen(look, regions, wanted, fresh, face_region, faces.POINTS)
         return _with_confidence(found, found.presence, face_region)
 
     def _hands(
@@ -154,7 +155,7 @@ class DetailNetworks:
         regions, fresh = _followed(guesses, known)
         near = np.flatnonzero(wanted & fresh)
         regions[near] = self._nearer(frame, regions[near])
-        found = _seen(look, regions, wanted, fresh, hand_region, hands.POINTS)
+        found = self._seen(look, regions, wanted, fresh, hand_region, hands.POINTS)
         wrists = seen.points[:, _WRISTS].reshape(-1, 2)
         off = np.linalg.norm(found.points[:, _WRIST] - wrists, axis=1) / (guesses[:, 2] + 1e-6)
         sure = found.presence * shown * np.exp(-((off / _WRIST_OFF) ** 2))
@@ -164,10 +165,47 @@ class DetailNetworks:
         """Regions of hands, from coarser ones that the body's points make."""
         if not len(regions):
             return regions
-        points = self._hand_region(self._crops(frame, regions, hands.REGION_SIDE)).cpu().numpy()
-        points = placed(points.astype(np.float64), to_frame(regions, hands.REGION_SIDE))
+
+        def look(part: Regions) -> np.ndarray:
+            found = self._hand_region(self._crops(frame, part, hands.REGION_SIDE))
+            flat = found.cpu().numpy().astype(np.float64)
+            return placed(flat, to_frame(part, hands.REGION_SIDE))
+
+        parts = self._workers.parts(regions, CROPS_AT_ONCE)
+        points = np.concatenate(self._workers.map(look, parts))
         middle, down = points[:, 0], points[:, 1] - points[:, 0]
         return _upright(middle, -down, 2 * np.linalg.norm(down, axis=1), 1.0)
+
+    def _seen(
+        self,
+        look: _Look,
+        regions: Regions,
+        wanted: Bool[np.ndarray, " n"],
+        fresh: Bool[np.ndarray, " n"],
+        own_region: _OwnRegion,
+        points: int,
+    ) -> _Found:
+        """What is in the wanted regions; in the fresh ones, as exactly as in those followed.
+
+        Rows that are not wanted are absent: a presence of 0.
+        """
+        found = _Found(np.zeros((len(regions), points, 2)), np.zeros(len(regions), np.float32))
+        rows = np.flatnonzero(wanted)
+        if len(rows):
+            found.put(rows, self._in_parts(look, regions[rows]))
+        again = rows[fresh[rows] & (found.presence[rows] >= _HOPELESS)]
+        if len(again):
+            closer = np.array([own_region(found.points[row]) for row in again])
+            found.put(again, self._in_parts(look, closer))
+        return found
+
+    def _in_parts(self, look: _Look, regions: Regions) -> _Found:
+        """Few at a time, so that crowds do not fill the memory."""
+        parts = self._workers.map(look, self._workers.parts(regions, CROPS_AT_ONCE))
+        return _Found(
+            np.concatenate([part.points for part in parts]),
+            np.concatenate([part.presence for part in parts]),
+        )
 
     def _crops(self, frame: Frame, regions: Regions, side: int) -> torch.Tensor:
         return picture_batch(cut_out(frame, regions, side), self._device) / 255
@@ -243,41 +281,6 @@ def _followed(
     share = known[nearest, 2] / np.maximum(guesses[:, 2], 1e-6)
     near &= (share > _LEAST_SHARE) & (share < _MOST_SHARE)
     return np.where(near[:, None], known[nearest], guesses), ~near
-
-
-def _seen(
-    look: _Look,
-    regions: Regions,
-    wanted: Bool[np.ndarray, " n"],
-    fresh: Bool[np.ndarray, " n"],
-    own_region: _OwnRegion,
-    points: int,
-) -> _Found:
-    """What is in the wanted regions; in the fresh ones, as exactly as in those that are followed.
-
-    Rows that are not wanted are absent: a presence of 0.
-    """
-    found = _Found(np.zeros((len(regions), points, 2)), np.zeros(len(regions), np.float32))
-    rows = np.flatnonzero(wanted)
-    if len(rows):
-        found.put(rows, _in_parts(look, regions[rows]))
-    again = rows[fresh[rows] & (found.presence[rows] >= _HOPELESS)]
-    if len(again):
-        closer = np.array([own_region(found.points[row]) for row in again])
-        found.put(again, _in_parts(look, closer))
-    return found
-
-
-def _in_parts(look: _Look, regions: Regions) -> _Found:
-    """Few at a time, so that crowds do not fill the memory."""
-    parts = [
-        look(regions[start : start + CROPS_AT_ONCE])
-        for start in range(0, len(regions), CROPS_AT_ONCE)
-    ]
-    return _Found(
-        np.concatenate([part.points for part in parts]),
-        np.concatenate([part.presence for part in parts]),
-    )
 
 
 def _placed(points: torch.Tensor, presence: torch.Tensor, regions: Regions, side: int) -> _Found:

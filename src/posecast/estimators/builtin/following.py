@@ -6,6 +6,7 @@ by tracking (`posecast.geometry.tracking`), from all frames.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,17 +26,16 @@ from posecast.estimators.builtin.search import (
     sureness,
 )
 
-SEARCH_SECONDS = 0.25
+SEARCH_SECONDS = 0.32
 """From one search of a whole frame to the next, while nobody is lost."""
 LOST_SECONDS = 0.08
 """The same after somebody was lost, until so many searches found nobody new."""
 HIDDEN_SECONDS = 0.8
 """For so long somebody who is hidden is looked for."""
 _LOST_SEARCHES = 6
-_SMALLER = (SIZES[:-2:2], SIZES[1:-2:2]) * 2
-_TURNS = (*_SMALLER, SIZES[-2:-1], *_SMALLER, SIZES[-1:])
-"""A search looks at some sizes only, the next one at others; at the largest, which take longest,
-seldom."""
+_EVERY = (2, 2, 2, 2, 4, 4, 8, 8, 16, 16)
+"""A search looks at a size of `SIZES` every so many searches: the larger the size, the longer it
+takes, and only small people need it."""
 _DEFAULT_FPS = 25.0
 _LEAST_SURE = 0.25
 """Presence and heat, multiplied, of somebody who is still there."""
@@ -101,16 +101,20 @@ class Follower:
         self._people: _People | None = None
         self._since = 0
         self._to_find = 0
-        self._turn = 0
+        self._searches = 0
 
     def __call__(
         self, frames: UInt8[np.ndarray, "frames height width 3"]
     ) -> list[Float32[np.ndarray, "_ 134 3"]]:
-        """The people of the next frames; see `PoseEstimator`."""
-        return [self._joints(frame) for frame in frames]
+        """The people of the next frames; see `PoseEstimator`.
 
-    def _joints(self, frame: Frame) -> Float32[np.ndarray, "people 134 3"]:
-        seen = self._next(frame)
+        Details of one frame are looked at while people are followed into the next.
+        """
+        with ThreadPoolExecutor(1, "posecast-details") as behind:
+            found = [behind.submit(self._joints, frame, self._next(frame)) for frame in frames]
+            return [joints.result() for joints in found]
+
+    def _joints(self, frame: Frame, seen: Seen) -> Float32[np.ndarray, "people 134 3"]:
         details = self._details(frame, seen, self._known)
         self._known = details.known
         return whole_body(seen, (frame.shape[0], frame.shape[1]), details.points)
@@ -134,8 +138,9 @@ class Follower:
 
     def _searched(self, frame: Frame, people: _People) -> _People:
         """With those who are new; whoever was hidden and is found so is hidden no longer."""
-        new = find_people(self._networks, frame, people.visible, _TURNS[self._turn])
-        self._turn = (self._turn + 1) % len(_TURNS)
+        sizes = sizes_of_search(self._searches)
+        self._searches += 1
+        new = find_people(self._networks, frame, people.visible, sizes)
         self._to_find = 0 if len(new) else max(0, self._to_find - 1)
         if not len(new):
             return people
@@ -165,6 +170,12 @@ class Follower:
         if not len(gone):
             return shown
         return shown.and_(_People(expected.take(gone), step[gone], before.hidden[gone] + 1))
+
+
+def sizes_of_search(search: int) -> tuple[int, ...]:
+    """The sizes of `SIZES` at which search number `search` looks."""
+    rhythm = enumerate(zip(SIZES, _EVERY, strict=True))
+    return tuple(size for k, (size, every) in rhythm if (search + k) % every == 0)
 
 
 def _apart(seen: Seen, order: np.ndarray, hidden: np.ndarray) -> Int64[np.ndarray, " _"]:

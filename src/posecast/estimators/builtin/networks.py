@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from posecast.estimators.builtin.regions import (
     to_frame,
 )
 from posecast.estimators.builtin.weights import load_detector, load_landmarks
+from posecast.estimators.builtin.workers import Workers
 from posecast.estimators.devices import usable_device
 
 BODY = 33
@@ -101,6 +103,7 @@ class PeopleNetworks:
         self._detector = detector.to(device, **last)
         self._landmarks = landmarks.to(device, **last)
         self._device = device
+        self._workers = Workers(device)
 
     @classmethod
     def load(cls, landmarks: str | Path | None = None, device: str | None = None) -> PeopleNetworks:
@@ -111,14 +114,22 @@ class PeopleNetworks:
         """
         return cls(load_detector(), load_landmarks(landmarks), usable_device(device))
 
-    @torch.inference_mode()
     def detect(
-        self, frame: Frame, longest: int, least: float
+        self, frame: Frame, sizes: Sequence[int], least: float
     ) -> tuple[Regions, Float32[np.ndarray, " found"]]:
         """Regions and scores of all boxes that score `least`, unsorted, doubles included.
 
-        The frame is resized to a longest side of `longest` pixels.
+        The frame is resized to each of `sizes`: longest sides in pixels.
         """
+        look = partial(self._detect, frame, least)
+        largest_first = sorted(sizes, reverse=True)
+        found = [(np.zeros((0, 4)), np.zeros(0, np.float32))]
+        found += self._workers.map(look, largest_first)
+        return np.concatenate([part for part, _ in found]), np.concatenate([s for _, s in found])
+
+    def _detect(
+        self, frame: Frame, least: float, longest: int
+    ) -> tuple[Regions, Float32[np.ndarray, " found"]]:
         height, width = frame.shape[:2]
         scale = longest / max(height, width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -137,16 +148,14 @@ class PeopleNetworks:
         points = points * (width / size[0], height / size[1]) - 0.5
         return regions_between(points[:, 0], points[:, 1]), scores[kept]
 
-    @torch.inference_mode()
     def look(self, frame: Frame, regions: Regions, with_masks: bool = False) -> Seen:
         """What is in regions of a frame."""
-        parts = []
-        for start in range(0, max(1, len(regions)), CROPS_AT_ONCE):
-            part = regions[start : start + CROPS_AT_ONCE]
+
+        def look(part: Regions) -> Seen:
             crops = picture_batch(cut_out(frame, part), self._device) / 255
-            found = self._landmarks(crops, with_masks)
-            parts.append(_seen(found, part))
-        return joined(parts)
+            return _seen(self._landmarks(crops, with_masks), part)
+
+        return joined(self._workers.map(look, self._workers.parts(regions, CROPS_AT_ONCE)))
 
 
 def picture_batch(

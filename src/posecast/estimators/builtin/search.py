@@ -99,12 +99,8 @@ def candidates(
     """Where people may be, and scores; the surest first, each place once."""
     longest = max(frame.shape[:2])
     limit = max(_ENLARGED * longest, min(_ENLARGED_SMALL * longest, _SMALL))
-    found = [(np.zeros((0, 4)), np.zeros(0, np.float32))]
-    for size in sizes:
-        if size <= limit or size == SIZES[0]:
-            found.append(networks.detect(frame, size, LEAST_SCORE))
-    regions = np.concatenate([part for part, _ in found])
-    scores = np.concatenate([part for _, part in found])
+    wanted = [size for size in sizes if size <= limit or size == SIZES[0]]
+    regions, scores = networks.detect(frame, wanted, LEAST_SCORE)
     order = np.argsort(-scores, kind="stable")
     kept: list[int] = []
     for index in order.tolist():
