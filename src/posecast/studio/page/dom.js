@@ -24,12 +24,20 @@ function filled(element, attributes, children) {
   return element;
 }
 
-/** Replace what an element holds, and keep the focus on what has the same `data-focus`. */
+/**
+ * Replace what an element holds, and keep the focus on what has the same `data-focus`.
+ *
+ * Not while a button in it is pressed: one that is new at the release would get no click. And not
+ * under the hands of somebody who types: when the field is left.
+ */
 export function fill(element, ...children) {
   const active = document.activeElement;
+  if (pressed && element.contains(pressed)) {
+    waiting.set(element, children);
+    return;
+  }
   if (element.contains(active) && typing(active)) {
-    // Not under the hands of somebody who types: when the field is left.
-    if (!waiting.has(element)) active.addEventListener("blur", () => setTimeout(() => waiting.has(element) && fill(element, waiting.get(element))), { once: true });
+    if (!waiting.has(element)) active.addEventListener("blur", () => setTimeout(() => waiting.has(element) && fill(element, ...waiting.get(element))), { once: true });
     waiting.set(element, children);
     return;
   }
@@ -44,6 +52,19 @@ export function fill(element, ...children) {
 }
 
 const waiting = new Map();
+let pressed = null;
+
+addEventListener("pointerdown", (event) => { pressed = event.target.closest("button, a, label, summary"); }, true);
+addEventListener("click", () => setTimeout(release, 0, pressed), true);
+for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => setTimeout(release, 300, pressed), true); // no click came
+
+function release(button) {
+  if (!button || pressed !== button) return;
+  pressed = null;
+  const late = [...waiting];
+  waiting.clear();
+  for (const [element, children] of late) fill(element, ...children);
+}
 
 const typing = (field) => field.matches("input:not([type=range], [type=checkbox], [type=radio])") && field.value !== field.defaultValue;
 
@@ -105,6 +126,7 @@ export function iconButton(name, label, onclick, more = {}) {
 /** Follow a pointer from its press on: `move` and `end` get events, the element has the pointer. */
 export function drag(event, move, end = () => {}) {
   const element = event.currentTarget;
+  pressed = null; // what is dragged is drawn anew as it goes
   element.setPointerCapture(event.pointerId);
   const moved = (next) => next.pointerId === event.pointerId && move(next);
   const ended = (next) => {
