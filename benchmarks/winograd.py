@@ -1,7 +1,7 @@
 """Our Winograd convolutions beside torch's, layer by layer: ``python benchmarks/winograd.py``.
 
-Layers of the full-size U-Net at 896x640, of its VAE's decoder, and of the small model. CPU time of
-one thread, the least of several rounds that take turns.
+Layers of the full-size U-Net at 896x640, of its VAE's decoder, and of the small model. The two
+take turns; times are the least of several rounds, on the clock.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ LAYERS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    capability = torch.backends.cpu.get_cpu_capability()
+    print(f"torch {torch.__version__}, {capability}, threads: {options.threads}")
     for name, (shape, out_channels) in LAYERS.items():
         x = torch.randn(shape).to(memory_format=torch.channels_last)
         weight = torch.randn(out_channels, shape[1], 3, 3).to(memory_format=torch.channels_last)
         bias = torch.randn(out_channels)
         side = best_side(shape, out_channels)
         plain, ours = [], []
-        for _ in range(rounds):
-            start = time.process_time()
+        for _ in range(options.rounds):
+            start = time.perf_counter()
             F.conv2d(x, weight, bias, padding=1)
-            between = time.process_time()
+            between = time.perf_counter()
             winograd(x, weight, bias, side or 4)
-            ours.append(time.process_time() - between)
+            ours.append(time.perf_counter() - between)
             plain.append(between - start)
         chosen = "taken" if side else "not taken"
         seconds = f"{1000 * min(plain):6.1f} ms, ours {1000 * min(ours):6.1f} ms"
