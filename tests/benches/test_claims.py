@@ -66,7 +66,7 @@ def test_a_left_out_guider_is_one_that_is_not_there():
         asked = claims_run.asked_for(animator, [clip.sample], setup, row)
         return claims_run.generate(animator, asked, 1)[0]
 
-    made = {row: generated(row) for row in claims_run.ROWS}
+    made = {row: generated(row) for row in claims_run.rows_of(animator)}
     assert len(made) == 8
     full = made[()]
     assert all(not np.array_equal(full, other) for row, other in made.items() if row)

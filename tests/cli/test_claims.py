@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -32,10 +33,24 @@ def test_the_claims_of_a_model_are_scored(tmp_path, capsys):
     assert set(found["order"]["full"]) >= {"occlusion", "identity"}
 
 
-def test_a_model_without_the_guiders_is_refused(tmp_path, capsys):
+def _without(folder: Path, *names: str) -> str:
     torch.manual_seed(0)
     config = PRESETS["tiny"]()
-    guiders = {name: one for name, one in config.guiders.items() if name != "flow"}
-    save_animator(Animator.from_preset(replace(config, guiders=guiders)), tmp_path / "model")
-    assert run(["benchmark", "claims", "--model", str(tmp_path / "model")]) == 2
-    assert "has no guider flow" in capsys.readouterr().err
+    guiders = {name: one for name, one in config.guiders.items() if name not in names}
+    save_animator(Animator.from_preset(replace(config, guiders=guiders)), folder)
+    return str(folder)
+
+
+def test_a_model_is_asked_about_the_guiders_that_it_has(tmp_path, capsys):
+    model = _without(tmp_path / "model", "depth_order", "reference_pose")
+    arguments = ["benchmark", "claims", "--model", model, "--clips", "2", "--steps", "1"]
+    assert run([*arguments, "--size", "48x64", "--frames", "4"]) == 0
+    out = capsys.readouterr().out
+    assert "| without flow |" in out
+    assert "| row | shake | change | follows |" in out
+
+
+def test_a_model_without_both_guiders_is_refused(tmp_path, capsys):
+    model = _without(tmp_path / "model", "flow", "depth_order")
+    assert run(["benchmark", "claims", "--model", model]) == 2
+    assert "has no guider of flow or depth order" in capsys.readouterr().err

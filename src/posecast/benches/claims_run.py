@@ -29,8 +29,6 @@ from posecast.models.animator import LATENT_STRIDE, Animator
 
 GUIDERS = ("flow", "depth_order", "reference_pose")
 """The paper's three, which table 4 leaves out."""
-ROWS = tuple(row for count in range(len(GUIDERS) + 1) for row in combinations(GUIDERS, count))
-"""What is left out in each row: nothing first, everything last."""
 FULL = "full"
 TRUE_FLOW, INVERTED_ORDER = "true flow", "order inverted"
 """Manipulation checks: is a flow that moves followed, is another order?"""
@@ -46,6 +44,12 @@ class Setup:
     seed: int = 0
     at_once: int = 16
     """Clips that are denoised together."""
+
+
+def rows_of(animator: Animator) -> list[tuple[str, ...]]:
+    """What is left out in each row: nothing first, all that the model has of `GUIDERS` last."""
+    own = [name for name in GUIDERS if name in animator.config.guiders]
+    return [row for count in range(len(own) + 1) for row in combinations(own, count)]
 
 
 def row_name(left_out: Sequence[str]) -> str:
@@ -133,7 +137,7 @@ def run_flow(
     """Shake and background change of every row, a value a clip, asked for a still background."""
     setup = setup or Setup()
     still = [at_rest(clip.sample) for clip in clips]
-    made = {row_name(row): _row(animator, still, setup, row) for row in ROWS}
+    made = {row_name(row): _row(animator, still, setup, row) for row in rows_of(animator)}
     made[TRUE_FLOW] = _row(animator, [clip.sample for clip in clips], setup)
     frames = [clip.sample.frames for clip in clips]
     truth = [f for f in frames if f is not None]
@@ -160,7 +164,7 @@ def run_order(
     """Occlusion, identity and PSNR of every row, totals and counts a clip."""
     setup = setup or Setup()
     given = [clip.sample for clip in clips]
-    made = {row_name(row): _row(animator, given, setup, row) for row in ROWS}
+    made = {row_name(row): _row(animator, given, setup, row) for row in rows_of(animator)}
     made[INVERTED_ORDER] = _row(animator, [clip.inverted for clip in clips], setup)
     result: dict[str, Any] = {}
     for name, generated in made.items():
@@ -202,8 +206,9 @@ def _totals(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
 
 def table(flow: Mapping[str, Any], order: Mapping[str, Any]) -> str:
     """Every row with its intervals, and differences to the full one, as Markdown."""
-    kinds = ((flow, "shake"), (flow, "change"), (order, "occlusion"), (order, "identity"),
-             (order, "character_psnr"), (order, "background_psnr"))  # fmt: skip
+    kinds = [(flow, name) for name in ("shake", "change") if flow]
+    of_order = ("occlusion", "identity", "character_psnr", "background_psnr")
+    kinds += [(order, name) for name in of_order if order]
     head = "| row | " + " | ".join(name for _, name in kinds) + " | follows |"
     lines = [head, "|---|" + "---:|" * (len(kinds) + 1)]
     for row in dict.fromkeys([*flow, *order]):

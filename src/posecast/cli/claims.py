@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from posecast.cli.options import DEVICE, PATH, STEPS, TEXT
+from posecast.cli.options import DEVICE, PATH, SIZE, STEPS, TEXT
 from posecast.cli.outputs import claim, say
 from posecast.errors import InputError
 
@@ -16,19 +16,29 @@ from posecast.errors import InputError
 @click.option(
     "--model", type=TEXT, required=True, help="Model folder, trained with guider dropout."
 )
+@click.option("--size", type=SIZE, help="Height and width (default: the model's own).")
+@click.option("--frames", type=click.IntRange(2, 24), default=8, show_default=True)
 @click.option("--clips", type=click.IntRange(2, 10_000), default=24, show_default=True)
 @click.option("--steps", type=STEPS, default=25, show_default=True, help="Denoising steps.")
 @click.option("--seed", type=click.IntRange(0, 2**32), default=0, help="Of the starting noise.")
 @click.option("--json", "json_file", type=PATH, help="Write every clip's figures here.")
 @click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1 (default: cuda if there is one).")
 def claims(
-    model: str, clips: int, steps: int, seed: int, json_file: Path | None, device: str | None
+    model: str,
+    size: tuple[int, int] | None,
+    frames: int,
+    clips: int,
+    steps: int,
+    seed: int,
+    json_file: Path | None,
+    device: str | None,
 ) -> None:
     """Score a model with and without flow, depth order and reference pose (docs/claims.md).
 
     Two sets of held-out clips: one person before a background that shakes, asked to keep it still;
-    two or three people who overlap. All eight combinations of the three guiders, from the same
-    noise, and two checks: is a flow that moves followed, is the inverted order?
+    two or three people who overlap. Every combination of those of the three guiders that the model
+    has, from the same noise, and two checks: is a flow that moves followed, is the inverted order?
+    A model without a flow or depth order guider is not asked the question about it.
     """
     from posecast.media.outputs import check_text_file
     from posecast.models.model_files import check_model
@@ -45,14 +55,19 @@ def claims(
     from posecast.models.folder import load_animator
 
     animator = load_animator(model)
-    missing = [name for name in claims_run.GUIDERS if name not in animator.config.guiders]
-    if missing:
-        raise InputError(f"{model}: has no guider {missing[0]}; the claims are about all three")
+    asked = [name for name in claims_run.GUIDERS[:2] if name in animator.config.guiders]
+    if not asked:
+        raise InputError(
+            f"{model}: has no guider of flow or depth order; the claims are about both"
+        )
     animator.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     setup = claims_run.Setup(steps, seed)
-    size = animator.config.size
-    flow = claims_run.run_flow(animator, made.flow_clips(clips, size), setup)
-    order = claims_run.run_order(animator, made.order_clips(clips, size), setup)
+    given = (clips, size or animator.config.size, frames)
+    flow, order = {}, {}
+    if "flow" in asked:
+        flow = claims_run.run_flow(animator, made.flow_clips(*given), setup)
+    if "depth_order" in asked:
+        order = claims_run.run_order(animator, made.order_clips(*given), setup)
     if json_file is not None:
         settings = {"model": str(model), "clips": clips, "steps": steps, "seed": seed}
         results = {**settings, "flow": flow, "order": order}
