@@ -204,12 +204,7 @@ def _settings(options: dict[str, Any]) -> EvaluationSettings:
             )
     cast = None
     if options["poses"] is not None:
-        cast = CastFolders(
-            options["poses"],
-            options["references"],
-            options["estimated_poses"],
-            options["masks"],
-        )
+        cast = CastFolders(options["poses"], options["references"], options["estimated_poses"])
     masks = None
     if options["masks"] is not None:
         masks = MaskFolders(options["masks"], options["generated_masks"])
