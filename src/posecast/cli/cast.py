@@ -31,7 +31,7 @@ def cast(
     give it to `posecast animate --cast`. With `-o -` the sheet goes to standard output, without
     the picture.
     """
-    from posecast.casting.masks import masks_by_colours
+    from posecast.casting.masks import people_masks
     from posecast.casting.pictures import draw_cast
     from posecast.casting.plan import plan_animation
     from posecast.casting.sheet import write_cast
@@ -57,7 +57,7 @@ def cast(
         masks = plan.masks
         if masks is None:
             order = plan.cast.depth_order[0].front_to_back
-            masks = masks_by_colours(plan.picture, plan.reference_keypoints, order)
+            masks = people_masks(plan.picture, plan.reference_keypoints, order)
         write_image(draw_cast(plan, masks), picture)
     write_cast(sheet, out)
     drawn = f"; its picture is {picture}" if picture is not None else ""
