@@ -160,7 +160,7 @@ def random_inputs(config: AnimatorConfig, unet: UNet, arguments: argparse.Namesp
 def paper_design(preset: str) -> AnimatorConfig:
     """The preset without our extensions, which the plain composition does not have."""
     config = PRESETS[preset]()
-    return replace(config, unet={**config.unet, "keys": 0, "position_amplitude": 0.0})
+    return replace(config, unet={**config.unet, "key_channels": 0, "position_amplitude": 0.0})
 
 
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class PlainUNet(nn.Module):
     def __init__(self, like: UNet) -> None:
         super().__init__()
         config = like.config
-        if config.keys or config.position_amplitude:
+        if config.key_channels or config.position_amplitude:
             raise ValueError("the plain composition has neither keyed attention nor a position map")
         with torch.device("meta"):
             self.unet = UNet2DConditionModel(

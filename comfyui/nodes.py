@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -206,12 +207,8 @@ class ConditionsAndMasks(io.ComfyNode):
         if character >= cast.plan.num_characters:
             raise InputError(f"character {character}: there are {cast.plan.num_characters}, from 0")
         scene = Scene.of(cast.plan)
-        bar = comfy.utils.ProgressBar(cast.plan.num_frames)
-        ids = []
-        for shot in scene.shots():
-            ids.append(shot.ids)
-            bar.update(1)
-        seen, reference = np.stack(ids), scene.reference_ids()
+        shots = _watched(scene.shots(), cast.plan.num_frames)
+        seen, reference = np.stack([shot.ids for shot in shots]), scene.reference_ids()
         shown = replace(scene, keypoints=_alone(scene.keypoints, character))
         levels = np.concatenate(
             [maps["depth_order"][:, 0] for maps in MapRenderer(cast.plan).chunks()]
@@ -265,12 +262,8 @@ class Animate(io.ComfyNode):
             plan = pipe.plan(cast.reference, cast.drivers, replace(cast.options, size=None))
             generator = torch.Generator().manual_seed(seed)
             frames = pipe.frames(plan, num_steps=steps or None, generator=generator)
-        bar = comfy.utils.ProgressBar(plan.num_frames)
-        made = []
-        for frame in frames:
-            made.append(frame)
-            bar.update(1)
-        return io.NodeOutput(images_of(np.stack(made)), float(plan.fps))
+        made = np.stack(list(_watched(frames, plan.num_frames)))
+        return io.NodeOutput(images_of(made), float(plan.fps))
 
 
 class Export(io.ComfyNode):
@@ -311,6 +304,14 @@ class PosecastExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [EstimatePeople, CastPeople, DepthOrder, ConditionsAndMasks, Animate, Export]
+
+
+def _watched(items: Iterable[Any], total: int) -> Iterator[Any]:
+    """The items as they are made, with ComfyUI's progress bar."""
+    bar = comfy.utils.ProgressBar(total)
+    for item in items:
+        yield item
+        bar.update(1)
 
 
 def _drawn_cast(cast: Cast) -> np.ndarray:

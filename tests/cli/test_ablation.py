@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGE = {
     "steps": 2,
     "frozen": ["vae"],
-    "model": {"preset": "tiny", "overrides": {"unet": {"keys": 0}}},
+    "model": {"preset": "tiny", "overrides": {"unet": {"key_channels": 0}}},
     "without": ["identity"],
     "data": {
         "stage": {"size": [32, 32], "frames": 4, "supersample": 1, "characters": [0, 1]},

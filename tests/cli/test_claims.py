@@ -15,7 +15,7 @@ from posecast.models.presets import PRESETS
 def test_the_claims_of_a_model_are_scored(tmp_path, capsys):
     torch.manual_seed(0)
     config = PRESETS["tiny"]()
-    unet = {**config.unet, "cells": 2, "keys": 4 * config.unet["widths"][0]}
+    unet = {**config.unet, "cells": 2, "key_channels": 4 * config.unet["widths"][0]}
     guiders = {name: {**one, "strides": [2, 2, 1]} for name, one in config.guiders.items()}
     config = replace(
         config,

@@ -13,7 +13,7 @@ import posecast
 from posecast.casting.plan import AnimationPlan
 from posecast.casting.result import AnimationResult
 from posecast.cutout import CutoutAnimator
-from posecast.cutout.animator import MOST_PIXELS, mends, own_size
+from posecast.cutout.animator import MOST_PIXELS, mends
 from posecast.cutout.ground import Ground
 from posecast.cutout.holding import held
 from posecast.errors import InputError
@@ -127,8 +127,8 @@ def test_given_masks_decide_what_moves(figure: Painted) -> None:
 
 
 def test_the_size_is_the_pictures_own_up_to_a_cap(figure: Painted) -> None:
-    assert own_size((677, 451)) == (677, 451)
-    large = own_size((4000, 3000))
+    assert CutoutAnimator().default_size((677, 451)) == (677, 451)
+    large = CutoutAnimator().default_size((4000, 3000))
     assert abs(large[0] * large[1] / MOST_PIXELS - 1) < 0.01
     assert abs(large[0] / large[1] - 4 / 3) < 0.01
     assert animated(figure, (0, 0), size=(140, 100)).shape == (1, 140, 100, 3)

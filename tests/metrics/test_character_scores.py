@@ -16,8 +16,9 @@ from posecast.media.poses import write_poses
 from posecast.media.video import write_video
 from posecast.metrics.character_scores import NAMES, POSE_NAMES, score_characters
 from posecast.metrics.evaluate import evaluate
-from posecast.metrics.folders import FrameBatch, pair_videos
+from posecast.metrics.folders import FrameBatch, frame_batches, pair_videos
 from posecast.metrics.limb_looks import NUM_LIMBS, limb_map, look_of, occlusion_agreement
+from posecast.metrics.mask_files import VideoMasks
 from posecast.metrics.settings import EvaluationSettings
 from posecast.metrics.totals import FrameTotals
 from posecast.metrics.video_cast import CastFolders, VideoCast, read_cast
@@ -45,10 +46,10 @@ def folder(root: Path, clip: BenchClip) -> Path:
     return root
 
 
-def cast_of(root: Path, **changes) -> VideoCast:
+def cast_of(root: Path, masks: Path | None = None, **changes) -> VideoCast:
     folders = CastFolders(**{"poses": root / "poses", "references": root / "references", **changes})
     (pair,) = pair_videos(root / "real", root / "real")
-    return read_cast(pair, folders, None)
+    return read_cast(pair, folders, None, masks=masks and VideoMasks.of(masks, pair))
 
 
 @pytest.fixture(scope="module", params=[0, 1], ids=["two", "three"])
@@ -110,7 +111,7 @@ def test_with_masks_a_region_is_what_is_seen(clips, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda ids: ids[:2], "clip: 2 images, but the video has 4 frames"),
+        (lambda ids: ids[:2], "clip: masks of 2 frames, but the video has 4"),
         (lambda ids: ids[:, :100], r"frame_00000\d.png: 100x128, but the real video has 128x128"),
         (
             lambda ids: np.where(ids > 0, 3 - ids, 0).astype(np.uint8),
@@ -126,6 +127,49 @@ def test_masks_that_do_not_fit_are_named(clips, tmp_path, change, said):
     write_id_frames(change(clip.truth.character_ids), tmp_path / "masks/clip")
     with pytest.raises(InputError, match=said):
         score((clip, cast_of(tmp_path, masks=tmp_path / "masks")), clip.truth.frames)
+
+
+def test_stretched_frames_have_stretched_poses_and_masks(clips, tmp_path):
+    """A wide video made square without cropping: everybody is still where the poses say."""
+    clip = clips[0]
+    root = folder(tmp_path, clip)
+    truth, ids, poses = clip.truth.frames, clip.truth.character_ids, clip.truth.poses
+    side, left = truth.shape[1], 24
+    margins = ((0, 0), (0, 0), (left, left))
+    shifted = poses.keypoints.copy()
+    shifted[..., 0] += np.where(shifted[..., 2] > 0, left, 0)
+    wide = PoseSequence(shifted, side + 2 * left, side)
+    write_video(np.pad(truth, (*margins, (0, 0))), root / "real/clip", 12)
+    write_poses(wide, root / "poses/clip.json")
+    (root / "masks").mkdir()
+    write_id_frames(np.pad(ids, margins), root / "masks/clip")
+    (pair,) = pair_videos(root / "real", root / "real")
+    (batch,) = frame_batches(pair, (side, side), FRAMES, crop=False)
+    settings = {"size": (side, side), "crop": False}
+    cast = read_cast(pair, CastFolders(root / "poses", root / "references"), **settings)
+    squeezed = (shifted[..., 0] + 0.5) * side / wide.width - 0.5
+    np.testing.assert_allclose(
+        cast.keypoints[..., :2],
+        np.where(shifted[..., 2:] > 0, np.stack([squeezed, shifted[..., 1]], -1), 0),
+        atol=1e-4,
+    )
+    assert score_characters(batch, cast)["identity"].score == 1.0
+    cropped = read_cast(pair, CastFolders(root / "poses", root / "references"), (side, side))
+    assert score_characters(batch, cropped)["identity"].score < 0.9
+    masks = VideoMasks.of(root / "masks", pair, crop=False)
+    columns = np.flatnonzero((masks.ids(0, (side, side)) > 0).any(axis=0))
+    people = np.flatnonzero((ids[0] > 0).any(axis=0))
+    expected = (people[[0, -1]] + left) * side / wide.width
+    np.testing.assert_allclose(columns[[0, -1]], expected, atol=1)
+
+
+def test_masks_of_another_scale_fit(clips, tmp_path):
+    clip = clips[0]
+    folder(tmp_path, clip)
+    (tmp_path / "masks").mkdir()
+    write_id_frames(clip.truth.character_ids.repeat(2, 1).repeat(2, 2), tmp_path / "masks/clip")
+    twice = cast_of(tmp_path, masks=tmp_path / "masks")
+    np.testing.assert_array_equal(twice.masks.ids(1, (128, 128)), clip.truth.character_ids[1])
 
 
 def test_exchanged_looks_are_nobodys_own(case):

@@ -90,5 +90,5 @@ def plain() -> Animator:
     }
     torch.manual_seed(0)
     return Animator.from_preset(
-        replace(config, unet={**config.unet, "keys": 0}, guiders=guiders, start="zero")
+        replace(config, unet={**config.unet, "key_channels": 0}, guiders=guiders, start="zero")
     ).eval()

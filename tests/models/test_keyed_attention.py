@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import resources
 
 import pytest
 import torch
@@ -10,12 +11,13 @@ import torch
 from posecast.models import initialisation as start
 from posecast.models.animator import Animator
 from posecast.models.attention import Context, ReferenceAttention
+from posecast.models.unet import UNet
 
 
 def without_keys(animator: Animator) -> Animator:
     """The same weights in a model that never had keyed attention."""
     config = animator.config
-    plain = Animator(replace(config, unet={**config.unet, "keys": 0})).eval()
+    plain = Animator(replace(config, unet={**config.unet, "key_channels": 0})).eval()
     state = {k: v for k, v in animator.state_dict().items() if "_keys." not in k}
     assert len(state) < len(animator.state_dict())
     plain.load_state_dict(state)
@@ -48,7 +50,7 @@ def test_off_adds_no_parameter(plain) -> None:
 @torch.no_grad()
 def test_own_keys_do_not_change(animator) -> None:
     """Without reference tokens the extension must not act, whatever its features."""
-    attention = ReferenceAttention(16, 2, keys=8)
+    attention = ReferenceAttention(16, 2, key_channels=8)
     x, keys = torch.randn(2, 5, 16), torch.randn(2, 5, 8)
     context = Context(1, torch.zeros(2, 4), torch.zeros(2, 1, 4))
     assert torch.equal(attention(x, context, None, keys), attention(x, context, None, None))
@@ -58,7 +60,7 @@ def test_own_keys_do_not_change(animator) -> None:
 def test_queries_and_reference_keys_gain_their_terms() -> None:
     """The formula by hand, one head."""
     torch.manual_seed(0)
-    attention = ReferenceAttention(8, 1, keys=6)
+    attention = ReferenceAttention(8, 1, key_channels=6)
     own, other = torch.randn(1, 5, 8), torch.randn(1, 7, 8)
     f_target, f_reference = torch.randn(1, 5, 6), torch.randn(1, 7, 6)
     context = Context(1, torch.zeros(1, 4), torch.zeros(1, 1, 4))
@@ -144,3 +146,11 @@ def test_queries_find_their_own_code_from_the_first_step() -> None:
         left = weights[:, 1:3]
         found.append((left[..., 4:].sum() / left.sum()).item())
     assert sum(found) / len(found) > 0.7
+
+
+def test_diffusers_reads_the_denoiser_of_a_model_folder() -> None:
+    """No setting has the name of a method of `dict`, as diffusers' frozen settings are one."""
+    folder = resources.files("posecast") / "assets/models/embedded/unet"
+    unet = UNet.from_pretrained(folder)
+    assert unet.config.key_channels == 384
+    assert "key_channels" in unet.config.keys()  # noqa: SIM118

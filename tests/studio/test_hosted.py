@@ -8,7 +8,7 @@ pytest.importorskip("starlette", reason="the studio's server is not installed")
 from starlette.testclient import TestClient
 
 from posecast.studio.hosted import COOKIE, LIMITS, Visitors, hosted_app
-from posecast.studio.service import Limits
+from posecast.studio.work import Limits
 
 LARGE = b"x" * 2048
 

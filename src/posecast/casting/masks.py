@@ -82,6 +82,16 @@ def found_masks(
     return masks if all(_covers(mask > 0.5, person) for mask, person in pairs) else None
 
 
+def people_masks(
+    picture: UInt8[np.ndarray, "height width 3"],
+    standing: Float[np.ndarray, "characters joints 3"],
+    front_to_back: Sequence[int] | None = None,
+) -> Float32[np.ndarray, "characters height width"]:
+    """The masks of a picture's characters, by the network, else by colours."""
+    found = found_masks(picture, standing, front_to_back)
+    return masks_by_colours(picture, standing, front_to_back) if found is None else found
+
+
 def masks_by_colours(
     picture: UInt8[np.ndarray, "height width 3"],
     standing: Float[np.ndarray, "characters joints 3"],

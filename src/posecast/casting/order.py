@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from posecast.casting.drivers import Driver
+from posecast.casting.masks import found_masks
 from posecast.casting.options import Masks, PlanOptions
 from posecast.casting.sheet import OrderChange, order_of, parse_order
 from posecast.estimators.depth import DepthEstimator, depth_at_hand
@@ -54,11 +55,12 @@ def depth_order(
         return order_of(driven, count, f"front_to_back of {drivers[0].name}"), ()
     if count == 1:
         return (OrderChange(0, (0,)),), ()
-    standing, masks = people.keypoints[:, 0], options.masks
+    standing = people.keypoints[:, 0]
     estimator = depth_at_hand()
     if estimator is not None:
         order, by = by_depth(picture, standing, estimator), "the picture's depth (Depth Anything)"
     else:
+        masks = found_masks(picture, standing) if options.masks is None else options.masks
         order, by = by_sight(picture, standing, masks)
     named = ", ".join(map(str, order))
     line = f"from front to back the characters are {named}, by {by}; `depth_order=` says otherwise"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -102,8 +102,7 @@ def plan_animation(
     `assign`'s, else by files and from left to right (`casting.assignment`). With `retarget` or a
     sheet that says so, drivers are fitted to their characters (`geometry.retargeting`). Joints that
     a driver never shows stay as in the picture (`geometry.own_joints`). Who is in front is the
-    sheet's, else `depth_order`'s, else what the pose files say, else what the picture shows
-    (`casting.order`).
+    sheet's, else `depth_order`'s, else what the pose files say, else what the picture shows.
 
     Raises:
         InputError: something cannot be read or does not fit together.
@@ -112,10 +111,7 @@ def plan_animation(
     picture = load_picture(reference)
     size = options.size or (picture.shape[0], picture.shape[1])
     check_size(size)
-    if isinstance(options.cast, (str, Path)):
-        check_cast(options.cast)  # before people are looked for
-        if options.reference_poses is None:
-            options = replace(options, reference_poses=keypoints_file(options.cast))
+    options = _with_sheets_keypoints(options)
     find = Finder(options.estimator, options.people_weights, options.hands is not False)
     people = load_reference_poses(options.reference_poses, picture, find)
     masks = _masks(picture, people.keypoints[:, 0], options)
@@ -153,6 +149,19 @@ def plan_animation(
     )
 
 
+def _with_sheets_keypoints(options: PlanOptions) -> PlanOptions:
+    """The options with the pose file that a cast sheet names, if no other one is given.
+
+    A file that is not a cast sheet is refused here, before people are looked for.
+    """
+    if not isinstance(options.cast, (str, Path)):
+        return options
+    check_cast(options.cast)
+    if options.reference_poses is not None:
+        return options
+    return replace(options, reference_poses=keypoints_file(options.cast))
+
+
 def with_found_masks(plan: AnimationPlan) -> AnimationPlan:
     """The plan with its people's masks, also where their keypoints were given.
 
@@ -170,25 +179,6 @@ def _masks(picture: np.ndarray, people: np.ndarray, options: PlanOptions) -> Mas
     if masks is None and options.reference_poses is None:
         masks = found_masks(picture, people)
     return masks
-
-
-def plan_at(
-    own_size: Callable[[Size], Size],
-    reference: Picture,
-    poses: Poses | Sequence[Poses],
-    options: PlanOptions | None,
-    changes: Mapping[str, Any],
-) -> AnimationPlan:
-    """`plan_animation` as an engine does it: at `own_size` of the picture's if none is asked for.
-
-    Raises:
-        InputError: something cannot be read or does not fit together.
-    """
-    options = replace(options or PlanOptions(), **changes)
-    picture = load_picture(reference)
-    if options.size is None:
-        options = replace(options, size=own_size((picture.shape[0], picture.shape[1])))
-    return plan_animation(picture, poses, options)
 
 
 FITTED = (

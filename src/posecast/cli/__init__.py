@@ -1,7 +1,7 @@
-"""The command line: one small file a verb, imported only when that verb is called.
+"""The command line: one file per command, imported only when that command is called.
 
-Exit status: 0 done; 2 bad usage or bad input (one line on standard error); 1 a fault of ours
-(`--debug` shows where); 130 interrupted.
+Exit status: 0 success; 2 wrong usage or input (one line on standard error); 1 an internal error
+(`--debug` shows the traceback); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from posecast.cli.wording import in_options
 from posecast.errors import InputError, printable
 from posecast.media.interruption import interruptible
 
-# Verb -> one line for `posecast --help`, so that help imports no verb (and no torch).
+# Command -> its line in `posecast --help`, so that help imports no command (and no torch).
 VERBS = {
-    "demo": "Animate the bundled example, by both engines; no arguments needed.",
-    "animate": "Animate a picture: each of its characters by its own pose sequence.",
-    "studio": "Cast, see and animate in the browser, on this machine.",
-    "cast": "Write the cast sheet (who is moved by which driver) and a picture of it.",
-    "conditions": "Write the condition maps that the model would see.",
-    "export": "Write the cast as another system takes it: SCAIL-2, Wan-Animate, ComfyUI, ...",
-    "poses": "Find and follow the people of a video or picture.",
-    "prepare": "Make a training set of raw videos.",
+    "demo": "Animate the bundled example with both engines; needs no arguments.",
+    "animate": "Animate the characters of a picture, each by its own pose sequence.",
+    "studio": "Edit the cast, preview and animate in the browser.",
+    "cast": "Write the cast sheet (which driver moves whom) and a picture of it.",
+    "conditions": "Write the condition maps that a model is given.",
+    "export": "Write the cast for another system: SCAIL-2, Wan-Animate, ComfyUI, ...",
+    "poses": "Find and track the people in a video or picture.",
+    "prepare": "Make a training set from raw videos.",
     "report": "Describe a training set: motion, characters, occlusion, sources.",
     "train": "Run one training stage from a YAML file.",
-    "convert": "Turn public weights into a model folder.",
+    "convert": "Convert public weights to a model folder.",
     "fetch": "Download public weights and convert them.",
-    "publish": "Put a model folder and its card on the hub.",
+    "publish": "Upload a model folder and its card to the hub.",
     "stage": "Render procedural puppet clips with exact ground truth.",
-    "evaluate": "Score generated videos against the real ones; tables in the paper's form.",
-    "benchmark": "Score a model where the truth is known, and on published clips.",
+    "evaluate": "Score generated videos against real ones, in the paper's table layout.",
+    "benchmark": "Score a model on clips with known truth, and on published clips.",
 }
 
 
@@ -47,18 +47,18 @@ INTERRUPTED = 130
 
 
 class Interrupted(Exception):
-    """Ctrl-C, SIGTERM or a closed terminal, and how to go on."""
+    """Ctrl-C, SIGTERM or a closed terminal, with a hint how to continue."""
 
 
 class VerbGroup(click.Group):
-    """A group whose commands live in `posecast.cli.<verb>` and are imported when needed."""
+    """A group whose commands are modules `posecast.cli.<command>`, imported when needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs in the order of the table."""
+        """The commands in the order of the table."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a verb, or None when there is no such verb."""
+        """The command of that name, or None."""
         if cmd_name not in VERBS:
             return None
         command: click.Command = getattr(import_module(f"posecast.cli.{cmd_name}"), cmd_name)
@@ -68,7 +68,7 @@ class VerbGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, and with the nearest verb where there is none of that name."""
+        """As click does, but an unknown command is answered with the most similar name."""
         if args[0] not in VERBS and not args[0].startswith("-"):
             near = get_close_matches(args[0], VERBS, 1)
             hint = f" Did you mean {near[0]!r}?" if near else f" Expected {', '.join(VERBS)}."
@@ -76,7 +76,7 @@ class VerbGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Call the verb. Its interruption is said by `run`, in one line; click would add one."""
+        """Call the command. `run` reports an interruption in one line; click would add another."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:

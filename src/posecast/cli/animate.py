@@ -37,60 +37,73 @@ from posecast.errors import InputError
     "--out",
     type=PATH,
     required=True,
-    help="Video to write: .mp4, .mov, .webm, .gif, or a folder of PNGs.",
+    help="Output: .mp4, .mov, .webm, .gif, or a folder for PNG frames.",
 )
 @click.option(
     "--model",
     type=TEXT,
     default="cutout",
     show_default=True,
-    help="cutout: move the picture's own pixels; embedded: the paper's networks, small; or a model "
-    "folder or hub id.",
+    help="cutout (moves the picture's own pixels), embedded (the paper's networks, a small model), "
+    "a model folder, or a hub id.",
 )
 @click.option(
-    "--lora", type=PATH, help="Low-rank weights (LoRA) to add to the model's: a file or its folder."
+    "--lora",
+    type=PATH,
+    help="LoRA weights to add to the model: a file, or the folder that holds it.",
 )
 @click.option(
     "--size",
     type=SIZE,
-    help="Size of the frames (default: the picture's own up to 1920x1080 pixels, of other models "
-    "its shape and as many pixels as theirs).",
+    help="Frame size (default with the cut-out: the picture's size, reduced to the area of "
+    "1920x1080 if larger; else the picture's aspect ratio at the model's number of pixels).",
 )
 @click.option(
     "--steps",
     type=STEPS,
-    help="Denoising steps (default: the model's own, mostly 50; with --fast at most 16).",
+    help="Denoising steps (default: as stored with the model, usually 50; at most 16 with --fast).",
 )
 @click.option(
     "--guidance",
     type=GUIDANCE,
-    help="Strength of the reference (default: the model's own, mostly 1.5; 1: off).",
+    help="Scale of classifier-free guidance by the reference (default: as stored with the model, "
+    "usually 1.5; 1 turns it off).",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True)
-@click.option("--window", type=WINDOW, help="Frames the model sees at once.")
-@click.option("--stride", type=WINDOW, help="From one window to the next.")
+@click.option("--window", type=WINDOW, help="Frames that the model processes together.")
+@click.option(
+    "--stride",
+    type=WINDOW,
+    help="Frames between the starts of two windows (default: half a window).",
+)
 @click.option(
     "--audio/--no-audio",
     default=None,
-    help="Take over the sound of the first poses that have one (default: where OUT can hold it).",
+    help="Keep the sound of the first driving video that has any (default: if the output format "
+    "allows it).",
 )
-@click.option("--sound", type=PATH, help="A video whose sound is heard instead.")
+@click.option("--sound", type=PATH, help="Take the sound from this video instead.")
 @click.option(
     "--sound-start",
     type=START,
     default=0.0,
     metavar="SECONDS",
-    help="Begin so far into that sound.",
+    help="Start this far into that sound.",
 )
 @click.option(
-    "--without", type=TEXT, metavar="NAMES", help="Leave guiders out: flow,depth,reference-pose."
+    "--without",
+    type=TEXT,
+    metavar="NAMES",
+    help="Conditions to leave out, such as flow,depth,reference-pose.",
 )
-@click.option("--fast", is_flag=True, help="Several times faster, for slightly less quality.")
-@click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1, mps (default: the best there is).")
+@click.option("--fast", is_flag=True, help="Several times faster at slightly lower quality.")
+@click.option(
+    "--device", type=DEVICE, help="cpu, cuda, cuda:1 or mps (default: the fastest available)."
+)
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16"]),
-    help="Precision (default: float32 on CPU, float16 elsewhere).",
+    help="Precision (default: float32 on a CPU, float16 elsewhere).",
 )
 @click.option(
     "--memory",
@@ -98,23 +111,25 @@ from posecast.errors import InputError
     default="auto",
     show_default=True,
     metavar="auto|low|high|SIZE",
-    help="Memory to use, such as 8GB (auto: what is free on the device).",
+    help="Memory to use, such as 8GB (auto: the free memory of the device).",
 )
 @click.option(
     "--mend/--no-mend",
     default=None,
-    help="Whether a small network mends what the cut-out moved (default: frames up to 256x256).",
+    help="Whether a small network repairs the frames of the cut-out (default: for frames up to "
+    "256x256).",
 )
 @click.option(
     "--background",
     type=PATH,
-    help="A picture to put behind the people of the cut-out (default: the reference without them, "
+    help="Background of the cut-out's frames (default: the picture with its people removed and "
     "inpainted).",
 )
 @click.option(
     "--transparent",
     is_flag=True,
-    help="The people of the cut-out alone, with alpha: into .mov, .webm, or a folder of PNGs.",
+    help="Write the cut-out's people alone, with an alpha channel, to .mov, .webm or a folder of "
+    "PNG frames.",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes.")
 @click.pass_context
@@ -127,11 +142,12 @@ def animate(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Animate a picture: each of its characters by its own pose sequence.
+    """Animate the characters of a picture, each by its own pose sequence.
 
-    The cut-out, which is the default, moves the picture's own pixels on the CPU. All about steps,
-    guidance, seed, windows, devices and memory is for the paper's networks (--model embedded, or a
-    model folder). The same seed, inputs and machine give the same frames, byte for byte. On several
+    The default, the cut-out, moves the picture's own pixels on the CPU. The options for steps,
+    guidance, seed, windows, devices and memory apply to the paper's networks only (--model
+    embedded, or a model folder). The same seed, inputs and machine give the same frames, byte for
+    byte. On several
     GPUs:
     torchrun --nproc-per-node N -m posecast animate ...
     """

@@ -37,28 +37,38 @@ def benchmark() -> None:
     type=TEXT,
     default="embedded",
     show_default=True,
-    help="Name or model folder; or cutout.",
+    help="cutout, the name of a model in the package, or a model folder.",
 )
 @click.option(
     "--set", "bench", type=click.Choice(["1", "2"]), default="1", show_default=True,
     help="stage-bench/1: 2 and 3 characters, still camera; /2: 1 to 4, still and moving.",
 )  # fmt: skip
-@click.option("--quick", is_flag=True, help="The first 8 clips, no long clip.")
+@click.option("--quick", is_flag=True, help="Use the first 8 clips only, and no long clip.")
 @click.option("--clips", type=click.IntRange(1, 10_000), help="Number of clips (default: 24).")
 @click.option(
     "--steps", type=STEPS, default=DEFAULT_STEPS, show_default=True,
     help="Denoising steps.",
 )  # fmt: skip
-@click.option("--guidance", type=GUIDANCE, help="Guidance scale (default: the model's).")
 @click.option(
-    "--without", type=TEXT, metavar="NAMES", help="Leave guiders out: flow,depth,reference-pose."
+    "--guidance", type=GUIDANCE, help="Guidance scale (default: as stored with the model)."
 )
 @click.option(
-    "--long", "long_frames", type=click.IntRange(0, 10**5), help="Frames of the long clip; 0: none."
+    "--without",
+    type=TEXT,
+    metavar="NAMES",
+    help="Conditions to leave out, such as flow,depth,reference-pose.",
 )
-@click.option("--json", "json_file", type=PATH, help="Write all figures here.")
-@click.option("--contact-sheet", type=PATH, help="Write a picture of all clips here (.png).")
-@click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1, mps (default: the best there is).")
+@click.option(
+    "--long",
+    "long_frames",
+    type=click.IntRange(0, 10**5),
+    help="Length of the long clip in frames; 0 leaves it out.",
+)
+@click.option("--json", "json_file", type=PATH, help="Write all figures to this file.")
+@click.option("--contact-sheet", type=PATH, help="Write a picture of all clips to this .png file.")
+@click.option(
+    "--device", type=DEVICE, help="cpu, cuda, cuda:1 or mps (default: the fastest available)."
+)
 @click.option("--dtype", type=click.Choice(["float32", "float16", "bfloat16"]))
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.pass_context
@@ -70,12 +80,12 @@ def stage(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Run a model on held-out procedural clips beside its yardsticks.
+    """Score a model on held-out procedural clips, beside baselines.
 
-    Fixed clips of two and three overlapping characters whose reference shows them elsewhere; the
-    model, the reference held still, the model without its ReferenceNet, its autoencoder alone, the
-    depth order inverted, the drivers swapped, and frames made one by one. docs/evaluation.md
-    defines the scores.
+    The clips are fixed: two or three overlapping characters, with a reference that shows them
+    elsewhere. Baselines: the still reference, the model without its ReferenceNet, its autoencoder
+    alone, an inverted depth order, swapped drivers, and frames made independently.
+    docs/evaluation.md defines the scores.
     """
     from posecast.benches.stage_report import table
     from posecast.cli.launch import load_pipeline

@@ -17,7 +17,12 @@ from posecast.errors import counted
 @click.command()
 @input_options
 @click.option(
-    "-o", "--out", type=PATH, default=Path("cast.yaml"), show_default=True, help="The sheet."
+    "-o",
+    "--out",
+    type=PATH,
+    default=Path("cast.yaml"),
+    show_default=True,
+    help="Cast sheet to write.",
 )
 def cast(
     reference: Path,
@@ -25,13 +30,13 @@ def cast(
     out: Path,
     **options: Any,
 ) -> None:
-    """Write the cast sheet (who is moved by which driver, who is in front) and a picture of it.
+    """Write the cast sheet (which driver moves whom, who is in front) and a picture of it.
 
-    The picture lies beside the sheet under the same name, ending in .png. Edit the sheet, then
-    give it to `posecast animate --cast`. With `-o -` the sheet goes to standard output, without
-    the picture.
+    The picture is written beside the sheet, under the same name with the ending .png. Edit the
+    sheet, then pass it to `posecast animate --cast`. `-o -` writes the sheet to standard output,
+    without a picture.
     """
-    from posecast.casting.masks import masks_by_colours
+    from posecast.casting.masks import people_masks
     from posecast.casting.pictures import draw_cast
     from posecast.casting.plan import plan_animation
     from posecast.casting.sheet import write_cast
@@ -57,7 +62,7 @@ def cast(
         masks = plan.masks
         if masks is None:
             order = plan.cast.depth_order[0].front_to_back
-            masks = masks_by_colours(plan.picture, plan.reference_keypoints, order)
+            masks = people_masks(plan.picture, plan.reference_keypoints, order)
         write_image(draw_cast(plan, masks), picture)
     write_cast(sheet, out)
     drawn = f"; its picture is {picture}" if picture is not None else ""

@@ -20,8 +20,10 @@ from posecast.errors import InputError
 @click.option("--frames", type=click.IntRange(2, 24), default=8, show_default=True)
 @click.option("--clips", type=click.IntRange(2, 10_000), default=24, show_default=True)
 @click.option("--steps", type=STEPS, default=25, show_default=True, help="Denoising steps.")
-@click.option("--seed", type=click.IntRange(0, 2**32), default=0, help="Of the starting noise.")
-@click.option("--json", "json_file", type=PATH, help="Write every clip's figures here.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32), default=0, help="Seed of the starting noise."
+)
+@click.option("--json", "json_file", type=PATH, help="Write the figures of each clip to this file.")
 @click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1 (default: cuda if there is one).")
 def claims(
     model: str,
@@ -35,10 +37,10 @@ def claims(
 ) -> None:
     """Score a model with and without flow, depth order and reference pose (docs/claims.md).
 
-    Two sets of held-out clips: one person before a background that shakes, asked to keep it still;
-    two or three people who overlap. Every combination of those of the three guiders that the model
-    has, from the same noise, and two checks: is a flow that moves followed, is the inverted order?
-    A model without a flow or depth order guider is not asked the question about it.
+    Uses two sets of held-out clips: one person in front of a shaking background that should become
+    still, and two or three people who overlap. Runs all combinations of the three guiders that the
+    model has, from the same noise, and checks whether it follows a moving flow and an inverted
+    order. A model without a flow or depth order guider skips that guider's clips.
     """
     from posecast.media.outputs import check_text_file
     from posecast.models.model_files import check_model

@@ -24,9 +24,9 @@ from posecast.errors import counted
 @click.command()
 @input_options
 @cast_option
-@click.option("--size", type=SIZE, required=True, help="Size of the maps: the frames' size.")
+@click.option("--size", type=SIZE, required=True, help="Size of the maps, which is the frame size.")
 @click.option("-o", "--out", type=PATH, required=True, help="File to write, ends in .npz.")
-@click.option("--preview", type=PATH, help="All maps side by side: .mp4, .gif or a folder.")
+@click.option("--preview", type=PATH, help="Write all maps side by side: .mp4, .gif or a folder.")
 def conditions(
     reference: Path,
     poses: tuple[Path, ...],
@@ -34,10 +34,10 @@ def conditions(
     preview: Path | None,
     **options: Any,
 ) -> None:
-    """Write the condition maps that the model would see, and a preview of them.
+    """Write the condition maps that a model is given, and a preview of them.
 
-    The file holds float32 pose, flow, depth_order a frame and reference_pose in 0..1, and the
-    characters' uint8 dilation maps; docs/using.md explains them.
+    The file holds pose, flow and depth_order for each frame and reference_pose (float32, 0..1), and
+    the dilation maps of the characters (uint8). docs/using.md explains them.
     """
     from posecast.casting.plan import plan_animation
     from posecast.media.video import write_video

@@ -27,7 +27,7 @@ def dtype_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--dtype",
         type=click.Choice(["float32", "float16", "bfloat16"]),
-        help="Precision to store (default: as each file has it).",
+        help="Precision to store (default: that of each file).",
     )(command)
 
 
@@ -49,7 +49,7 @@ def convert() -> None:
     type=PATH,
     required=True,
     help="Folder with denoising_unet.pth, reference_unet.pth, pose_guider.pth, motion_module.pth; "
-    "vae/, image_encoder/ and config.json where there are such.",
+    "and vae/, image_encoder/ and config.json if you have them.",
 )
 @model_option
 @dtype_option
@@ -66,13 +66,13 @@ def animateanyone(weights: Path, out: Path, dtype: str | None) -> None:
     "--weights",
     type=PATH,
     required=True,
-    help="Folder in diffusers' layout: unet/, and vae/, image_encoder/ where there are such.",
+    help="Folder in diffusers' layout: unet/, and vae/ and image_encoder/ if you have them.",
 )
 @click.option(
     "--motion",
     type=PATH,
     help="AnimateDiff's v2 motion modules (default: mm_sd_v15_v2.ckpt in the folder; without one "
-    "the model is one of images).",
+    "the model makes single images).",
 )
 @model_option
 @dtype_option

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     type=PATH,
     default=Path("posecast-demo.mp4"),
     show_default=True,
-    help="Video to write: .mp4, .gif, or a folder of PNGs.",
+    help="Output: .mp4, .gif, or a folder for PNG frames.",
 )
-@click.option("--steps", type=STEPS, help="Denoising steps (default: the model's own).")
+@click.option("--steps", type=STEPS, help="Denoising steps (default: as stored with the model).")
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes.")
 def demo(out: Path, steps: int | None, seed: int, quiet: bool) -> None:
-    """Animate the bundled example: two puppets of one picture dance past each other.
+    """Animate the bundled example: two puppets in one picture dance past each other.
 
-    One video of panels: the picture, the poses and who is in front, what the paper's networks make
-    of them (the small model that comes in the package), and what the cut-out makes. docs/using.md
-    shows how to animate your own.
+    Writes one video with panels: the picture, the poses with their depth order, the result of the
+    small diffusion model in the package, and the result of the cut-out. docs/using.md shows how to
+    animate your own picture.
     """
     from importlib.resources import as_file, files
 

@@ -43,61 +43,92 @@ class SizeOrNative(click.ParamType):
 @click.command()
 @click.option(
     "--generated", "generated", type=TEXT, metavar="[NAME=]DIR", required=True, multiple=True,
-    help="Videos or folders of frames. Give it again for each further method.",
+    help="Folder of generated videos or frame folders. Repeat the option to compare several "
+         "methods.",
 )  # fmt: skip
-@click.option("--real", type=PATH, required=True, help="The real ones, under the same names.")
-@click.option("--json", "json_file", type=PATH, help="Write all scores here.")
-@click.option("--per-video", type=PATH, help="Write the scores of each video here (.csv).")
-@click.option("--metrics", type=TEXT, metavar="NAMES", help="Only these, such as l1,psnr,ssim.")
+@click.option(
+    "--real", type=PATH, required=True, help="Folder of the real videos, under the same names."
+)
+@click.option("--json", "json_file", type=PATH, help="Write all scores to this file.")
+@click.option("--per-video", type=PATH, help="Write the scores of each video to this .csv file.")
+@click.option(
+    "--metrics",
+    type=TEXT,
+    metavar="NAMES",
+    help="Metrics to compute, such as l1,psnr,ssim (default: all).",
+)
 @click.option(
     "--protocol", type=click.Choice(["correct", "field"]), default="correct", show_default=True,
-    help="correct: as defined; field: as published tables were computed.",
+    help="correct: metrics as they are defined; field: as published tables computed them.",
 )  # fmt: skip
 @click.option(
     "--size", type=SizeOrNative(), default="512x512", show_default=True,
-    help="Frames are centre-cropped and resized to this; native leaves them alone.",
+    help="Size to which frames are centre-cropped and resized; native keeps their own size.",
 )  # fmt: skip
 @click.option(
     "--format", "form", type=click.Choice(["markdown", "latex", "leaderboard", "json"]),
     default="markdown", show_default=True,
-    help="What is printed; a leaderboard's rows name protocol, size, weights and version.",
+    help="Format of the printed scores; leaderboard rows state protocol, size, weights and "
+         "version.",
 )  # fmt: skip
 @click.option(
     "--paper-table", type=click.Choice(["1", "2", "3", "4"]),
-    help="Print the rows of this table of the paper beside yours.",
+    help="Also print the rows of this table of the paper.",
 )  # fmt: skip
 @click.option(
     "--standards", type=click.Choice(["7", "8"]),
-    help="Score under each inference standard of this table of the paper, in place of --size.",
+    help="Score under each inference standard of this table of the paper, instead of one --size.",
 )  # fmt: skip
-@click.option("--overlays", type=PATH, help="Write a picture of six frames laid over each other, "
-              "of the real videos and of each method's (.png).")  # fmt: skip
-@click.option("--poses", type=PATH, help="Pose files named as the videos: adds character metrics.")
-@click.option("--references", type=PATH, help="A picture and its poses for each video, so named.")
-@click.option("--estimated-poses", type=PATH, help="Poses estimated from the generated videos.")
+@click.option("--overlays", type=PATH, help="Write a picture (.png) with six frames of each video "
+                                            "overlaid, for the real videos and each "
+                                            "method.")  # fmt: skip
 @click.option(
-    "--masks", type=PATH, help="Folders of images of ids, named as the videos: whose look is where."
+    "--poses",
+    type=PATH,
+    help="Folder of pose files named like the videos; adds the character metrics.",
 )
 @click.option(
-    "--generated-masks", type=PATH, help="The same of the generated videos: adds IDF1 and HOTA."
+    "--references",
+    type=PATH,
+    help="Folder with a reference picture and its poses for each video, named like it.",
 )
 @click.option(
-    "--report", type=PATH, help="Write a page with tables and videos side by side into this folder."
+    "--estimated-poses", type=PATH, help="Folder of poses estimated from the generated videos."
 )
 @click.option(
-    "--weights", type=PATH, help="Folder with the networks' weights (default: where they are kept)."
+    "--masks",
+    type=PATH,
+    help="Folder of masks of the real videos (a folder of images of ids for each); adds the mask "
+    "metrics.",
 )
-@click.option("--download", is_flag=True, help="Fetch missing weights where that can be done.")
 @click.option(
-    "--device", type=DEVICE, help="Of the networks: cpu, cuda, cuda:1, mps (default: the best)."
+    "--generated-masks", type=PATH, help="The same for the generated videos; adds IDF1 and HOTA."
 )
-@click.option("--workers", type=WORKERS, help="Threads (default: one a core).")
+@click.option(
+    "--report",
+    type=PATH,
+    help="Write an HTML page with tables and side-by-side videos to this folder.",
+)
+@click.option(
+    "--weights",
+    type=PATH,
+    help="Folder with the weights of the metric networks (default: the cache).",
+)
+@click.option(
+    "--download", is_flag=True, help="Download missing weights that have a public address."
+)
+@click.option(
+    "--device",
+    type=DEVICE,
+    help="Device for the networks: cpu, cuda, cuda:1 or mps (default: the fastest available).",
+)
+@click.option("--workers", type=WORKERS, help="Number of threads (default: one per core).")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def evaluate(generated: tuple[str, ...], real: Path, **options: Any) -> None:
-    """Score generated videos against the real ones.
+    """Score generated videos against real ones.
 
-    Videos pair up by name; one without a partner, or of another length, is an error. Prints a
-    table in the form of the paper's. docs/evaluation.md defines every score.
+    Videos are paired by name; a video without a partner, or of another length, is an error. Prints
+    a table in the layout of the paper's tables. docs/evaluation.md defines every score.
     """
     from posecast.metrics.folders import pair_videos
 
@@ -204,12 +235,7 @@ def _settings(options: dict[str, Any]) -> EvaluationSettings:
             )
     cast = None
     if options["poses"] is not None:
-        cast = CastFolders(
-            options["poses"],
-            options["references"],
-            options["estimated_poses"],
-            options["masks"],
-        )
+        cast = CastFolders(options["poses"], options["references"], options["estimated_poses"])
     masks = None
     if options["masks"] is not None:
         masks = MaskFolders(options["masks"], options["generated_masks"])

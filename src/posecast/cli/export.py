@@ -25,7 +25,9 @@ NAMES = ("scail2", "multianimate", "wan-animate", "animateanyone", "openpose", "
 
 
 @click.command()
-@click.option("--for", "system", type=click.Choice(NAMES), required=True, help="Who is to read it.")
+@click.option(
+    "--for", "system", type=click.Choice(NAMES), required=True, help="System to export for."
+)
 @input_options
 @cast_option
 @click.option("-o", "--out", type=PATH, required=True, help="Folder to write.")
@@ -34,14 +36,14 @@ NAMES = ("scail2", "multianimate", "wan-animate", "animateanyone", "openpose", "
     type=click.Choice(["animation", "replacement"]),
     default="animation",
     show_default=True,
-    help="animation: the picture comes to life; replacement: its characters take the places of the "
-    "people of a plain video (scail2 and wan-animate).",
+    help="animation: the picture is animated; replacement: its characters replace the people of "
+    "the driving video (scail2 and wan-animate only).",
 )
 @click.option(
     "--size",
     type=SIZE,
-    help="Size of the frames (default: the picture's or video's shape, in the pixels and steps "
-    "that the system likes).",
+    help="Frame size (default: the aspect ratio of the picture or video, at the size that the "
+    "system works with).",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes.")
 def export(
@@ -53,10 +55,10 @@ def export(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Write the cast as another system takes it: poses, masks and the picture in a folder.
+    """Write the cast (poses, masks and picture) in the input format of another system.
 
-    Poses are what `animate` would follow: assigned, fitted, in order, smoothed. docs/export.md says
-    what to do next in each system.
+    The poses are those that `animate` would use: assigned, fitted, ordered and smoothed.
+    docs/export.md describes the next steps in each system.
     """
     from posecast.export.systems import check_form, files_of
     from posecast.media.outputs import check_folder

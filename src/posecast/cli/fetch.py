@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _WEIGHTS = click.option(
     "--weights",
     type=PATH,
-    help="Where the downloaded files go, and are found again by the next try (default: "
-    "MODEL.download; it can be removed afterwards).",
+    help="Folder for downloaded files, reused by a later call (default: MODEL.download; it can be "
+    "removed afterwards).",
 )
 
 

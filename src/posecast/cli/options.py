@@ -1,4 +1,4 @@
-"""Options that several verbs share, and the ranges of their values: what cannot be is refused."""
+"""Options that several commands share, and the ranges of their values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Number(click.ParamType):
 
 
 class Text(click.ParamType):
-    """Text that says something; an empty value is mostly a variable of a script that is not set."""
+    """Text that is not empty: an empty value usually comes from an unset variable of a script."""
 
     name = "text"
 
@@ -53,9 +53,9 @@ class Text(click.ParamType):
 
 
 class PathType(click.Path):
-    """A path, which is checked where it is read: one place, one kind of message.
+    """A path. Whether it exists is checked where it is read.
 
-    An empty one is refused: it would be the folder that the command is called in.
+    An empty path is refused: it would mean the current folder.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class PathType(click.Path):
 
 
 class DeviceType(click.ParamType):
-    """Where torch computes."""
+    """The device that torch computes on."""
 
     name = "device"
 
@@ -110,21 +110,21 @@ def _short(value: Any) -> str:
 
 PATH, TEXT, DEVICE = PathType(), Text(), DeviceType()
 SIZE = SizeType(16, 8192)
-"""Of frames that are made or read; larger sides are a slip of the keyboard."""
+"""Frame sizes; a larger side is most likely a typing error."""
 CANVAS = SizeType(1, 16384)
-"""Of what pose files were made for."""
+"""Canvas sizes of pose files."""
 FPS = Number(0.01, 1000)
 GUIDANCE = Number(0, 100)
 SECONDS = Number(0, 10)
-"""Of smoothing and of holes that are filled."""
+"""Smoothing, and the longest gap to fill."""
 START, DURATION = Number(0, 1e6), Number(0.001, 1e6)
-"""Seconds into a driver, and of it."""
+"""Start and length of the part of a driver that is used, in seconds."""
 SEED = click.IntRange(0, 2**63 - 1)
 STEPS = click.IntRange(1, 1000)
 FRAMES = click.IntRange(1, 10**6)
-"""Of a clip."""
+"""Number of frames in a clip."""
 WINDOW = click.IntRange(1, 4096)
-"""Frames that a model sees at once, and from one such window to the next."""
+"""Frames a window holds, and frames between the starts of two windows."""
 WORKERS = click.IntRange(1, 256)
 """Processes or threads on one machine."""
 
@@ -172,7 +172,8 @@ def _steadying(fill_gaps: float) -> tuple[Callable[..., Any], ...]:
             type=SECONDS,
             default=0.0,
             metavar="SECONDS",
-            help="Smooth the poses' jitter; 0.05 is little, 0.2 much.",
+            help="Smooth jittering poses with a Gaussian of this standard deviation; 0.05 is "
+            "light, 0.2 strong.",
         ),
         click.option(
             "--fill-gaps",
@@ -180,7 +181,7 @@ def _steadying(fill_gaps: float) -> tuple[Callable[..., Any], ...]:
             default=fill_gaps,
             show_default=True,
             metavar="SECONDS",
-            help="Fill holes of up to so long in the poses.",
+            help="Interpolate joints that are missing for up to this long.",
         ),
     )
 
@@ -188,66 +189,72 @@ def _steadying(fill_gaps: float) -> tuple[Callable[..., Any], ...]:
 hands_option = click.option(
     "--hands/--no-hands",
     default=None,
-    help="Whether builtin finds hands; without, people are found about twice as fast (default: "
-    "where they are used, by all but the cut-out).",
+    help="Whether the builtin estimator finds hands. Without hands it is about twice as fast "
+    "(default: hands, except with the cut-out, which does not use them).",
 )
 
 _ESTIMATOR = (
     click.option(
         "--estimator",
         type=click.Choice(["builtin", "dwpose"]),
-        help="What finds people: builtin (in the package) or dwpose (351 MB, much slower). "
-        "Default: dwpose where its weights are in the cache, else builtin.",
+        help="Pose estimator: builtin (in the package) or dwpose (a 351 MB download, much slower). "
+        "Default: dwpose if its weights are in the cache, else builtin.",
     ),
     click.option(
         "--people-weights",
         type=PATH,
-        help="Another landmark network for builtin (scripts/convert_people.py --heavy).",
+        help="A larger landmark network for the builtin estimator (made by "
+        "scripts/convert_people.py --heavy).",
     ),
     hands_option,
 )
 
 _POSE_KIND = (
     click.option(
-        "--poses-size", type=CANVAS, help="Canvas of a pose file, where the file says none."
+        "--poses-size", type=CANVAS, help="Canvas size of pose files that do not store one."
     ),
     click.option(
         "--body",
         type=click.Choice(["coco18", "body25", "body25b"]),
-        help="Layout of an OpenPose file: BODY_25B cannot be told from BODY_25.",
+        help="Joint layout of OpenPose files; needed for BODY_25B, which looks like BODY_25.",
     ),
 )
 
 _INPUTS = (
-    click.option("--reference", type=PATH, required=True, help="The picture."),
+    click.option("--reference", type=PATH, required=True, help="The picture to animate."),
     click.option(
         "--poses",
         type=PATH,
         required=True,
         multiple=True,
-        help="The driving poses. Give it again for each further file: tracks are numbered through.",
+        help="Driving poses: a pose file, or a video or picture to find people in. Repeat the "
+        "option for more files; their tracks are numbered consecutively.",
     ),
     click.option(
         "--reference-poses",
         type=PATH,
-        help="Keypoints of the picture's characters (default: the file that the cast sheet names).",
+        help="Keypoints of the characters in the picture (default: the file named in the cast "
+        "sheet, else they are estimated).",
     ),
     click.option(
         "--mask",
         type=PATH,
-        help="Who is seen at each pixel of the picture: an image of ids (0 nobody, 1 character 0, "
-        "...), or black and white (default: found in the picture where it is needed).",
+        help="Mask of the characters in the picture: an image of ids (0 background, 1 character 0, "
+        "...) or a black-and-white image (default: computed when needed).",
     ),
     *_ESTIMATOR,
     click.option(
         "--assign",
         type=TEXT,
         metavar="TRACK:CHARACTER,...",
-        help="Which track moves whom: 0:1,1:0 swaps, 0:0,0:1 has one move two; who is left out "
-        "stands still.",
+        help="Which track drives which character: 0:1,1:0 swaps two, 0:0,0:1 drives two characters "
+        "with one track. A character left out stands still.",
     ),
     click.option(
-        "--depth-order", type=TEXT, metavar="IDS", help="Characters, front first, such as 1,0."
+        "--depth-order",
+        type=TEXT,
+        metavar="IDS",
+        help="Characters from front to back, such as 1,0.",
     ),
     *_POSE_KIND,
     click.option(
@@ -255,51 +262,54 @@ _INPUTS = (
         type=START,
         default=0.0,
         metavar="SECONDS",
-        help="Begin so far into the poses.",
+        help="Start this far into the driving poses.",
     ),
     click.option(
         "--duration",
         type=DURATION,
         metavar="SECONDS",
-        help="Make so much of them (default: up to the end of the shortest).",
+        help="Length of the clip (default: until the shortest driver ends).",
     ),
-    click.option("--max-frames", type=FRAMES, help="Make at most so many frames."),
+    click.option("--max-frames", type=FRAMES, help="Largest number of frames to make."),
     click.option(
         "--fps",
         type=FPS,
-        help="Frames a second; poses of another rate are resampled in time (default: the first "
-        "poses', else 25).",
+        help="Frames per second; poses at another rate are resampled (default: the rate of the "
+        "first poses, else 25).",
     ),
     click.option(
         "--retarget/--no-retarget",
         default=None,
-        help="Fit the drivers to their characters: build, size, place (default: those of plain "
-        "videos; pose files stay as they are).",
+        help="Fit each driver to its character in proportions, size and position (default: on for "
+        "people found in videos, off for pose files).",
     ),
     click.option(
         "--retarget-frame",
         type=FRAME,
-        help="Fit them so that they match in this frame of those that are made, or in the first "
-        "that will do (default: where they stand most alike).",
+        help="Output frame in which driver and character are aligned: a number, or the first frame "
+        "that shows enough of everybody (default: the frame in which their poses are most "
+        "alike).",
     ),
     *_steadying(0.2),
 )
 
-cast_option = click.option("--cast", type=PATH, help="The cast sheet to obey (`posecast cast`).")
+cast_option = click.option(
+    "--cast", type=PATH, help="Cast sheet to follow (written by `posecast cast`)."
+)
 
 
 input_options = together(*_INPUTS)
-"""The picture, the poses, and what matches them."""
+"""Picture, poses, and how they are matched."""
 estimator_options = together(*_ESTIMATOR)
-"""Which pose estimator finds people."""
+"""Choice of the pose estimator."""
 pose_kind_options = together(*_POSE_KIND)
-"""What a pose file leaves open."""
+"""Facts that a pose file may not state."""
 steadying_options = together(*_steadying(0.0))
-"""What makes jittering or broken tracks steady."""
+"""Smoothing and gap filling of tracks."""
 
 
 def plan_options(given: Mapping[str, Any]) -> PlanOptions:
-    """What a command line says about the cast: its options that are fields of `PlanOptions`."""
+    """The options of a command line that are fields of `PlanOptions`."""
     from posecast.casting.options import PlanOptions
 
     names = {field.name for field in fields(PlanOptions)}
@@ -310,13 +320,13 @@ def plan_options(given: Mapping[str, Any]) -> PlanOptions:
 def inputs_of(
     reference: Path, poses: tuple[Path, ...], options: Mapping[str, Any]
 ) -> list[Path | None]:
-    """All files that a command which casts reads; None for those that were not named."""
+    """All input files of a command that makes a cast; None where an option was not given."""
     names = ("reference_poses", "cast", "mask", "people_weights", "background")
     return [reference, *poses, *(options.get(name) for name in names)]
 
 
 def existing(paths: tuple[Path, ...] | list[Path | None]) -> None:
-    """Say at once, before slow imports, which file is missing.
+    """Report a missing file at once, before slow imports.
 
     Raises:
         InputError: one of the paths does not exist.
@@ -327,7 +337,7 @@ def existing(paths: tuple[Path, ...] | list[Path | None]) -> None:
 
 
 def note(lines: tuple[str, ...] | list[str], quiet: bool = False) -> None:
-    """Notes about what was done to the input, on standard error."""
+    """Print notes about the input to standard error."""
     if not quiet:
         for line in lines:
             click.echo(printable(f"posecast: note: {in_options(line)}"), err=True)

@@ -23,28 +23,33 @@ pose_file_options = together(
     click.option(
         "--to",
         type=click.Choice(["posecast", "openpose", "comfyui", "dwpose", "video"]),
-        help="What to write (default: by the ending of -o: .json is Posecast's own, .npy DWPose, "
-        ".mp4 the drawn skeletons, a folder OpenPose JSON).",
+        help="Output format (default: by the ending of -o: .json is Posecast's own format, .npy "
+        "DWPose, .mp4 drawn skeletons, a folder OpenPose JSON).",
     ),
     click.option(
         "--onto",
         type=PATH,
         metavar="PICTURE",
-        help="Fit the tracks to the characters of a picture: build, size, place.",
+        help="Fit the tracks to the characters of this picture in proportions, size and position.",
     ),
     click.option(
-        "--onto-poses", type=PATH, help="Keypoints of that picture's characters (else found in it)."
+        "--onto-poses",
+        type=PATH,
+        help="Keypoints of the characters in that picture (default: estimated).",
     ),
     click.option(
-        "--assign", type=TEXT, metavar="TRACK:CHARACTER,...", help="With --onto: who moves whom."
+        "--assign",
+        type=TEXT,
+        metavar="TRACK:CHARACTER,...",
+        help="With --onto: which track drives which character.",
     ),
     click.option(
         "--fps",
         type=FPS,
-        help="Frames a second of a pose file (default: its own).",
+        help="Frame rate of a pose file (default: as stored in it).",
     ),
 )
-"""What is said about pose files, read and written, beside `pose_kind_options`."""
+"""Options for the pose files that are read and written, beside `pose_kind_options`."""
 
 
 def read_given(
@@ -121,7 +126,7 @@ def finish(
     quiet: bool,
     frames: Iterable[np.ndarray] | None = None,
 ) -> None:
-    """Fit the tracks where asked for, write them, preview them, and say what was done.
+    """Fit the tracks if asked to, write them and their preview, and report it.
 
     The preview is on the picture of ``--onto``, else on `frames`, else on black.
     """

@@ -30,21 +30,29 @@ from posecast.errors import InputError
 @pose_file_options
 @pose_kind_options
 @estimator_options
-@click.option("--weights", type=PATH, help="Folder with DWPose's two files (default: the cache).")
-@click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1, mps (default: the best there is).")
-@click.option("--max-frames", type=FRAMES, help="Take the first frames only.")
+@click.option(
+    "--weights", type=PATH, help="Folder with the two files of DWPose (default: the cache)."
+)
+@click.option(
+    "--device", type=DEVICE, help="cpu, cuda, cuda:1 or mps (default: the fastest available)."
+)
+@click.option("--max-frames", type=FRAMES, help="Use only the first frames.")
 @steadying_options
 @click.option(
     "--across-cuts",
     is_flag=True,
-    help="Let tracks go on across cuts by place: a guess (default: they end there).",
+    help="Continue tracks across cuts by position, which is a guess (default: tracks end at cuts).",
 )
-@click.option("--preview", type=PATH, help="The skeletons on the frames: .mp4, .gif or a folder.")
+@click.option(
+    "--preview",
+    type=PATH,
+    help="Write the frames with skeletons drawn on them: .mp4, .gif or a folder.",
+)
 @click.option(
     "--masks",
     type=PATH,
-    help="Also a mask of each person: a folder of images of ids, one a frame (0 nobody, 1 track 0, "
-    "2 track 1, ...).",
+    help="Also write masks: a folder with one image of ids per frame (0 background, 1 track 0, 2 "
+    "track 1, ...).",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def poses(  # noqa: PLR0913  (an option each)
@@ -61,10 +69,10 @@ def poses(  # noqa: PLR0913  (an option each)
     quiet: bool,
     **files: Any,
 ) -> None:
-    """Find the people of a video or picture and follow them through every frame.
+    """Find the people in a video or picture and track them through all frames.
 
-    SOURCE may also be poses of any kind that --poses takes (OpenPose, DWPose, ComfyUI, COCO,
-    AlphaPose, MMPose, a skeleton video): they are read, tracked and written as another kind.
+    SOURCE may also hold poses in any format that --poses takes (OpenPose, DWPose, ComfyUI, COCO,
+    AlphaPose, MMPose, a skeleton video): they are read, tracked and written in another format.
     """
     from tqdm import tqdm
 

@@ -20,46 +20,63 @@ _SHOWN = 10
 
 @click.command()
 @click.argument("sources", type=PATH, nargs=-1, required=True)
-@click.option("-o", "--out", type=PATH, required=True, help="The dataset: a folder.")
-@click.option("--poses", type=PATH, help="Folder of pose files, each under its video's path in its "
-              "folder (else poses are estimated).")  # fmt: skip
+@click.option("-o", "--out", type=PATH, required=True, help="Folder for the dataset.")
+@click.option("--poses", type=PATH, help="Folder of pose files at the same relative paths as the "
+                                         "videos (default: poses are estimated).")  # fmt: skip
 @click.option("--body", type=click.Choice(["coco18", "body25", "body25b"]),
-              help="Layout of given OpenPose files (BODY_25B looks like BODY_25).")  # fmt: skip
-@click.option("--source", type=TEXT, help="Where the videos are from, for the report (else the "
-              "folder's name, or the list's column).")  # fmt: skip
+              help="Joint layout of the given OpenPose files; needed for BODY_25B, which looks "
+                   "like BODY_25.")  # fmt: skip
+@click.option("--source", type=TEXT, help="Source name for the report (default: the name of the "
+                                          "folder, or the column of the list).")  # fmt: skip
 @click.option("--media", type=click.Choice(["copy", "reference", "reencode"]), default="copy",
-              show_default=True, help="The frames: the video's file, its path, or H.264 with a key "
-              "frame every 16 frames.")  # fmt: skip
-@click.option("--estimator", type=click.Choice(["builtin", "dwpose"]), help="What finds people: "
-              "builtin (in the package) or dwpose. Default: dwpose where its weights are in the "
-              "cache, else builtin.")  # fmt: skip
-@click.option("--pose-weights", type=TEXT, help="Folder of DWPose's two ONNX files, or a "
-              "file of the built-in estimator's landmark network.")  # fmt: skip
+              show_default=True, help="How frames are stored: a copy of the video, its path only, "
+                                      "or re-encoded as H.264 with a key frame every 16 "
+                                      "frames.")  # fmt: skip
+@click.option("--estimator", type=click.Choice(["builtin", "dwpose"]), help="Pose estimator: "
+                                                                            "builtin (in the "
+                                                                            "package) or dwpose. "
+                                                                            "Default: dwpose if "
+                                                                            "its weights are in "
+                                                                            "the cache, else "
+                                                                            "builtin.")  # fmt: skip
+@click.option("--pose-weights", type=TEXT, help="Folder with the two ONNX files of DWPose, or a "
+                                                "file with another landmark network for the "
+                                                "builtin estimator.")  # fmt: skip
 @click.option("--hands/--no-hands", default=True, show_default=True, help="Whether builtin finds "
               "hands; without, people are found about twice as fast.")  # fmt: skip
 @click.option("--flow", type=TEXT, default="dis", show_default=True,
-              metavar="dis|pwc-net|raft|raft-small", help="Flow estimator: dis needs no weights, "
-              "pwc-net is the paper's (its weights: no commercial use).")  # fmt: skip
+              metavar="dis|pwc-net|raft|raft-small", help="Flow estimator: dis needs no weights; "
+                                                          "pwc-net is the paper's (its weights are "
+                                                          "for non-commercial use "
+                                                          "only).")  # fmt: skip
 @click.option("--flow-weights", type=TEXT,
-              help="File of its weights (default: the published ones, downloaded).")  # fmt: skip
+              help="Weights file of the flow estimator (default: the published weights, "
+                   "downloaded).")  # fmt: skip
 @click.option("--depth", type=TEXT, metavar="small|FOLDER",
-              help="Depth Anything V2, for the characters' order. Without it: the order that the "
-              "pose file states, else who stands lower in the frame is in front.")  # fmt: skip
-@click.option("--masks", is_flag=True, help="Also store who is seen at each pixel: an image of ids "
-              "a frame. The video is decoded once more for it.")  # fmt: skip
-@click.option("--device", type=DEVICE, help="Of the networks: cpu, cuda, ...")
+              help="Depth Anything V2, for the depth order of the characters (default: the order "
+                   "stated by the pose file, else whoever stands lower in the frame is in "
+                   "front).")  # fmt: skip
+@click.option("--masks", is_flag=True, help="Also store masks, one image of ids per frame. The "
+                                            "video is decoded a second time for this.")  # fmt: skip
+@click.option("--device", type=DEVICE, help="Device for the networks: cpu, cuda, ...")
 @click.option("--min-frames", type=click.IntRange(2, 10**6), default=16, show_default=True,
-              help="Shorter shots are left out.")  # fmt: skip
-@click.option("--latents", type=TEXT, metavar="MODEL", help="Also keep what this model's "
-              "frozen VAE and image encoder make of each frame, for training at --size; with "
-              "--resume also for videos that are there already.")  # fmt: skip
-@click.option("--size", type=SIZE, help="The training's size, for --latents.")
-@click.option("--workers", type=WORKERS, help="Processes (default: one a core).")
+              help="Leave out shorter shots.")  # fmt: skip
+@click.option("--latents", type=TEXT, metavar="MODEL", help="Also store the latents and image "
+                                                            "embeddings that this model's frozen "
+                                                            "VAE and image encoder compute for "
+                                                            "each frame, for training at --size; "
+                                                            "with --resume, also for videos "
+                                                            "prepared before.")  # fmt: skip
+@click.option("--size", type=SIZE, help="Training size, for --latents.")
+@click.option("--workers", type=WORKERS, help="Number of processes (default: one per core).")
 @click.option(
-    "--cluster", type=TEXT, metavar="ADDRESS", help="A Ray cluster instead; local starts one here."
+    "--cluster",
+    type=TEXT,
+    metavar="ADDRESS",
+    help="Run on this Ray cluster; local starts one on this machine.",
 )
-@click.option("--resume", is_flag=True, help="Go on with what a stopped run has begun.")
-@click.option("--retry-refused", is_flag=True, help="With --resume: try the refused ones again.")
+@click.option("--resume", is_flag=True, help="Continue a stopped run.")
+@click.option("--retry-refused", is_flag=True, help="With --resume: try refused videos again.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def prepare(
     sources: tuple[Path, ...],
@@ -73,10 +90,10 @@ def prepare(
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """Make a training set of videos: files, folders, or lists (.csv: path,source,poses,body).
+    """Make a training set from videos: files, folders, or lists (.csv: path,source,poses,body).
 
-    Shots become clips with tracked poses, depth ranks and the background's motion. A video that
-    cannot be used is listed in refused.jsonl with its reason, and the run goes on.
+    Each shot becomes a clip with tracked poses, depth ranks and background motion. A video that
+    cannot be used is listed in refused.jsonl with the reason, and the run continues.
     """
     if (settings["latents"] is None) != (settings["size"] is None):
         raise click.UsageError("--latents MODEL and --size HxW go together")

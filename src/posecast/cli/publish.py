@@ -12,18 +12,27 @@ from posecast.cli.options import PATH, TEXT
 @click.command()
 @click.argument("model", type=PATH)
 @click.argument("repo", type=TEXT, metavar="OWNER/NAME")
-@click.option("--licence", type=TEXT, required=True, help="As the hub names it: apache-2.0, ...")
 @click.option(
-    "--picture", "pictures", type=PATH, multiple=True, help="To show in the card; may be repeated."
+    "--licence",
+    type=TEXT,
+    required=True,
+    help="Licence by the hub's name for it, such as apache-2.0.",
 )
-@click.option("--private", is_flag=True, help="Where the repository is made.")
-@click.option("--card", is_flag=True, help="Print the card and publish nothing.")
+@click.option(
+    "--picture",
+    "pictures",
+    type=PATH,
+    multiple=True,
+    help="Picture to show in the model card; may be repeated.",
+)
+@click.option("--private", is_flag=True, help="Create the repository as a private one.")
+@click.option("--card", is_flag=True, help="Print the model card without uploading anything.")
 def publish(
     model: Path, repo: str, licence: str, pictures: tuple[Path, ...], private: bool, card: bool
 ) -> None:
-    """Put a model folder on huggingface.co, with a card that says what it is and how it is used.
+    """Upload a model folder to huggingface.co, with a model card.
 
-    Log in before with `hf auth login`. Only the model's own files go there.
+    Log in first with `hf auth login`. Only the files of the model are uploaded.
     """
     from posecast.models.publishing import check_publishable
 

@@ -34,7 +34,7 @@ def published_benches() -> list[click.Group]:
 def _group(name: str, about: str) -> click.Group:
     group = click.Group(name, help=about)
     folder = click.Argument(["folder"], type=PATH, metavar="FOLDER")
-    quiet = click.Option(["--quiet"], is_flag=True, help="No progress, no notes.")
+    quiet = click.Option(["--quiet"], is_flag=True, help="No progress bar, no notes.")
 
     def download(**options: Any) -> None:
         _download(name, **options)
@@ -49,7 +49,7 @@ def _group(name: str, about: str) -> click.Group:
     if name == "multi-character":
         lines = click.Option(
             ["--lines"], type=click.IntRange(144, 4320), default=720, show_default=True,
-            help="The best quality on offer whose shorter side has up to so many pixels.",
+            help="Download the best quality whose shorter side has at most this many pixels.",
         )  # fmt: skip
         group.add_command(
             click.Command(
@@ -58,7 +58,10 @@ def _group(name: str, about: str) -> click.Group:
         )
     preparing = [
         click.Option(
-            ["--poses"], type=PATH, help="Pose files named as the clips (default: DWPose)."
+            ["--poses"],
+            type=PATH,
+            help="Folder of pose files named like the clips (default: poses are estimated with "
+            "DWPose).",
         ),
         click.Option(["--weights"], type=PATH, help="Folder with DWPose's files (default: cache)."),
         click.Option(

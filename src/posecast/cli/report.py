@@ -13,9 +13,9 @@ from posecast.errors import counted
 
 @click.command()
 @click.argument("dataset", type=PATH)
-@click.option("-o", "--out", type=PATH, help="Folder to write (default: report in the dataset).")
+@click.option("-o", "--out", type=PATH, help="Output folder (default: report inside the dataset).")
 def report(dataset: Path, out: Path | None) -> None:
-    """What is in a dataset, beside the paper's figures; what was refused, and why."""
+    """Describe a dataset beside the paper's figures, and list the refused videos."""
     from posecast.data.report_page import PAGE, check_report_place, write_report
 
     existing([dataset])

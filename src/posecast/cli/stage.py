@@ -24,16 +24,20 @@ def stage() -> None:
 
 
 @stage.command()
-@click.option("-o", "--out", type=PATH, required=True, help="The dataset.")
+@click.option("-o", "--out", type=PATH, required=True, help="Folder for the dataset.")
 @click.option("--clips", "groups", type=click.IntRange(1, 10**6), default=8, show_default=True,
-              help="Scenes to render; each has its own characters and place.")  # fmt: skip
+              help="Number of scenes, each with its own characters and background.")  # fmt: skip
 @click.option("--shots", type=click.IntRange(1, 1000), default=1, show_default=True,
-              help="Shots a scene: same characters and place, other arrangement.")  # fmt: skip
-@click.option("--size", type=STAGE_SIZE, default="128x128", show_default=True, help="Pixels.")
+              help="Shots per scene: the same characters and background, arranged "
+                   "differently.")  # fmt: skip
+@click.option(
+    "--size", type=STAGE_SIZE, default="128x128", show_default=True, help="Frame size in pixels."
+)
 @click.option("--frames", type=click.IntRange(1, 10_000), default=32, show_default=True)
 @click.option("--fps", type=Number(0.01, 240), default=12.0, show_default=True)
 @click.option("--characters", type=TEXT, default="40,40,15,5", show_default=True,
-              help="Weights of casts of one, two, three and four.")  # fmt: skip
+              help="Relative frequencies of scenes with one, two, three and four "
+                   "characters.")  # fmt: skip
 @click.option(
     "--camera", type=click.Choice(["still", "moving"]), default="still", show_default=True
 )
@@ -43,7 +47,7 @@ def stage() -> None:
 @click.option("--joints", type=click.Choice(["openpose18", "wholebody134"]), default="openpose18",
               show_default=True, help="wholebody134 adds simple hands.")  # fmt: skip
 @click.option("--video", type=click.Choice(["mp4", "png"]), default="mp4", show_default=True,
-              help="png keeps every pixel exact.")  # fmt: skip
+              help="png stores every pixel exactly.")  # fmt: skip
 @click.option("--truth", is_flag=True,
               help="Also truth/NAME.npz: depth, character ids, flow at full size.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**40), default=0, show_default=True)

@@ -13,14 +13,19 @@ from posecast.errors import InputError
 @click.command()
 @click.argument("files", metavar="[FILES]...", type=PATH, nargs=-1)
 @click.option(
-    "--port", type=click.IntRange(1, 65535), help="Port (default: the first free one from 8421)."
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port (default: the first free port from 8421 on).",
 )
-@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @click.option(
-    "--folder", type=PATH, help="Where projects are kept (default: posecast-studio at home)."
+    "--folder", type=PATH, help="Folder for projects (default: posecast-studio in the home folder)."
 )
 @click.option(
-    "--model", type=TEXT, multiple=True, help="A model folder or hub id to offer beside the two."
+    "--model",
+    type=TEXT,
+    multiple=True,
+    help="A model folder or hub id to offer beside cutout and embedded.",
 )
 def studio(
     files: tuple[Path, ...],
@@ -29,10 +34,11 @@ def studio(
     folder: Path | None,
     model: tuple[str, ...],
 ) -> None:
-    """Cast, see and animate in the browser: a page of this machine for this machine alone.
+    """Edit the cast, preview and animate in the browser, on this machine.
 
-    FILES are opened in a new project: a picture, and videos or pose files to move it by. The
-    address holds a token; without it the page does nothing. Nothing leaves the machine.
+    FILES are opened in a new project: a picture, and the videos or pose files that drive it. The
+    server listens on this machine only, and the address holds an access token. Nothing is uploaded
+    anywhere.
     """
     try:
         from posecast.studio.launch import home_folder, serve

@@ -22,12 +22,16 @@ WORKS_FOR = "POSECAST_WORKS_FOR"
 @click.command()
 @click.argument("config", type=PATH)
 @click.argument("changes", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("--resume", is_flag=True, help="Go on from the newest whole checkpoint.")
-@click.option("--dry-run", is_flag=True, help="Say what the run would take, and do nothing.")
+@click.option("--resume", is_flag=True, help="Continue from the newest complete checkpoint.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the memory and time that the run needs, without running it.",
+)
 @click.option(
     "--processes",
     type=click.IntRange(1, 10**6),
-    help="With --dry-run: say it of one of so many processes.",
+    help="With --dry-run: the number of processes to forecast for.",
 )
 def train(
     config: Path, changes: tuple[str, ...], resume: bool, dry_run: bool, processes: int | None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import UInt8
 
 from posecast.casting.inputs import Picture
 from posecast.casting.options import PlanOptions, Poses, Size
-from posecast.casting.plan import AnimationPlan, plan_at
+from posecast.casting.plan import AnimationPlan
+from posecast.casting.planning import Planning
 from posecast.casting.result import AnimationResult, OnProgress
 from posecast.casting.sheet import CastSheet
 from posecast.cutout.ground import Ground
@@ -31,21 +32,15 @@ MOST_PIXELS = 1920 * 1080
 """Of a frame whose size nobody chose: larger pictures are made smaller."""
 
 
-def own_size(picture: Size) -> Size:
-    """The size of a picture's frames where nobody chose one: its own, or the largest default."""
-    if picture[0] * picture[1] <= MOST_PIXELS:
-        return picture
-    return default_size((1, MOST_PIXELS), picture)
-
-
 @dataclass(frozen=True)
-class CutoutAnimator:
+class CutoutAnimator(Planning):
     """Animates every character of a picture by moving the picture's own pixels.
 
     Nothing is learnt and nothing is drawn at random, but for the mender: a small network that
     mends puppets at small sizes (`mends`).
     """
 
+    USES_HANDS: ClassVar[bool] = False  # nothing of the picture is moved by them
     mender: Path | None = None
     """Folder of the mender's weights; None: those that come in the package."""
 
@@ -65,24 +60,11 @@ class CutoutAnimator:
             )
         return cls(folder)
 
-    def plan(
-        self,
-        reference: Picture,
-        poses: Poses | Sequence[Poses],
-        options: PlanOptions | None = None,
-        **changes: Any,
-    ) -> AnimationPlan:
-        """Read and match the inputs; `size` defaults to the picture's own, up to 1920x1080 pixels.
-
-        `changes` are fields of `PlanOptions` to be set in `options`.
-
-        Raises:
-            InputError: something cannot be read or does not fit together.
-        """
-        options = replace(options or PlanOptions(), **changes)
-        if options.hands is None:  # nothing of the picture is moved by them
-            options = replace(options, hands=False)
-        return plan_at(own_size, reference, poses, options, {})
+    def default_size(self, picture: Size) -> Size:
+        """The picture's own size, up to 1920x1080 pixels."""
+        if picture[0] * picture[1] <= MOST_PIXELS:
+            return picture
+        return default_size((1, MOST_PIXELS), picture)
 
     def __call__(
         self,

@@ -105,6 +105,42 @@ class Framing:
             raise ValueError(f"this framing is for sources of {self.source}, not {tuple(size)}")
 
 
+@dataclass(frozen=True)
+class Stretching:
+    """The whole source, resized to the target by a factor for each axis. Sizes as in `Framing`."""
+
+    source: _Size
+    target: _Size
+
+    def image(self, image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture at the target size, antialiased."""
+        return self._resized(image, Image.Resampling.LANCZOS)
+
+    def ids(self, ids: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "h w"]:
+        """An image of ids at the target size: the nearest pixel's."""
+        return self._resized(ids, Image.Resampling.NEAREST)
+
+    def keypoints(
+        self, keypoints: Float[np.ndarray, "*people 3"]
+    ) -> Float32[np.ndarray, "*people 3"]:
+        """Keypoints in target pixels, as `Framing.keypoints`."""
+        scale = np.divide(self.target[::-1], self.source[::-1])
+        placed = keypoints.astype(np.float32)
+        positions = (keypoints[..., :2] + 0.5) * scale - 0.5
+        placed[..., :2] = np.where(keypoints[..., 2:] > 0, positions, keypoints[..., :2])
+        return placed
+
+    def _resized(self, image: np.ndarray, resampling: Image.Resampling) -> np.ndarray:
+        if self.source == self.target:
+            return image
+        return np.asarray(Image.fromarray(image).resize(self.target[::-1], resampling))
+
+
+def fitted(source: _Size, target: _Size, crop: bool) -> Framing | Stretching:
+    """From a size to another one: the centre is cropped to the target's shape, or all stretched."""
+    return Framing(source, target) if crop else Stretching(source, target)
+
+
 def default_size(model_size: _Size, reference_size: _Size) -> _Size:
     """The picture's own shape at the model's number of pixels: (height, width), both even.
 

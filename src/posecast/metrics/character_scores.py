@@ -44,11 +44,11 @@ def score_characters(batch: FrameBatch, cast: VideoCast) -> dict[str, FrameTotal
     before = dilation_maps(cast.keypoints[:, max(0, batch.start - 1)], size)
     own = np.stack([own_region(frame) for frame in maps])
     if cast.masks is not None:
-        seen = np.stack([cast.masks.of_frame(index) for index in frames])
+        seen = np.stack([cast.masks.seen(index, size) for index in frames])
         own = seen > 0
         # Of the background is what neither says to be somebody's.
         maps = np.maximum(maps, seen)
-        before = np.maximum(before, cast.masks.of_frame(max(0, batch.start - 1)))
+        before = np.maximum(before, cast.masks.seen(max(0, batch.start - 1), size))
     scores = {
         **_background(batch, maps, before),
         **_reconstruction(batch, own),

@@ -21,7 +21,7 @@ import cv2
 from posecast.errors import InputError
 from posecast.metrics import character_scores, image_metrics, mask_scores
 from posecast.metrics.folders import FrameBatch, VideoPair, frame_batches
-from posecast.metrics.mask_files import VideoMasks, masks_of, track
+from posecast.metrics.mask_files import VideoMasks, track
 from posecast.metrics.protocols import Protocol
 from posecast.metrics.settings import EvaluationSettings, OnFrames
 from posecast.metrics.totals import FrameTotals, interval, joined, pooled
@@ -161,10 +161,11 @@ class _Run:
     def video(self, pair: VideoPair) -> VideoScores:
         """Score one pair of videos."""
         settings = self.settings
-        cast = None if settings.cast is None else read_cast(pair, settings.cast, settings.size)
-        masks = None if settings.masks is None else masks_of(settings.masks.real, pair.name)
-        if masks is not None and pair.num_frames:
-            masks.check_length(pair.num_frames)
+        cast = masks = None
+        if settings.masks is not None:
+            masks = VideoMasks.of(settings.masks.real, pair, settings.crop)
+        if settings.cast is not None:
+            cast = read_cast(pair, settings.cast, settings.size, settings.crop, masks)
         waiting: deque[Future[dict[str, FrameTotals]]] = deque()
         done: list[dict[str, FrameTotals]] = []
         num_frames = 0

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from posecast.errors import InputError, counted
-from posecast.geometry.framing import Framing
+from posecast.geometry.framing import fitted
 from posecast.media.frame_folders import beside, holds_frames, visible
 from posecast.media.images import read_image
 from posecast.media.video import iterate_video, read_header
@@ -202,11 +201,8 @@ def frame_batches(
                 f"{generated.shape[0]}x{generated.shape[1]} pixels, but {pair.real} has "
                 f"{real.shape[0]}x{real.shape[1]}; give a --size that both are brought to",
             )
-        if crop:
-            held.append((framed(generated, size), framed(real, size)))
-        else:
-            shape = size or (real.shape[0], real.shape[1])
-            held.append((_stretched(generated, shape), _stretched(real, shape)))
+        shape = size or (real.shape[0], real.shape[1])
+        held.append((framed(generated, shape, crop), framed(real, shape, crop)))
         if len(held) == batch_size:
             yield _batch(start, held, before)
             start, before, held = start + len(held), held[-1], []
@@ -215,18 +211,10 @@ def frame_batches(
 
 
 def framed(
-    frame: Frame, size: tuple[int, int] | None
+    frame: Frame, size: tuple[int, int], crop: bool = True
 ) -> UInt8[np.ndarray, "new_height new_width 3"]:
-    """A frame centre-cropped and resized to (height, width); None leaves it alone."""
-    if size is None:
-        return frame
-    return Framing((frame.shape[0], frame.shape[1]), size).image(frame)
-
-
-def _stretched(frame: Frame, size: tuple[int, int]) -> UInt8[np.ndarray, "new_height new_width 3"]:
-    if frame.shape[:2] == size:
-        return frame
-    return np.asarray(Image.fromarray(frame).resize(size[::-1], Image.Resampling.LANCZOS))
+    """A frame centre-cropped (or else stretched) and resized to (height, width)."""
+    return fitted((frame.shape[0], frame.shape[1]), size, crop).image(frame)
 
 
 def _batch(

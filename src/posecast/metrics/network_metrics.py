@@ -26,7 +26,7 @@ from posecast.metrics.folders import (
     frame_numbers,
 )
 from posecast.metrics.frechet import Moments, frechet_distance
-from posecast.metrics.mask_files import VideoMasks, masks_of
+from posecast.metrics.mask_files import VideoMasks
 from posecast.metrics.networks import i3d, inception, lpips, resnet3d, weights
 from posecast.metrics.protocols import Protocol
 from posecast.metrics.settings import NETWORK_NAMES, EvaluationSettings, OnFrames
@@ -131,7 +131,7 @@ class NetworkMetrics:
         real_feeds = [_Feed(self.extractors[name], theirs[name], gaps[1]) for name in theirs]
         masks = None
         if self.lpips is not None and settings.masks is not None:
-            masks = masks_of(settings.masks.real, pair.name)
+            masks = VideoMasks.of(settings.masks.real, pair, settings.crop)
         scores: list[FrameTotals] = []
         masked: list[FrameTotals] = []
         with closing(

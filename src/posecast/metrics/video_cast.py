@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -12,20 +12,17 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 
 from posecast.errors import InputError, counted
 from posecast.geometry.dilation import dilation_maps
-from posecast.geometry.framing import Framing
+from posecast.geometry.framing import Framing, fitted
 from posecast.geometry.skeleton import BODY, present
 from posecast.media.frame_folders import PICTURES
-from posecast.media.id_images import check_ids, read_ids
 from posecast.media.images import read_image
 from posecast.media.poses import read_poses
-from posecast.metrics.folders import Frame, VideoPair, frame_files, iterate_frames
+from posecast.metrics.folders import Frame, VideoPair, iterate_frames
 from posecast.metrics.limb_looks import limb_map, look_of
+from posecast.metrics.mask_files import ASPECT_TOLERANCE, VideoMasks
 from posecast.types import PoseSequence
 
 Size = tuple[int, int]
-
-ASPECT_TOLERANCE = 0.02
-"""How far a pose file's canvas may be from the shape of its video: whole pixels, no more."""
 
 
 @dataclass(frozen=True)
@@ -37,71 +34,6 @@ class CastFolders:
     """A picture and its pose file for each video; None: looks are taken from the real video."""
     estimated: Path | None = None
     """Poses re-estimated from the generated videos, by any estimator."""
-    masks: Path | None = None
-    """Who is seen in the real videos: a folder of images of ids for each (`poses --masks`)."""
-
-
-@dataclass(frozen=True)
-class MaskFrames:
-    """Images of ids of a video's frames, read where they are needed."""
-
-    folder: Path
-    files: tuple[Path, ...]
-    characters: int
-    framing: Framing
-    """From the images to the size at which the video is evaluated."""
-
-    @classmethod
-    def of(cls, folder: Path, frames: int, characters: int, video: Size, size: Size) -> MaskFrames:
-        """Of a video of `frames` frames and a size, evaluated at another.
-
-        Raises:
-            InputError: no such folder, or images of another number.
-        """
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; expected images of ids, one a frame")
-        files = tuple(frame_files(folder))
-        if len(files) != frames:
-            raise InputError.at(
-                folder, f"{counted(len(files), 'image')}, but the video has {frames} frames"
-            )
-        return cls(folder, files, characters, Framing(video, size))
-
-    def of_frame(self, index: int) -> UInt8[np.ndarray, "characters height width"]:
-        """1 where each character is seen in a frame.
-
-        Raises:
-            InputError: not an image of ids of the video's size and characters.
-        """
-        framed = self.framing.ids(self._ids(index))
-        return np.stack([framed == j + 1 for j in range(self.characters)]).astype(np.uint8)
-
-    def check_order(self, keypoints: Float32[np.ndarray, "characters frames joints 3"]) -> None:
-        """Compare the ids with poses, in pixels of the images, where each character is clearest.
-
-        Raises:
-            InputError: most of somebody's joints lie on somebody else.
-        """
-        for j, index in enumerate(_clearest_frames(keypoints)):
-            ids = self._ids(index)
-            points = np.rint(keypoints[j, index][present(keypoints[j, index]), :2]).astype(int)
-            inside = ((points >= 0) & (points < ids.shape[::-1])).all(axis=1)
-            x, y = points[inside].T
-            on = np.bincount(ids[y, x], minlength=self.characters + 1)[1:]
-            most = int(on.argmax())
-            if most != j and on[most] > len(points) / 2:
-                raise InputError.at(
-                    self.files[index],
-                    f"id {most + 1} is where the poses have character {j}; expected id {j + 1}",
-                )
-
-    def _ids(self, index: int) -> UInt8[np.ndarray, "height width"]:
-        ids = read_ids(self.files[index])
-        if ids.shape != self.framing.source:
-            found, expected = ("x".join(map(str, s)) for s in (ids.shape, self.framing.source))
-            raise InputError.at(self.files[index], f"{found}, but the real video has {expected}")
-        check_ids(ids, self.characters, self.files[index])
-        return ids
 
 
 @dataclass(frozen=True)
@@ -112,7 +44,7 @@ class VideoCast:
     keypoints: Float32[np.ndarray, "characters frames joints 3"]
     looks: Float64[np.ndarray, "characters limbs 3"]
     estimated: Float32[np.ndarray, "people frames joints 3"] | None
-    masks: MaskFrames | None = None
+    masks: VideoMasks | None = None
 
     @property
     def num_frames(self) -> int:
@@ -128,17 +60,24 @@ class VideoCast:
             )
 
 
-def read_cast(pair: VideoPair, folders: CastFolders, size: tuple[int, int] | None) -> VideoCast:
+def read_cast(
+    pair: VideoPair,
+    folders: CastFolders,
+    size: Size | None,
+    crop: bool = True,
+    masks: VideoMasks | None = None,
+) -> VideoCast:
     """The cast of a pair at ``size`` (height, width), or at the real video's own.
 
-    Poses must be of the real video's framing: their canvas has its shape, at any scale.
+    Poses must be of the real video's framing: their canvas has its shape, at any scale. They are
+    cropped or stretched as the frames are. `masks` are those of the real video.
 
     Raises:
         InputError: a file is missing, broken, or of another shape, length or number of characters.
     """
     with closing(iterate_frames(pair.real)) as frames:
         height, width = next(frames).shape[:2]
-    target = size or (height, width)
+    video, placed = (height, width), fitted((height, width), size or (height, width), crop)
     source = named_file(folders.poses, pair.name, pictures=False)
     poses = poses_of_video(source, (height, width))
     if pair.num_frames and poses.num_frames != pair.num_frames:
@@ -156,21 +95,18 @@ def read_cast(pair: VideoPair, folders: CastFolders, size: tuple[int, int] | Non
                 f"poses of {counted(found.num_frames, 'frame')}, but {source} has "
                 f"{poses.num_frames}",
             )
-        estimated = _at(found, target)
-    masks = own_masks = None
-    if folders.masks is not None:
-        folder, (characters, frames) = folders.masks / pair.name, poses.keypoints.shape[:2]
-        own_masks = MaskFrames.of(folder, frames, characters, (height, width), (height, width))
-        own_masks.check_order(_at(poses, (height, width)))
-        masks = replace(own_masks, framing=Framing((height, width), target))
+        estimated = placed.keypoints(_at(found, video))
+    keypoints = _at(poses, video)
+    if masks is not None:
+        masks = masks.of_characters(keypoints, _clearest_frames(keypoints))
     if folders.references is not None:
         looks = _looks_of_picture(folders.references, pair.name, poses.num_characters)
     else:
-        looks = _looks_of_video(pair.real, _at(poses, (height, width)), own_masks)
-    return VideoCast(source, _at(poses, target), looks, estimated, masks)
+        looks = _looks_of_video(pair.real, keypoints, masks)
+    return VideoCast(source, placed.keypoints(keypoints), looks, estimated, masks)
 
 
-def poses_of_video(path: Path, size: tuple[int, int]) -> PoseSequence:
+def poses_of_video(path: Path, size: Size) -> PoseSequence:
     """A pose file of a video of `size` (height, width), on the file's own canvas.
 
     Raises:
@@ -187,7 +123,7 @@ def poses_of_video(path: Path, size: tuple[int, int]) -> PoseSequence:
     return poses
 
 
-def _at(poses: PoseSequence, size: tuple[int, int]) -> np.ndarray:
+def _at(poses: PoseSequence, size: Size) -> np.ndarray:
     return Framing((poses.height, poses.width), size).keypoints(poses.keypoints)
 
 
@@ -240,7 +176,7 @@ def looks_in(
 
 
 def _looks_of_video(
-    video: Path, keypoints: np.ndarray, masks: MaskFrames | None = None
+    video: Path, keypoints: np.ndarray, masks: VideoMasks | None = None
 ) -> np.ndarray:
     """Each character's look in the first frame that shows most of it and least of others there."""
     best = _clearest_frames(keypoints)
@@ -248,7 +184,7 @@ def _looks_of_video(
     with closing(iterate_frames(video)) as frames:
         for index, frame in enumerate(islice(frames, max(best) + 1)):
             for j in (j for j, chosen in enumerate(best) if chosen == index):
-                own = None if masks is None else masks.of_frame(index)
+                own = None if masks is None else masks.seen(index, (frame.shape[0], frame.shape[1]))
                 looks[j] = _look(frame, keypoints[:, index], j, own)
     if len(looks) < len(best):
         raise InputError.at(video, f"frame {max(best)} is missing, for which there are poses")

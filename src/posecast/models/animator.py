@@ -51,7 +51,7 @@ class Animator(nn.Module):
         _check_keys(config)
         self.config = config
         self.unet = UNet(**config.unet, motion=config.motion)
-        self.reference_net = UNet(**{**config.unet, "keys": 0}, role="reference")
+        self.reference_net = UNet(**{**config.unet, "key_channels": 0}, role="reference")
         self.guiders = Guiders(config.guiders)
         self.vae: Any = None
         if config.vae is not None:
@@ -203,7 +203,7 @@ class Animator(nn.Module):
     @property
     def keyed(self) -> bool:
         """Whether this model has keyed reference attention."""
-        return self.unet.config.keys > 0
+        return self.unet.config.key_channels > 0
 
     def correspondence(
         self, maps: Maps, features: Mapping[str, Tensor] | None = None
@@ -320,9 +320,9 @@ class Animator(nn.Module):
 
 def _check_keys(config: AnimatorConfig) -> None:
     """ValueError: the width of keyed attention's features does not fit what it compares."""
-    keys, first = config.unet.get("keys", 0), config.unet.get("widths", (320,))[0]
+    keys, first = config.unet.get("key_channels", 0), config.unet.get("widths", (320,))[0]
     if keys and keys != len(config.keyed_by) * first:
         raise ValueError(
-            f"unet.keys is {keys}; expected {len(config.keyed_by) * first}, a first width of "
-            f"{first} for each of {', '.join(config.keyed_by)}"
+            f"unet.key_channels is {keys}; expected {len(config.keyed_by) * first}, a first width "
+            f"of {first} for each of {', '.join(config.keyed_by)}"
         )

@@ -91,15 +91,15 @@ class ReferenceAttention(nn.Module):
     zero U is exactly the paper's attention.
     """
 
-    def __init__(self, dim: int, heads: int, keys: int = 0) -> None:
+    def __init__(self, dim: int, heads: int, key_channels: int = 0) -> None:
         super().__init__()
         self.heads = heads
         self.to_q = nn.Linear(dim, dim, bias=False)
         self.to_k = nn.Linear(dim, dim, bias=False)
         self.to_v = nn.Linear(dim, dim, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(dim, dim), nn.Dropout(0.0)])
-        self.target_keys = nn.Linear(keys, dim, bias=False) if keys else None
-        self.reference_keys = nn.Linear(keys, dim, bias=False) if keys else None
+        self.target_keys = nn.Linear(key_channels, dim, bias=False) if key_channels else None
+        self.reference_keys = nn.Linear(key_channels, dim, bias=False) if key_channels else None
 
     def project(
         self, tokens: Float[Tensor, "b t d"], correspondence: Float[Tensor, "b t k"] | None
@@ -167,12 +167,12 @@ class TransformerBlock(nn.Module):
     """Reference attention, cross-attention, gated feed-forward, each with its layer norm."""
 
     def __init__(
-        self, dim: int, heads: int, context_dim: int, path: str, keys: int, ff_mult: int
+        self, dim: int, heads: int, context_dim: int, path: str, key_channels: int, ff_mult: int
     ) -> None:
         super().__init__()
         self.path = path
         self.norm1 = nn.LayerNorm(dim)
-        self.attn1 = ReferenceAttention(dim, heads, keys)
+        self.attn1 = ReferenceAttention(dim, heads, key_channels)
         self.norm2 = nn.LayerNorm(dim)
         self.attn2 = CrossAttention(dim, context_dim, heads)
         self.norm3 = nn.LayerNorm(dim)
@@ -208,7 +208,7 @@ class SpatialTransformer(nn.Module):
         groups: int,
         level: int,
         path: str,
-        keys: int = 0,
+        key_channels: int = 0,
         ff_mult: int = 4,
     ) -> None:
         super().__init__()
@@ -216,7 +216,7 @@ class SpatialTransformer(nn.Module):
         self.norm = nn.GroupNorm(groups, dim, eps=1e-6)
         self.proj_in = nn.Conv2d(dim, dim, 1)
         block = TransformerBlock(
-            dim, heads, context_dim, f"{path}.transformer_blocks.0", keys, ff_mult
+            dim, heads, context_dim, f"{path}.transformer_blocks.0", key_channels, ff_mult
         )
         self.transformer_blocks = nn.ModuleList([block])
         self.proj_out = nn.Conv2d(dim, dim, 1)

@@ -29,7 +29,7 @@ class BlockSettings:
     num_heads: Sequence[int] | None
     """A level each; None: as many as `head_dim` gives."""
     head_dim: int | None
-    keys: int
+    key_channels: int
     ff_mult: int
     motion: MotionSettings | None
 
@@ -53,8 +53,8 @@ class BlockSettings:
     def transformer(self, width: int, level: int, path: str) -> SpatialTransformer:
         """A spatial transformer at a level of the U-Net."""
         return SpatialTransformer(
-            width, self.heads(width, level), self.context_dim, self.groups, level, path, self.keys,
-            self.ff_mult,
+            width, self.heads(width, level), self.context_dim, self.groups, level, path,
+            self.key_channels, self.ff_mult,
         )  # fmt: skip
 
     def motion_modules(self, width: int, count: int, path: str) -> nn.ModuleList | None:

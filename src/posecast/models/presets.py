@@ -48,15 +48,15 @@ class AnimatorConfig:
     code_overlaps: CodeOverlaps = "front"
     """Whose identity code holds where characters overlap (`geometry.identity`)."""
     keyed_by: tuple[str, ...] = ("pose", "identity", "place")
-    """What keyed reference attention compares (`models.correspondence`); `unet.keys` is that many
-    times the first width, or 0 where it is off."""
+    """What keyed reference attention compares (`models.correspondence`). `unet.key_channels` is the
+    first width times the number of these, or 0 where it is off."""
     conditions: ConditionSettings = ConditionSettings()
     """Constants of the condition maps that the model was trained with."""
 
     def conditions_read(self, left_out: Collection[str] = ()) -> tuple[str, ...]:
         """The conditions that this model reads, in the order of the table."""
         read = set(self.guiders) - set(left_out)
-        if self.unet.get("keys"):
+        if self.unet.get("key_channels"):
             table = known_conditions()
             read |= {name for name in self.keyed_by if name in table and not table[name].optional}
         return in_order(read)
@@ -103,7 +103,7 @@ def _embedded(
             "out_channels": LATENT_CHANNELS,
             "num_heads": None,
             "position_amplitude": 0.7,
-            "keys": 3 * first,
+            "key_channels": 3 * first,
             **unet,
         },
         guiders={
@@ -129,7 +129,7 @@ def embedded() -> AnimatorConfig:
             "cross_attention_dim": 64,
             "norm_groups": 16,
             "ff_mult": 2,
-            "keys": 4 * 96,
+            "key_channels": 4 * 96,
         },
         # Skeletons and codes need detail; flow and order are coarse.
         {name: [8, 16, 32] for name in ALL_GUIDERS}

@@ -78,7 +78,7 @@ TABLES: Mapping[str, Table] = {
         "mid_block_scale": _SCALE,
         "flip_sin_to_cos": FLAG,
         "freq_shift": number(0, 16),
-        "keys": whole(0, MAX_WIDTH),
+        "key_channels": whole(0, MAX_WIDTH),
         "cells": one_of(1, 2),
         "position_amplitude": number(0, 1000),
         "role": one_of("denoiser", "reference"),

@@ -73,9 +73,12 @@ def _misfits(config: AnimatorConfig) -> Iterator[Misfit]:
         yield from _of_guider(
             f"guiders.{name}", guider, (first, known_conditions()[name].channels), cells
         )
-    keys = config.unet.get("keys", 0)
+    keys = config.unet.get("key_channels", 0)
     if keys and keys != first * len(config.keyed_by):
-        yield "unet.keys", f"found {keys}; expected {first} for each of {list(config.keyed_by)}"
+        yield (
+            "unet.key_channels",
+            f"found {keys}; expected {first} for each of {list(config.keyed_by)}",
+        )
     if config.vae is not None:
         own = config.vae.get("latent_channels", 4 if config.vae_class == "AutoencoderKL" else 24)
         channels = config.unet.get("in_channels", 4)

@@ -43,11 +43,12 @@ class UNet(ModelMixin, ConfigMixin):
 
     Settings: `widths` and `attention` a level each; heads by number (`num_heads`, what SD1.5's
     `attention_head_dim: 8` means, for all levels or a level each) or by `head_dim`; `motion` None
-    (images) or the values of `MotionSettings`; `keys` the width of keyed attention's features (0:
-    off); `cells` 2 has a first level of twice the latents' height and width (1: SD1.5's, their
-    own); `position_amplitude` of a trainable sine-cosine map after `conv_in` (0: none). The role
-    `reference` has no output layers: it never computes an image. `flip_sin_to_cos` and `freq_shift`
-    shape the time embedding, `mid_block_scale` divides the middle residual blocks' output.
+    (images) or the values of `MotionSettings`; `key_channels` the width of keyed attention's
+    features (0: off); `cells` 2 has a first level of twice the latents' height and width (1:
+    SD1.5's, their own); `position_amplitude` of a trainable sine-cosine map after `conv_in` (0:
+    none). The role `reference` has no output layers: it never computes an image. `flip_sin_to_cos`
+    and `freq_shift` shape the time embedding, `mid_block_scale` divides the middle residual blocks'
+    output.
     """
 
     _supports_gradient_checkpointing = True
@@ -70,7 +71,7 @@ class UNet(ModelMixin, ConfigMixin):
         flip_sin_to_cos: bool = True,
         freq_shift: float = 0,
         motion: Mapping[str, Any] | None = None,
-        keys: int = 0,
+        key_channels: int = 0,
         cells: Literal[1, 2] = 1,
         position_amplitude: float = 0.0,
         role: Literal["denoiser", "reference"] = "denoiser",
@@ -86,7 +87,7 @@ class UNet(ModelMixin, ConfigMixin):
             norm_eps=norm_eps,
             num_heads=[num_heads] * len(widths) if isinstance(num_heads, int) else num_heads,
             head_dim=head_dim,
-            keys=keys if role == "denoiser" else 0,
+            key_channels=key_channels if role == "denoiser" else 0,
             ff_mult=ff_mult,
             motion=None if motion is None else MotionSettings(**motion),
         )
@@ -160,7 +161,7 @@ class UNet(ModelMixin, ConfigMixin):
     def project_reference(self, reference: ReferenceFeatures) -> ReferenceFeatures:
         """The reference's tokens as this net's keys and values: once for all steps and windows."""
         pyramid = None
-        if self.config.keys and reference.correspondence is not None:
+        if self.config.key_channels and reference.correspondence is not None:
             pyramid = self._pyramid(reference.correspondence[:, None], None)
         keys_values = {}
         for path, block, level in self.transformers():
@@ -227,7 +228,7 @@ class UNet(ModelMixin, ConfigMixin):
         self, correspondence: Correspondence | None, dropped: Tensor | None
     ) -> tuple[Tensor, ...] | None:
         """Keyed attention's features at each level's size, as tokens; zero where dropped."""
-        if correspondence is None or not self.config.keys:
+        if correspondence is None or not self.config.key_channels:
             return None
         if dropped is not None:
             correspondence = correspondence * (~dropped)[:, None, None, None, None]

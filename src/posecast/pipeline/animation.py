@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from jaxtyping import UInt8
 
 from posecast.casting.inputs import Picture
 from posecast.casting.options import PlanOptions, Poses, Size
-from posecast.casting.plan import AnimationPlan, plan_at
+from posecast.casting.plan import AnimationPlan
+from posecast.casting.planning import Planning
 from posecast.casting.result import AnimationResult
 from posecast.casting.sheet import CastSheet
 from posecast.diffusion.guidance import GuidedDenoiser, WindowDenoiser
@@ -43,7 +43,7 @@ Frame = UInt8[np.ndarray, "height width 3"]
 _SAMPLING = tuple(field.name for field in fields(SamplingOptions))
 
 
-class AnimationPipeline(DiffusionPipeline):
+class AnimationPipeline(Planning, DiffusionPipeline):
     """Animates every character of a picture, each by its own pose sequence.
 
     The networks are those of `animator`, on whatever device and in whatever precision they are.
@@ -141,22 +141,9 @@ class AnimationPipeline(DiffusionPipeline):
         """Write the model folder, whole or not at all."""
         save_animator(self.animator, folder)
 
-    def plan(
-        self,
-        reference: Picture,
-        poses: Poses | Sequence[Poses],
-        options: PlanOptions | None = None,
-        **changes: Any,
-    ) -> AnimationPlan:
-        """Read and match the inputs; `size` defaults to the model's, in the picture's orientation.
-
-        `changes` are fields of `PlanOptions` to be set in `options`.
-
-        Raises:
-            InputError: something cannot be read or does not fit together.
-        """
-        own_size = partial(default_size, self.animator.config.size)
-        return plan_at(own_size, reference, poses, options, changes)
+    def default_size(self, picture: Size) -> Size:
+        """The picture's shape at the model's number of pixels."""
+        return default_size(self.animator.config.size, picture)
 
     def __call__(
         self,

@@ -104,7 +104,7 @@ def predict_needs(
     layers = config.unet.get("layers_per_block", 2)
     ff_mult = config.unet.get("ff_mult", 4)
     attention: Sequence[bool] = config.unet.get("attention", (True, True, True, False))
-    keyed = config.unet.get("keys", 0)
+    keyed = config.unet.get("key_channels", 0)
     guiders = list(config.guiders.values())
     areas = [1 / 4**level for level in range(len(widths))]
     skips = widths[0] + sum(

@@ -21,7 +21,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Scope
 
 from posecast.studio.server import create_app
-from posecast.studio.service import Lanes, Limits, Studio
+from posecast.studio.service import Studio
+from posecast.studio.work import Lanes, Limits
 
 COOKIE = "posecast-visitor"
 KEPT = 3 * 3600.0

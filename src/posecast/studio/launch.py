@@ -14,7 +14,8 @@ import uvicorn
 from posecast.errors import InputError
 from posecast.studio.access import Door
 from posecast.studio.server import create_app
-from posecast.studio.service import Lanes, Limits, Studio
+from posecast.studio.service import Studio
+from posecast.studio.work import Lanes, Limits
 
 HOST = "127.0.0.1"
 PORT = 8421

@@ -31,7 +31,7 @@ def opened(studio: Studio, files: Sequence[Path]) -> Project | None:
         copy = shutil.copytree if file.is_dir() else shutil.copyfile
         copy(file, place)
         if file == picture:
-            studio.add_picture(project, place, file.name)
+            studio.pictures.add(project, place, file.name)
         else:
-            studio.add_driver(project, place, file.name)
+            studio.drivers.add(project, place, file.name)
     return project

@@ -25,9 +25,11 @@ from posecast.studio import clips
 from posecast.studio.access import Entrance, Guard
 from posecast.studio.cast_files import MASKS, PEOPLE, SHEET
 from posecast.studio.document import is_word
+from posecast.studio.pictures import MOST_MASK
 from posecast.studio.projects import DONE, Project
-from posecast.studio.service import MOST_MASK, Stale, Studio
+from posecast.studio.service import Stale, Studio
 from posecast.studio.uploads import receive
+from posecast.studio.videos import write_files
 from posecast.studio.wording import plainly
 
 PAGE = Path(__file__).parent / "page"
@@ -141,8 +143,8 @@ class Api:
     async def events(self, request: Request) -> Response:
         """The state, and all changes from now on."""
         studio, project = self._project(request)
-        first = {"state": studio.shown(project), "jobs": studio.book(project).listed()}
-        stream = studio.hub(project).listen(first)
+        first = {"state": studio.shown(project), "jobs": studio.work.book(project).listed()}
+        stream = studio.work.hub(project).listen(first)
         return StreamingResponse(stream, media_type="text/event-stream")
 
     async def save(self, request: Request) -> Response:
@@ -158,7 +160,7 @@ class Api:
         studio, project = self._project(request)
         name = request.query_params.get("name", "picture")[:200]
         path = await self._received(request, studio, project, name)
-        await run_in_threadpool(studio.add_picture, project, path, name)
+        await run_in_threadpool(studio.pictures.add, project, path, name)
         return JSONResponse({}, 201)
 
     async def picture(self, request: Request) -> Response:
@@ -176,19 +178,19 @@ class Api:
         studio, project = self._project(request)
         name = request.query_params.get("name", "people.json")[:200]
         path = await self._received(request, studio, project, name)
-        await run_in_threadpool(studio.find_people, project, path)
+        await run_in_threadpool(studio.pictures.find_people, project, path)
         return JSONResponse({}, 202)
 
     async def find_people(self, request: Request) -> Response:
         """Look for the people of the picture again."""
         studio, project = self._project(request)
-        await run_in_threadpool(studio.find_people, project)
+        await run_in_threadpool(studio.pictures.find_people, project)
         return JSONResponse({}, 202)
 
     async def find_mask(self, request: Request) -> Response:
         """Cut one person out again."""
         studio, project = self._project(request)
-        await run_in_threadpool(studio.find_mask, project, request.path_params["key"])
+        await run_in_threadpool(studio.pictures.find_mask, project, request.path_params["key"])
         return JSONResponse({}, 202)
 
     async def put_mask(self, request: Request) -> Response:
@@ -196,7 +198,7 @@ class Api:
         studio, project = self._project(request)
         height, width = _number(request, "height"), _number(request, "width")
         data = await _body(request, MOST_MASK)
-        name = await run_in_threadpool(studio.add_mask, project, data, height, width)
+        name = await run_in_threadpool(studio.pictures.add_mask, project, data, height, width)
         return JSONResponse({"mask": name}, 201)
 
     async def mask(self, request: Request) -> Response:
@@ -214,14 +216,14 @@ class Api:
         name = request.query_params.get("name", "driver")[:200]
         folder = request.query_params.get("folder") == "1"
         path = await self._received(request, studio, project, name + ".bundle" * folder)
-        driver = await run_in_threadpool(studio.add_driver, project, path, name, folder)
+        driver = await run_in_threadpool(studio.drivers.add, project, path, name, folder)
         return JSONResponse({"driver": driver}, 201)
 
     async def find_driver(self, request: Request) -> Response:
         """Look for a driver's people again."""
         studio, project = self._project(request)
         driver = project.state.driver(request.path_params["driver"])
-        await run_in_threadpool(studio.read_driver, project, driver)
+        await run_in_threadpool(studio.drivers.read, project, driver)
         return JSONResponse({}, 202)
 
     async def driver_clip(self, request: Request) -> Response:
@@ -251,7 +253,7 @@ class Api:
         if side not in PREVIEW_SIDES:
             raise InputError(f"side: expected {PREVIEW_SIDES[0]} to {PREVIEW_SIDES[-1]}")
         task = "condition_maps" if request.query_params.get("kind") == "maps" else "preview"
-        files = await run_in_threadpool(studio.write_files, project)
+        files = await run_in_threadpool(write_files, project)
         arguments = {"files": files, "side": side, "first": _number(request, "from", 0)}
         stream = _streamed(studio, project, task, arguments)
         # What goes wrong before the first piece is an answer of its own.
@@ -265,20 +267,24 @@ class Api:
         if not isinstance(tree, dict):
             raise InputError("expected model, size and settings")
         result = await run_in_threadpool(
-            studio.make, project, str(tree.get("model")), tree.get("size"), tree.get("settings")
+            studio.videos.make,
+            project,
+            str(tree.get("model")),
+            tree.get("size"),
+            tree.get("settings"),
         )
         return JSONResponse({"result": result}, 202)
 
     async def go_on(self, request: Request) -> Response:
         """Go on with a video that was stopped."""
         studio, project = self._project(request)
-        await run_in_threadpool(studio.go_on, project, request.path_params["result"])
+        await run_in_threadpool(studio.videos.go_on, project, request.path_params["result"])
         return JSONResponse({}, 202)
 
     async def delete_result(self, request: Request) -> Response:
         """Remove a video."""
         studio, project = self._project(request)
-        await run_in_threadpool(studio.delete_result, project, request.path_params["result"])
+        await run_in_threadpool(studio.videos.delete, project, request.path_params["result"])
         return JSONResponse({})
 
     async def result_clip(self, request: Request) -> Response:
@@ -314,22 +320,24 @@ class Api:
         result = project.state.result(request.path_params["result"])
         kind = request.query_params.get("as", "mp4")
         stem = f"{project.id}-{result.name.lower().replace(' ', '-')}"
-        return await _given(stem, lambda then: studio.download(project, result.id, kind, then))
+        return await _given(
+            stem, lambda then: studio.videos.download(project, result.id, kind, then)
+        )
 
     async def export(self, request: Request) -> Response:
         """The cast for another system, as a ZIP file."""
         studio, project = self._project(request)
         system = request.query_params.get("for", "")
         stem = f"{project.id}-{system}"
-        return await _given(stem, lambda then: studio.export(project, system, then))
+        return await _given(stem, lambda then: studio.videos.export(project, system, then))
 
     async def file(self, request: Request) -> Response:
         """A file of the cast as it is now: the sheet, the people, the masks."""
-        studio, project = self._project(request)
+        _, project = self._project(request)
         name = request.path_params["name"]
         if name not in (SHEET, PEOPLE, MASKS):
             raise HTTPException(404)
-        await run_in_threadpool(studio.write_files, project)
+        await run_in_threadpool(write_files, project)
         path = project.folder / name
         if not path.is_file():
             raise HTTPException(404)
@@ -338,14 +346,14 @@ class Api:
     async def stop(self, request: Request) -> Response:
         """Stop a job, or all for one target."""
         studio, project = self._project(request)
-        await run_in_threadpool(studio.book(project).stop, request.path_params["job"])
+        await run_in_threadpool(studio.work.book(project).stop, request.path_params["job"])
         return JSONResponse({})
 
     async def _received(
         self, request: Request, studio: Studio, project: Project, name: str
     ) -> Path:
         return await receive(
-            request.stream(), project.folder / "inputs", name, studio.limits.upload
+            request.stream(), project.folder / "inputs", name, studio.work.limits.upload
         )
 
 
@@ -437,7 +445,9 @@ async def _streamed(
     def hear(kind: str, value: Any) -> None:
         loop.call_soon_threadsafe(queue.put_nowait, (kind, value))
 
-    job = studio.book(project).start(studio.lanes.quick, task, task, arguments, hear, hear)
+    job = studio.work.book(project).start(
+        studio.work.lanes.quick, task, task, arguments, hear, hear
+    )
     try:
         while True:
             kind, value = await queue.get()
@@ -447,7 +457,7 @@ async def _streamed(
                 return
             yield value
     finally:
-        studio.book(project).stop(job)
+        studio.work.book(project).stop(job)
 
 
 async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

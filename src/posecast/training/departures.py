@@ -73,7 +73,7 @@ def _rows(config: TrainingConfig, model: AnimatorConfig) -> Iterator[_Row]:
     yield "ema", config.ema, None
     yield "lora", None if config.lora is None else f"rank {config.lora.rank}", None
     yield "guiders", _guiders(config, model), ", ".join(PAPER_GUIDERS)
-    yield "reference attention", "keyed" if model.unet.get("keys") else "plain", "plain"
+    yield "reference attention", "keyed" if model.unet.get("key_channels") else "plain", "plain"
     yield "frozen", ", ".join(sorted(config.frozen)), "image_encoder, vae"
     yield "size", data.sample_size, PAPER_SIZE
     yield "data.misaligned", _misaligned(config), 0.0

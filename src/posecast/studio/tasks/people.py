@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from posecast.casting.inputs import load_picture, load_reference_poses
-from posecast.casting.masks import found_masks, masks_by_colours
+from posecast.casting.masks import people_masks
 from posecast.casting.order import by_sight
 from posecast.estimators.footage import (
     NobodyFound,
@@ -58,9 +58,7 @@ def find_people(
         order: Sequence[int] = people.front_to_back
     else:
         order, _ = by_sight(pixels, standing, None)
-    soft = found_masks(pixels, standing, order)
-    if soft is None:
-        soft = masks_by_colours(pixels, standing, order)
+    soft = people_masks(pixels, standing, order)
     if people.front_to_back is None or poses is None:
         order, _ = by_sight(pixels, standing, soft)
     return {
@@ -96,9 +94,7 @@ def find_mask(
     for row, (_, joints) in zip(standing, people, strict=True):
         row[: len(joints)] = joints
     standing[standing[..., 2] < 0.3] = 0
-    soft = found_masks(pixels, standing)
-    if soft is None:
-        soft = masks_by_colours(pixels, standing)
+    soft = people_masks(pixels, standing)
     index = [number for number, _ in people].index(key)
     mine = _keys_of(soft[index : index + 1], [key])
     keys = np.zeros_like(mine) if mask is None else read_keys(Path(masks) / f"{mask}.png")
