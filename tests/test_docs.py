@@ -21,6 +21,7 @@ PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "comfyui").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
 ]
 # What was said once stays said; these are no instructions.
 HISTORY = {"CHANGELOG.md", "claims-log.md", "gpu-log.md"}

@@ -18,6 +18,7 @@ PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "comfyui").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
 ]
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 

@@ -120,9 +120,16 @@ def test_a_card_says_what_the_model_is(model: Path, tmp_path: Path) -> None:
     assert front["library_name"] == "diffusers"
     assert "arxiv:2406.03035" in front["tags"]  # type: ignore[operator]
     assert front["widget"] == [{"text": "two dancers", "output": {"url": "images/two dancers.png"}}]
+    assert "![two dancers](images/two%20dancers.png)" in card
     assert f"--model {REPO}" in card
     assert "unet 0." in card
     assert "widget" not in front_matter(model_card(model, REPO, "other"))
+
+
+def test_names_of_pictures_do_not_break_the_card(model: Path) -> None:
+    name = 'a: "b" # c.png'
+    front = front_matter(model_card(model, REPO, "apache-2.0", [f"folder/{name}"]))
+    assert front["widget"] == [{"text": name[:-4], "output": {"url": f"images/{name}"}}]
 
 
 def test_a_folder_is_published_with_its_card_and_nothing_else(

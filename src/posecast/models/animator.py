@@ -64,6 +64,16 @@ class Animator(nn.Module):
         self.scheduler = DDIMScheduler(**config.scheduler)
         channels_last(self)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the denoiser is now."""
+        return next(self.unet.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The networks' precision, the denoiser's."""
+        return next(self.unet.parameters()).dtype
+
     @classmethod
     def from_preset(cls, preset: str | AnimatorConfig) -> Animator:
         """A fresh model with its preset's starting weights (draws from torch's global generator).

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from accelerate import init_empty_weights
 
@@ -81,8 +83,9 @@ def model_card(
     if shown:
         front.append("widget:")
         for name in shown:
-            front += [f"- text: {Path(name).stem}", "  output:", f"    url: images/{name}"]
-    lines = "".join(f"![{Path(name).stem}](images/{name})\n" for name in shown)
+            text, url = json.dumps(Path(name).stem), json.dumps(f"images/{name}")
+            front += [f"- text: {text}", "  output:", f"    url: {url}"]
+    lines = "".join(f"![{Path(name).stem}](images/{quote(name)})\n" for name in shown)
     body = _BODY.format(
         name=repo.partition("/")[2],
         version=__version__,

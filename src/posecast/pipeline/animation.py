@@ -66,12 +66,12 @@ class AnimationPipeline(Planning, DiffusionPipeline):
     @property
     def device(self) -> torch.device:
         """Where the denoiser is now. (It works on `_execution_device`, also when offloaded.)"""
-        return next(self.animator.unet.parameters()).device
+        return self.animator.device
 
     @property
     def dtype(self) -> torch.dtype:
         """The networks' precision."""
-        return next(self.animator.unet.parameters()).dtype
+        return self.animator.dtype
 
     def to(
         self,

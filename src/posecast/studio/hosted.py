@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Scope
 
+from posecast.studio.access import policy
 from posecast.studio.server import create_app
 from posecast.studio.service import Studio
 from posecast.studio.work import Lanes, Limits
@@ -71,27 +72,44 @@ class Visitors:
 
 
 class OpenDoor:
-    """Lets everybody in, but no page of another site."""
+    """Lets everybody in, but no page of another site.
+
+    `framed_by`: the address of a site that shows the page in a frame; None: no site may.
+    """
+
+    def __init__(self, framed_by: str | None = None) -> None:
+        self._framed_by = framed_by
 
     def refusal(self, scope: Scope) -> Response | None:
         """The answer to another site's page; None: come in."""
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        # No page can say the second header without asking first, which is never granted.
+        ours = (headers.get("host"), headers.get("x-forwarded-host"))
+        if origin is not None and urlsplit(origin).netloc not in ours:
             return PlainTextResponse("pages of other sites may not use the studio\n", 403)
         return None
 
     def greet(self, request: Request, page: Response) -> Response:
         """The page, with a cookie for a new visitor."""
+        if self._framed_by is not None:
+            page.headers["content-security-policy"] = policy(f"'self' {self._framed_by}")
         if COOKIE not in request.cookies:
-            secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
-            page.set_cookie(
-                COOKIE, secrets.token_hex(16), httponly=True, samesite="lax", secure=secure
-            )
+            page.headers.append("set-cookie", self._cookie(request))
         return page
 
+    def _cookie(self, request: Request) -> str:
+        secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+        # In another site's frame browsers send only cookies that say so. `Partitioned`: one a site.
+        kind = "Lax" if self._framed_by is None or not secure else "None; Partitioned"
+        cookie = f"{COOKIE}={secrets.token_hex(16)}; HttpOnly; Path=/; SameSite={kind}"
+        return f"{cookie}; Secure" if secure else cookie
 
-def hosted_app(home: Path, limits: Limits = LIMITS) -> Starlette:
-    """The application for a server that anybody can reach."""
+
+def hosted_app(home: Path, limits: Limits = LIMITS, framed_by: str | None = None) -> Starlette:
+    """The application for a server that anybody can reach.
+
+    `framed_by` is the address of a site that shows the page in a frame, such as a model hub's.
+    """
     visitors = Visitors(home, limits)
-    return create_app(visitors.find, OpenDoor())
+    return create_app(visitors.find, OpenDoor(framed_by))
