@@ -8,15 +8,16 @@ once a clip.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
+from posecast.cutout.garments import Drape, Garment, garment_of
 from posecast.cutout.motion import Shared, Skin
-from posecast.cutout.parting import BEGIN, Parting, parted
+from posecast.cutout.parting import BEGIN, Parting, parted, visible_from
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LIMBS, PARENT, RIGHT_ARM, Piece
 from posecast.cutout.stance import Stance
 
@@ -43,6 +44,8 @@ _NEAR_JOINT = 0.09
 """So near to a joint it is soft, by the height; at the neck by distances alone."""
 _CORE = 0.7
 """What something hides of a limb is whole up to here, by its half width."""
+_BENEATH = 0.3
+"""Legs go on so far beneath a hem, by thighs and shins."""
 _TRUNK_CORE = 0.85
 """The same of a trunk, by its width."""
 _OPAQUE = 0.6
@@ -97,7 +100,8 @@ def layers_of(
     box = _box(matte, body)
     if box is None:
         return [], []
-    parting = parted(picture, matte, body, box)
+    garment = garment_of(matte, body)
+    parting = parted(picture, matte, body, box, garment)
     rows, columns = box
     size = (rows.stop - rows.start, columns.stop - columns.start)
     stack = stacked(body)
@@ -110,7 +114,7 @@ def layers_of(
         if wanted is not None and pieces not in wanted:
             continue
         corner = (columns.start, rows.start)
-        core, cap = _cores(body, pieces, size, corner), _cap(body, pieces, size, corner)
+        core, cap = _cores(body, pieces, size, corner, garment), _cap(body, pieces, size, corner)
         own = np.maximum(_own_share(distances, index, body.height), cap)
         above = _hiding(winner, stack, index) & (matte[box] > 0.5)
         core = np.maximum(core, _closed(winner == index, body.height))
@@ -124,6 +128,9 @@ def layers_of(
             continue
         pixels = np.dstack([_spread(picture[box], sure), np.rint(share * 255).astype(np.uint8)])
         skin, triangles = _meshed(share.astype(np.float32), parting, pieces, body, cell)
+        if garment is not None and pieces == BODY:
+            cloth = Drape.of(garment, skin.places, skin.pieces == Piece.TRUNK)
+            skin = replace(skin, drape=cloth)
         layers.append(Layer(pieces, corner, pixels, skin, triangles))
     return layers, hidden_layers
 
@@ -247,7 +254,11 @@ def _spread(
 
 
 def _cores(
-    body: Stance, pieces: tuple[Piece, ...], size: tuple[int, int], corner: tuple[int, int]
+    body: Stance,
+    pieces: tuple[Piece, ...],
+    size: tuple[int, int],
+    corner: tuple[int, int],
+    garment: Garment | None,
 ) -> Float32[np.ndarray, "h w"]:
     """1 where some pieces surely are, whatever hides them."""
     found = np.zeros(size, np.uint8)
@@ -261,6 +272,8 @@ def _cores(
             across = np.array([-1.0, 1, 1, -1]) * _TRUNK_CORE
             corners = body.trunk.at(np.array([0.0, 0, 1, 1]), across)
             cv2.fillConvexPoly(found, np.array([place(c) for c in corners]), 255)
+            if garment is not None:
+                cv2.fillPoly(found, [np.array([place(c) for c in garment.outline])], 255)
         elif piece in body.bones:
             bone = body.bones[piece]
             if piece is Piece.HEAD:
@@ -270,7 +283,12 @@ def _cores(
                     cv2.line(found, place(body.trunk.top), place(bone.start), 255, thick)
                 continue
             thick = max(1, round(2 * _CORE * HALF_WIDTHS[piece] * body.height))
-            begin = bone.start + BEGIN.get(piece, 0.0) * bone.way
+            start = visible_from(piece, garment)
+            if start > BEGIN.get(piece, 0.0):  # a little of a leg goes on beneath its hem
+                start = max(0.0, start - _BENEATH)
+            if start >= 1:
+                continue
+            begin = bone.start + start * bone.way
             cv2.line(found, place(begin), place(bone.end), 255, thick)
     return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
@@ -59,10 +60,14 @@ class Motion:
     target: Stance
     turns: dict[Piece, Turn]
     """Of every piece of the source; the trunk's is about the middle of its shoulders."""
+    scale: float
+    """How much larger the person is in the target."""
+    turned: bool
+    """Whether the target is seen from the other side."""
 
     @classmethod
     def between(cls, source: Stance, target: Stance, scale: float) -> Motion:
-        """`scale`: how much larger the person is in the target.
+        """`scale` is `Motion.scale`.
 
         What the target does not show goes with the piece that it hangs on, as it is.
         """
@@ -71,7 +76,7 @@ class Motion:
         was = _across(source.trunk.half_top, source.trunk.half_bottom, down)
         along = new_down.length / down.length
         turns = {Piece.TRUNK: Turn.of(down, new_down, along, wide / was)}
-        motion = cls(source, target, turns)
+        motion = cls(source, target, turns, scale, wide / was < 0)
         for piece, bone in source.bones.items():
             new = target.bones.get(piece)
             if new is None:
@@ -153,6 +158,20 @@ class Shared:
     share: Float[np.ndarray, " k"]
 
 
+@runtime_checkable
+class Drape(Protocol):
+    """Places that go neither with one piece nor with one joint."""
+
+    @property
+    def places(self) -> Int[np.ndarray, " k"]:
+        """Their numbers."""
+        ...
+
+    def moved(self, motion: Motion, trunk: Places) -> Places:
+        """Where they go; `trunk`: where they go with the trunk."""
+        ...
+
+
 @dataclass(frozen=True)
 class Skin:
     """Which piece each place of a mesh goes with, and how it is shared out at the joints."""
@@ -161,6 +180,8 @@ class Skin:
     pieces: Int[np.ndarray, " n"]
     shares: Mapping[Piece, Shared]
     """By the outer piece of a joint."""
+    drape: Drape | None = None
+    """How what hangs from the hips goes with the legs."""
 
     def moved(self, motion: Motion) -> Places:
         """Where the places go."""
@@ -175,4 +196,8 @@ class Skin:
             near = joint.places
             shared = motion.shared(piece, joint.share, self.places[near], trunk[near])
             steps[near] += shared - moved[near]
-        return moved + steps
+        moved += steps
+        if self.drape is not None:
+            cloth = self.drape.places
+            moved[cloth] = self.drape.moved(motion, trunk[cloth])
+        return moved

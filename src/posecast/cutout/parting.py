@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, UInt8
 
+from posecast.cutout.garments import Garment
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Piece
 from posecast.cutout.stance import Stance
 from posecast.geometry.colours import lab_colours
@@ -81,8 +82,12 @@ def parted(
     mask: Float32[np.ndarray, "height width"],
     body: Stance,
     box: tuple[slice, slice],
+    garment: Garment | None = None,
 ) -> Parting:
-    """The pixels of a box, which holds all of a mask (0..1), parted by a stance."""
+    """The pixels of a box, which holds all of a mask (0..1), parted by a stance.
+
+    A garment is the trunk's.
+    """
     scale = min(1.0, _TALL / body.height)
     rows, columns = box
     size = (
@@ -92,7 +97,7 @@ def parted(
     small = cv2.resize(picture[box], size, interpolation=cv2.INTER_AREA)
     inside = cv2.resize(mask[box], size, interpolation=cv2.INTER_AREA) > 0.3
     corner = (columns.start, rows.start)
-    seeds = _seeds(body, inside.shape, scale, corner)
+    seeds = _seeds(body, inside.shape, scale, corner, garment)
     seeds[Piece.TRUNK] &= inside
     ways = _ways(seeds, inside, lab_colours(small))
     distances = np.full_like(ways, _FAR)
@@ -110,7 +115,11 @@ def parted(
 
 
 def _seeds(
-    body: Stance, size: tuple[int, int], scale: float, corner: tuple[int, int]
+    body: Stance,
+    size: tuple[int, int],
+    scale: float,
+    corner: tuple[int, int],
+    garment: Garment | None,
 ) -> UInt8[np.ndarray, "pieces h w"]:
     """1 where each piece begins."""
     seeds = np.zeros((len(Piece), *size), np.uint8)
@@ -126,13 +135,19 @@ def _seeds(
     across = np.array([-1.0, 1, 1, 0, -1]) * _TRUNK_CORE
     corners = body.trunk.at(np.array([0.05, 0.05, 0.95, fork, 0.95]), across)
     cv2.fillConvexPoly(seeds[Piece.TRUNK], np.array([place(c) for c in corners]), 1)
+    if garment is not None:
+        outline = np.array([place(point) for point in garment.outline])
+        cv2.fillPoly(seeds[Piece.TRUNK], [outline], 1)
     for piece, bone in body.bones.items():
         if piece is Piece.HEAD:
             radius = max(1, round(_HEAD_CORE * bone.length * scale))
             cv2.circle(seeds[piece], place(bone.start), radius, 1, -1)
             continue
         line = place(bone.start), place(bone.end)
-        begin = place(bone.start + BEGIN.get(piece, 0.0) * bone.way)
+        start = visible_from(piece, garment)
+        if start >= 1:
+            continue
+        begin = place(bone.start + start * bone.way)
         end = place(bone.start + _ENDS.get(piece, 1.0) * bone.way)
         cv2.line(seeds[piece], begin, end, 1, thick(piece, _CORE))
         limb = RIGHT_ARM if piece in RIGHT_ARM else LEFT_ARM
@@ -141,6 +156,15 @@ def _seeds(
         if piece in limb[1:]:  # folded, they are nearer to the camera than their upper arm
             cv2.line(seeds[limb[0]], *line, 0, thick(piece, _AROUND))
     return seeds
+
+
+def visible_from(piece: Piece, garment: Garment | None) -> float:
+    """Where along its bone a limb begins to be seen."""
+    begin = BEGIN.get(piece, 0.0)
+    for limb in (RIGHT_LEG, LEFT_LEG):
+        if garment is not None and piece in limb[:2]:
+            begin = max(begin, 2 * garment.hem[1] - limb.index(piece))
+    return begin
 
 
 def _foreign(

@@ -1,0 +1,149 @@
+"""What hangs from the hips in one piece: told by the silhouette, moved without a tear."""
+
+from __future__ import annotations
+
+import copy
+
+import cv2
+import numpy as np
+import pytest
+
+from posecast.cutout.garments import Drape, Garment, garment_of
+from posecast.cutout.motion import Motion
+from posecast.cutout.stance import Stance, stance
+from posecast.geometry.skeleton import (
+    LEFT_ANKLE,
+    LEFT_HIP,
+    LEFT_KNEE,
+    RIGHT_ANKLE,
+    RIGHT_HIP,
+    RIGHT_KNEE,
+)
+from tests.cutout.conftest import BLUE, GROUND, RED, Painted
+from tests.cutout.test_animator import near
+from tests.cutout.test_moving import moving
+
+
+def dressed(figure: Painted, hem: float, wider: float) -> Painted:
+    """The figure in a blue skirt down to a level (hips 0, ankles 1), `wider` pixels at its hem."""
+    worn = copy.copy(figure)
+    pose = figure.poses.keypoints[0, 0, :, :2]
+    right, left = pose[RIGHT_HIP] - (8, 8), pose[LEFT_HIP] + (8, -8)
+    down = hem * (pose[RIGHT_ANKLE] - pose[RIGHT_HIP]) + (0, 8)
+    corners = np.rint([right, left, left + down + (wider, 0), right + down - (wider, 0)])
+    skirt = cv2.fillConvexPoly(np.zeros((280, 200), np.uint8), corners.astype(np.int32), 1) > 0
+    worn.picture = figure.picture.copy()
+    worn.picture[skirt] = BLUE
+    worn.masks = np.maximum(figure.masks, skirt[None].astype(figure.masks.dtype))
+    return worn
+
+
+def found(figure: Painted) -> tuple[Stance, Garment | None]:
+    pose = figure.poses.keypoints[0, 0]
+    body = stance(pose, pose)
+    assert body is not None
+    return body, garment_of(figure.masks[0].astype(np.float32), body)
+
+
+@pytest.mark.parametrize("hem", [0.3, 0.5, 0.8])
+def test_a_skirt_is_found_and_so_is_its_hem(figure: Painted, hem: float) -> None:
+    garment = found(dressed(figure, hem, 6))[1]
+    assert garment is not None
+    assert garment.hem[0] - 0.05 <= hem <= garment.hem[1] + 0.05
+    assert garment.hem[1] - garment.hem[0] < 0.12
+
+
+def test_trousers_are_no_skirt_nor_is_a_crotch_that_hangs_low(figure: Painted) -> None:
+    assert found(figure)[1] is None
+    low = dressed(figure, 0.0, 0)
+    pose = figure.poses.keypoints[0, 0, :, :2]
+    crotch = np.rint([pose[RIGHT_HIP], pose[LEFT_HIP], (100, pose[RIGHT_KNEE][1] + 10)])
+    cv2.fillConvexPoly(low.masks[0], crotch.astype(np.int32), 1)
+    assert found(low)[1] is None
+
+
+def test_legs_that_stand_close_are_no_skirt() -> None:
+    from tests.casting.conftest import person
+
+    pose = person(60, 50, 80)
+    pose[[RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE], 0] = 96
+    pose[[LEFT_HIP, LEFT_KNEE, LEFT_ANKLE], 0] = 104
+    assert found(Painted((280, 200), [(pose, RED)]))[1] is None
+
+
+def test_a_gown_to_the_ground_ends_at_the_ankles(figure: Painted) -> None:
+    garment = found(dressed(figure, 1.15, 25))[1]
+    assert garment is not None
+    assert garment.hem == (1, 1)
+
+
+def spread(pose: np.ndarray, step: float) -> None:
+    """Move the knees apart by twice `step` pixels, and the ankles by four times that."""
+    for sign, knee, ankle in ((-1, RIGHT_KNEE, RIGHT_ANKLE), (1, LEFT_KNEE, LEFT_ANKLE)):
+        pose[..., knee, 0] += sign * step
+        pose[..., ankle, 0] += 2 * sign * step
+
+
+def test_a_skirt_stays_whole_when_the_legs_part(figure: Painted) -> None:
+    cut, pose = moving(dressed(figure, 0.7, 6))
+    spread(pose[0], 14)
+    frame = cut.frame(pose, np.array([0]))
+    hem_row = round(float(pose[0, RIGHT_KNEE, 1]) + 6)
+    between = slice(*np.rint(pose[0, [RIGHT_KNEE, LEFT_KNEE], 0]).astype(int))
+    assert near(frame, BLUE)[hem_row, between].all()
+    ankles = round(float(pose[0, RIGHT_ANKLE, 1])) - 4
+    assert near(frame, GROUND)[ankles, 95:105].all(), "and ends where it did"
+    for ankle in (RIGHT_ANKLE, LEFT_ANKLE):
+        x, y = np.rint(pose[0, ankle, :2]).astype(int)
+        assert near(frame, RED)[y - 2, x], "the legs beneath it go on"
+
+
+def draped(figure: Painted, change: float) -> tuple[Drape, np.ndarray, np.ndarray]:
+    """Of a skirt: the drape, its places, and where they go when the ankles part by a change."""
+    body, garment = found(dressed(figure, 0.7, 6))
+    assert garment is not None
+    y, x = np.mgrid[130:180:5, 76:125:4]
+    places = np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float64)
+    pose = figure.poses.keypoints[0, 0].copy()
+    spread(pose, change)
+    target = stance(pose, pose)
+    assert target is not None
+    motion = Motion.between(body, target, 1.0)
+    drape = Drape.of(garment, places, np.ones(len(places), bool))
+    return drape, places[drape.places], drape.moved(motion, places[drape.places])
+
+
+def test_cloth_at_rest_rests(figure: Painted) -> None:
+    _, places, moved = draped(figure, 0)
+    np.testing.assert_allclose(moved, places, atol=0.05)
+
+
+@pytest.mark.parametrize("change", [-20.0, -10.0, 10.0, 20.0])
+def test_cloth_never_folds_over(figure: Painted, change: float) -> None:
+    """Also when the legs cross: from right to left it stays in order, level by level."""
+    drape, places, moved = draped(figure, change)
+    for row in np.unique(places[:, 1]):
+        same = places[:, 1] == row
+        assert (np.diff(moved[same][np.argsort(places[same, 0])][:, 0]) > 0).all()
+    assert len(drape.places) > 50
+
+
+def test_cloth_beside_a_leg_turns_half_as_far_as_the_leg(figure: Painted) -> None:
+    body, garment = found(dressed(figure, 0.7, 6))
+    assert garment is not None
+    knee = garment.axis(0, np.array([0.45]))[0]
+    pose = figure.poses.keypoints[0, 0].copy()
+    hip = pose[RIGHT_HIP, :2].copy()
+    for joint in (RIGHT_KNEE, RIGHT_ANKLE):
+        x, y = pose[joint, :2] - hip
+        c, s = np.cos(0.6), np.sin(0.6)
+        pose[joint, :2] = hip + (c * x - s * y, s * x + c * y)
+    target = stance(pose, pose)
+    assert target is not None
+    motion = Motion.between(body, target, 1.0)
+    places = np.array([knee, knee - (12, 0)])
+    drape = Drape.of(garment, places, np.ones(2, bool))
+    moved = drape.moved(motion, places)
+    way = moved[1] - moved[0]
+    turn = np.arctan2(-way[1], -way[0]) - motion.turns[0].angle
+    assert turn == pytest.approx(0.3, abs=0.05)
