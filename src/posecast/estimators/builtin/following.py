@@ -26,7 +26,7 @@ from posecast.estimators.builtin.search import (
     sureness,
 )
 
-SEARCH_SECONDS = 0.32
+SEARCH_SECONDS = 0.4
 """From one search of a whole frame to the next, while nobody is lost."""
 LOST_SECONDS = 0.08
 """The same after somebody was lost, until so many searches found nobody new."""
