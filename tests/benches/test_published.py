@@ -156,7 +156,7 @@ def test_called_again_it_does_only_what_is_missing(tmp_path):
     assert len(greys(tmp_path / "real" / "a_1")) == 10
     assert (tmp_path / "real" / "a_0").stat().st_mtime_ns == stamp
     (tmp_path / "clips.json").write_text("[]")
-    with pytest.raises(InputError, match=r"clips\.json: is no record"):
+    with pytest.raises(InputError, match=r"clips\.json: is not a record"):
         download_bench(toy, folder, again)
 
 

@@ -91,7 +91,7 @@ def test_masks_that_do_not_fit(
 ) -> None:
     cases = {
         "holds the id 3; expected 0 for nobody and 1 to 2": np.where(ids == 2, 3, ids),
-        "shows nobody": np.zeros_like(ids),
+        "is empty": np.zeros_like(ids),
         "expected the picture's shape": ids[: len(ids) // 2],
     }
     for number, (said, image) in enumerate(cases.items()):

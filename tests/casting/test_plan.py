@@ -62,7 +62,7 @@ def test_a_cast_sheet_is_obeyed(scene: dict[str, Path], tmp_path: Path) -> None:
     plan = planned(scene, reference_poses=None, cast=tmp_path / "cast.yaml")
     assert plan.cast.drivers == (1, 0)
     assert plan.ranks[:, 0].tolist() == [1, 1, 1, 0, 0, 0]
-    with pytest.raises(InputError, match="a cast sheet says who moves whom"):
+    with pytest.raises(InputError, match="a cast sheet already states assignment"):
         planned(scene, cast=tmp_path / "cast.yaml", depth_order="0,1")
 
 
@@ -174,7 +174,7 @@ def test_inputs_that_do_not_fit(
             r"joints can be given by hand \(docs/using.md\): `reference_poses=`",
         ),
         ({"reference_poses": one}, "2 driving tracks for 1 character"),
-        ({"reference_poses": nobody}, "holds nobody"),
+        ({"reference_poses": nobody}, "holds no person"),
         ({"reference_poses": away}, "character 0 has no keypoint within the picture"),
         ({"reference_poses": replace(dancers(), width=640)}, "made for a picture of 640x64"),
         ({"size": (64, 8)}, "expected HEIGHTxWIDTH, sides from 16 to 8192"),
@@ -265,8 +265,8 @@ def test_the_frame_that_ties_drivers_to_characters(scene: dict[str, Path]) -> No
     assert not np.array_equal(fitted(4).keypoints, fitted(None).keypoints)
     for frame, problem in (
         (0, "the driver of character 0, 1 shares fewer than four .* frame 1 is the first"),
-        (6, "there are 6 frames to be made, numbered from 0 to 5"),
-        (-1, "there are 6 frames"),
+        (6, "the clip has 6 frames, numbered from 0 to 5"),
+        (-1, "the clip has 6 frames"),
     ):
         with pytest.raises(InputError, match=f"`retarget_frame={frame}`: {problem}"):
             fitted(frame)

@@ -162,14 +162,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         (["--model", scene["picture"]], "expected a model folder"),
         (["--model", tmp_path / "sheets"], "no model"),
         (["--size", "8x8"], "sides from 16"),
-        (["--window", "999"], "at most 32 frames at once"),
+        (["--window", "999"], "at most 32 frames together"),
         (["--window", "2", "--stride", "3"], "1 <= stride <= window"),
         (["--without", "hair"], "--without hair: expected some of pose, flow"),
         (["--assign", "a:b"], "--assign a:b: expected TRACK:CHARACTER"),
         (["--assign", "0:0,1:0"], "--assign: character 0 is moved by the tracks 0 and 1"),
         (["--start", "7"], "dance.json: --start 7 is past its end; it is 0.50 seconds long"),
         (["--duration", "0"], "'0': expected a number from 0.001"),
-        (["--retarget-frame", "6"], "--retarget-frame 6: there are 6 frames to be made"),
+        (["--retarget-frame", "6"], "--retarget-frame 6: the clip has 6 frames"),
         (["--retarget-frame", "last"], "expected the number of a frame, from 0, or first"),
         (["--audio"], "--audio: none of the poses is a video with sound"),
         (["--depth-order", "0"], "--depth-order: the order 0 does not name each"),
@@ -300,7 +300,7 @@ def test_the_drivers_sound_goes_into_the_video(
     # Where the output holds no sound there is none, unless it is asked for.
     assert made("c", *part) == 0
     assert made("d.gif", "--audio", *part) == 2
-    assert "d.gif: --audio needs an output that holds sound" in capsys.readouterr().err
+    assert "d.gif: --audio needs an output format with sound" in capsys.readouterr().err
 
 
 def test_low_rank_weights_are_added(scene, tiny: Path, tmp_path: Path, capsys) -> None:

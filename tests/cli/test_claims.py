@@ -53,4 +53,4 @@ def test_a_model_is_asked_about_the_guiders_that_it_has(tmp_path, capsys):
 def test_a_model_without_both_guiders_is_refused(tmp_path, capsys):
     model = _without(tmp_path / "model", "flow", "depth_order")
     assert run(["benchmark", "claims", "--model", model]) == 2
-    assert "has no guider of flow or depth order" in capsys.readouterr().err
+    assert "has no guider for flow or depth order" in capsys.readouterr().err

@@ -102,7 +102,7 @@ def test_people_alone_and_over_another_picture(
             assert name.endswith("mov") or stream.metadata["alpha_mode"] == "1"
             assert (stream.width, stream.height) == (64, 64)
     assert animate(scene, "-o", tmp_path / "a.mp4", "--transparent") == 2
-    assert "a.mp4: holds no transparent frames; expected a .mov" in capsys.readouterr().err
+    assert "a.mp4: cannot store transparency; expected a .mov" in capsys.readouterr().err
     write_image(np.full((30, 40, 3), (0, 0, 255), np.uint8), tmp_path / "blue.png")
     ground = ("--background", tmp_path / "blue.png")
     assert animate(scene, "-o", tmp_path / "blue", *ground, *few) == 0

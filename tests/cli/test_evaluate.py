@@ -112,7 +112,7 @@ def test_nothing_scored_is_no_success_and_says_how_to_get_weights(videos, capsys
     out, err = capsys.readouterr()
     assert out == ""
     [line] = err.splitlines()
-    assert "nothing that was asked for could be scored" in line
+    assert "none of the requested metrics could be scored" in line
     for name in metrics.split(","):
         assert f"{name}: no weights of {name} in empty" in line
     assert "--download" in line

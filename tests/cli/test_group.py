@@ -78,8 +78,8 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Callable[[
          "posecast: error: out of memory"),
         (KeyError("x"), 1, "posecast: fault: KeyError: 'x' (this is a mistake in posecast"),
         (KeyboardInterrupt(), 130, "posecast: interrupted"),
-        (KeyboardInterrupt("go on with posecast train a.yaml --resume"), 130,
-         "posecast: interrupted: go on with posecast train a.yaml --resume"),
+        (KeyboardInterrupt("continue with posecast train a.yaml --resume"), 130,
+         "posecast: interrupted: continue with posecast train a.yaml --resume"),
     ],
 )  # fmt: skip
 def test_errors_become_one_line_and_a_status(

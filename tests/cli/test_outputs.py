@@ -134,14 +134,14 @@ def test_outputs_that_are_inputs(tmp_path: Path, places: dict[str, str], capsys)
         assert run([w.format(a=tmp_path / "a", **places) for w in verb.split()]) == 2
         assert "would overwrite an input" in capsys.readouterr().err
     assert run(["prepare", places["folder"], "-o", f"{places['folder']}/data"]) == 2
-    assert "all of which is read" in capsys.readouterr().err
+    assert "is inside the input folder" in capsys.readouterr().err
     assert broken.read_bytes() == b"neither picture nor poses"
 
 
 def test_two_outputs_of_one_name(places: dict[str, str], capsys) -> None:
     line = ["evaluate", "--generated", places["folder"], "--real", places["folder"]]
     assert run([*line, "--json", "-", "--per-video", "/proc/self/fd/1"]) == 2
-    assert "two outputs of one name" in capsys.readouterr().err
+    assert "two outputs with the same name" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -235,5 +235,5 @@ def test_a_signal_ends_a_verb_cleanly(number: int, tmp_path: Path) -> None:
         time.sleep(0.01)
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "posecast: interrupted: go on with --resume\n")
+    assert (process.returncode, said) == (130, "posecast: interrupted: continue with --resume\n")
     assert not [p for p in tmp_path.rglob("*") if p.name.startswith(".")]

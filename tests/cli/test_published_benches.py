@@ -27,7 +27,8 @@ def test_download_reports_what_is_missing_and_goes_on_later(tmp_path, monkeypatc
         in err
     )
     assert err.endswith(
-        "19 of 20 clips are missing; the reasons are there. Run again to try those only\n"
+        "19 of 20 clips are missing; see the reasons there. Run the command again to try only "
+        "these\n"
     )
     record = json.loads((bench / "clips.json").read_text())
     assert (len(record["clips"]), len(record["missing"])) == (1, 19)

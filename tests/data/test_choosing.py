@@ -82,7 +82,7 @@ def test_choices_that_cannot_be(numbered: Path):
         ClipChoice(where={"people": Limits()})
     with pytest.raises(InputError, match=r"has no source 'TV'; there are TikTok, YouTube"):
         DatasetSource(numbered, (32, 32), 1, clips=ClipChoice(shares={"TV": 1.0}))
-    with pytest.raises(InputError, match=r"none of its 3 clips is what data\.clips asks for"):
+    with pytest.raises(InputError, match=r"none of its 3 clips matches data\.clips"):
         DatasetSource(numbered, (32, 32), 1, clips=ClipChoice(where={"frames": Limits(min=99)}))
 
 

@@ -148,9 +148,9 @@ def test_the_index_is_the_same_whatever_the_order_of_writing(dataset: Path, tmp_
 
 
 def test_names_are_taken_once_and_stay_inside_the_dataset(dataset: Path, clips):
-    with pytest.raises(InputError, match="has a video called shot-0 already"):
+    with pytest.raises(InputError, match="already has a video called shot-0"):
         write_clip(dataset, clips[0], group="g", name="shot-0", video="png")
-    with pytest.raises(InputError, match="no plain name"):
+    with pytest.raises(InputError, match="not a valid name"):
         write_clip(dataset, clips[0], group="g", name="../evil", video="png")
 
 
@@ -176,8 +176,8 @@ def change_index(dataset: Path, change: dict) -> None:
         ({"frames": 10**9}, "index.parquet: row 0: frames: expected 1 to 1000000"),
         ({"frames": "5"}, "index.parquet: row 0: frames: expected int, got '5'"),
         ({"first_frame": 1}, "row 0: first_frame: the clip leaves"),
-        ({"video": "../../etc"}, "no plain name"),
-        ({"media": "../../etc/passwd"}, "no plain name"),
+        ({"video": "../../etc"}, "not a valid name"),
+        ({"media": "../../etc/passwd"}, "not a valid name"),
         ({"joints": "cat"}, "joints: expected one of"),
         ({"frames": 4}, r"clip-0000\.keypoints\.npy: expected float32 \(2, 4, 18, 3\)"),
     ],
@@ -201,7 +201,7 @@ def test_another_index_is_refused(dataset: Path):
     with pytest.raises(InputError, match="lists no clips"):
         read_index(dataset)
     index.write_bytes(b"PAR1" + bytes(100))
-    with pytest.raises(InputError, match="is no Parquet table"):
+    with pytest.raises(InputError, match="is not a Parquet table"):
         read_index(dataset)
 
 
@@ -315,7 +315,7 @@ def test_a_spoilt_entry_is_named(dataset: Path):
         entry.write_bytes(spoilt)
         with pytest.raises(
             InputError,
-            match=r"video\.json: (line 1.*: )?(not UTF-8|broken|absurd|JSON|format: expected)",
+            match=r"video\.json: (line 1.*: )?(not UTF-8|broken|a number of|JSON|format: expected)",
         ):
             write_index(dataset)
 

@@ -74,7 +74,7 @@ def test_bombs_are_refused_before_they_unpack(tmp_path: Path) -> None:
         ({"frames": pyarrow.array(["5"])}, "row 0: frames: expected int, got '5'"),
         ({"frames": pyarrow.array([10**12])}, "row 0: frames: expected 1 to"),
         ({"fps": pyarrow.array([float("nan")])}, "row 0: fps: expected a finite number"),
-        ({"video": pyarrow.array(["../../etc"])}, "row 0: video: '../../etc' is no plain name"),
+        ({"video": pyarrow.array(["../../etc"])}, "row 0: video: '../../etc' is not a valid name"),
     ],
 )
 def test_other_columns_are_named(tmp_path: Path, columns: dict[str, Any], said: str) -> None:
@@ -84,7 +84,7 @@ def test_other_columns_are_named(tmp_path: Path, columns: dict[str, Any], said: 
 def test_what_is_no_table(tmp_path: Path) -> None:
     path = tmp_path / "index.parquet"
     path.write_bytes(b"PAR1" + b"\xff" * 100 + b"PAR1")
-    assert "is no Parquet table" in refusal(tmp_path)
+    assert "is not a Parquet table" in refusal(tmp_path)
     whole = (write(tmp_path) / "index.parquet").read_bytes()
     for cut in range(0, len(whole), 101):
         path.write_bytes(whole[:cut])

@@ -162,6 +162,6 @@ def test_the_page_of_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run(["report", str(tmp_path / "data")]) == 0  # again, in its place
     capsys.readouterr()
     assert run(["report", str(tmp_path / "data"), "-o", str(tmp_path / "data" / "videos")]) == 2
-    assert "holds something else" in capsys.readouterr().err
+    assert "holds other files" in capsys.readouterr().err
     assert run(["report", str(tmp_path)]) == 2
     assert "is no dataset" in capsys.readouterr().err

@@ -110,7 +110,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, monkeypatch) -> None:
         r"moduleSix.moduleSix.0.bias: has the shape \(3,\); expected \(2,\)": {
             "moduleSix.moduleSix.0.bias": torch.ones(3)
         },
-        "is not PWC-Net under any name": {"moduleExtractor.moduleOne.0.weight": None},
+        "does not hold PWC-Net": {"moduleExtractor.moduleOne.0.weight": None},
     }
     for message, changes in cases.items():
         with pytest.raises(InputError, match=message):

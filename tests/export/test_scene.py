@@ -40,9 +40,9 @@ def test_a_size_that_a_system_does_not_take_is_refused(
 def test_replacement_needs_people_who_were_filmed(
     pair: Painted, crossing: PoseSequence, options: PlanOptions
 ) -> None:
-    with pytest.raises(InputError, match="a pose file shows nobody"):
+    with pytest.raises(InputError, match="a pose file has no picture"):
         plan_scene(pair.picture, crossing, options, "replacement")
-    with pytest.raises(InputError, match="stay where they are"):
+    with pytest.raises(InputError, match="keep their positions"):
         plan_scene(pair.picture, crossing, replace(options, retarget=True), "replacement")
 
 
@@ -54,7 +54,7 @@ def test_more_people_than_colours_are_refused(tmp_path: Path) -> None:
     scene = plan_scene(
         picture, crowd, PlanOptions(reference_poses=crowd, masks=np.ones((7, 160, 320), np.uint8))
     )
-    with pytest.raises(InputError, match="7 characters; SCAIL-2 tells 6 apart"):
+    with pytest.raises(InputError, match="7 characters; SCAIL-2 can distinguish at most 6"):
         write_export("scail2", scene, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert [SYSTEMS["scail2"].mark(i) for i in range(6)] == [

@@ -57,7 +57,7 @@ def test_a_number_of_5000_digits_is_refused(tmp_path):
     for old in ('"image_id": 2', '"score": 1.0'):
         name = old.split(":")[0]
         (tmp_path / "a.json").write_text(text.replace(old, f"{name}: {NINES}", 1))
-        with pytest.raises(InputError, match="absurd numbers"):
+        with pytest.raises(InputError, match="a number of"):
             read_poses(tmp_path / "a.json")
 
 
@@ -155,7 +155,7 @@ def test_nan_cut_and_absurd(tmp_path):
     path = write(tmp_path / "a.json", [person(0, points(17))])
     text = path.read_text()
     path.write_text(text.replace('"score": 1.0', '"score": NaN'))
-    with pytest.raises(InputError, match="NaN is no number"):
+    with pytest.raises(InputError, match="NaN is not a JSON number"):
         read_poses(path)
     path.write_text(text[:-40])
     with pytest.raises(InputError, match="broken or cut JSON"):

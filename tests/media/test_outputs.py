@@ -100,7 +100,7 @@ def test_a_link_is_followed_and_kept(tmp_path: Path, there: bool) -> None:
 def test_a_link_in_a_circle_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
-    with pytest.raises(InputError, match="in a circle"):
+    with pytest.raises(InputError, match="circular symbolic link"):
         check_place(tmp_path / "a")
 
 
@@ -118,7 +118,7 @@ def test_an_output_is_no_input_by_whatever_name(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="would overwrite an input"):
             check_place(tmp_path / name, inputs)
     for name in ("frames", "there"):
-        with pytest.raises(InputError, match="would overwrite an input in it"):
+        with pytest.raises(InputError, match="holds an input"):
             check_place(tmp_path / name, inputs)
     with pytest.raises(InputError, match="would overwrite an input"):
         check_file(frames / "frame_000000.png", [frames])
@@ -232,7 +232,7 @@ def test_two_outputs_are_two(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a.json")
     check_apart(tmp_path / "a.json", None, tmp_path / "b.json", "-")
     for pair in ((tmp_path / "a.json", tmp_path / "link"), ("-", "/proc/self/fd/1")):
-        with pytest.raises(InputError, match="two outputs of one name"):
+        with pytest.raises(InputError, match="two outputs with the same name"):
             check_apart(*pair)
 
 
@@ -240,8 +240,8 @@ def test_places_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)
     for path, message in (
-        (".", "is the folder that the command runs in"),
-        ("/", "is the folder that the command runs in"),
+        (".", "is the current folder"),
+        ("/", "is the current folder"),
         ("no/where.mp4", "the folder no does not exist"),
         ("file/a.mp4", "file is a file, not a folder"),
         ("a\0b", "cannot be a path"),
@@ -262,7 +262,7 @@ def test_a_folder_that_is_gone_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(InputError, match="no longer exists"):
         check_place("a.mp4")
 
 

@@ -291,7 +291,7 @@ def test_dwpose_frames_of_nobody(tmp_path: Path, nothing: Any) -> None:
         save(folder / f"{index}.npy", one)
     again = read_poses(folder, 200, 300)
     np.testing.assert_array_equal(again.keypoints, clip.keypoints)
-    with pytest.raises(InputError, match="nobody is in any of 2 frames"):
+    with pytest.raises(InputError, match="no person in any of 2 frames"):
         read_poses(save(tmp_path / "none.npy", [empty, empty]), 200, 300)
 
 

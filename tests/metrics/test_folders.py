@@ -156,7 +156,7 @@ def _surplus(generated: Path, real: Path) -> str:
 
 def _two_of_one_name(generated: Path, real: Path) -> str:
     lossless(clip(), real / "a.mkv")
-    return r"real: a and a.mkv have one name"
+    return r"real: a and a.mkv have the same name"
 
 
 def _other_length(generated: Path, real: Path) -> str:

@@ -147,4 +147,4 @@ def test_the_command_writes_a_report_of_two_methods(
     assert clip.shape[2] >= 3 * 480
     assert run([*line, "--report", str(report)]) == 0  # an earlier one is replaced
     assert run([*line, "--generated-masks", str(folders / "found")]) == 2
-    assert "--generated-masks are of one method" in capsys.readouterr().err
+    assert "--generated-masks belong to one method" in capsys.readouterr().err

@@ -197,7 +197,7 @@ def test_a_model_is_locked_at_its_first_fetch(hub: Hub, capsys) -> None:
         lambda: fetch_model(REPO, hub.url)
     )
     (folder / LOCK).write_text('{"format": "other"}')
-    assert "is no lock of owner/weights" in refusal(lambda: fetch_model(REPO, hub.url))
+    assert "is not a lock file of owner/weights" in refusal(lambda: fetch_model(REPO, hub.url))
 
 
 def test_a_lock_names_no_place_outside(hub: Hub) -> None:

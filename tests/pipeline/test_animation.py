@@ -190,7 +190,7 @@ def test_a_size_between_latents_is_cut_from_a_larger_one(
 def test_defaults_are_the_models(pipe: AnimationPipeline, scene: dict[str, Path]) -> None:
     plan = pipe.plan(scene["picture"], dancers(), reference_poses=scene["people"])
     assert plan.size == (64, 64)
-    with pytest.raises(InputError, match="at most 32 frames at once"):
+    with pytest.raises(InputError, match="at most 32 frames together"):
         animated(pipe, scene, window=33)
     with pytest.raises(InputError, match="1 <= stride <= window"):
         animated(pipe, scene, window=4, stride=5)

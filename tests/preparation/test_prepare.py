@@ -500,7 +500,7 @@ def test_two_workers_end_with_the_run(raw: Path, dataset: Path, tmp_path: Path, 
         assert process.returncode == 130
         assert said in (
             "posecast: interrupted\n",
-            *(f"posecast: interrupted: {n} done; go on with --resume\n"
+            *(f"posecast: interrupted: {n} done; continue with --resume\n"
               for n in ("1 video", "2 videos", "3 videos")),
         )  # fmt: skip
         assert not [path for path in tmp_path.rglob(".*")]

@@ -63,7 +63,7 @@ def changed(*path: Any, to: Any) -> dict[str, Any]:
         (changed("people", to=None), "people"),
         (changed("people", 0, "key", to=0), r"people\[0\].key"),
         (changed("people", 0, "key", to=True), r"people\[0\].key"),
-        (changed("people", 1, "key", to=1), "one key"),
+        (changed("people", 1, "key", to=1), "the same key"),
         (changed("people", 0, "joints", to=JOINTS[:5]), "18 to 134"),
         (changed("people", 0, "joints", 3, to=[1, 2]), r"joints\[3\]"),
         (changed("people", 0, "joints", 3, to=[1, 2, float("nan")]), r"joints\[3\]"),

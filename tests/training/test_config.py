@@ -199,7 +199,7 @@ def test_a_mistake_is_named_where_it_is_made(read, tmp_path: Path):
 
 def test_configs_that_cannot_be_extended(read, tmp_path: Path):
     for text, message in (
-        ("extends: run.yaml\n", r"run\.yaml: extends: configs extend each other in a circle"),
+        ("extends: run.yaml\n", r"run\.yaml: extends: configs extend each other circularly"),
         ("extends: no.yaml\n", r"run\.yaml: extends: no\.yaml: no such file"),
         ("extends: 3\n", r"run\.yaml: extends: expected the path of a config, got 3"),
     ):

@@ -228,9 +228,12 @@ def test_the_autoencoder_comes_from_its_own_stage(
     [
         ({"model": ModelSettings(preset="huge")}, "no preset is called huge"),
         ({"model": ModelSettings(preset="tiny", overrides={"units": 1})}, "units: unknown"),
-        ({"model": ModelSettings(preset="tiny", init=Path("/none"))}, "holds no safetensors"),
+        (
+            {"model": ModelSettings(preset="tiny", init=Path("/none"))},
+            "does not exist; expected weights",
+        ),
         ({"model": ModelSettings(preset="tiny", parts={"head": Path("x")})}, "no such part"),
-        ({"frozen": ("image_encoder",)}, "the vae is trained by the autoencoder stage"),
+        ({"frozen": ("image_encoder",)}, "only the autoencoder stage trains the vae"),
         ({"frozen": ("vae", "nose")}, "no part is called nose"),
         ({"frozen": ("vae", "unet", "reference_net", "guiders", "image_encoder")}, "nothing is"),
     ],

@@ -77,7 +77,9 @@ def test_validation_on_a_dataset_of_its_own(tiny_run, dataset: Path, tmp_path: P
         with pytest.raises(InputError, match=r"validation\.dataset: has the video g\d-0, and so"):
             held_out_source(config)
     missing = replace(config, validation=replace(config.validation, dataset=tmp_path / "none"))
-    with pytest.raises(InputError, match=r"validation\.dataset: .*none is no folder \(`posecast"):
+    with pytest.raises(
+        InputError, match=r"validation\.dataset: .*none is not a folder \(`posecast"
+    ):
         check_paths(missing, tmp_path / "run.yaml")
 
 

@@ -70,7 +70,7 @@ def test_a_killed_and_resumed_run_equals_an_unbroken_one(tiny_run: TrainingConfi
         validation=ValidationSettings(every_steps=2, samples=1),
     )
     train(unbroken, make_task)
-    with pytest.raises(KeyboardInterrupt, match=r"step 3 is saved in .* go on with --resume"):
+    with pytest.raises(KeyboardInterrupt, match=r"step 3 is saved in .* continue with --resume"):
         train(tiny_run, lambda c, p: Interrupting(make_task(c, p), 3, interrupt))
     assert [folder.name for folder in checkpoints(tiny_run.output)] == ["step-00000003"]
     train(tiny_run, make_task, resume=True)
@@ -99,7 +99,7 @@ def test_only_the_newest_checkpoints_are_kept(tiny_run: TrainingConfig):
 
 def test_an_output_with_a_run_is_not_overwritten(tiny_run: TrainingConfig):
     train(replace(tiny_run, steps=1), make_task)
-    with pytest.raises(InputError, match="holds checkpoints; go on with --resume"):
+    with pytest.raises(InputError, match="holds checkpoints; continue with --resume"):
         train(tiny_run, make_task)
 
 

@@ -124,7 +124,7 @@ def test_half_of_an_adaptation_is_half_way(run: TrainingConfig) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"text_encoder.x.lora_A.weight": (2, 4)}, "no part of a model here is adapted so"),
+        ({"text_encoder.x.lora_A.weight": (2, 4)}, "it adapts none of the model's parts"),
         ({"unet.nowhere.to_q.lora_A.weight": (2, 4)}, r"unet\.nowhere\.to_q: .*no such layer"),
         ({"guiders.pose.x": (1,)}, "is of another model"),
         ({}, "holds no low-rank layers"),
@@ -137,7 +137,7 @@ def test_files_of_other_models_are_refused(run, tmp_path: Path, change, message:
     save_file({"unet.x": torch.zeros(1)} if not change else tensors, tmp_path / "x.safetensors")
     animator = Animator.from_pretrained(run.model.init)
     before = {name: value.clone() for name, value in animator.state_dict().items()}
-    expected = "no part of a model" if not change else message
+    expected = "it adapts none of the model's parts" if not change else message
     with pytest.raises(InputError, match=rf"x\.safetensors: .*{expected}"):
         merge_lora(animator, tmp_path / "x.safetensors")
     assert all(torch.equal(before[name], v) for name, v in animator.state_dict().items())

@@ -95,7 +95,7 @@ def test_a_state_is_just_what_a_run_needs(
         ({"step": -1}, "expected a step from 0 on"),
         ({"step": 3.0}, "not a checkpoint's progress"),
         ({"step": True}, "not a checkpoint's progress"),
-        ({"seconds": float("nan")}, "NaN is no number of JSON"),
+        ({"seconds": float("nan")}, "NaN is not a JSON number"),
         ({"seconds": -1.0}, "expected seconds from 0 on"),
         ({"seconds": "long"}, "not a checkpoint's progress"),
         ({"processes": 0}, "1 process or more"),
@@ -133,7 +133,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
     folder = begun.output / "checkpoints"
     assert str(refused.value) == (
         f"{folder}/step-00000004: cannot be written (File too large); the last whole checkpoint "
-        "is step-00000003; make room and go on with --resume"
+        "is step-00000003; free some space and continue with --resume"
     )
     assert sorted(p.name for p in folder.iterdir()) == ["step-00000002", "step-00000003"]
     straight = replace(begun, output=tmp_path / "straight")

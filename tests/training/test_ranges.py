@@ -127,7 +127,7 @@ def test_no_clip_is_longer_than_the_motion_modules_see(tmp_path: Path) -> None:
     longer = {"stage": "clips", "batch": {"frames": 33}, "model": {"preset": "tiny"}}
     path.write_text(yaml.safe_dump({**GOOD, **longer, "data": {"stage": {"frames": 40}}}))
     config = read_config(path)
-    with pytest.raises(InputError, match=r"batch\.frames: 33; .* at most 32 frames at once"):
+    with pytest.raises(InputError, match=r"batch\.frames: 33; .* at most 32 frames together"):
         build_animator(config, load=False)
     images = dataclasses.replace(config, stage="images")
     build_animator(dataclasses.replace(images, model=ModelSettings("tiny")), load=False)
@@ -151,12 +151,12 @@ def test_all_that_is_missing_is_said_at_once_with_what_makes_it(
     assert run(["train", "configs/mine/second.yaml"]) == 2
     [line] = capsys.readouterr().err.splitlines()
     for part in (
-        "data.dataset: datasets/train is no folder (`posecast prepare VIDEOS -o datasets/train`",
-        "model.autoencoder: runs/autoencoder/model/vae is no folder (`posecast train "
+        "data.dataset: datasets/train is not a folder (`posecast prepare VIDEOS -o datasets/train`",
+        "model.autoencoder: runs/autoencoder/model/vae is not a folder (`posecast train "
         "configs/mine/first.yaml` makes it)",
-        "model.init: models/public/unet is no folder (`posecast fetch animateanyone -o",
+        "model.init: models/public/unet is not a folder (`posecast fetch animateanyone -o",
         "model.parts.unet: weights/unet holds no safetensors weights (`posecast fetch sd15 -o",
-        "model.parts.motion: weights/motion is no folder (",
+        "model.parts.motion: weights/motion is not a folder (",
     ):
         assert part in line
     assert not (tmp_path / "runs").exists()

@@ -33,9 +33,7 @@ def check_bench(plan: Ablation, name: str, seed: int) -> None:
     """Raises `InputError` where the run's scores are there, but of another bench."""
     path = plan.folder(name, seed) / SCORES
     if path.is_file() and _read(path).get("bench") != _bench(plan, name):
-        raise InputError.at(
-            path, "was scored with other settings of the bench; remove it to score it again"
-        )
+        raise InputError.at(path, "was scored with other settings; remove it to score again")
 
 
 def trained_model(plan: Ablation, name: str, seed: int) -> Path:
@@ -219,5 +217,5 @@ def _read(path: Path) -> dict[str, Any]:
 
     content: Any = read_json(path, 64 * 2**20)
     if not isinstance(content, dict):
-        raise InputError.at(path, "is no file of an ablation; remove it to make it again")
+        raise InputError.at(path, "is not a file of an ablation; remove it to create it again")
     return content

@@ -152,7 +152,7 @@ def read_record(path: Path) -> Record:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError.at(
-            path, f"is no record of {RECORD_FORMAT} ({type(error).__name__}: {error}); remove it"
+            path, f"is not a record of {RECORD_FORMAT} ({type(error).__name__}: {error}); remove it"
         ) from error
     return Record(clips)
 

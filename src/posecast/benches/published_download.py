@@ -127,7 +127,7 @@ def _presented(path: Path) -> Generator[tuple[float, Frame], None, None]:
             if timed.time is None:
                 raise InputError.at(
                     path,
-                    "does not say when it is shown; expected a video with times",
+                    "has no time stamp; expected a video with time stamps",
                     f"frame {index}",
                 )
             first = timed.time if first is None else first

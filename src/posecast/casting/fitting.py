@@ -71,14 +71,15 @@ def _tying_frame(
     if asked == "first":
         if not len(together):
             raise InputError(
-                "`retarget_frame=first`: in no frame all drivers share four body joints with their "
+                "`retarget_frame=first`: there is no frame in which all drivers share four body "
+                "joints with their "
                 "characters"
             )
         return int(together[0])
     frame, frames = int(asked), driving.shape[1]
     if not 0 <= frame < frames:
         raise InputError(
-            f"`retarget_frame={frame}`: there are {frames} frames to be made, numbered from 0 to "
+            f"`retarget_frame={frame}`: the clip has {frames} frames, numbered from 0 to "
             f"{frames - 1}"
         )
     unable = [str(characters[i]) for i in np.flatnonzero(~able[:, frame]).tolist()]

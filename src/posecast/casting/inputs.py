@@ -71,7 +71,7 @@ def load_reference_poses(
     scale = np.array([width / sequence.width, height / sequence.height, 1], np.float32)
     first = sequence.keypoints[:, :1] * scale
     if not present(first).any():
-        raise InputError(f"{name}: holds nobody (no keypoint above the confidence threshold)")
+        raise InputError(f"{name}: holds no person (no keypoint above the confidence threshold)")
     for i, character in enumerate(first[:, 0]):
         seen = present(character)
         inside = (character[:, :2] >= 0).all(1) & (character[:, :2] < (width, height)).all(1)

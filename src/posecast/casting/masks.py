@@ -59,7 +59,7 @@ def given_masks(
             "characters, in the order of the cast sheet",
         )
     if not ids.any():
-        raise InputError.at(options.mask, "shows nobody: all pixels are 0")
+        raise InputError.at(options.mask, "is empty: all pixels are 0")
     if _is_of_all(ids, standing):
         everybody = np.repeat((ids > 0)[None], len(standing), axis=0).astype(np.float32)
         return shared_out(everybody, standing)

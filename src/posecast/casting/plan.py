@@ -223,7 +223,8 @@ def _sheet(
         sheet, about = _cast(picture, people, drivers, tracks, options)
     elif options.assign is not None or options.depth_order is not None:
         raise InputError(
-            "a cast sheet says who moves whom: give it, or `assign=` and `depth_order=`"
+            "a cast sheet already states assignment and order; expected either `cast=`, or "
+            "`assign=` and `depth_order=`"
         )
     elif isinstance(cast, CastSheet):
         sheet = cast

@@ -105,7 +105,7 @@ def _check(plan: Ablation, to_train: Sequence[tuple[str, int]] | None) -> None:
 
     for name, variant in plan.variants.items():
         if name in TAKEN:
-            raise InputError(f"variants.{name}: that name is taken; choose another")
+            raise InputError(f"variants.{name}: this name is reserved; choose another")
         if variant.paper is not None and variant.paper not in paper_methods():
             known = ", ".join(paper_methods())
             raise InputError(f"variants.{name}.paper: expected one of {known}")
@@ -174,4 +174,4 @@ def _run_stage(path: Path, processes: int) -> None:
     if status == INTERRUPTED:
         raise KeyboardInterrupt("go on with the same command")
     if status != 0:
-        raise InputError.at(path, f"training ended with status {status}; what it said is above")
+        raise InputError.at(path, f"training ended with status {status}; see its output above")

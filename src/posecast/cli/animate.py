@@ -160,7 +160,7 @@ def animate(
     audible(options["audio"] or options["sound"] is not None, out, kind)
     if options["transparent"] and kind not in WITH_ALPHA:
         raise InputError(
-            f"{out}: holds no transparent frames; expected a .mov, a .webm, or a folder of PNGs"
+            f"{out}: cannot store transparency; expected a .mov, a .webm, or a folder of PNGs"
         )
     check_engine(model, context)
     if model == CUTOUT:

@@ -60,7 +60,7 @@ def claims(
     asked = [name for name in claims_run.GUIDERS[:2] if name in animator.config.guiders]
     if not asked:
         raise InputError(
-            f"{model}: has no guider of flow or depth order; the claims are about both"
+            f"{model}: has no guider for flow or depth order; this benchmark needs both"
         )
     animator.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     setup = claims_run.Setup(steps, seed)

@@ -162,7 +162,7 @@ def named_folders(texts: Sequence[str]) -> dict[str, Path]:
             name, folder = Path(text).resolve().name, text
         if name in folders:
             raise InputError(
-                f"--generated {text}: a second method named {name!r}; give names as NAME=DIR"
+                f"--generated {text}: a second method named {name!r}; give each a name, as NAME=DIR"
             )
         folders[name] = Path(folder)
     return folders
@@ -180,7 +180,7 @@ def _check_options(options: dict[str, Any], methods: int, inputs: list[Path | No
     for option in ("estimated_poses", "generated_masks"):
         if options[option] is not None and methods > 1:
             name = option.replace("_", "-")
-            raise InputError(f"--{name} are of one method: give one --generated")
+            raise InputError(f"--{name} belong to one method; expected one --generated")
     if options["standards"] is not None:
         _check_standards(options)
     for option in _WRITTEN:
@@ -201,11 +201,11 @@ def _check_standards(options: dict[str, Any]) -> None:
     for option in ("poses", "paper_table", "masks", "report"):
         if options[option] is not None:
             name = option.replace("_", "-")
-            raise InputError(f"--{name} is for one standard, the unified one: no --standards")
+            raise InputError(f"--{name} is for the unified standard; leave out --standards")
     if options["form"] == "leaderboard":
-        raise InputError("--format leaderboard is for one standard: no --standards")
+        raise InputError("--format leaderboard is for one standard; leave out --standards")
     if options["size"] != (512, 512):
-        raise InputError("--standards say sizes themselves: leave out --size")
+        raise InputError("--standards set the sizes; leave out --size")
 
 
 def _standards(
@@ -300,7 +300,7 @@ def _check_scored(scored: bool, skipped: Mapping[str, str], get_weights: bool = 
         reasons = [f"{name}: {why}" for name, why in skipped.items()]
         way = [_GET_WEIGHTS] if reasons and get_weights else []
         why = "; ".join([*reasons, *way]) or "no frame could be judged"
-        raise InputError(f"nothing that was asked for could be scored: {why}")
+        raise InputError(f"none of the requested metrics could be scored: {why}")
 
 
 def _print(

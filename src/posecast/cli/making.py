@@ -21,7 +21,7 @@ def audible(asked: bool | None, out: Path, kind: str) -> None:
         InputError: `out` is of such a kind.
     """
     if asked and kind not in WITH_SOUND:
-        raise InputError(f"{out}: `audio=` needs an output that holds sound, such as .mp4")
+        raise InputError(f"{out}: `audio=` needs an output format with sound, such as .mp4")
 
 
 def check_sound(asked: bool | None, plan: AnimationPlan) -> None:

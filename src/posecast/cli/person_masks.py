@@ -50,7 +50,8 @@ def write_masks(
 
     if sequence.num_characters > MAX_IDS:
         raise InputError(
-            f"{source}: {sequence.num_characters} tracks; images of ids hold {MAX_IDS} at most"
+            f"{source}: {sequence.num_characters} tracks; an image of ids can hold at most "
+            f"{MAX_IDS}"
         )
     masks_of = PersonMasks.load(weights, device)
 

@@ -93,7 +93,7 @@ def fitted(
     if options["onto"] is None:
         for name in ("onto_poses", "assign"):
             if options[name] is not None:
-                raise InputError(f"--{name.replace('_', '-')} says how to do --onto PICTURE")
+                raise InputError(f"--{name.replace('_', '-')} needs --onto PICTURE")
         return sequence, None
     plan = plan_animation(
         options["onto"],

@@ -104,7 +104,7 @@ def prepare(
 
     for path in sources:
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
-            raise InputError(f"{out}: lies in {path}, all of which is read; name another place")
+            raise InputError(f"{out}: is inside the input folder {path}; choose another place")
     found = find_sources(sources, poses, source)
     settings["estimator"], about = _estimator(settings, found)
     with tqdm(total=_declared(found), unit="frame", disable=quiet or None) as bar:

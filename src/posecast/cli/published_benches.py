@@ -126,8 +126,8 @@ def _download(name: str, folder: Path, lines: int, quiet: bool) -> None:
     )
     if record.missing:
         raise InputError(
-            f"{place.record_file}: {len(record.missing)} of {bench.videos} clips are missing; the "
-            "reasons are there. Run again to try those only"
+            f"{place.record_file}: {len(record.missing)} of {bench.videos} clips are missing; see "
+            "the reasons there. Run the command again to try only these"
         )
 
 

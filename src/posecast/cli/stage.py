@@ -73,7 +73,7 @@ def render(out: Path, resume: bool, quiet: bool, groups: int, shots: int, **opti
     seed = options["seed"]
     work = [(group, shot) for group in range(groups) for shot in range(shots)]
     plans, planned = [], -1
-    with resumable("go on with --resume"):
+    with resumable("continue with --resume"):
         for group, shot in tqdm(work, unit="clip", disable=quiet or None):
             name = f"stage-{seed}-{group:06d}-{shot}"
             if name in done:

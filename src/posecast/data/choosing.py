@@ -88,9 +88,7 @@ class ClipChoice:
                     dataset, f"has no source {source!r}; there are {', '.join(known)}"
                 )
         if not found:
-            raise InputError.at(
-                dataset, f"none of its {len(records)} clips is what data.clips asks for"
-            )
+            raise InputError.at(dataset, f"none of its {len(records)} clips matches data.clips")
         return found
 
     def chances(self, records: Sequence[Record]) -> Float64[np.ndarray, " clips"]:

@@ -79,7 +79,7 @@ def check_report_place(out: Path, dataset: Path) -> None:
     """
     check_working_folder(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / JSON).exists()):
-        raise InputError.at(out, "holds something else; a report goes to a new or empty folder")
+        raise InputError.at(out, "holds other files; expected a new or empty folder")
     if out.parent.exists():
         check_folder(out, _OURS, [dataset])
 

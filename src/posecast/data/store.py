@@ -80,13 +80,13 @@ class Record:
         for key in ("video", "group"):
             value = getattr(self, key)
             if not _NAME.fullmatch(value):
-                raise ValueError(f"{key}: {value!r} is no plain name (letters, digits, . _ -)")
+                raise ValueError(f"{key}: {value!r} is not a valid name (letters, digits, . _ -)")
         if self.media_kind not in ("video", "frames", "reference"):
             raise ValueError(
                 f"media_kind: expected video, frames or reference, got {self.media_kind!r}"
             )
         if self.media_kind != "reference" and not _NAME.fullmatch(self.media):
-            raise ValueError(f"media: {self.media!r} is no plain name")
+            raise ValueError(f"media: {self.media!r} is not a valid name")
         if self.joints not in JOINT_COUNTS:
             raise ValueError(f"joints: expected one of {', '.join(JOINT_COUNTS)}")
         limits = {"frames": MAX_FRAMES, "video_frames": MAX_FRAMES, "height": MAX_SIDE}
@@ -131,21 +131,21 @@ def masks_name(clip: int) -> str:
 
 
 def check_name(name: str) -> str:
-    """A video's name, or `InputError` where it is no plain one."""
+    """A video's name, or `InputError` if it is not a valid one."""
     if not _NAME.fullmatch(name):
-        raise InputError(f"{name!r} is no plain name (letters, digits, . _ -)")
+        raise InputError(f"{name!r} is not a valid name (letters, digits, . _ -)")
     return name
 
 
 def new_video(dataset: str | Path, name: str) -> AbstractContextManager[Path]:
     """A temporary folder that becomes the video's when the block ends well.
 
-    Raises `InputError` where the name is taken or is no plain one, or the place cannot be written.
+    Raises `InputError` where the name is taken or not valid, or the place cannot be written.
     """
     videos = Path(dataset) / VIDEOS
     videos.mkdir(parents=True, exist_ok=True)
     if (videos / check_name(name)).exists():
-        raise InputError.at(dataset, f"has a video called {name} already")
+        raise InputError.at(dataset, f"already has a video called {name}")
     return whole_folder(videos / name)
 
 
@@ -211,7 +211,7 @@ def write_clip(
     MP4 is lossy (H.264, yuv420p) and small; PNG frames are exact. Frames are written as they come:
     memory does not grow with their number.
 
-    Raises `InputError` where the name is taken or is no plain name, the place cannot be written, or
+    Raises `InputError` where the name is taken or not valid, the place cannot be written, or
     frames, poses, ranks and flow do not fit each other. Nothing is left of the clip then.
     """
     clip = Footage.rendered(clip) if isinstance(clip, Clip) else clip

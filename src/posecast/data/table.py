@@ -79,7 +79,7 @@ def read_index(dataset: str | Path) -> list[Record]:
                 rows = batch.to_pylist()
                 records += [_record(path, f"row {len(records) + i}", r) for i, r in enumerate(rows)]
     except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError.at(path, f"is no Parquet table: {error}") from None
+        raise InputError.at(path, f"is not a Parquet table: {error}") from None
     if not records:
         raise InputError.at(path, "lists no clips")
     return records

@@ -164,7 +164,9 @@ def _read_model(folder: Path) -> Any:
         )
     except Exception as error:  # settings within their bounds that make no network; other shapes
         reason = " ".join(str(error).split())[:200]
-        raise InputError.at(folder, f"no Depth Anything that can be loaded ({reason})") from error
+        raise InputError.at(
+            folder, f"not a Depth Anything model that can be loaded ({reason})"
+        ) from error
     missing = sorted(found["missing_keys"])
     if missing:
         raise InputError.at(path, f"{len(missing)} parameters are missing, such as {missing[0]}")

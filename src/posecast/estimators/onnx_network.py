@@ -89,7 +89,7 @@ def _open(path: Path, device: str | None) -> Any:
         reason = " ".join(str(error).split())
         raise InputError.at(path, f"not an ONNX network that can be loaded ({reason})") from error
     if device is not None and provider not in session.get_providers():
-        raise InputError(f"device {device}: onnxruntime cannot use it here; try cpu")
+        raise InputError(f"device {device}: not available to onnxruntime on this machine; try cpu")
     return session
 
 

@@ -67,7 +67,7 @@ def read_state(path: Path, network: nn.Module) -> tuple[dict[str, Tensor], Publi
     if publisher is None:
         raise InputError.at(
             path,
-            "is not PWC-Net under any name that is known: NVIDIA's (conv1a.0.weight), "
+            "does not hold PWC-Net under known names: NVIDIA's (conv1a.0.weight), "
             "pytorch-pwc's (moduleExtractor...) or MMFlow's (encoder.layers.0...)",
         )
     names = {

@@ -157,7 +157,7 @@ def plan_scene(
         return Scene.of(plan_animation(picture, poses, replace(options, size=asked or own)))
     if options.retarget or options.retarget_frame is not None:
         raise InputError(
-            "`form=replacement`: the people of the video stay where they are; expected no "
+            "`form=replacement`: the people of the video keep their positions; leave out "
             "`retarget=True`"
         )
     plan = with_found_masks(
@@ -203,7 +203,7 @@ def _one_video(plan: AnimationPlan) -> Footage:
         )
     if found[0] is None:
         raise InputError(
-            "`form=replacement`: expected `poses=`, a plain video; a pose file shows nobody"
+            "`form=replacement`: expected `poses=`, a plain video; a pose file has no picture"
         )
     return found[0]
 

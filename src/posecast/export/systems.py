@@ -97,7 +97,9 @@ def write_export(
     system = SYSTEMS[name]
     people = scene.plan.num_characters
     if system.most is not None and people > system.most:
-        raise InputError(f"{people} characters; {system.title} tells {system.most} apart at most")
+        raise InputError(
+            f"{people} characters; {system.title} can distinguish at most {system.most}"
+        )
 
     check_step(scene.size, system.step)
 

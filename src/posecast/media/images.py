@@ -152,7 +152,7 @@ def write_image(image: Rgb, path: str | Path) -> None:
     suffix = path.suffix.lower() or ".png"
     formats = Image.registered_extensions()
     if suffix not in formats:
-        raise InputError(f"{path}: {suffix} is no picture format; use .png or .jpg")
+        raise InputError(f"{path}: {suffix} is not a picture format; use .png or .jpg")
     options = {"quality": 95, "subsampling": 0} if formats[suffix] == "JPEG" else {}
     with whole_file(path) as part:
         Image.fromarray(np.ascontiguousarray(image)).save(part, format=formats[suffix], **options)

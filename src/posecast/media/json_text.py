@@ -39,12 +39,12 @@ def parse_json(data: bytes, path: str | Path) -> Any:
         raise InputError.at(path, f"holds more values than {MAX_MEMORY // 2**20} MB can hold")
 
     def refuse(constant: str) -> NoReturn:
-        raise InputError.at(path, f"{constant} is no number of JSON; expected finite numbers")
+        raise InputError.at(path, f"{constant} is not a JSON number; expected finite numbers")
 
     def whole(digits: str) -> int:
         if len(digits) > MAX_DIGITS:
             raise InputError.at(
-                path, f"absurd numbers: one of {len(digits)} digits; expected {MAX_DIGITS} at most"
+                path, f"a number of {len(digits)} digits; expected at most {MAX_DIGITS}"
             )
         return int(digits)
 
@@ -67,7 +67,7 @@ def parse_json(data: bytes, path: str | Path) -> Any:
         place = f"line {error.lineno} column {error.colno}"
         raise InputError.at(path, f"broken or cut JSON: {error.msg}", place) from None
     except (ValueError, RecursionError):
-        raise InputError.at(path, "JSON with absurd numbers or nesting") from None
+        raise InputError.at(path, "JSON with too large numbers or too deep nesting") from None
     _check_depth(value, path)
     return value
 

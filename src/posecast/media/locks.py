@@ -91,7 +91,7 @@ def _acquired(file: Path, path: str | Path) -> BaseFileLock | None:
         lock.acquire()
     except Timeout:
         raise InputError(
-            f"{path}: {_holder(file)} is writing it; wait for that, or name another place"
+            f"{path}: {_holder(file)} is writing it; wait until it ends, or choose another place"
         ) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:

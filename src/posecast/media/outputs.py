@@ -45,7 +45,7 @@ def check_place(path: str | Path, inputs: Inputs = ()) -> Path:
     path = Path(path)
     place = real_place(path)
     if place == Path(place.anchor) or (place.is_dir() and os.path.samefile(place, os.curdir)):
-        raise InputError(f"{path}: is the folder that the command runs in; expected another name")
+        raise InputError(f"{path}: is the current folder; expected another name")
     parent = place.parent if path.is_symlink() else path.parent
     if not parent.exists():
         raise InputError(f"{path}: the folder {parent} does not exist; create it first")
@@ -128,7 +128,9 @@ def check_apart(*paths: str | Path | None) -> None:
             continue
         place = Path("-") if is_standard_output(path) else real_place(path)
         if place in seen:
-            raise InputError(f"{path}: two outputs of one name ({seen[place]}); choose another")
+            raise InputError(
+                f"{path}: two outputs with the same name ({seen[place]}); choose another"
+            )
         seen[place] = path
 
 
@@ -145,13 +147,13 @@ def real_place(path: str | Path) -> Path:
     except ValueError as error:  # a NUL, which no name holds
         raise InputError(f"{str(path)!r}: cannot be a path ({error})") from None
     except FileNotFoundError:
-        raise InputError(f"{path}: the folder that the command runs in is not there") from None
+        raise InputError(f"{path}: the current folder no longer exists") from None
     try:
         mode = os.lstat(place).st_mode
     except (FileNotFoundError, NotADirectoryError):
         mode = 0
     if stat.S_ISLNK(mode):
-        raise InputError(f"{path}: is a link that leads in a circle")
+        raise InputError(f"{path}: is a circular symbolic link")
     for is_kind, kind in _KINDS:
         if is_kind(mode):
             raise InputError(f"{path}: is {kind}; expected the name of a file or folder to write")
@@ -188,4 +190,6 @@ def _check_no_input(path: Path, place: Path, inputs: Inputs) -> None:
         if os.path.samefile(place, read) or inside:
             raise InputError(f"{path}: would overwrite an input ({source}); name another")
         if place.is_dir() and read.is_relative_to(place):
-            raise InputError(f"{path}: would overwrite an input in it ({source}); name another")
+            raise InputError(
+                f"{path}: holds an input ({source}), which would be overwritten; choose another"
+            )

@@ -133,7 +133,7 @@ def write_poses(sequence: PoseSequence, path: str | Path) -> None:
 def _check_somebody(sequence: PoseSequence, path: Path) -> PoseSequence:
     if not present(sequence.keypoints).any():
         frames = "the frame" if sequence.num_frames == 1 else f"any of {sequence.num_frames} frames"
-        raise InputError.at(path, f"nobody is in {frames}: no joint reaches confidence 0.3")
+        raise InputError.at(path, f"no person in {frames}: no joint reaches confidence 0.3")
     return sequence
 
 
@@ -150,7 +150,7 @@ class _Readers:
             (f for f in folder.iterdir() if not f.name.startswith(".")), key=natural_order
         )
         if not files:
-            raise InputError.at(folder, f"the folder is empty; {EXPECTED}, one file a frame")
+            raise InputError.at(folder, f"the folder is empty; {EXPECTED}, one file per frame")
         kinds: dict[Path, str] = {}
         for file in files:
             if file.is_dir():
@@ -182,7 +182,7 @@ class _Readers:
                 raise InputError.at(folder, f"more than {MAX_BYTES // 2**20} MB of poses")
             read = self.read_file(file)
             if isinstance(read, PoseSequence) or len(read) != 1:
-                raise InputError.at(file, "a whole clip in a folder; expected one frame a file")
+                raise InputError.at(file, "a whole clip in a folder; expected one frame per file")
             frames += read
         return frames
 

@@ -63,8 +63,8 @@ def output_format(out: str | Path, inputs: Inputs = ()) -> OutputFormat:
         return _SUFFIXES[suffix]
     if path.is_file() or (suffix and not path.is_dir()):
         raise InputError(
-            f"{path}: the output ends in .mp4, .mov, .webm or .gif, or is a folder (a name without "
-            "ending) for PNG frames"
+            f"{path}: expected a name that ends in .mp4, .mov, .webm or .gif, or a folder (a name "
+            "without ending) for PNG frames"
         )
     check_folder(path, FRAME_FILES, inputs)
     return "frames"
@@ -115,7 +115,7 @@ def encoding_of(kind: str, transparent: bool) -> Encoding:
     """
     found = (_TRANSPARENT if transparent else _ENCODINGS).get(kind)
     if found is None:
-        raise InputError(f"a .{kind} holds no transparent frames; expected .mov or .webm")
+        raise InputError(f"a .{kind} cannot store transparency; expected .mov or .webm")
     return found
 
 
@@ -224,7 +224,7 @@ def write_gif(frames: Iterable[Frame], path: Path, fps: float) -> int:
     """
     first, frames = _first(frames)
     if first.shape[2] != 3:
-        raise InputError(f"{path}: a GIF holds no soft edges; expected .mov or .webm")
+        raise InputError(f"{path}: a GIF cannot store soft edges; expected .mov or .webm")
     with whole_file(path) as part, tempfile.TemporaryFile(dir=part.parent) as spool:
         samples, count = [], 0
         for count, frame in enumerate(frames, 1):

@@ -97,8 +97,8 @@ def named_videos(path: Path) -> dict[str, Path]:
         name = entry.name if entry.is_dir() else entry.stem
         if name in videos:
             raise InputError(
-                f"{path}: {videos[name].name} and {entry.name} have one name; expected one video "
-                "of each name"
+                f"{path}: {videos[name].name} and {entry.name} have the same name; expected one "
+                "video of each name"
             )
         videos[name] = entry
     if not videos:
@@ -128,7 +128,7 @@ def frame_files(folder: Path) -> list[Path]:
         raise InputError(f"{folder}: the folder is empty; expected the frames of a video")
     for file in files:
         if file.is_dir():
-            raise InputError(f"{folder}: holds the folder {file.name}; expected frames alone")
+            raise InputError(f"{folder}: holds the folder {file.name}; expected only frames")
     return files
 
 
@@ -199,7 +199,7 @@ def frame_batches(
             raise InputError.at(
                 pair.generated,
                 f"{generated.shape[0]}x{generated.shape[1]} pixels, but {pair.real} has "
-                f"{real.shape[0]}x{real.shape[1]}; give a --size that both are brought to",
+                f"{real.shape[0]}x{real.shape[1]}; give a --size for both",
             )
         shape = size or (real.shape[0], real.shape[1])
         held.append((framed(generated, shape, crop), framed(real, shape, crop)))
@@ -245,5 +245,5 @@ def _in_step(pair: VideoPair) -> Iterator[tuple[Frame, Frame]]:
 def _other_length(generated: Path, ours: int, real: Path, theirs: int) -> InputError:
     return InputError.at(
         generated,
-        f"{counted(ours, 'frame')}, but {real} has {theirs}; expected videos of one length",
+        f"{counted(ours, 'frame')}, but {real} has {theirs}; expected videos of the same length",
     )

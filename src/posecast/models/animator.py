@@ -312,8 +312,7 @@ class Animator(nn.Module):
     def _check_part(self, part: str) -> None:
         if getattr(self, part) is None:
             raise InputError(
-                f"this model has no {part}: convert the weights again with a folder {part}/ "
-                "among them"
+                f"this model has no {part}: convert the weights again, with a folder {part}/"
             )
 
     def _encode(self, images: Tensor, generator: torch.Generator | None) -> Tensor:

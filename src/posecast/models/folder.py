@@ -157,7 +157,9 @@ def _load(folder: Path, dtype: torch.dtype, parts: Sequence[str]) -> Animator:
             animator = Animator(config)
     except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, RuntimeError) as error:
         first_line = str(error).partition("\n")[0]
-        raise InputError.at(folder, f"its configs make no model: {first_line}") from error
+        raise InputError.at(
+            folder, f"its configs do not describe a valid model: {first_line}"
+        ) from error
     _check_reference_config(folder, animator)
     for name in parts:
         path = folder / name / _weights_name(name)

@@ -45,7 +45,7 @@ def fetch_files(files: tuple[PublicFile, ...], folder: Path, endpoint: str | Non
         if path.is_file():
             problem = file.published(endpoint).difference(path)
             if problem:  # perhaps the user's own: not ours to remove
-                raise InputError.at(path, f"{problem}, as {file.repo} has it; move it away")
+                raise InputError.at(path, f"{problem}, in the version of {file.repo}; move it away")
         else:
             download(file.published(endpoint), path, _authorization())
 
@@ -148,7 +148,9 @@ def _locked(lock: Path, repo: str) -> tuple[PublicFile, ...]:
     except InputError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError.at(lock, f"is no lock of {repo} ({LOCK_FORMAT}); remove it") from None
+        raise InputError.at(
+            lock, f"is not a lock file of {repo} ({LOCK_FORMAT}); remove it"
+        ) from None
     return files
 
 
@@ -173,7 +175,7 @@ def hub_failures(repo: str, failed: str = "cannot be fetched from the hub") -> I
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise InputError(
-            f"{repo}: no such model: there is no folder of that name here, and no public "
+            f"{repo}: no such model: there is not a folder of that name here, and no public "
             "repository on the hub"
         ) from error
     except (

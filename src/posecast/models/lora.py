@@ -92,7 +92,7 @@ def merge_lora(animator: Animator, place: str | Path, scale: float = 1.0) -> Non
         elif part in WHOLE:
             whole.setdefault(part, {})[name.partition(".")[2]] = tensor
         else:
-            raise InputError.at(path, "no part of a model here is adapted so", name[:200])
+            raise InputError.at(path, "it adapts none of the model's parts", name[:200])
     if not layers:
         raise InputError.at(path, "holds no low-rank layers (unet.*.lora_A.weight, ...)")
     deltas = list(_deltas(path, animator, layers, said))

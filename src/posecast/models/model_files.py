@@ -39,7 +39,9 @@ def check_free(folder: str | Path, inputs: Iterable[str | Path | None] = ()) -> 
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
-        raise InputError.at(folder, "is there already and is no model folder; choose another place")
+        raise InputError.at(
+            folder, "already exists and is not a model folder; choose another place"
+        )
     check_folder(folder, MODEL_FILES, inputs)
 
 

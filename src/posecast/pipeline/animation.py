@@ -244,7 +244,9 @@ class AnimationPipeline(Planning, DiffusionPipeline):
         window = self.animator.config.window if window is None else window
         stride = max(1, window // 2) if stride is None else stride
         if longest is not None and window > longest:
-            raise InputError(f"`window={window}`: this model sees at most {longest} frames at once")
+            raise InputError(
+                f"`window={window}`: this model processes at most {longest} frames together"
+            )
         if not 1 <= stride <= window:
             raise InputError(
                 f"`stride={stride}`, `window={window}`: expected 1 <= stride <= window, or frames "

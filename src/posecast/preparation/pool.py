@@ -52,8 +52,8 @@ def on_pool(
                     yield future.result()
                 except BrokenProcessPool:
                     raise InputError(
-                        "a worker was killed, most likely for want of memory: go on with --resume "
-                        "and fewer --workers"
+                        "a worker was killed, most likely because memory ran out; continue with "
+                        "--resume and fewer --workers"
                     ) from None
 
 

@@ -127,14 +127,14 @@ def _check_settings(dataset: Path, settings: PrepareSettings, resume: bool) -> N
     """Raises `InputError` where this run may not go on with what another has begun."""
     about = dataset / ABOUT
     if not resume:
-        raise InputError.at(dataset, "is there already; add --resume to go on, or name another")
+        raise InputError.at(dataset, "already exists; add --resume to continue, or choose another")
     try:
         saved: Any = read_json(about, _MAX_ABOUT)["settings"]
         changed = settings.changed(saved)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError.at(about, f"is none of {FORMAT}") from None
+        raise InputError.at(about, f"is not of format {FORMAT}") from None
     if changed:
-        raise InputError.at(about, f"was begun with other settings: {', '.join(changed)}")
+        raise InputError.at(about, f"was started with other settings: {', '.join(changed)}")
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def _begun(dataset: Path, settings: PrepareSettings, resume: bool) -> Iterator[N
                 _empty(dataset)
         if isinstance(error, KeyboardInterrupt) and (dataset / ABOUT).exists():
             done = counted(len(video_names(dataset)), "video")
-            raise KeyboardInterrupt(f"{done} done; go on with --resume") from None
+            raise KeyboardInterrupt(f"{done} done; continue with --resume") from None
         raise
 
 

@@ -63,7 +63,9 @@ def find_sources(
         InputError: a path does not exist, a list is none, or there is no file at all.
     """
     if poses is not None and not poses.is_dir():
-        raise InputError.at(poses, "is no folder; expected one with pose files named as the videos")
+        raise InputError.at(
+            poses, "is not a folder; expected one with pose files named like the videos"
+        )
     taken: dict[str, int] = {}
     found: list[VideoSource] = []
     look_up = cache(_by_stem)
@@ -161,10 +163,10 @@ def _listed(path: Path, source: str | None) -> Iterator[_File]:
         columns = set(reader.fieldnames or ())
         rows = list(reader)
     except csv.Error as error:
-        raise InputError.at(path, f"is no list of videos: {error}") from None
+        raise InputError.at(path, f"is not a list of videos: {error}") from None
     if "path" not in columns or not columns <= {"path", "source", "poses", "body"}:
         raise InputError.at(
-            path, "expected a header of path and perhaps source, poses and body", "line 1"
+            path, "expected a header with path and optionally source, poses and body", "line 1"
         )
     for number, row in enumerate(rows, 1):
         if not row["path"]:

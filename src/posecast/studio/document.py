@@ -136,9 +136,9 @@ def read_document(value: Any) -> Document:
     drivers = tuple(_use(d, i) for i, d in enumerate(_list(tree, "drivers", MOST_DRIVERS)))
     keys = [person.key for person in people]
     if len(set(keys)) != len(keys):
-        raise InputError("document: two people have one key")
+        raise InputError("document: two people have the same key")
     if len({use.id for use in drivers}) != len(drivers):
-        raise InputError("document: two drivers have one id")
+        raise InputError("document: two drivers have the same id")
     order = tuple(_change(c, i) for i, c in enumerate(_list(tree, "order", MOST_CHANGES)))
     mask = tree.get("mask")
     if mask is not None:

@@ -42,7 +42,7 @@ def listening(port: int | None) -> socket.socket:
             return server
         except OSError:
             server.close()
-    raise InputError(f"`port={port}`: is taken; expected a free port, or none at all")
+    raise InputError(f"`port={port}`: is in use; expected a free port, or leave it out")
 
 
 def serve(

@@ -79,7 +79,7 @@ def unpack(bundle: Path, name: str) -> Path:
                 raise ValueError
     except (ValueError, KeyError, TypeError) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise InputError(f"{name}: the folder did not arrive whole; drop it again") from error
+        raise InputError(f"{name}: the folder arrived incomplete; drop it again") from error
     finally:
         bundle.unlink(missing_ok=True)
     return folder

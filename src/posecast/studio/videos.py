@@ -168,7 +168,7 @@ def write_files(project: Project, into: Path | None = None) -> cast_files.CastFi
 def _check_whole(state: State) -> None:
     for driver in cast_files.used_drivers(state):
         if driver.early:
-            raise InputError(f"{driver.name}: its people are still being followed; wait a little")
+            raise InputError(f"{driver.name}: its people are still being tracked; please wait")
 
 
 def _put(project: Project, result: Result) -> None:

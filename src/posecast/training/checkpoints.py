@@ -150,7 +150,7 @@ def _check_state(
         raise InputError.at(
             folder / STATE_FILE,
             f"is not complete: {len(others)} of {said} of the optimiser's tensors are there; "
-            "remove this checkpoint to go on from the one before",
+            "remove this checkpoint to continue from the previous one",
         )
 
 
@@ -222,7 +222,7 @@ def read_progress(folder: Path) -> Progress:
     except (TypeError, ValueError) as error:
         raise InputError.at(path, f"not a checkpoint's progress: {error}") from None
     if folder.name != step_name(progress.step):
-        raise InputError.at(path, f"says step {progress.step}, but its folder {folder.name}")
+        raise InputError.at(path, f"states step {progress.step}, but its folder {folder.name}")
     return progress
 
 

@@ -60,7 +60,10 @@ class DiffusionTask:
         self.animator = animator
         self.module: nn.Module = animator
         if config.objective.latents == "sample" and isinstance(animator.vae, PatchAutoencoder):
-            raise InputError("objective.latents: a PatchAutoencoder makes but one; say mode")
+            raise InputError(
+                "objective.latents: a PatchAutoencoder has no distribution of latents; expected "
+                "mode"
+            )
         self.schedule = NoiseSchedule.of(animator.scheduler)
         self.shared_noise = training_noise(config, animator.config)
         self._axes: Tensor | None = None
@@ -205,7 +208,7 @@ def pixel_axes(vae: nn.Module, share: float) -> Float[Tensor, "c c"]:
     Raises `InputError` where the decoder has no linear part.
     """
     if not isinstance(vae, PatchAutoencoder):
-        raise InputError("objective.pixel_share: only a PatchAutoencoder's latents have pixels")
+        raise InputError("objective.pixel_share: needs the latents of a PatchAutoencoder")
     expand = vae.expand.weight.detach().flatten(1).double()
     gram = expand @ expand.T
     eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)

@@ -72,9 +72,9 @@ def read_layers(path: Path) -> Layers:
     file: Path | None = path
     while file is not None:
         if file.resolve() in seen:
-            raise InputError.at(path, "configs extend each other in a circle", EXTENDS)
+            raise InputError.at(path, "configs extend each other circularly", EXTENDS)
         if len(seen) == MAX_LAYERS:
-            raise InputError.at(path, f"more than {MAX_LAYERS} configs, one over another", EXTENDS)
+            raise InputError.at(path, f"more than {MAX_LAYERS} nested configs", EXTENDS)
         seen.append(file.resolve())
         content = read_yaml(file)
         base = content.pop(EXTENDS, None)

@@ -97,8 +97,8 @@ def _check_launch() -> None:
     for variable, name in _ENGINES.items():
         if os.environ.get(variable, "false").lower() == "true":
             raise InputError(
-                f"accelerate launches this training with {name}; take it out of its own config "
-                "(accelerate config) and say shard: true, which divides the same (FSDP2)"
+                f"accelerate launches this training with {name}; remove it from accelerate's "
+                "config (accelerate config) and set shard: true, which shards the same (FSDP2)"
             )
 
 
@@ -292,7 +292,7 @@ def _validate(run: Run) -> None:
 def _finish(run: Run, after: Next) -> Path:
     config, step = run.config, run.progress.step
     if after is Next.INTERRUPTED:
-        raise KeyboardInterrupt(f"step {step} is saved in {config.output}; go on with --resume")
+        raise KeyboardInterrupt(f"step {step} is saved in {config.output}; continue with --resume")
     model = config.output / "model"
     if run.accelerator.is_main_process or run.divided:
         with averaged(run):

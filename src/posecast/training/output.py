@@ -37,7 +37,7 @@ def own_output(config: TrainingConfig, resume: bool, is_main: bool) -> Iterator[
         found = checkpoints.checkpoints(output)
         if found and not resume:
             raise InputError.at(
-                output, "holds checkpoints; go on with --resume or give another output"
+                output, "holds checkpoints; continue with --resume, or choose another output"
             )
         if output.is_dir():
             inputs = [model.init, model.autoencoder, model.lora, *model.parts.values()]
@@ -46,7 +46,7 @@ def own_output(config: TrainingConfig, resume: bool, is_main: bool) -> Iterator[
         try:
             yield
         except KeyboardInterrupt as interrupt:
-            there = "go on with --resume" if checkpoints.checkpoints(output) else ""
+            there = "continue with --resume" if checkpoints.checkpoints(output) else ""
             raise KeyboardInterrupt(str(interrupt) or there) from None
 
 
@@ -60,6 +60,6 @@ def or_last_checkpoint(config: TrainingConfig) -> Iterator[None]:
         last = f"the last whole checkpoint is {found[-1].name}; " if found else ""
         raise InputError.at(
             error.filename or config.output,
-            f"cannot be written ({error.strerror or error}); {last}make room and go on with "
-            "--resume",
+            f"cannot be written ({error.strerror or error}); {last}free some space and continue "
+            "with --resume",
         ) from error

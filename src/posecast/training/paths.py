@@ -38,7 +38,7 @@ def _missing(config: TrainingConfig, path: Path) -> Iterator[str]:
         ("validation.dataset", config.validation.dataset),
     ):
         if dataset is not None and not (dataset / INDEX).is_file():
-            what = f"holds no {INDEX}" if dataset.is_dir() else "is no folder"
+            what = f"holds no {INDEX}" if dataset.is_dir() else "is not a folder"
             way = _way(dataset, path) or f"`posecast prepare VIDEOS -o {dataset}` makes it"
             yield f"{name}: {dataset} {what} ({way})"
     if model.lora is not None and not lora_file(model.lora).is_file():
@@ -61,7 +61,7 @@ def _missing(config: TrainingConfig, path: Path) -> Iterator[str]:
             if holds_weights(weights):
                 what = str(error)
             else:
-                lacks = "holds no safetensors weights" if weights.is_dir() else "is no folder"
+                lacks = "holds no safetensors weights" if weights.is_dir() else "is not a folder"
                 what = f"{weights} {lacks}"
             yield f"{name}: {what} ({_way(folder, path) or _public(name, folder)})"
 

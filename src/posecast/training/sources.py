@@ -75,7 +75,7 @@ def _check_apart(dataset: Path, other: Path) -> None:
 
     for video, *_ in sorted(known(dataset) & known(other)):
         raise InputError.at(
-            other, f"has the video {video}, and so has data.dataset; nothing is held out then",
+            other, f"has the video {video}, and so has data.dataset; the two must not share videos",
             "validation.dataset",
         )  # fmt: skip
 

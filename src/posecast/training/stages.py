@@ -47,8 +47,8 @@ def build_autoencoder(config: TrainingConfig) -> PatchAutoencoder:
     shape = model_config(config.model)
     if shape.vae_class != "PatchAutoencoder" or shape.vae is None:
         raise InputError(
-            f"preset {config.model.preset}: its {shape.vae_class} comes trained; the autoencoder "
-            "stage is for presets with a PatchAutoencoder"
+            f"preset {config.model.preset}: its {shape.vae_class} is already trained; the "
+            "autoencoder stage is for presets with a PatchAutoencoder"
         )
     return PatchAutoencoder(**shape.vae)
 
@@ -85,8 +85,8 @@ def build_animator(config: TrainingConfig, load: bool = True) -> Animator:
     longest = None if motion is None else MotionSettings(**motion).max_frames
     if longest is not None and config.batch.frames > longest:
         raise InputError(
-            f"batch.frames: {config.batch.frames}; this model's motion modules see at most "
-            f"{longest} frames at once"
+            f"batch.frames: {config.batch.frames}; this model's motion modules process at most "
+            f"{longest} frames together"
         )
     check_fit("model.overrides", shape)
     training_noise(config, shape)
@@ -149,7 +149,7 @@ def _load_weights(animator: Animator, config: TrainingConfig) -> None:
 
 def _freeze(animator: Animator, frozen: tuple[str, ...]) -> None:
     if "vae" not in frozen:
-        raise InputError("frozen: the vae is trained by the autoencoder stage; name it here")
+        raise InputError("frozen: only the autoencoder stage trains the vae; add it to frozen")
     for name in frozen:
         if name not in PARTS:
             raise InputError(f"frozen: no part is called {name}; expected some of {PARTS}")

@@ -53,7 +53,7 @@ def model_config(settings: ModelSettings) -> AnimatorConfig:
             if kind not in settings.relearn:
                 raise InputError(
                     f"model.overrides.{name}: {found}, but {settings.init} was trained with "
-                    f"{learnt}; leave it out, or say model.relearn: [{kind}]"
+                    f"{learnt}; leave it out, or set model.relearn: [{kind}]"
                 )
     return after
 

@@ -65,7 +65,7 @@ def weight_files(folder: Path, *stems: str) -> tuple[Path, ...]:
         InputError: there are none, or of several names.
     """
     if not folder.is_dir():
-        raise InputError.at(folder, "holds no safetensors weights nor others: it is not there")
+        raise InputError.at(folder, "does not exist; expected weights")
     files = find_weights(folder, *stems)
     if files:
         return files
@@ -76,7 +76,7 @@ def weight_files(folder: Path, *stems: str) -> tuple[Path, ...]:
     if not others:
         names = f"{' or '.join(stems)} as " if stems else ""
         kinds = f"{names}.{', .'.join(SUFFIXES)}"
-        raise InputError.at(folder, f"holds no safetensors weights nor others; expected {kinds}")
+        raise InputError.at(folder, f"holds no weights; expected {kinds}")
     return find_weights(folder, *others)
 
 

@@ -181,7 +181,9 @@ def _check_sizes(path: Path, tensors: Mapping[str, Tensor], size: int) -> None:
             tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_complex()
         )
         if not plain or tensor.device.type != "cpu":
-            raise InputError.at(path, f"is {tensor.dtype}, {tensor.layout}: no plain tensor", name)
+            raise InputError.at(
+                path, f"is {tensor.dtype}, {tensor.layout}: not a plain tensor", name
+            )
         total += tensor.numel() * tensor.element_size()
         # A stride of zero makes a tensor of any size out of one number.
         if tensor.numel() * tensor.element_size() > size or total > _SHARED * size:

@@ -32,7 +32,9 @@ def check_archive(path: Path) -> None:
         entries = archive.infolist()
         names = {f"/{entry.filename}" for entry in entries}
         if any("/code/" in name or name.endswith("/constants.pkl") for name in names):
-            raise InputError.at(path, "a TorchScript archive: it holds a program, which is not run")
+            raise InputError.at(
+                path, "is a TorchScript archive, which holds a program; it is not run"
+            )
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             # Packed entries could grow to any size in memory.
             raise InputError.at(
@@ -40,7 +42,7 @@ def check_archive(path: Path) -> None:
             )
         pickles = [entry for entry in entries if f"/{entry.filename}".endswith(f"/{_PICKLE}")]
         if len(names) != len(entries) or len(entries) > _MAX_ENTRIES or len(pickles) != 1:
-            raise InputError.at(path, f"is no PyTorch checkpoint: expected one {_PICKLE} in it")
+            raise InputError.at(path, f"is not a PyTorch checkpoint: expected one {_PICKLE} in it")
         if pickles[0].file_size > _MAX_PICKLE:
             raise InputError.at(path, f"its {_PICKLE} is larger than {_MAX_PICKLE // 2**20} MB")
         with archive.open(pickles[0]) as stream:

@@ -102,6 +102,6 @@ def _fill(network: nn.Module, state: dict[str, torch.Tensor], path: Path) -> Non
             raise InputError.at(path, f"{name} is {found}; expected {wanted}")
     extra = sorted(set(state) - set(expected))
     if extra:
-        raise InputError.at(path, f"has {extra[0]}, which the network does not know")
+        raise InputError.at(path, f"has {extra[0]}, which the network does not have")
     network.load_state_dict({name: values.float() for name, values in state.items()})
     network.eval().requires_grad_(False)

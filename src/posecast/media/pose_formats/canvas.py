@@ -55,7 +55,8 @@ def on_canvas(
         if normalised_size is None:
             raise InputError.at(
                 path,
-                f"coordinates are shares of a canvas ({units}) whose size the file does not give: "
+                f"coordinates are fractions of a canvas ({units}) whose size the file does not "
+                "state: "
                 "state it with --poses-size HxW (in Python: width and height)",
             )
         size = normalised_size

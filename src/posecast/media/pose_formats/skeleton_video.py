@@ -125,8 +125,7 @@ def _is_swapped(pictures: list[np.ndarray], path: Path) -> bool:
     if shares[best] < 0.5:
         raise InputError.at(
             path,
-            "a drawing whose colours are of no convention that we know; expected DWPose's "
-            "(ControlNet's) skeleton colours",
+            "drawn in unknown colours; expected DWPose's (ControlNet's) skeleton colours",
         )
     if not best.startswith(_OURS):
         raise InputError.at(
@@ -136,7 +135,5 @@ def _is_swapped(pictures: list[np.ndarray], path: Path) -> bool:
     if 2 * sum(shows_several(p[..., :: -1 if "BGR" in best else 1].copy()) for p in pictures) > len(
         pictures
     ):
-        raise InputError.at(
-            path, "shows several skeletons; expected one person (limbs of several mix)"
-        )
+        raise InputError.at(path, "shows several skeletons; expected one person")
     return "BGR" in best

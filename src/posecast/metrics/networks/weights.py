@@ -188,6 +188,6 @@ def _fetch(choices: Sequence[PublishedFile], folder: Path) -> Path:
             download_module.download(file, path, most=MAX_BYTES)
             return path
     raise InputError(
-        f"{choices[0].name} cannot be downloaded by a program: get it from {choices[0].where} and "
+        f"{choices[0].name} cannot be downloaded automatically: get it from {choices[0].where} and "
         f"put it into {folder}"
     )

@@ -43,7 +43,7 @@ def convert_animateanyone(weights: Path, model: Path, dtype: torch.dtype | None 
             weights of the config; something that is no model folder is at `model`.
     """
     if not weights.is_dir():
-        raise InputError.at(weights, "is no folder; expected one with AnimateAnyone's files")
+        raise InputError.at(weights, "is not a folder; expected one with AnimateAnyone's files")
     check_free(model)
     path = weights / CONFIG
     config = animateanyone_config(read_json(path) if path.exists() else {}, path)

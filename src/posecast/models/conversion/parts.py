@@ -62,7 +62,9 @@ def empty_animator(config: AnimatorConfig, path: Path) -> Animator:
             return Animator(config)
     except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, RuntimeError) as error:
         first_line = str(error).partition("\n")[0]
-        raise InputError.at(path, f"its settings make no model: {first_line}") from error
+        raise InputError.at(
+            path, f"its settings do not describe a valid model: {first_line}"
+        ) from error
 
 
 def read_vae(weights: Path, vae: nn.Module) -> State:
