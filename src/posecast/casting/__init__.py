@@ -1,6 +1,7 @@
-"""Who is in the picture, who moves whom and who is in front: what every engine is given.
+"""The cast: who is in the picture, who moves whom, who is in front. All engines use it.
 
-The room knows no network. An engine turns its result, an `AnimationPlan`, into frames.
+This package runs no networks of the engines. An engine turns the result, an `AnimationPlan`, into
+frames.
 """
 
 from __future__ import annotations

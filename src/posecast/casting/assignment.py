@@ -1,4 +1,4 @@
-"""Which driver moves whom (method.md "Which driver moves whom")."""
+"""Assignment of driving tracks to characters (method.md, "Which driver moves whom")."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Pairs = tuple[tuple[int, int], ...]
 """Driving track and character; a track may move several characters."""
 
 _LISTED = 8
-"""Tracks that an error describes; of more, the longest."""
+"""Largest number of tracks that an error describes; of more, the longest are listed."""
 
 
 def assign(
@@ -26,9 +26,10 @@ def assign(
 ) -> tuple[int | None, ...]:
     """The driving track of each character of the reference; None for one that stands still.
 
-    `chosen` says all; whom it leaves out stands still. Without it, tracks move the characters from
-    left to right, in the order of their `files` (the number of each track's file, default: all of
-    one) and, within a file, from left to right; there must be as many of the one as of the other.
+    With `chosen`, characters that it leaves out stand still. Without it, tracks move the characters
+    from left to right, in the order of their `files` (the number of each track's file, default: all
+    of one) and, within a file, from left to right; the numbers of tracks and characters must be
+    equal.
 
     Raises:
         InputError: they cannot be matched. It names both counts, the tracks (as `described`) and
@@ -53,9 +54,9 @@ def assign(
 
 
 def pairs_of(assignment: str | Mapping[int, int | Sequence[int]] | Pairs | None) -> Pairs | None:
-    """What a user says about who moves whom, as pairs of a track and a character.
+    """An assignment by a user, as pairs of a track and a character.
 
-    That is `0:1,1:0`, a mapping of tracks to a character or several, or pairs.
+    Accepts `0:1,1:0`, a mapping of tracks to one or several characters, or pairs.
 
     Raises:
         InputError: it is none of these, or names a character twice.

@@ -1,4 +1,4 @@
-"""The driving poses as a user hands them over: read, steadied, brought to one rate and length."""
+"""Read driving poses, smooth them and fill gaps, and bring them to one frame rate and length."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from posecast.types import PoseSequence
 
 @dataclass(frozen=True)
 class Driver:
-    """One of the driving sequences, in the frames that are made."""
+    """One of the driving sequences, in output frames."""
 
     name: str
-    """Its file, or what errors call it."""
+    """Its file, or another name for error messages."""
     sequence: PoseSequence
     found: bool = False
-    """Whether its people were looked for in a plain picture or video: it is framed as that is."""
+    """Whether its people were found in a plain picture or video, whose framing it has."""
 
     def describe(self, track: int, number: int) -> str:
-        """Where and for how long a track is seen: what tells it from the others."""
+        """Position and length of a track, to distinguish it from the others."""
         keypoints = self.sequence.keypoints[track]
         shown = np.asarray(present(keypoints))
         frames = np.flatnonzero(shown.any(axis=1))
@@ -56,32 +56,32 @@ class Footage:
 
     path: Path
     start: float
-    """Seconds into it at which the first frame that is made begins."""
+    """Time of the first output frame in the footage, seconds."""
     size: tuple[int, int]
     """Height and width of its frames."""
     keypoints: Float32[np.ndarray, "frames joints 3"]
-    """Of the driver as it was found, in pixels of the footage, for each frame that is made."""
+    """Poses of the driver as found, in pixels of the footage, for each output frame."""
 
 
 @dataclass(frozen=True)
 class Drivers:
-    """All driving sequences, of one length and rate, and what a user should know about them."""
+    """All driving sequences, with equal length and rate, and notes about them for the user."""
 
     all: tuple[Driver, ...]
     rate: float
-    """Frames a second."""
+    """Frames per second."""
     sound: Sound | None
-    """Of the first driver that has one, from where the clip begins."""
+    """Sound of the first driver that has any, from the start of the clip."""
     notes: tuple[str, ...]
 
     @property
     def found(self) -> bool:
-        """Whether all people were looked for in plain footage."""
+        """Whether all people were found in plain footage."""
         return all(driver.found for driver in self.all)
 
     @property
     def files(self) -> tuple[int, ...]:
-        """Of each track, numbered through, which sequence it is of."""
+        """The sequence of each track; tracks are numbered consecutively over all files."""
         return tuple(
             number
             for number, driver in enumerate(self.all)
@@ -89,7 +89,7 @@ class Drivers:
         )
 
     def footage(self, track: int, start: float) -> Footage | None:
-        """What a track was found in; None: it was read from a file of poses."""
+        """The footage of a track; None: it was read from a pose file."""
         driver = self.all[self.files[track]]
         if not driver.found:
             return None
@@ -100,12 +100,12 @@ class Drivers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of each track, its number and its file."""
+        """Number and file of each track."""
         return tuple(f"track {i} ({Path(self.all[f].name).name})" for i, f in enumerate(self.files))
 
     @property
     def described(self) -> tuple[str, ...]:
-        """Of each track, where and for how long it is seen."""
+        """Position and length of each track."""
         pairs = [(d, track) for d in self.all for track in range(d.sequence.num_characters)]
         return tuple(d.describe(track, number) for number, (d, track) in enumerate(pairs))
 
@@ -116,11 +116,11 @@ def load_drivers(
     normalised_size: tuple[int, int] | None = None,
     find: Finder | None = None,
 ) -> Drivers:
-    """The driving sequences, cut to what is made of them and brought to its rate.
+    """The driving sequences, cut to the part that is used and resampled to the output rate.
 
-    `normalised_size` (height, width) is the canvas of files of normalised coordinates where
-    neither they nor `options.poses_size` say it. Tracks are numbered through in the order of the
-    sequences. Holes are filled and jitter is smoothed at each driver's own rate.
+    `normalised_size` (height, width) is the canvas of files with normalised coordinates if neither
+    they nor `options.poses_size` state one. Tracks are numbered consecutively in the order of the
+    sequences. Gaps are filled and jitter is smoothed at each driver's own rate.
 
     Raises:
         InputError: one cannot be read, shows nobody in the frames that are made, or ends before
@@ -156,7 +156,7 @@ def load_drivers(
 
 
 def _sound(sources: Sequence[Poses], options: PlanOptions, span: Span) -> Sound | None:
-    """The sound that is asked for, else that of the first driver that has one.
+    """The requested sound, else that of the first driver that has any.
 
     Raises:
         InputError: the file that is asked for has none.
@@ -176,9 +176,9 @@ def _sound(sources: Sequence[Poses], options: PlanOptions, span: Span) -> Sound 
 def steadied(
     driver: PoseSequence, smooth: float, fill_gaps: float, fps: float | None = None
 ) -> PoseSequence:
-    """A driver whose short holes are filled and whose jitter is smoothed (seconds, 0: not at all).
+    """A driver with short gaps filled and jitter smoothed (in seconds, 0: off).
 
-    Time goes by the driver's own rate, else by `fps`, else 25 a second.
+    Times are computed with the driver's own rate, else `fps`, else 25 frames per second.
 
     Raises:
         InputError: a negative number of seconds.
@@ -202,11 +202,11 @@ def _read(
     notes: list[str],
     find: Finder,
 ) -> tuple[PoseSequence, bool]:
-    """Poses as they come, read from a file, or estimated where that is a plain picture or video.
+    """Poses from a sequence, a pose file, or estimated from a plain picture or video.
 
-    The second value says whether they were estimated.
-    Of a video only the frames that matter are looked at; those before them are there, empty.
-    Where it has cuts, a line about them is added to `notes`.
+    The second value states whether they were estimated. Only the frames of a video that are used
+    are analysed; earlier frames are empty. If the video has cuts, a line about them is added to
+    `notes`.
     """
 
     def tell(cuts: list[int]) -> None:
@@ -232,7 +232,7 @@ def _read(
 
 
 def _one_length(drivers: list[Driver]) -> tuple[list[Driver], list[str]]:
-    """The drivers cut to the shortest, and a note where that takes something away."""
+    """The drivers cut to the shortest, with a note if any is shortened."""
     lengths = [driver.sequence.num_frames for driver in drivers]
     frames = min(lengths)
     if len(set(lengths)) == 1:
@@ -248,7 +248,7 @@ def _one_length(drivers: list[Driver]) -> tuple[list[Driver], list[str]]:
 
 
 def _about_rates(read: Sequence[PoseSequence], rate: float) -> list[str]:
-    """A note where a driver is resampled in time."""
+    """A note if a driver is resampled in time."""
     others = sorted({s.fps for s in read if s.fps and abs(s.fps / rate - 1) > 1e-3})
     if not others:
         return []

@@ -1,4 +1,4 @@
-"""What finds people where no keypoints are given: chosen once, loaded when it is needed."""
+"""The pose estimator for inputs without keypoints: chosen once, loaded when needed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from posecast.types import PoseSequence
 
 @dataclass
 class Finder:
-    """A pose estimator for everything of one plan."""
+    """The pose estimator for all inputs of one plan."""
 
     estimator: str | None = None
     """Its name; None: `default_estimator`'s choice."""
     people_weights: str | Path | None = None
-    """Of the built-in estimator's landmark network, where it is not the package's."""
+    """Weights of another landmark network for the built-in estimator."""
     hands: bool = True
-    """Whether the built-in estimator finds them."""
+    """Whether the built-in estimator finds hands."""
     _loaded: PoseEstimator | None = field(default=None, init=False)
 
     def __call__(self, name: str, parameter: str) -> PoseEstimator:
@@ -48,7 +48,8 @@ class Finder:
     def people(
         self, name: str, parameter: str, within: Callable[..., PoseSequence]
     ) -> PoseSequence:
-        """The people that `within` finds with the estimator; who finds nobody is told of keypoints.
+        """The people that `within` finds with the estimator; if there are none, the error suggests
+        keypoints.
 
         Raises:
             InputError: it cannot be had, or there is nobody.
@@ -60,7 +61,7 @@ class Finder:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A line about the estimator, where it was used."""
+        """A line about the estimator, if it was used."""
         if self._loaded is None:
             return ()
         return (about_estimator(self._name, self.hands),)

@@ -1,4 +1,4 @@
-"""Drivers fitted to their characters: build and place where asked for, and the joints they lack."""
+"""Fit drivers to their characters: proportions and position on request, and missing joints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from posecast.geometry.skeleton import (
 
 @dataclass(frozen=True)
 class Fitted:
-    """What each character does, frame by frame, and what a user should know about it."""
+    """The poses of each character in each frame, and notes about them for the user."""
 
     tracks: Float32[np.ndarray, "characters frames joints 3"]
     notes: tuple[str, ...]
@@ -37,10 +37,10 @@ def fit(
     names: Sequence[str],
     own_joints: bool = True,
 ) -> Fitted:
-    """The characters' own tracks, all in pixels of one canvas; `names` are those of the drivers'.
+    """The tracks of the characters, in pixels of one canvas; `names` are those of the drivers.
 
-    A character without a driver stands in every frame as in the picture; with `own_joints`, so do
-    the joints that a driver never shows, relative to the rest.
+    A character without a driver keeps its pose from the picture. With `own_joints`, so do joints
+    that a driver never shows, relative to the rest of the body.
 
     Raises:
         InputError: the frame that is to tie drivers to characters does not show enough of them, or
@@ -63,7 +63,7 @@ def fit(
 def _tying_frame(
     asked: int | str | None, driving: np.ndarray, standing: np.ndarray, characters: Sequence[int]
 ) -> int | None:
-    """The frame that the user names; None: the best one is to be found."""
+    """The frame chosen by the user; None: the best one is searched."""
     if asked is None:
         return None
     able = tying_frames(driving, standing)
@@ -95,7 +95,7 @@ def _tying_frame(
 def _about_joints(
     driver: np.ndarray, reference: np.ndarray, character: int, name: str
 ) -> list[str]:
-    """Notes that name the body's joints that a driver never shows."""
+    """Notes that list the body joints that a driver never shows."""
     kept = held_joints(driver, reference)[:18]
     lost = never_shown(driver)[:18] & ~np.asarray(present(reference[:18]))
     lost[[RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR]] = False  # a head is there without them
@@ -113,7 +113,7 @@ def _about_joints(
 
 
 def _named(joints: np.ndarray) -> str:
-    """Joints in words, `both knees` where left and right are among them."""
+    """Joints in words; `both knees` if left and right are included."""
     names = [BODY_JOINTS[i] for i in np.flatnonzero(joints).tolist()]
     words = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Who is outside of the frame, and when: what a user should know before anything is made."""
+"""Notes about characters outside the frame, before any frame is made."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from posecast.geometry.skeleton import present
 Size = tuple[int, int]
 
 _CUT = 0.1
-"""Share of a character's joints that the centre crop may take away without a word."""
+"""Share of a character's joints that the centre crop may remove without a note."""
 _OUTSIDE = 0.5
-"""Somebody with less than this share of the joints within the frame is outside of it."""
+"""A character with less than this share of its joints inside the frame counts as outside."""
 _SHOWN = 4
-"""Spells outside of the frame that a note names."""
+"""Largest number of intervals outside the frame that a note lists."""
 
 
 def check_crop(size: Size, standing: Float[np.ndarray, "characters joints 3"]) -> list[str]:
-    """Notes about who of the picture the centre crop to `size` (height, width) cuts.
+    """Notes about characters that are cut by the centre crop to `size` (height, width).
 
     Raises:
         InputError: nobody is left in it.
@@ -51,7 +51,8 @@ def check_tracks(
     drivers: Sequence[int | None],
     retargeted: bool,
 ) -> list[str]:
-    """Notes about who starts or goes outside of the frame, in pixels of `size` (height, width).
+    """Notes about characters that start or move outside the frame, in pixels of `size` (height,
+    width).
 
     Raises:
         InputError: no character that is moved is ever inside.
@@ -91,7 +92,7 @@ def _about(character: int, away: Bool[np.ndarray, " frames"], ever: bool, fit: b
 
 
 def _spells(away: Bool[np.ndarray, " frames"]) -> list[tuple[int, int]]:
-    """First and last frames of the unbroken spells."""
+    """First and last frames of the contiguous intervals."""
     edges = np.diff(np.concatenate([[0], away.astype(np.int64), [0]]))
     starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     return [(int(a), int(b) - 1) for a, b in zip(starts, stops, strict=True)]

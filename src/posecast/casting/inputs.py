@@ -1,4 +1,4 @@
-"""The picture and its characters as a user hands them over: read and checked."""
+"""Read and check the picture and its characters."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def load_reference_poses(
     picture: UInt8[np.ndarray, "height width 3"],
     find: Finder | None = None,
 ) -> PoseSequence:
-    """The characters of a picture: one frame, in its pixels; found where no `poses` are given.
+    """The characters of a picture: one frame, in its pixels; estimated if no `poses` are given.
 
     Raises:
         InputError: nobody in them, they belong to a picture of another shape, or they cannot be
@@ -81,7 +81,7 @@ def load_reference_poses(
 
 
 def _read(poses: Poses, width: int, height: int, find: Finder) -> PoseSequence:
-    """The people of a picture as they come, read from a file, or found in that picture."""
+    """The people of a picture, from a sequence, a pose file, or estimated in the picture."""
     if isinstance(poses, PoseSequence):
         return poses
     try:
@@ -93,17 +93,17 @@ def _read(poses: Poses, width: int, height: int, find: Finder) -> PoseSequence:
 
 
 def with_joints(keypoints: np.ndarray, joints: int) -> np.ndarray:
-    """Keypoints `(..., joints, 3)` padded with absent ones: a body beside a whole body."""
+    """Keypoints `(..., joints, 3)` padded with absent joints, such as a body to a whole body."""
     padding = [(0, 0)] * keypoints.ndim
     padding[-2] = (0, joints - keypoints.shape[-2])
     return np.pad(keypoints, padding)
 
 
 def common_joints(sequences: Sequence[PoseSequence]) -> int:
-    """The joints of the richest of several sequences."""
+    """The largest number of joints of several sequences."""
     return max(JOINT_COUNTS[sequence.joints] for sequence in sequences)
 
 
 def name_of(poses: Poses | None, otherwise: str) -> str:
-    """What errors call some poses: their file, else `otherwise`."""
+    """The name of poses in error messages: their file, else `otherwise`."""
     return str(poses) if isinstance(poses, (str, Path)) else otherwise

@@ -1,4 +1,4 @@
-"""Who is seen at each pixel of the picture: as somebody says, else as a network sees it."""
+"""Masks of the characters in the picture: given by the user, else computed by a network."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from posecast.geometry.skeleton import present
 from posecast.media.id_images import read_ids
 
 _SHAPE = 0.01
-"""How much the shape of an image of ids may differ from the picture's."""
+"""Largest relative difference between the aspect ratios of an image of ids and the picture."""
 _COVERED = 0.75
-"""The share of a person's joints that its mask has to hold."""
+"""Smallest share of a person's joints that its mask must contain."""
 
 
 def given_masks(
@@ -27,7 +27,7 @@ def given_masks(
     picture: UInt8[np.ndarray, "height width 3"],
     standing: Float[np.ndarray, "characters joints 3"],
 ) -> Masks | None:
-    """The masks that the options hold or name, at the picture's size; None: none.
+    """The masks given in the options, at the picture's size; None: there are none.
 
     Raises:
         InputError: both are given, or they do not fit the picture or its characters.
@@ -73,7 +73,7 @@ def found_masks(
 ) -> Float32[np.ndarray, "characters height width"] | None:
     """The masks of a picture's characters by the network that comes in the package.
 
-    None where they miss the characters' joints: the network knows people, not drawings.
+    None if they miss the characters' joints: the network was trained on people, not drawings.
     """
     from posecast.estimators.builtin.masks import PersonMasks
 
@@ -97,13 +97,13 @@ def masks_by_colours(
     standing: Float[np.ndarray, "characters joints 3"],
     front_to_back: Sequence[int] | None = None,
 ) -> Float32[np.ndarray, "characters height width"]:
-    """What engines take for the characters where there are no masks (`geometry.silhouettes`)."""
+    """Masks by segmentation on colours (`geometry.silhouettes`), used if there are no others."""
     people = people_of(picture, standing).mask.astype(np.float32)
     return shared_out(np.repeat(people[None], len(standing), axis=0), standing, front_to_back)
 
 
 def _covers(mask: Bool[np.ndarray, "h w"], person: Float[np.ndarray, "joints 3"]) -> bool:
-    """Whether a mask holds most of the joints that are present in the picture."""
+    """Whether a mask contains most of the joints inside the picture."""
     columns, rows = np.rint(person[present(person), :2]).astype(int).T
     inside = (rows >= 0) & (columns >= 0) & (rows < mask.shape[0]) & (columns < mask.shape[1])
     return not inside.any() or bool(mask[rows[inside], columns[inside]].mean() >= _COVERED)
@@ -123,7 +123,7 @@ def _framed(mask: np.ndarray, framing: Framing) -> Float32[np.ndarray, "h w"]:
 def _is_of_all(
     ids: UInt8[np.ndarray, "height width"], standing: Float[np.ndarray, "characters joints 3"]
 ) -> bool:
-    """Whether a mask of one id covers several characters: it says who is foreground, not whose."""
+    """Whether a mask with one id covers several characters and so marks the foreground only."""
     if len(standing) == 1 or set(np.unique(ids).tolist()) > {0, 1} or ids.max() > 1:
         return False
     covered = 0

@@ -1,4 +1,4 @@
-"""`PlanOptions`: everything a user may say about a cast, in one frozen value."""
+"""`PlanOptions`: all options of a cast, in one frozen value."""
 
 from __future__ import annotations
 
@@ -17,81 +17,84 @@ Size = tuple[int, int]
 """Height and width."""
 
 Poses = str | Path | PoseSequence
-"""A pose file, a picture or video to find people in, or tracks as they are."""
+"""A pose file, a picture or video to find people in, or tracks."""
 
 Masks = Float[np.ndarray, "characters height width"] | UInt8[np.ndarray, "characters height width"]
-"""Where each character is seen in the picture: 0..1, or bytes that are above 0 there."""
+"""The mask of each character: 0..1, or bytes above 0 inside it."""
 
 
 SHORT_GAP = 0.2
-"""Seconds: holes up to this in a joint's track are an estimator's, not the dancer's."""
+"""Seconds. Gaps in the track of a joint up to this length are taken for errors of the estimator."""
 
 
 @dataclass(frozen=True, eq=False)
 class PlanOptions:
-    """How a picture and its drivers are brought together; shared by all engines and verbs.
+    """How a picture and its drivers are combined; shared by all engines and commands.
 
     The command line's options have the same names (`max_frames` is `--max-frames`). Errors name
-    them as parameters; the command line turns these names into its own (`posecast.cli.wording`).
+    them as parameters; the command line translates these to its options (`posecast.cli.wording`).
     """
 
     size: Size | None = None
-    """Height and width of the frames; None: the engine's default, in the picture's own shape."""
+    """Height and width of the frames; None: the engine's default, with the picture's aspect
+    ratio."""
     reference_poses: Poses | None = None
-    """The picture's characters; None: the file that the cast sheet names, else they are found."""
+    """Poses of the picture's characters; None: the file named in the cast sheet, else estimated."""
     cast: str | Path | CastSheet | None = None
-    """A cast sheet; it then says all that `assign` and `depth_order` say."""
+    """A cast sheet; it replaces `assign` and `depth_order`."""
     masks: Masks | None = None
-    """Who is seen at each pixel of the picture: one mask a character, 0..1. Masks tell the order,
-    and what of the picture moves."""
+    """One mask per character, 0..1. Masks decide the depth order and which pixels the cut-out
+    moves."""
     mask: str | Path | None = None
-    """The same as a file: an image of ids (0 nobody, 1 character 0, 2 character 1, ...), or black
-    and white, which says who is foreground."""
+    """Masks as a file: an image of ids (0 background, 1 character 0, 2 character 1, ...), or a
+    black-and-white image of the foreground."""
     estimator: str | None = None
-    """What finds people where no keypoints are given: ``builtin`` or ``dwpose``; None: DWPose where
-    its weights are in the cache, else the built-in one."""
+    """Pose estimator for inputs without keypoints: ``builtin`` or ``dwpose``; None: DWPose if its
+    weights are in the cache, else the built-in one."""
     people_weights: str | Path | None = None
-    """A file of another landmark network for the built-in estimator."""
+    """Weights of another landmark network for the built-in estimator."""
     hands: bool | None = None
-    """Whether the built-in estimator finds hands, too; None: where the engine uses them (the
-    cut-out does not)."""
+    """Whether the built-in estimator also finds hands; None: if the engine uses them (the cut-out
+    does not)."""
     assign: str | Mapping[int, int | Sequence[int]] | tuple[tuple[int, int], ...] | None = None
     """Which driving track moves which character, in pairs, a mapping or a string.
 
     The string is `track:character,...`, such as `0:1,1:0`. One track may move several characters; a
-    character that is left out stands as it does in the picture.
+    character that is left out keeps its pose from the picture.
     """
     depth_order: str | Sequence[int] | Sequence[OrderChange] | None = None
-    """The characters, front first, as `1,0` or a sequence; or the changes of that order."""
+    """The characters from front to back, as `1,0` or a sequence; or a sequence of changes of the
+    order."""
     poses_size: Size | None = None
-    """Canvas of the driving poses where their file does not say it."""
+    """Canvas of the driving poses, for files that do not state it."""
     body: str | None = None
-    """Layout of the driving OpenPose files where it cannot be told: coco18, body25, body25b."""
+    """Joint layout of the driving OpenPose files if it is ambiguous: coco18, body25, body25b."""
     start: float = 0.0
-    """Begin so many seconds into the drivers."""
+    """Start this far into the drivers, seconds."""
     duration: float | None = None
-    """Make so many seconds; None: to the end of the shortest driver."""
+    """Length of the clip, seconds; None: to the end of the shortest driver."""
     max_frames: int | None = None
-    """Make at most so many frames."""
+    """Largest number of frames to make."""
     fps: float | None = None
-    """Frames a second, to which all drivers are resampled in time; None: the first driver's, else
+    """Frames per second, to which all drivers are resampled; None: that of the first driver, else
     25."""
     audio: bool = True
-    """Whether the plan carries the sound of the first driver that has one."""
+    """Whether the plan keeps the sound of the first driver that has any."""
     sound: str | Path | None = None
-    """A video whose sound is heard instead."""
+    """A video whose sound is used instead."""
     sound_start: float = 0.0
-    """Begin so many seconds into that sound."""
+    """Start this far into that sound, seconds."""
     retarget: bool | None = None
-    """Whether drivers are fitted to their characters: build, size, place. None: as the cast sheet
-    says, else where all people of the drivers were looked for in plain videos, which are framed as
-    they happen to be."""
+    """Whether drivers are fitted to their characters in proportions, size and position. None: as
+    stated in the cast sheet, else only if all drivers were found in plain videos, whose framing is
+    arbitrary."""
     retarget_frame: int | Literal["first"] | None = None
-    """The frame, of those that are made, that ties drivers to characters (with it, `retarget` is
-    on); `first`: the first that can; None: the one in which they stand most alike."""
+    """The output frame in which drivers and characters are aligned (turns `retarget` on); `first`:
+    the first suitable one; None: the one in which their poses are most alike."""
     own_joints: bool = True
-    """Whether joints that a driver never shows stay as in the picture, relative to the rest."""
+    """Whether joints that a driver never shows keep their pose from the picture, relative to the
+    rest."""
     smooth: float = 0.0
-    """Smooth the drivers' jitter over so many seconds."""
+    """Standard deviation of the Gaussian that smooths the drivers, seconds."""
     fill_gaps: float = SHORT_GAP
-    """Fill holes of up to so many seconds in the drivers' joints."""
+    """Longest gap in the track of a joint that is filled, seconds."""

@@ -1,4 +1,4 @@
-"""Who is in front: as somebody says, else as the picture shows, else a guess that says so."""
+"""Depth order of the characters: given, else seen in the picture, else guessed with a note."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from posecast.geometry.front_order import (
 from posecast.types import PoseSequence
 
 OF_REFERENCE = "front_to_back of the reference's poses"
-"""What errors call the order that the picture's pose file says."""
+"""Name in error messages for the order stated in the picture's pose file."""
 
 Found = tuple[tuple[OrderChange, ...], tuple[str, ...]]
-"""An order, and a line about where it is from (none where somebody said it)."""
+"""An order, and a line about its source (none if it was given)."""
 
 
 def depth_order(
@@ -37,7 +37,7 @@ def depth_order(
     moved_by: Sequence[int | None],
     options: PlanOptions,
 ) -> Found:
-    """The order of a picture's characters: what the options, else the pose files say, else found.
+    """The order of a picture's characters: from the options, else from pose files, else estimated.
 
     Raises:
         InputError: an order that does not name each character once.
@@ -74,7 +74,7 @@ def by_depth(
 ) -> tuple[int, ...]:
     """The characters of a picture, front first, by its depth along their bones (section 4.2).
 
-    Those of whom nothing is in the picture come last.
+    Characters outside the picture come last.
     """
     depth = estimator(picture[None])[0]
     cores = dilation_maps(standing, (picture.shape[0], picture.shape[1]), DEPTH_RADIUS)
@@ -88,17 +88,17 @@ def by_sight(
     standing: Float[np.ndarray, "characters joints 3"],
     masks: Masks | None = None,
 ) -> tuple[tuple[int, ...], str]:
-    """The characters of a picture, front first, and in words by what.
+    """The characters of a picture from front to back, and a description of the evidence.
 
-    Where two overlap, by what hides what: their masks, else colours where their bones cross and
-    hidden joints. Else by the feet, which is a guess.
+    If two overlap, the order follows from which one hides the other: by masks, else by hidden
+    joints and by the colours where bones cross. Otherwise it is guessed from the feet.
     """
     size = (picture.shape[0], picture.shape[1])
     seen = np.zeros((len(standing), len(standing)))
     if masks is not None:
         masks = masks.astype(np.float32)
         seen = seen_through_masks(standing, masks)
-    # A joint's confidence is a judgement about what hides it, colours are only a likeness.
+    # The confidence of a joint is a direct estimate of occlusion; colours are weaker evidence.
     for other in (seen_by_joints(standing, size), seen_by_colours(picture, standing)):
         seen = np.where(seen == 0, other, seen)
     order = front_to_back(seen, lower_is_nearer(standing, masks))
@@ -113,13 +113,13 @@ def by_sight(
 
 
 def overlaps(standing: Float[np.ndarray, "characters joints 3"], size: tuple[int, int]) -> bool:
-    """Whether bones of some of the characters cross in a picture of `size` (height, width)."""
+    """Whether the bones of any two characters cross in a picture of `size` (height, width)."""
     cores = dilation_maps(standing, size, DEPTH_RADIUS)
     return bool((cores.sum(axis=0, dtype=np.int64) > 1).any())
 
 
 def _of_drivers(drivers: Sequence[Driver], moved_by: Sequence[int | None]) -> list[int] | None:
-    """What the driving file says, for the characters that its tracks move; None: not all of it."""
+    """The order in the driving file, for the characters that its tracks move; None: incomplete."""
     if len(drivers) != 1 or drivers[0].sequence.front_to_back is None:
         return None
     order = [

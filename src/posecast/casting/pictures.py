@@ -1,4 +1,4 @@
-"""Pictures for people: the cast sheet's, and tracks on the frames they were found in."""
+"""Pictures for the user: that of the cast sheet, and tracks drawn on their frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLOURS = (
     (70, 220, 220),
     (200, 160, 110),
 )
-"""One for each character; more characters begin again."""
+"""One colour per character; they repeat for more characters."""
 
 _INK, _PAPER = (240, 240, 240), (24, 24, 28)
 _PANEL_HEIGHT = 640
@@ -38,8 +38,8 @@ def draw_cast(
 ) -> Picture:
     """The reference with boxes, numbers and skeletons; beside it the drivers; below, the order.
 
-    `plan` is at the size of the picture itself, so that the sheet's boxes fit. With `masks` each
-    character is tinted in its colour, and what is nobody's is grey.
+    `plan` has the size of the picture, so that the boxes of the sheet fit. With `masks`, each
+    character is tinted in its colour, and the background is grey.
     """
     zoom = _PANEL_HEIGHT / plan.size[0]
     size = (_PANEL_HEIGHT, max(1, round(plan.size[1] * zoom)))
@@ -65,7 +65,7 @@ def draw_cast(
 
 
 def tinted(picture: Picture, masks: Float32[np.ndarray, "characters height width"]) -> Picture:
-    """The picture with each character in its colour, and what is nobody's paler and grey."""
+    """The picture with each character tinted in its colour and a pale grey background."""
     grey = picture.mean(axis=2, keepdims=True).repeat(3, axis=2)
     out = 0.5 * grey + 0.5 * _PALE
     for index, mask in enumerate(masks):
@@ -75,7 +75,7 @@ def tinted(picture: Picture, masks: Float32[np.ndarray, "characters height width
 
 
 def overlay_tracks(frames: Iterable[Picture], sequence: PoseSequence) -> Iterator[Picture]:
-    """The frames with the skeleton and the number of everybody in them."""
+    """The frames with the skeleton and number of each person."""
     for frame, keypoints in zip(frames, sequence.keypoints.swapaxes(0, 1), strict=False):
         image = Image.fromarray(_overlay(frame, keypoints))
         pen = ImageDraw.Draw(image)

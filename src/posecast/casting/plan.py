@@ -1,4 +1,4 @@
-"""What is to be animated, settled before any network runs: framing, who moves whom, the order."""
+"""The plan of a clip, made before any engine runs: framing, assignment and depth order."""
 
 from __future__ import annotations
 
@@ -35,35 +35,36 @@ from posecast.media.sound import Sound
 from posecast.types import PoseSequence
 
 MAX_SIDE = 8192
-"""Sides over this are taken for a slip of the keyboard."""
+"""Largest side, pixels; larger values are most likely typing errors."""
 
 
 @dataclass(frozen=True)
 class AnimationPlan:
-    """Everything in pixels of `size`; characters in the order of the reference's pose file."""
+    """A plan, in pixels of `size`; characters have the order of the reference's pose file."""
 
     size: Size
-    """Height and width of the frames to be made."""
+    """Height and width of the output frames."""
     picture: UInt8[np.ndarray, "height width 3"]
     """The reference, framed."""
     reference_keypoints: Float32[np.ndarray, "characters joints 3"]
     keypoints: Float32[np.ndarray, "characters frames joints 3"]
-    """Of each character, its driving track; of one that stands still, its own pose throughout."""
+    """The driving track of each character; for one that stands still, its own pose in all
+    frames."""
     ranks: Int64[np.ndarray, "frames characters"]
     cast: CastSheet
     fps: float
     notes: tuple[str, ...] = ()
-    """What a user should know: cut lengths, joints never shown, who is outside of the frame, and
-    how the order was found."""
+    """Notes for the user: cut lengths, joints never shown, characters outside the frame, and the
+    source of the depth order."""
     reference_ranks: Int64[np.ndarray, " characters"] | None = None
-    """The order in the picture itself, where its pose file says; it stays whatever is asked for."""
+    """The order in the picture, if its pose file states it; it does not depend on the options."""
     sound: Sound | None = None
-    """To be heard with the frames."""
+    """Sound of the clip."""
     masks: Float32[np.ndarray, "characters height width"] | None = None
-    """Who is seen at each pixel of the picture, 0..1, where somebody said it or a network found the
-    people; None: engines go by colours."""
+    """Mask of each character, 0..1, if given or computed by a network; None: engines segment by
+    colours."""
     footage: tuple[Footage | None, ...] = ()
-    """Of each character, the plain video its driver was found in; None: a pose file, or no driver.
+    """The plain video of each character's driver; None: a pose file, or no driver.
     """
 
     @property
@@ -73,17 +74,17 @@ class AnimationPlan:
 
     @property
     def num_frames(self) -> int:
-        """Frames to be made."""
+        """Number of output frames."""
         return self.keypoints.shape[1]
 
     @property
     def ranks_in_picture(self) -> Int64[np.ndarray, " characters"]:
-        """The order in the picture itself: its own where it is known, else that of frame 0."""
+        """The order in the picture: its own if known, else that of frame 0."""
         return self.ranks[0] if self.reference_ranks is None else self.reference_ranks
 
     @property
     def num_characters(self) -> int:
-        """Characters of the reference."""
+        """Number of characters in the reference."""
         return len(self.keypoints)
 
 
@@ -93,16 +94,17 @@ def plan_animation(
     options: PlanOptions | None = None,
     **changes: Any,
 ) -> AnimationPlan:
-    """Bring a picture and its drivers together, at the picture's own size if none is asked for.
+    """Make a plan from a picture and its drivers, at the picture's own size by default.
 
     `changes` are fields of `PlanOptions` to be set in `options`.
 
-    Drivers are cut to `start` and `duration` and resampled in time to one rate; holes in their
-    joints are filled and jitter is smoothed before that. Who moves whom is the cast sheet's, else
-    `assign`'s, else by files and from left to right (`casting.assignment`). With `retarget` or a
-    sheet that says so, drivers are fitted to their characters (`geometry.retargeting`). Joints that
-    a driver never shows stay as in the picture (`geometry.own_joints`). Who is in front is the
-    sheet's, else `depth_order`'s, else what the pose files say, else what the picture shows.
+    Gaps in the drivers are filled and jitter is smoothed; then they are cut to `start` and
+    `duration` and resampled to one rate. The assignment comes from the cast sheet, else from
+    `assign`, else from the order of the files and from left to right (`casting.assignment`). With
+    `retarget`, or a sheet that states it, drivers are fitted to their characters
+    (`geometry.retargeting`). Joints that a driver never shows keep their pose from the picture
+    (`geometry.own_joints`). The depth order comes from the sheet, else from `depth_order`, else
+    from the pose files, else from the picture.
 
     Raises:
         InputError: something cannot be read or does not fit together.
@@ -163,9 +165,10 @@ def _with_sheets_keypoints(options: PlanOptions) -> PlanOptions:
 
 
 def with_found_masks(plan: AnimationPlan) -> AnimationPlan:
-    """The plan with its people's masks, also where their keypoints were given.
+    """The plan with the masks of its people, also if their keypoints were given.
 
-    Unchanged where it has masks, and where the network misses them: it knows people, not drawings.
+    It is unchanged if it has masks, or if the network finds none: it was trained on people, not
+    drawings.
     """
     if plan.masks is not None:
         return plan
@@ -174,7 +177,7 @@ def with_found_masks(plan: AnimationPlan) -> AnimationPlan:
 
 
 def _masks(picture: np.ndarray, people: np.ndarray, options: PlanOptions) -> Masks | None:
-    """Who is seen where: as it is said; of people who were found, as they are found."""
+    """Masks as given; for people who were estimated, computed by the network."""
     masks = given_masks(options, picture, people)
     if masks is None and options.reference_poses is None:
         masks = found_masks(picture, people)
@@ -188,7 +191,7 @@ FITTED = (
 
 
 def check_size(size: Size) -> None:
-    """Refuse sizes (height, width) that no video has.
+    """Refuse invalid frame sizes (height, width).
 
     Raises:
         InputError: a side below 16 or over `MAX_SIDE`.
@@ -212,7 +215,7 @@ def _sheet(
     tracks: np.ndarray,
     options: PlanOptions,
 ) -> tuple[CastSheet, tuple[str, ...]]:
-    """The cast sheet that is given, or one made of the options; and a line about a guessed order.
+    """The given cast sheet, or one made from the options, and a line about an estimated order.
 
     Raises:
         InputError: it cannot be read or obeyed, or both are given.
@@ -280,7 +283,7 @@ def _reference_ranks(people: PoseSequence) -> Int64[np.ndarray, " characters"] |
 
 
 def _box(character: np.ndarray, people: PoseSequence) -> tuple[int, int, int, int]:
-    """Around the keypoints, with a margin: they lie inside of the body."""
+    """The box around the keypoints, with a margin, since keypoints lie inside the body."""
     points = character[present(character), :2]
     (x0, y0), (x1, y1) = points.min(0), points.max(0)
     margin = 0.08 * max(x1 - x0, y1 - y0) + 2

@@ -16,11 +16,11 @@ class Planning:
     """The `plan` of an engine."""
 
     USES_HANDS: ClassVar[bool] = True
-    """Whether hands are looked for where `PlanOptions.hands` does not say."""
+    """Whether hands are estimated if `PlanOptions.hands` is None."""
 
     @abstractmethod
     def default_size(self, picture: Size) -> Size:
-        """The size of the frames of a picture, (height, width), where nobody chose one."""
+        """The default frame size (height, width) for a picture."""
 
     def plan(
         self,
@@ -29,7 +29,7 @@ class Planning:
         options: PlanOptions | None = None,
         **changes: Any,
     ) -> AnimationPlan:
-        """Read and match the inputs; `size` defaults to `default_size` of the picture's.
+        """Read and match the inputs; `size` defaults to `default_size` of the picture's size.
 
         `changes` are fields of `PlanOptions` to be set in `options`.
 

@@ -1,4 +1,4 @@
-"""What an engine gives back."""
+"""The result of an engine."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from jaxtyping import UInt8
 from posecast.casting.plan import AnimationPlan
 
 OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how many units of it are done, and how many there are."""
+"""Called with the name of the current phase, the units done, and their total number."""
 
 
 @dataclass(frozen=True)
 class AnimationResult:
-    """A finished clip, and what it was made from."""
+    """A finished clip and its plan."""
 
     frames: UInt8[np.ndarray, "frames height width channels"]
-    """RGB; of the cut-out over a transparent ground RGB and alpha."""
+    """RGB; with the cut-out on a transparent background, RGB and alpha."""
     fps: float
     plan: AnimationPlan
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know about the inputs, the plan's own."""
+        """Notes about the inputs, from the plan."""
         return self.plan.notes

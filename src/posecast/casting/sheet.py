@@ -1,7 +1,7 @@
-"""The cast sheet: who of the picture is moved by which driver, and who is in front of whom.
+"""The cast sheet: which driver moves which character, and the depth order.
 
-A small YAML file (`posecast/cast/1`) that a person reads and edits between `posecast cast`, which
-writes it, and `posecast animate --cast`, which obeys it.
+A small YAML file (`posecast/cast/1`): `posecast cast` writes it, the user edits it, and `posecast
+animate --cast` follows it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from posecast.media.outputs import is_standard_output
 FORMAT = "posecast/cast/1"
 
 STILL = "still"
-"""In place of a driver's number: the character stands as it does in the picture."""
+"""Used instead of a driver's number: the character keeps its pose from the picture."""
 
 Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class OrderChange:
-    """From this frame on, the characters stand in this order, the nearest first."""
+    """From this frame on, the characters have this order from front to back."""
 
     from_frame: int
     front_to_back: tuple[int, ...]
@@ -41,11 +41,11 @@ class Character:
     """One character of the reference picture and the driving track that moves it."""
 
     id: int
-    """Its number: its place in the reference's pose file, from 0."""
+    """Its index in the reference's pose file, from 0."""
     driver: int | None
     """Number of the driving track, from 0; None: it stands still, as in the picture."""
     box: Box | None = None
-    """x0, y0, x1, y1 in pixels of the reference picture; there to recognise it by."""
+    """x0, y0, x1, y1 in pixels of the reference picture, to recognise the character."""
     keypoints: str | None = None
     """The pose file of the reference, relative to the sheet's folder."""
     note: str = ""
@@ -58,9 +58,9 @@ class CastSheet:
     characters: tuple[Character, ...]
     depth_order: tuple[OrderChange, ...]
     retarget: bool = False
-    """Whether each driver is fitted to its character's build and place."""
+    """Whether each driver is fitted to the proportions and position of its character."""
     retarget_frame: int | Literal["first"] | None = None
-    """The frame that ties drivers to characters for that; None: the one that fits best."""
+    """The frame in which drivers and characters are aligned for this; None: the best one."""
 
     @property
     def drivers(self) -> tuple[int | None, ...]:
@@ -71,7 +71,7 @@ class CastSheet:
 def ranks_of(
     order: Sequence[OrderChange], frames: int, characters: int
 ) -> Int64[np.ndarray, "frames characters"]:
-    """Ranks (0 the front) a frame, each order held until the next one."""
+    """Ranks (0 is the front) for each frame; an order holds until the next change."""
     ranks = np.zeros((frames, characters), np.int64)
     for change in sorted(order, key=lambda change: change.from_frame):
         ranks[change.from_frame :, list(change.front_to_back)] = np.arange(characters)
@@ -99,7 +99,7 @@ _RETARGET = """\
 
 
 def write_cast(sheet: CastSheet, path: str | Path) -> None:
-    """Write a sheet with comments that say how to edit it.
+    """Write a sheet, with comments on how to edit it.
 
     Raises:
         InputError: the file cannot be written there.
@@ -140,7 +140,7 @@ def _scalar(text: str) -> str:
 
 
 def check_order(order: Sequence[int], characters: int) -> str | None:
-    """What is wrong with a front-to-back order, or None: it names each character once."""
+    """The problem of a front-to-back order, or None if it names each character once."""
     if sorted(order) == list(range(characters)):
         return None
     unknown = sorted({i for i in order if not 0 <= i < characters})
@@ -162,7 +162,7 @@ def _list(numbers: Sequence[int]) -> str:
 
 
 def parse_order(text: str, characters: int) -> tuple[OrderChange, ...]:
-    """An order such as `1,0`: characters, front first.
+    """An order such as `1,0`: characters from front to back.
 
     Raises:
         InputError: no numbers, or not each character once.
@@ -176,7 +176,7 @@ def parse_order(text: str, characters: int) -> tuple[OrderChange, ...]:
 
 
 def order_of(order: Sequence[int], characters: int, name: str) -> tuple[OrderChange, ...]:
-    """An order that holds from frame 0 on; `name` is what errors call it.
+    """An order that holds from frame 0 on; `name` is its name in error messages.
 
     Raises:
         InputError: it does not name each character once.

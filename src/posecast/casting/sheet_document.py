@@ -43,13 +43,13 @@ class Document:
         return scalar(node)
 
     def problem(self, place: tuple[Any, ...], text: str) -> None:
-        """Note what is wrong at a place (keys and indices from the top)."""
+        """Record a problem at a place (keys and indices from the top)."""
         while place and place not in self._lines:
             place = place[:-1]
         self.problems.append((self._lines.get(place, 1), text))
 
     def raise_problems(self) -> None:
-        """Raise `InputError` with all that was noted, by line."""
+        """Raise `InputError` with all recorded problems, by line."""
         if self.problems:
             found = sorted(set(self.problems))
             raise InputError(

@@ -1,4 +1,4 @@
-"""Read a cast sheet that a person has edited; all lines that cannot be used come in one error."""
+"""Read a cast sheet that a user has edited; one error reports all invalid lines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_cast(
     """Read a sheet and check it against the picture's characters and the driving tracks.
 
     `reference` holds the picture's characters (pixels of the picture), `drivers` is the number of
-    driving tracks, `frames` their length. In a `preview` orders may begin after that.
+    driving tracks, `frames` their length. In a `preview`, changes of the order may lie beyond that.
 
     Raises:
         InputError: no YAML, or one line of text with every problem and its line number.
@@ -47,9 +47,9 @@ def read_cast(
 
 
 def check_cast(path: str | Path) -> None:
-    """Refuse a sheet that no picture and no drivers could make right.
+    """Refuse a sheet that is invalid for any picture and drivers.
 
-    For callers who find people first, which takes minutes.
+    For callers that estimate poses first, which takes minutes.
 
     Raises:
         InputError: as `read_cast`, for what does not depend on the number of people.
@@ -60,7 +60,7 @@ def check_cast(path: str | Path) -> None:
 
 
 def keypoints_file(path: str | Path) -> Path | None:
-    """The reference's pose file that a sheet names, if it names one and only one.
+    """The reference's pose file named in a sheet, if there is exactly one.
 
     Raises:
         InputError: no YAML, or the characters name different files.
@@ -83,7 +83,7 @@ def keypoints_file(path: str | Path) -> Path | None:
 
 
 class _Reader:
-    """Checks each entry where it stands and goes on, so that all problems come together."""
+    """Checks each entry and continues after problems, so that all are reported together."""
 
     def __init__(
         self,

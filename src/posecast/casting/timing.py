@@ -1,4 +1,4 @@
-"""Which frames are made: from when on, how many, at which rate."""
+"""Timing of the output: start, number of frames, frame rate."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from posecast.geometry.resampling import frames_within, resample
 from posecast.media.frame_rate import HIGHEST, LOWEST, USUAL, possible
 
 USUAL_RATE = USUAL
-"""Frames a second where neither the user nor any driver says."""
+"""Frames per second if neither the user nor any driver states it."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """The part of the drivers' time that is made, and at which rate."""
+    """The part of the drivers that is used, and the output rate."""
 
     start: float
-    """Seconds into each driver."""
+    """Start in each driver, seconds."""
     duration: float | None
-    """Seconds; None: to the end of the shortest driver."""
+    """Length in seconds; None: to the end of the shortest driver."""
     max_frames: int | None
     rate: float | None
-    """Frames a second, where the user says; else it is the first driver's that has one."""
+    """Frames per second, if given by the user; else that of the first driver that states it."""
 
     @classmethod
     def of(cls, options: PlanOptions) -> Span:
-        """What the options ask for.
+        """The timing in the options.
 
         Raises:
             InputError: a negative start, no duration, no frame, or a rate that no video has.
@@ -48,7 +48,7 @@ class Span:
         return cls(start, duration, frames, rate)
 
     def output_rate(self, rates: Sequence[float | None]) -> float:
-        """Frames a second of what is made, given those of the drivers.
+        """Output frames per second, given those of the drivers.
 
         Raises:
             InputError: a driver's rate is none that a video has.
@@ -61,14 +61,14 @@ class Span:
         return self.rate or next((rate for rate in rates if rate), None) or USUAL_RATE
 
     def count(self, rate: float) -> int | None:
-        """Most frames that are made at a rate; None where nothing limits them."""
+        """Largest number of output frames at a rate; None: no limit."""
         limits = [] if self.max_frames is None else [self.max_frames]
         if self.duration is not None:
             limits.append(max(1, frames_within(1, 1 / self.duration, rate)))
         return min(limits, default=None)
 
     def needed(self, rate: float, output_rate: float) -> tuple[int, int | None]:
-        """The first frame of a driver at `rate` that matters, and the one after the last."""
+        """The first frame of a driver at `rate` that is used, and the one after the last."""
         first = round(self.start * rate)
         count = self.count(output_rate)
         if count is None:
@@ -78,9 +78,9 @@ class Span:
     def frames_of(
         self, keypoints: np.ndarray, rate: float | None, output_rate: float, name: str
     ) -> np.ndarray:
-        """The tracks of a driver in the frames that are made of it.
+        """The tracks of a driver at the output frames.
 
-        It begins with the driver's own frame that is nearest to the start.
+        The first is the driver's frame nearest to the start.
 
         Raises:
             InputError: the driver ends before the start.
@@ -91,7 +91,7 @@ class Span:
         return resample(keypoints, own, output_rate, start, self.count(output_rate))
 
     def check_length(self, frames: int, rate: float, name: str) -> None:
-        """Refuse a driver of so many frames that ends before the start.
+        """Refuse a driver that ends before the start.
 
         Raises:
             InputError: it does.

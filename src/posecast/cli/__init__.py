@@ -83,7 +83,7 @@ class VerbGroup(click.Group):
             raise Interrupted(str(interrupt)) from interrupt
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table of verbs, without importing any."""
+        """List the commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
@@ -105,7 +105,7 @@ def _debug_option() -> click.Option:
 
 
 def _add_debug_option(command: click.Command) -> None:
-    """Let `--debug` stand after the verb too, where people type it."""
+    """Accept `--debug` after the command, too."""
     if not any("--debug" in param.opts for param in command.params):
         command.params.append(_debug_option())
     if isinstance(command, click.Group):
@@ -139,14 +139,14 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _interrupted(hint: str, debug: bool) -> int:
-    # Of the processes that torchrun started, the first speaks.
+    # Of the processes that torchrun started, only rank 0 prints.
     if os.environ.get("RANK", "0") == "0":
         return _fail(f"interrupted{': ' + hint if hint else ''}", INTERRUPTED, debug)
     return INTERRUPTED
 
 
 def _failed(error: Exception, debug: bool) -> int:
-    """Say what went wrong; the status that belongs to it."""
+    """Print the error; returns the exit status."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
@@ -157,7 +157,7 @@ def _failed(error: Exception, debug: bool) -> int:
     if isinstance(error, InputError):
         return _fail(f"error: {in_options(str(error))}", 2, debug)
     if isinstance(error, BrokenPipeError):
-        # The reader of our output has gone (`posecast ... | head`): nothing to say to anybody.
+        # The reader of the output has closed it (`posecast ... | head`): end silently.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if isinstance(error, OSError) and is_users(error):
@@ -169,7 +169,7 @@ def _failed(error: Exception, debug: bool) -> int:
 
 
 def is_users(error: OSError) -> bool:
-    """Whether an operating-system error is about the user's paths or disk, not a fault of ours."""
+    """Whether an operating-system error is about the user's paths or disk, not an internal error."""
     return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -211,7 +211,7 @@ def main() -> None:
     """Entry point of the `posecast` program."""
     status = run(sys.argv[1:])
     if status == INTERRUPTED:
-        # Whoever asked once may ask again while Python shuts down.
+        # The signal may arrive again while Python shuts down.
         for kind in (signal.SIGINT, signal.SIGTERM):
             signal.signal(kind, signal.SIG_IGN)
     sys.exit(status)

@@ -41,14 +41,26 @@ INTERRUPTED = 130
 
 @click.command()
 @click.argument("config", type=PATH)
-@click.option("-o", "--output", type=PATH, help="Another folder than the file names.")
-@click.option("--only", type=TEXT, metavar="NAMES", help="Some variants: full,without-flow.")
-@click.option("--seeds", type=TEXT, metavar="NUMBERS", help="Other seeds than the file's: 1,2,3.")
+@click.option("-o", "--output", type=PATH, help="Output folder (default: as stated in the file).")
+@click.option(
+    "--only",
+    type=TEXT,
+    metavar="NAMES",
+    help="Variants to train, such as full,without-flow (default: all).",
+)
+@click.option(
+    "--seeds",
+    type=TEXT,
+    metavar="NUMBERS",
+    help="Seeds, such as 1,2,3 (default: as stated in the file).",
+)
 @click.option(
     "--processes", type=WORKERS, default=1, show_default=True,
-    help="Processes that train together.",
+    help="Number of processes for training.",
 )  # fmt: skip
-@click.option("--table", "table_only", is_flag=True, help="Make the tables of what is there.")
+@click.option(
+    "--table", "table_only", is_flag=True, help="Only write the tables of existing results."
+)
 def ablation(
     config: Path,
     output: Path | None,
@@ -57,9 +69,9 @@ def ablation(
     processes: int,
     table_only: bool,
 ) -> None:
-    """Train every variant that CONFIG.yaml names alike, and score it on stage-bench/2.
+    """Train every variant in CONFIG.yaml in the same way, and score it on stage-bench/2.
 
-    Call it again after it was stopped: it goes on where it was, and trains nothing twice. After
+    After a stop, the same command continues and trains nothing twice. After
     every variant it writes ablation.md, ablation.json and pictures of what there is so far
     (docs/design/claims-log.md).
     """
@@ -94,7 +106,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _check(plan: Ablation, to_train: Sequence[tuple[str, int]] | None) -> None:
-    """Refuse before hours of training what cannot end in a table.
+    """Check everything that the final table needs, before hours of training.
 
     Raises:
         InputError: a row that the paper does not have, settings that fit no stage, a folder that
@@ -125,7 +137,7 @@ def _check(plan: Ablation, to_train: Sequence[tuple[str, int]] | None) -> None:
 
 
 def _check_paths(plan: Ablation, name: str, seed: int) -> None:
-    """What the stages of a run read, but for the models that they make for each other."""
+    """The inputs of the stages of a run, except the models that they make for each other."""
     from posecast.training.paths import check_paths
 
     for number, config in enumerate(plan.training(name, seed)):
@@ -135,7 +147,7 @@ def _check_paths(plan: Ablation, name: str, seed: int) -> None:
 
 
 def file_of(config: TrainingConfig) -> Path:
-    """Where the settings of a stage lie beside what it writes."""
+    """The settings file of a stage, beside its output."""
     return config.output.with_suffix(".yaml")
 
 
@@ -168,7 +180,7 @@ def _run_stage(path: Path, processes: int) -> None:
     try:
         status = training.wait()
     except KeyboardInterrupt:
-        training.send_signal(signal.SIGINT)  # it writes a checkpoint; to hear it twice is no harm
+        training.send_signal(signal.SIGINT)  # it writes a checkpoint; a second signal does no harm
         training.wait()
         status = INTERRUPTED
     if status == INTERRUPTED:

@@ -1,4 +1,4 @@
-"""`posecast animate`: the main job."""
+"""`posecast animate`: animate a picture."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ DEFAULT_STEPS = 10
 
 @click.group(commands=[ablation, claims, *published_benches()])
 def benchmark() -> None:
-    """Score a model where the truth is known, and on published clips."""
+    """Score a model on clips with known truth, and on published clips."""
 
 
 @benchmark.command()
@@ -132,7 +132,7 @@ def _run(
     bench = BENCH_SETS[settings["bench"]]
     frames = 0 if borders is None else settings["long_frames"]
     total = settings["clips"] * len(entrants.runs()) + (1 if frames else 0)
-    # disable=None: only where standard error is a terminal.
+    # disable=None: shown only if standard error is a terminal.
     with tqdm(total=total, unit="run", disable=True if quiet else None, dynamic_ncols=True) as bar:
 
         def on_run(name: str) -> None:
@@ -201,7 +201,7 @@ def _in_words(settings: dict[str, Any]) -> str:
 
 
 def _check_outputs(json_file: Path | None, contact_sheet: Path | None, model: str) -> None:
-    """Refuse a model that is not there, and places that cannot be written, before the computing.
+    """Refuse a missing model and invalid output paths before computing.
 
     Raises:
         InputError: no place for a file, a picture that is no PNG, or no such model.

@@ -40,7 +40,7 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def convert() -> None:
-    """Public weights to a model folder, for `posecast animate --model` or to train from."""
+    """Convert public weights to a model folder, for `posecast animate --model` or for training."""
 
 
 @convert.command()
@@ -54,7 +54,7 @@ def convert() -> None:
 @model_option
 @dtype_option
 def animateanyone(weights: Path, out: Path, dtype: str | None) -> None:
-    """AnimateAnyone's weights; the guiders that it does not have start silent."""
+    """Convert AnimateAnyone's weights; guiders that it does not have get zero output."""
     _check_place(out, weights)
     from posecast.models.conversion.animateanyone import convert_animateanyone
 
@@ -77,7 +77,7 @@ def animateanyone(weights: Path, out: Path, dtype: str | None) -> None:
 @model_option
 @dtype_option
 def sd15(weights: Path, motion: Path | None, out: Path, dtype: str | None) -> None:
-    """Stable Diffusion 1.5 or sd-image-variations, to train from: it animates nothing yet."""
+    """Convert Stable Diffusion 1.5 or sd-image-variations as a start for training; the model cannot animate yet."""
     _check_place(out, weights, motion)
     from posecast.models.conversion.sd15 import convert_sd15
 
@@ -99,7 +99,7 @@ def stored(dtype: str | None) -> torch.dtype | None:
 
 
 def report(out: Path, animator: Animator) -> None:
-    """What was written, and what it lacks."""
+    """Report the written model and its missing parts."""
     count = sum(parameter.numel() for parameter in animator.parameters())
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     click.echo(f"{out}: {count / 1e6:,.0f} million parameters, {size / 1e9:,.1f} GB")

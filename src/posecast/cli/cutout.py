@@ -14,17 +14,17 @@ from posecast.cli.progress import progress_bar
 from posecast.errors import InputError, counted
 
 CUTOUT = "cutout"
-"""The model that is no network."""
+"""Name of the cut-out engine."""
 NETWORKS_ONLY = (
     "--steps", "--guidance", "--seed", "--window", "--stride", "--without", "--fast", "--device",
     "--dtype", "--memory", "--lora",
 )  # fmt: skip
 CUTOUT_ONLY = ("--mend", "--background", "--transparent")
-"""Options that one of the two engines takes alone."""
+"""Options that only one of the two engines takes."""
 
 
 def check_engine(model: str, context: click.Context) -> None:
-    """Refuse options that were given although the engine of `model` knows no such thing.
+    """Refuse options that do not apply to the engine of `model`.
 
     Raises:
         InputError: there are some; it names all of them.
@@ -36,7 +36,7 @@ def check_engine(model: str, context: click.Context) -> None:
 
 
 def check_given(context: click.Context, foreign: Collection[str]) -> None:
-    """Refuse options that the cut-out engine does not know.
+    """Refuse options that do not apply to the cut-out engine.
 
     Raises:
         InputError: some were given; it names all of them.
@@ -50,7 +50,7 @@ def check_given(context: click.Context, foreign: Collection[str]) -> None:
 
 
 def _given(context: click.Context, options: Collection[str]) -> list[str]:
-    """Those of some options that stand on the command line."""
+    """The options of a list that were given on the command line."""
     return [
         parameter.opts[0]
         for parameter in context.command.params
@@ -74,7 +74,7 @@ def cut_out(
     from posecast.media.video import write_video
 
     if launched_rank() > 0:
-        return  # one process does it all
+        return  # a single process makes the whole clip
     animator = CutoutAnimator.from_pretrained()
     plan = animator.plan(reference, poses, plan_options(options))
     check_sound(options["audio"], plan)

@@ -169,7 +169,7 @@ def named_folders(texts: Sequence[str]) -> dict[str, Path]:
 
 
 def _check_options(options: dict[str, Any], methods: int, inputs: list[Path | None]) -> None:
-    """Refuse what cannot work before hours of computing."""
+    """Check all options before hours of computing."""
     from posecast.media.outputs import check_file, check_text_file
 
     for option in ("references", "estimated_poses"):
@@ -197,7 +197,7 @@ def _check_options(options: dict[str, Any], methods: int, inputs: list[Path | No
 
 
 def _check_standards(options: dict[str, Any]) -> None:
-    """Refuse what `--standards` leaves no room for."""
+    """Refuse options that do not go with `--standards`."""
     for option in ("poses", "paper_table", "masks", "report"):
         if options[option] is not None:
             name = option.replace("_", "-")
@@ -269,7 +269,7 @@ def _run(
     passes = 1 + (networks is not None and networks.any_loaded)
     passes *= len(standards)
     total = passes * sum(pair.num_frames for method in pairs.values() for pair in method)
-    # disable=None: only where standard error is a terminal.
+    # disable=None: shown only if standard error is a terminal.
     quiet = True if options["quiet"] else None
     with tqdm(total=total, unit="frame", disable=quiet, dynamic_ncols=True) as bar:
         found: Found = {}
@@ -291,7 +291,7 @@ _GET_WEIGHTS = (
 
 
 def _check_scored(scored: bool, skipped: Mapping[str, str], get_weights: bool = True) -> None:
-    """Refuse to end well with an empty table.
+    """Fail if no metric was scored.
 
     Raises:
         InputError: nothing that was asked for is `scored`; it says why.
@@ -348,7 +348,7 @@ def _write_overlays(pairs: Mapping[str, Sequence[VideoPair]], options: dict[str,
 
 
 def _by_row(found: Found) -> dict[str, MethodScores]:
-    """Scores by what stands before them: the method, and the standard where there are several."""
+    """Scores by row name: the method, with the standard if there are several."""
     return {
         name if standard is None else f"{name}: {standard}": scores
         for standard, methods in found.items()

@@ -24,7 +24,7 @@ _WEIGHTS = click.option(
 
 @click.group()
 def fetch() -> None:
-    """Public weights from huggingface.co, checked, and converted to a model folder."""
+    """Download public weights from huggingface.co and convert them to a model folder."""
 
 
 @fetch.command()
@@ -32,9 +32,9 @@ def fetch() -> None:
 @_WEIGHTS
 @dtype_option
 def animateanyone(out: Path, weights: Path | None, dtype: str | None) -> None:
-    """AnimateAnyone, its VAE and image encoder (about 10 GB): animates real people.
+    """Download AnimateAnyone with VAE and image encoder (about 10 GB), to animate real people.
 
-    Interrupted, it goes on where it was.
+    After an interruption, the same command continues.
     """
     from posecast.models.conversion.animateanyone import convert_animateanyone
     from posecast.models.public_files import ANIMATEANYONE
@@ -49,9 +49,9 @@ def animateanyone(out: Path, weights: Path | None, dtype: str | None) -> None:
 @_WEIGHTS
 @dtype_option
 def sd15(out: Path, weights: Path | None, dtype: str | None) -> None:
-    """Stable Diffusion 1.5 with AnimateDiff v2, VAE and image encoder: what training starts from.
+    """Download Stable Diffusion 1.5, AnimateDiff v2, VAE and image encoder, to train from.
 
-    Interrupted, it goes on where it was.
+    After an interruption, the same command continues.
     """
     from posecast.models.conversion.sd15 import convert_sd15
     from posecast.models.public_files import SD15

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def launched_rank() -> int:
-    """Which of the processes that torchrun started this is; 0 where it started none."""
+    """The rank of this process under torchrun, else 0."""
     return int(os.environ["RANK"]) if _launched() else 0
 
 
 def chosen_device(name: str | None) -> torch.device:
-    """The device of a name, or the best there is; of several GPUs each process gets its own.
+    """The device of a name, or the fastest available; each process gets its own GPU.
 
     Raises:
         InputError: it is not there.
@@ -38,7 +38,7 @@ def chosen_device(name: str | None) -> torch.device:
 
 
 def load_pipeline(model: str, device: str | None, dtype: str | None) -> AnimationPipeline:
-    """A pipeline on a device; a device that is not there is the user's error.
+    """A pipeline on a device; a missing device raises `InputError`.
 
     Raises:
         InputError: no such model or device.
@@ -64,7 +64,7 @@ def loaded(model: str, device: torch.device, dtype: str | None) -> AnimationPipe
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """The processes that torchrun started, joined for the block; else this one alone."""
+    """The processes that torchrun started, connected for the block; else this one alone."""
     from posecast.diffusion.processes import ALONE, Processes
 
     if not _launched():

@@ -1,4 +1,4 @@
-"""The drivers' sound, for the verbs that make videos."""
+"""The drivers' sound, for commands that make videos."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from posecast.casting.plan import AnimationPlan
 
 WITH_SOUND = ("mp4", "mov", "webm")
-"""Kinds of output that hold sound."""
+"""Output formats with sound."""
 
 
 def audible(asked: bool | None, out: Path, kind: str) -> None:
-    """Refuse sound that is asked for where the output cannot hold it.
+    """Refuse requested sound if the output format cannot store it.
 
     Raises:
         InputError: `out` is of such a kind.
@@ -25,7 +25,7 @@ def audible(asked: bool | None, out: Path, kind: str) -> None:
 
 
 def check_sound(asked: bool | None, plan: AnimationPlan) -> None:
-    """Refuse sound that is asked for where no driver has any.
+    """Refuse requested sound if no driver has any.
 
     Raises:
         InputError: none has.

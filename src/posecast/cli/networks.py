@@ -1,4 +1,4 @@
-"""`--model` of `posecast animate` that is a model: the paper's networks."""
+"""`posecast animate --model MODEL`: the paper's networks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def names_in(text: str | None) -> list[str]:
-    """The names of a list with commas; none where there is no list."""
+    """The names in a comma-separated list; none without a list."""
     return text.split(",") if text else []
 
 
@@ -68,7 +68,7 @@ def denoised(
             on_progress=on_progress,
         )
         if processes.rank > 0:
-            return  # its share of the windows is done; the first process writes
+            return  # its share of the windows is done; rank 0 writes
         count = write_video(frames, out, plan.fps, plan.sound)
     if not quiet:
         height, width = plan.size
@@ -79,7 +79,7 @@ def denoised(
 
 
 def _worked_on(device: torch.device) -> str:
-    """What decides the bytes beside seed and inputs: on a CPU, sums depend on the threads."""
+    """The device, which affects the bytes: on a CPU, sums depend on the number of threads."""
     import torch
 
     if device.type != "cpu":

@@ -1,4 +1,4 @@
-"""The outputs of a command: kept to its process until it ends."""
+"""Locks on the outputs of a command."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def claim(*outputs: Path | None) -> None:
 
 @contextmanager
 def resumable(how: str) -> Iterator[None]:
-    """Let an interruption of the block say how to go on."""
+    """Add a hint on how to continue to an interruption of the block."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -42,7 +42,7 @@ def resumable(how: str) -> Iterator[None]:
 
 
 def say(line: str, *outputs: Path | None) -> None:
-    """What a command did, on standard output; on standard error where an output went there."""
+    """Print what a command did to standard output, or to standard error if an output went there."""
     from posecast.media.outputs import is_standard_output
 
     click.echo(line, err=any(path is not None and is_standard_output(path) for path in outputs))
