@@ -169,7 +169,7 @@ def _failed(error: Exception, debug: bool) -> int:
 
 
 def is_users(error: OSError) -> bool:
-    """Whether an operating-system error is about the user's paths or disk, not an internal error."""
+    """Whether an operating-system error is about the user's paths or disk, not an internal one."""
     return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 

@@ -77,7 +77,7 @@ def animateanyone(weights: Path, out: Path, dtype: str | None) -> None:
 @model_option
 @dtype_option
 def sd15(weights: Path, motion: Path | None, out: Path, dtype: str | None) -> None:
-    """Convert Stable Diffusion 1.5 or sd-image-variations as a start for training; the model cannot animate yet."""
+    """Convert Stable Diffusion 1.5 or sd-image-variations, to train from; it cannot animate yet."""
     _check_place(out, weights, motion)
     from posecast.models.conversion.sd15 import convert_sd15
 
