@@ -17,7 +17,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN pip install --no-cache-dir -c constraints.txt ".[${EXTRAS}]"
 
-USER posecast
+USER 1000
 WORKDIR /work
 ENTRYPOINT ["posecast"]
 CMD ["--help"]

@@ -144,3 +144,24 @@ def test_each_question_is_answered_with_a_link() -> None:
     questions = re.split(r"^### ", text, flags=re.M)[1:]
     assert len(questions) >= 15
     assert not [question.splitlines()[0] for question in questions if "](" not in question]
+
+
+@pytest.mark.parametrize("first", ["README.md", "docs/README.md"])
+def test_questions_are_answered_two_clicks_from_the_first_page(first: str) -> None:
+    page = ROOT / first
+    links = re.findall(r"\]\(([^)#]+\.md)[^)]*\)", page.read_text(encoding="utf-8"))
+    reached = {(page.parent / link).resolve() for link in links}
+    start = [f"start-{who}.md" for who in ("creators", "researchers", "developers")]
+    for name in ("faq.md", "troubleshooting.md", *start):
+        assert ROOT / "docs" / name in reached, f"{first} has no link to {name}"
+
+
+def test_gallery_shows_what_its_commands_make() -> None:
+    text = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\(media/gallery/(\w+)\.webp\)", text)
+    files = {path.stem: path for path in (ROOT / "docs" / "media" / "gallery").iterdir()}
+    assert set(shown) == set(files)
+    assert sum(path.stat().st_size for path in files.values()) < 1_500_000
+    made = " ".join(" ".join(words) for words in commands(ROOT / "docs" / "gallery.md"))
+    for name in shown:
+        assert re.search(rf"out/gallery/{name}\b", made), name

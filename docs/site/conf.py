@@ -25,6 +25,7 @@ PAGES = {
         "docs/troubleshooting",
     ],
     "Animate": [
+        "docs/gallery",
         "docs/studio",
         "docs/using",
         "docs/export",
