@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from posecast.geometry.smoothing import fill_gaps, smooth
+from posecast.geometry.smoothing import fill_gaps, smooth, without_jitter
 
 
 @pytest.fixture
@@ -61,3 +61,37 @@ def test_senseless_times_are_refused(walk):
             function(walk, -1.0, 25)
         with pytest.raises(ValueError, match="frames a second"):
             function(walk, 1.0, 0.0)
+
+
+def test_what_shakes_is_calmed_and_what_does_not_stays(walk):
+    noisy = walk.copy()
+    noisy[..., :2] += np.random.default_rng(0).normal(size=noisy[..., :2].shape)
+    calm = without_jitter(noisy)
+    assert np.abs(calm - walk)[..., :2].mean() < 0.5 * np.abs(noisy - walk)[..., :2].mean()
+    # Fast to and fro, as a dancer's arms: nothing to be taken for shaking.
+    dance = walk.copy()
+    dance[..., 0] += 20 * np.sin(2 * np.pi * np.arange(40) / 12)[None, :, None]
+    np.testing.assert_array_equal(without_jitter(dance), dance)
+
+
+def test_each_character_is_calmed_by_its_own_shaking(walk):
+    noise = np.random.default_rng(0).normal(size=walk[..., :2].shape)
+    both = np.concatenate([walk, walk])
+    both[1, ..., :2] += noise[0]
+    bent = both[0, :, 3]
+    bent[:, 0] += 20 * np.sin(2 * np.pi * np.arange(40) / 12)
+    calm = without_jitter(both)
+    np.testing.assert_array_equal(calm[0], both[0])
+    assert np.abs(calm[1] - both[1])[..., :2].mean() > 0.3
+
+
+def test_a_few_frames_and_absent_joints_stay_as_they_are(walk):
+    few = walk[:, :4].copy()
+    few[0, 2, :, 0] += 5
+    np.testing.assert_array_equal(without_jitter(few), few)
+    noisy = walk.copy()
+    noisy[..., :2] += np.random.default_rng(0).normal(size=noisy[..., :2].shape)
+    noisy[0, 10:14, 3] = 0
+    calm = without_jitter(noisy)
+    assert not calm[0, 10:14, 3].any()
+    np.testing.assert_array_equal(calm[..., 2], noisy[..., 2])

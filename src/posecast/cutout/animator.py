@@ -20,9 +20,11 @@ from posecast.cutout.ground import Ground
 from posecast.cutout.holding import held
 from posecast.cutout.in_order import in_order
 from posecast.cutout.moving import MovingPicture
+from posecast.cutout.steadying import planted
 from posecast.cutout.warp_layers import SMALL
 from posecast.errors import InputError
 from posecast.geometry.framing import default_size
+from posecast.geometry.smoothing import without_jitter
 
 Frame = UInt8[np.ndarray, "height width channels"]
 """RGB; over a transparent ground RGB and alpha."""
@@ -120,7 +122,8 @@ class CutoutAnimator(Planning):
 
     def _moved(self, plan: AnimationPlan, ground: Ground | None) -> Iterator[Frame]:
         picture, behind = MovingPicture.of(plan), None if ground is None else ground.pixels
-        tracks = held(plan.keypoints)
+        calm = without_jitter(held(plan.keypoints))
+        tracks = planted(calm, plan.reference_keypoints, plan.fps)
         return in_order(
             lambda i: picture.frame(tracks[:, i], plan.ranks[i], behind), plan.num_frames
         )

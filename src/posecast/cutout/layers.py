@@ -54,7 +54,7 @@ _NECK = 0.032
 """Half the width of a neck that something hides, by the height."""
 _CAP = 1.0
 """Around the shoulder an arm takes along what lies there, up to here by its half width."""
-_STRANGE = 0.01
+_STRANGE = 0.004
 """Colours so near to what is no neighbour on the body are not trusted, by the height."""
 _LEAST_SEEN = 0.25
 """A limb of which less is to be seen is taken from the other side of the body."""

@@ -20,8 +20,9 @@ class Framing:
 
     Or a part `zoom` times smaller, and one elsewhere: `place` (x, y) is 0 at the left and the top,
     1 at the right and the bottom. Sizes are (height, width). The resize is by one factor for both
-    axes, exactly: what is cut from the source is a box of whole shape and, in general, of
-    fractional pixels.
+    axes, exactly, and what is cut off at the left and the top are whole pixels of the target, as
+    of a picture that is resized and then cropped: `(height - target) // 2` rows in the middle. A
+    picture that is only cropped keeps its pixels, and frames lie on those of other tools.
     """
 
     source: _Size
@@ -43,11 +44,13 @@ class Framing:
 
     @property
     def offset(self) -> tuple[float, float]:
-        """Where the source's corner (x, y) lies in the target, in target pixels; never positive."""
-        return (
-            min(0.0, (self.target[1] - self.source[1] * self.scale) * self.place[0]),
-            min(0.0, (self.target[0] - self.source[0] * self.scale) * self.place[1]),
+        """Where the source's corner (x, y) lies in the target: whole target pixels, 0 or less."""
+        rows, columns = (
+            max(0.0, round(source * self.scale - target, 6))
+            for source, target in zip(self.source, self.target, strict=True)
         )
+        across, down = self.place
+        return -_cut(columns, across), -_cut(rows, down)
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -139,6 +142,11 @@ class Stretching:
 def fitted(source: _Size, target: _Size, crop: bool) -> Framing | Stretching:
     """From a size to another one: the centre is cropped to the target's shape, or all stretched."""
     return Framing(source, target) if crop else Stretching(source, target)
+
+
+def _cut(excess: float, place: float) -> float:
+    """How many whole pixels are cut off at the beginning of a side, of the `excess` in all."""
+    return float(min(int(round(excess) * place), int(excess)))
 
 
 def default_size(model_size: _Size, reference_size: _Size) -> _Size:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32, Float64
 
 from posecast.geometry.skeleton import present
+
+_WIDTHS = (0.4, 0.6, 0.8, 1.0, 1.4, 2.0, 2.8, 4.0)
+"""Standard deviations that `without_jitter` tries, frames; by the first nearly nothing moves."""
+_FEWEST = 5
+"""Of shorter tracks it cannot be told how much they shake."""
+_LEAST = 0.05
+"""Squared pixels: who shakes by less does not shake."""
 
 
 def smooth(
@@ -21,9 +30,60 @@ def smooth(
     """
     _check(seconds, fps)
     smoothed = keypoints.astype(np.float32).copy()
-    sigma = seconds * fps
-    if sigma == 0:
-        return smoothed
+    if seconds > 0:
+        seen = present(keypoints)
+        smoothed[seen, :2] = _lines(keypoints, seconds * fps).places[seen]
+    return smoothed
+
+
+def without_jitter(
+    keypoints: Float[np.ndarray, "characters frames joints 3"],
+) -> Float32[np.ndarray, "characters frames joints 3"]:
+    """Positions averaged as by `smooth`, over as long a time as they shake.
+
+    The time is the same for all joints of a character, and is chosen by generalised
+    cross-validation (Craven and Wahba 1978): how wrong the lines would be about frames that they
+    have not seen. Tracks that do not shake stay as they are.
+    """
+    seen = present(keypoints)
+    calm = keypoints.astype(np.float32).copy()
+    tried = [_lines(keypoints, sigma) for sigma in _WIDTHS]
+    for character, there in enumerate(seen):
+        wrong = [
+            _wrong(lines.places[character] - keypoints[character, ..., :2],
+                   lines.own[character], there)
+            for lines in tried
+        ]  # fmt: skip
+        best = int(np.argmin(wrong))
+        if best > 0:
+            calm[character, there, :2] = tried[best].places[character][there]
+    return calm
+
+
+def _wrong(
+    error: Float[np.ndarray, "frames joints 2"],
+    own: Float[np.ndarray, "frames joints"],
+    seen: Bool[np.ndarray, "frames joints"],
+) -> float:
+    """Sum over joints of the logarithm of the mean squared error about unseen frames."""
+    frames = np.maximum(seen.sum(axis=0), 1)
+    squares = ((error**2).sum(axis=-1) * seen).sum(axis=0) / frames
+    free = 1 - (own * seen).sum(axis=0) / frames
+    wrong = squares / np.maximum(free, 1e-3) ** 2
+    return float(np.log(wrong + _LEAST)[seen.sum(axis=0) >= _FEWEST].sum())
+
+
+class _Lines(NamedTuple):
+    """Of every joint, the line that fits its neighbours in time best."""
+
+    places: Float64[np.ndarray, "characters frames joints 2"]
+    """Its value at the joint's own time."""
+    own: Float64[np.ndarray, "characters frames joints"]
+    """How much of that value is the joint's own place, 0..1."""
+
+
+def _lines(keypoints: Float[np.ndarray, "characters frames joints 3"], sigma: float) -> _Lines:
+    """By weights that fall off over `sigma` frames."""
     seen = present(keypoints)
     weights = np.where(seen, keypoints[..., 2], 0.0).astype(np.float64)
     points = np.where(seen[..., None], keypoints[..., :2], 0.0).astype(np.float64)
@@ -54,8 +114,8 @@ def smooth(
     line = second[..., None] * value - first[..., None] * tilted
     mean = value / np.maximum(total, 1e-12)[..., None]
     fitted = np.where((spread > 1e-9)[..., None], line / np.maximum(spread, 1e-9)[..., None], mean)
-    smoothed[seen, :2] = fitted[seen]
-    return smoothed
+    lever = np.where(spread > 1e-9, second / np.maximum(spread, 1e-9), 1 / np.maximum(total, 1e-12))
+    return _Lines(fitted, weights * lever)
 
 
 def fill_gaps(
