@@ -16,6 +16,7 @@ from posecast.cutout.motion import Motion
 from posecast.cutout.painting import Ids, paint
 from posecast.cutout.pieces import CHAINS
 from posecast.cutout.plate import clean_plate
+from posecast.cutout.sideways import sideways, stiffened
 from posecast.cutout.stance import stance
 from posecast.cutout.warp_layers import SMALL, enlarged
 from posecast.geometry.depth_order import paint_order
@@ -71,6 +72,7 @@ class MovingPerson:
         `ids` takes `mark` where it is seen. The frame begins `border` pixels right of and below
         where the pose's coordinates do.
         """
+        pose = stiffened(self.pose, pose, sideways(self.pose))
         motion, mirrored = _motion(self.pose, pose), _motion(self.mirrored_pose, pose)
         if motion is None or mirrored is None:
             return
