@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from posecast.cutout.garments import Drape, Garment, garment_of
+from posecast.cutout.hands import draw_hand
 from posecast.cutout.motion import Shared, Skin
 from posecast.cutout.parting import BEGIN, Parting, parted, visible_from
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LIMBS, PARENT, RIGHT_ARM, Piece
@@ -338,6 +339,9 @@ def _cores(
             if garment is not None:
                 cv2.fillPoly(found, [np.array([place(c) for c in garment.outline])], 255)
         elif piece in body.bones:
+            if piece in body.hands:
+                draw_hand(found, body.hands[piece] - corner, 255)
+                continue
             bone = body.bones[piece]
             if piece is Piece.HEAD:
                 cv2.circle(found, place(bone.start), max(1, round(bone.length)), 255, -1)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
 
 from posecast.cutout.garments import Garment
+from posecast.cutout.hands import draw_hand
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Piece
 from posecast.cutout.stance import Stance
 from posecast.geometry.colours import lab_colours
@@ -36,6 +37,9 @@ _FORK = 0.03
 """The trunk goes on so far below the hips where the legs part, by the height."""
 _ENDS = {Piece.RIGHT_HAND: 0.6, Piece.LEFT_HAND: 0.6}
 """They end so far along it: which way a hand bends is not known."""
+_SEED, _BARE, _FINGERS = 0.6, 2.0, 0.006
+"""Where a hand's points are known it begins on so thick fingers (by what they are), and nothing
+else on so thick ones; so far it reaches beyond that, by the height."""
 _BEFORE = 0.02
 """By the height: what an arm before the trunk gains on it."""
 _TELLING = 0.016
@@ -130,7 +134,8 @@ def _settled(
     distances = np.full_like(ways, _FAR)
     for piece in Piece:
         if piece in body.bones or piece is Piece.TRUNK:
-            distances[piece] = ways[piece] / (body.height * scale) - HALF_WIDTHS[piece]
+            half = _FINGERS if piece in body.hands else HALF_WIDTHS[piece]
+            distances[piece] = ways[piece] / (body.height * scale) - half
     foreign = np.zeros_like(distances)
     for limb in (RIGHT_ARM, LEFT_ARM):
         if body.before[limb[0]]:
@@ -211,6 +216,12 @@ def _seeds(
             cv2.line(seeds[Piece.TRUNK], *line, 0, thick(piece, _AROUND))
         if piece in limb[1:]:  # folded, they are nearer to the camera than their upper arm
             cv2.line(seeds[limb[0]], *line, 0, thick(piece, _AROUND))
+    for piece, hand in body.hands.items():
+        points = (hand - corner + 0.5) * scale - 0.5
+        for other in Piece:
+            draw_hand(seeds[other], points, 0, _BARE)
+        seeds[piece] = 0
+        draw_hand(seeds[piece], points, 1, _SEED)
     return seeds
 
 
