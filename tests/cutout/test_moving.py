@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+
+import cv2
 import numpy as np
 import pytest
 
@@ -101,11 +104,57 @@ def test_a_folded_arm_that_straightens_leaves_a_whole_neck_and_does_not_curl() -
 
 
 def test_joints_that_turn_far_are_hard() -> None:
-    share = np.array([0.0, 0.2, 0.45, 0.55, 0.8, 1.0])
-    np.testing.assert_array_equal(_sharpened(share, np.radians(59)), share)
-    np.testing.assert_array_equal(_sharpened(share, np.radians(150)), [0, 0, 0, 1, 1, 1])
-    between = _sharpened(share, np.radians(90))
+    share, outer = np.array([0.0, 0.2, 0.45, 0.55, 0.8, 1.0]), np.arange(6) > 2
+    np.testing.assert_array_equal(_sharpened(share, outer, np.radians(19)), share)
+    np.testing.assert_array_equal(_sharpened(share, outer, np.radians(51)), outer)
+    between = _sharpened(share, outer, np.radians(35))
     np.testing.assert_allclose(between, [0, 0, 0.4, 0.6, 1, 1])
+
+
+def test_what_a_layer_has_beneath_a_joint_goes_with_its_own_bone() -> None:
+    share, outer = np.array([0.2, 0.8]), np.array([True, False])
+    np.testing.assert_allclose(_sharpened(share, outer, np.radians(51)), [1, 0], atol=0.01)
+
+
+@pytest.mark.parametrize("degrees", [30, 60, 90, 120, 150])
+def test_a_bent_elbow_is_round_and_whole(figure: Painted, degrees: float) -> None:
+    """All around the elbow, within the arm's half width, there is arm: no gap, no torn sleeve."""
+    cut, pose = moving(figure)
+    before = near(cut.frame(pose, np.array([0])), RED)
+    shoulder, elbow = pose[0, [LEFT_SHOULDER, LEFT_ELBOW], :2]
+    raised = elbow + (30, -10)  # away from the trunk
+    way, angle = raised - elbow, np.radians(-degrees)
+    c, s = np.cos(angle), np.sin(angle)
+    pose[0, LEFT_ELBOW, :2] = raised
+    straight = (raised - shoulder) / np.hypot(*(raised - shoulder)) * np.hypot(*way) * 1.1
+    pose[0, LEFT_WRIST, :2] = raised + np.array([[c, -s], [s, c]]) @ straight
+    frame = near(cut.frame(pose, np.array([0])), RED)
+    y, x = np.mgrid[:280, :200]
+    wide = 0.7 * before[round(float(elbow[1])), round(float(elbow[0])) - 12 :].sum() / 2
+    assert frame[np.hypot(x - raised[0], y - raised[1]) < min(wide, 5)].all()
+
+
+def test_a_bare_arm_behind_a_shirt_leaves_the_shirt_and_is_whole(figure: Painted) -> None:
+    """The bone of the upper arm lies on the shirt: the shirt stays, and the arm goes on behind."""
+    shirt = cv2.fillConvexPoly(
+        np.zeros((280, 200), np.uint8),
+        np.array([(88, 86), (126, 86), (126, 94), (110, 128), (90, 128)]),
+        1,
+    )
+    worn = copy.copy(figure)
+    worn.picture = np.where(shirt[..., None] > 0, np.uint8(BLUE), figure.picture)
+    worn.masks = np.maximum(figure.masks, shirt[None])
+    cut, pose = moving(worn)
+    shoulder = pose[0, LEFT_SHOULDER, :2].copy()
+    for joint in (LEFT_ELBOW, LEFT_WRIST):
+        x, y = pose[0, joint, :2] - shoulder
+        pose[0, joint, :2] = shoulder + (y, -x)  # a quarter turn upwards
+    frame = cut.frame(pose, np.array([0]))
+    share = np.linspace(0.3, 0.95, 20)[:, None]
+    columns, rows = np.rint(shoulder + share * (pose[0, LEFT_ELBOW, :2] - shoulder)).astype(int).T
+    assert near(frame, RED)[rows, columns].mean() > 0.9
+    assert near(frame, BLUE)[:, 136:].sum() < 10, "84 pixels of the shirt would come along"
+    assert near(frame, BLUE)[88:96, 100:122].mean() > 0.9
 
 
 def test_a_joint_that_a_pose_lacks_goes_with_the_one_before(figure: Painted) -> None:

@@ -92,6 +92,19 @@ def people_masks(
     return masks_by_colours(picture, standing, front_to_back) if found is None else found
 
 
+def found_hands(
+    picture: UInt8[np.ndarray, "height width 3"],
+    standing: Float[np.ndarray, "characters joints 3"],
+) -> Float32[np.ndarray, "characters 2 21 3"]:
+    """The points of everybody's right and left hand in a picture, by the networks of the package.
+
+    x, y and a confidence, which is 0 where a hand is not seen as such.
+    """
+    from posecast.estimators.builtin.masks import PersonMasks
+
+    return PersonMasks.load().hands(picture, standing)
+
+
 def masks_by_colours(
     picture: UInt8[np.ndarray, "height width 3"],
     standing: Float[np.ndarray, "characters joints 3"],

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from posecast.cutout.garments import Drape, Garment, garment_of
+from posecast.cutout.hands import draw_hand
 from posecast.cutout.motion import Shared, Skin
 from posecast.cutout.parting import BEGIN, Parting, parted, visible_from
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LIMBS, PARENT, RIGHT_ARM, Piece
@@ -54,8 +55,15 @@ _NECK = 0.032
 """Half the width of a neck that something hides, by the height."""
 _CAP = 1.0
 """Around the shoulder an arm takes along what lies there, up to here by its half width."""
+_OFF, _WIDEST = 0.015, 1.5
+"""The disc around an elbow: so far from the joint at most, by the height; so wide, by the arm."""
 _STRANGE = 0.004
 """Colours so near to what is no neighbour on the body are not trusted, by the height."""
+_BEHIND = 0.03
+"""Arms that the trunk hides go on so far around where their bones show it, by the height."""
+_AROUND = 0.02
+"""They are coloured by means over so much (a standard deviation), by the height: outlines and
+shadows are no colours of skin."""
 _LEAST_SEEN = 0.25
 """A limb of which less is to be seen is taken from the other side of the body."""
 _NOTCH, _SMALL = 0.05, 256.0
@@ -108,15 +116,18 @@ def layers_of(
     distances = np.stack([_nearest(parting, pieces, size) for pieces in stack])
     cell = max(_SMALLEST, float(np.sqrt((matte[box] > 0.5).sum() / _CELLS)))
     winner = np.where(matte[box] > 0.3, distances.argmin(axis=0), -1)
+    given = _given(parting, body, size) & (winner == stack.index(BODY))
     layers: list[Layer] = []
     hidden_layers: list[tuple[Piece, ...]] = []
     for index, pieces in enumerate(stack):
         if wanted is not None and pieces not in wanted:
             continue
         corner = (columns.start, rows.start)
-        core, cap = _cores(body, pieces, size, corner, garment), _cap(body, pieces, size, corner)
+        arm = np.isin(winner, [i for i, other in enumerate(stack) if _same_arm(other, pieces)])
+        core, cap = _cores(body, pieces, size, corner, garment), _cap(body, pieces, arm, corner)
         own = np.maximum(_own_share(distances, index, body.height), cap)
-        above = _hiding(winner, stack, index) & (matte[box] > 0.5)
+        behind = given & (pieces[0] in ARMS)
+        above = (_hiding(winner, stack, index) & (matte[box] > 0.5)) | behind
         core = np.maximum(core, _closed(winner == index, body.height))
         share = np.maximum(matte[box] * own, np.where(above | covered[box], core, 0))
         if share.max() < 0.5:
@@ -126,13 +137,25 @@ def layers_of(
         if wanted is None and pieces != BODY and _seen(sure, core) < _LEAST_SEEN:
             hidden_layers.append(pieces)
             continue
-        pixels = np.dstack([_spread(picture[box], sure), np.rint(share * 255).astype(np.uint8)])
+        colours = _coloured(picture[box], sure, behind, _AROUND * body.height)
+        pixels = np.dstack([colours, np.rint(share * 255).astype(np.uint8)])
         skin, triangles = _meshed(share.astype(np.float32), parting, pieces, body, cell)
         if garment is not None and pieces == BODY:
             cloth = Drape.of(garment, skin.places, skin.pieces == Piece.TRUNK)
             skin = replace(skin, drape=cloth)
         layers.append(Layer(pieces, corner, pixels, skin, triangles))
     return layers, hidden_layers
+
+
+def _same_arm(one: tuple[Piece, ...], other: tuple[Piece, ...]) -> bool:
+    return any(one[0] in arm and other[0] in arm for arm in (RIGHT_ARM, LEFT_ARM))
+
+
+def _given(parting: Parting, body: Stance, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """Around where the trunk is seen in place of an arm."""
+    side = 2 * max(1, round(_BEHIND * body.height * parting.scale)) + 1
+    grown = cv2.dilate(parting.given.astype(np.uint8), np.ones((side, side), np.uint8))
+    return cv2.resize(grown, size[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 def _hiding(
@@ -215,15 +238,37 @@ def _own_share(
 
 
 def _cap(
-    body: Stance, pieces: tuple[Piece, ...], size: tuple[int, int], corner: tuple[int, int]
+    body: Stance,
+    pieces: tuple[Piece, ...],
+    arm: Bool[np.ndarray, "h w"],
+    corner: tuple[int, int],
 ) -> Float32[np.ndarray, "h w"]:
-    """1 around the shoulder of an arm: it turns there, and what it uncovers must not gape."""
-    found = np.zeros(size, np.uint8)
-    if pieces[0] in _HARD:
-        x, y = np.rint(body.bones[pieces[0]].start - corner).clip(-1e4, 1e4).astype(int).tolist()
-        radius = max(1, round(_CAP * HALF_WIDTHS[pieces[0]] * body.height))
-        cv2.circle(found, (x, y), radius, 255, -1)
+    """1 around the joints of an arm: it turns there, and what it uncovers must not gape.
+
+    Around an elbow as far as the `arm` itself is seen: both of its layers have that disc.
+    """
+    found = np.zeros(arm.shape, np.uint8)
+    if pieces[0] in ARMS:
+        bone = body.bones[pieces[0]]
+        wide = HALF_WIDTHS[pieces[0]] * body.height
+        elbow = bone.end if pieces[0] in _HARD else bone.start
+        radius = min(_inscribed(arm, elbow - corner, _OFF * body.height), _WIDEST * wide)
+        discs = [(elbow, radius)]
+        if pieces[0] in _HARD:
+            discs.append((bone.start, _CAP * wide))
+        for centre, radius in discs:
+            x, y = np.rint(centre - corner).clip(-1e4, 1e4).astype(int).tolist()
+            cv2.circle(found, (x, y), max(1, round(radius)), 255, -1)
     return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
+
+
+def _inscribed(region: Bool[np.ndarray, "h w"], centre: np.ndarray, off: float) -> float:
+    """Radius of the largest disc inside a region whose centre is at most so far from a place."""
+    inside = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 3)
+    (left, top), (right, bottom) = (
+        np.rint([centre - off, centre + off + 1]).clip(0, region.shape[::-1]).astype(int).tolist()
+    )
+    return float(inside[top:bottom, left:right].max(initial=0))
 
 
 def _closed(own: Bool[np.ndarray, "h w"], height: float) -> Float32[np.ndarray, "h w"]:
@@ -253,6 +298,25 @@ def _spread(
     return np.where(sure[..., None], picture, soft)
 
 
+def _coloured(
+    picture: UInt8[np.ndarray, "h w 3"],
+    sure: Bool[np.ndarray, "h w"],
+    behind: Bool[np.ndarray, "h w"],
+    deviation: float,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A layer's colours: what is sure as it is, `behind` the trunk means of it, else the nearest.
+
+    The means are weighted by the distance (a Gaussian's `deviation` in pixels).
+    """
+    colours = _spread(picture, sure)
+    if not behind.any():
+        return colours
+    weight = cv2.GaussianBlur(sure.astype(np.float32), (0, 0), deviation)[..., None]
+    total = cv2.GaussianBlur(picture * sure[..., None].astype(np.float32), (0, 0), deviation)
+    means = np.rint(total / np.maximum(weight, 1e-6)).clip(0, 255).astype(np.uint8)
+    return np.where(behind[..., None], _spread(means, sure), colours)
+
+
 def _cores(
     body: Stance,
     pieces: tuple[Piece, ...],
@@ -275,6 +339,9 @@ def _cores(
             if garment is not None:
                 cv2.fillPoly(found, [np.array([place(c) for c in garment.outline])], 255)
         elif piece in body.bones:
+            if piece in body.hands:
+                draw_hand(found, body.hands[piece] - corner, 255)
+                continue
             bone = body.bones[piece]
             if piece is Piece.HEAD:
                 cv2.circle(found, place(bone.start), max(1, round(bone.length)), 255, -1)

@@ -104,8 +104,13 @@ class Motion:
         """Where places of a piece go; `trunk`: where they go with the trunk."""
         return trunk if piece is Piece.TRUNK else self.turns[piece](places)
 
-    def shared(self, piece: Piece, share: np.ndarray, places: Places, trunk: Places) -> Places:
-        """Where places between a piece (share 1) and the one that it hangs on (0) go."""
+    def shared(
+        self, piece: Piece, share: np.ndarray, own: np.ndarray, places: Places, trunk: Places
+    ) -> Places:
+        """Where places between a piece (share 1) and the one that it hangs on (0) go.
+
+        `own`: whether they are the piece's where nothing is shared.
+        """
         outer, parent = self.turns[piece], PARENT[piece]
         inner = self.turns[parent]
         pivot = outer.pivot
@@ -113,7 +118,7 @@ class Motion:
         matrix = rotation(inner.angle) @ inner.stretch
         left_over = self.of(parent, places, trunk) - (held + (places - pivot) @ matrix.T)
         bend = math.remainder(outer.angle - inner.angle, 2 * math.pi)
-        share = _sharpened(share, abs(bend))[:, None]
+        share = _sharpened(share, own, abs(bend))[:, None]
         angle = inner.angle + share * bend
         offset = (places - pivot) @ inner.stretch * (1 - share) + (
             (places - pivot) @ outer.stretch * share
@@ -125,13 +130,18 @@ class Motion:
         return held + share * (outer.moved - held) + turned + (1 - share) * left_over
 
 
-_SOFT_BEND, _HARD_BEND = math.radians(60), math.radians(120)
+_SOFT_BEND, _HARD_BEND = math.radians(20), math.radians(50)
 """Joints that turn by less are soft, by more hard: skin would curl there."""
 
 
-def _sharpened(share: np.ndarray, bend: float) -> np.ndarray:
-    """Shares of a joint that turns by `bend` radians: as they are, up to nearly all or nothing."""
+def _sharpened(share: np.ndarray, own: np.ndarray, bend: float) -> np.ndarray:
+    """Shares of a joint that turns by `bend` radians: as they are, up to all or nothing.
+
+    Two pieces of one mesh meet where both have a half. Of two layers each keeps what it has beneath
+    or above the other.
+    """
     hard = min(max((bend - _SOFT_BEND) / (_HARD_BEND - _SOFT_BEND), 0.0), 0.999)
+    share = np.where(own, np.maximum(share, hard), np.minimum(share, 1 - hard))
     return np.clip(0.5 + (share - 0.5) / (1 - hard), 0, 1)
 
 
@@ -194,7 +204,8 @@ class Skin:
         steps = np.zeros_like(moved)
         for piece, joint in self.shares.items():
             near = joint.places
-            shared = motion.shared(piece, joint.share, self.places[near], trunk[near])
+            own = self.pieces[near] == piece
+            shared = motion.shared(piece, joint.share, own, self.places[near], trunk[near])
             steps[near] += shared - moved[near]
         moved += steps
         if self.drape is not None:

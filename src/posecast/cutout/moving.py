@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
+from posecast.casting.masks import found_hands
 from posecast.casting.plan import AnimationPlan
+from posecast.cutout.hands import seen_hands
 from posecast.cutout.layers import Layer, Seen, layers_of, stacked
 from posecast.cutout.mattes import mattes_of
 from posecast.cutout.motion import Motion
 from posecast.cutout.painting import Ids, paint
 from posecast.cutout.pieces import CHAINS
 from posecast.cutout.plate import clean_plate
+from posecast.cutout.sideways import sideways, stiffened
 from posecast.cutout.stance import stance
 from posecast.cutout.warp_layers import SMALL, enlarged
 from posecast.geometry.depth_order import paint_order
@@ -24,6 +27,7 @@ from posecast.geometry.skeleton import present, skeleton_height
 Frame = UInt8[np.ndarray, "height width channels"]
 """RGB, or RGB and alpha."""
 Person = Float32[np.ndarray, "joints 3"]
+Hands = Float32[np.ndarray, "2 21 3"]
 
 _MOST = 1.0
 """How far colours are taken away from the ground's, by how far they are: less is known of faint
@@ -51,17 +55,21 @@ class MovingPerson:
     mirrored: list[Layer]
 
     @classmethod
-    def of(cls, seen: Seen, pose: Person) -> MovingPerson:
-        """From the picture, and where the person is in it."""
+    def of(cls, seen: Seen, pose: Person, hands: Hands) -> MovingPerson:
+        """From the picture, and where the person and the hands (right, left) are in it."""
         width = seen.picture.shape[1]
         mirrored_pose = mirror_image(pose, width)
         layers: list[Layer] = []
         mirrored: list[Layer] = []
         body, other = stance(pose, pose), stance(mirrored_pose, mirrored_pose)
         if body is not None and other is not None:
+            body = replace(body, hands=seen_hands(hands, pose))
             layers, hidden = layers_of(seen, body)
             if hidden:
                 turned = Seen(*(np.ascontiguousarray(part[:, ::-1]) for part in seen))
+                swapped = hands[::-1].copy()
+                swapped[..., 0] = width - 1 - swapped[..., 0]
+                other = replace(other, hands=seen_hands(swapped, mirrored_pose))
                 mirrored, _ = layers_of(turned, other, hidden)
         return cls(pose, layers, mirrored_pose, mirrored)
 
@@ -71,6 +79,7 @@ class MovingPerson:
         `ids` takes `mark` where it is seen. The frame begins `border` pixels right of and below
         where the pose's coordinates do.
         """
+        pose = stiffened(self.pose, pose, sideways(self.pose))
         motion, mirrored = _motion(self.pose, pose), _motion(self.mirrored_pose, pose)
         if motion is None or mirrored is None:
             return
@@ -117,6 +126,8 @@ class MovingPicture:
         everybody = mattes.max(axis=0, initial=0)
         plate = clean_plate(picture, everybody)
         border = round(_BEYOND * max(picture.shape)) if _is_cut(everybody) else 0
+        hands = found_hands(picture, keypoints)
+        hands[..., :2] += border
         picture = _bordered(without_ground(picture, everybody, plate), border)
         people: dict[int, MovingPerson] = {}
         covered = np.zeros(picture.shape[:2], bool)
@@ -124,7 +135,9 @@ class MovingPicture:
             pose = with_joints_outside(keypoints[character][:18], plate.shape[:2])
             pose = _shifted(pose, border)
             matte = _cut_off(_bordered(mattes[character], border), pose, border)
-            people[character] = MovingPerson.of(Seen(picture, matte, covered), pose)
+            people[character] = MovingPerson.of(
+                Seen(picture, matte, covered), pose, hands[character]
+            )
             covered = covered | (matte > 0.5)
         return cls([people[i] for i in range(len(mattes))], plate, border, scale)
 

@@ -6,13 +6,15 @@ across edges of colour: a sleeve is its arm's, also where it hangs beside the tr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
 
 from posecast.cutout.garments import Garment
+from posecast.cutout.hands import draw_hand
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Piece
 from posecast.cutout.stance import Stance
 from posecast.geometry.colours import lab_colours
@@ -35,6 +37,9 @@ _FORK = 0.03
 """The trunk goes on so far below the hips where the legs part, by the height."""
 _ENDS = {Piece.RIGHT_HAND: 0.6, Piece.LEFT_HAND: 0.6}
 """They end so far along it: which way a hand bends is not known."""
+_SEED, _BARE, _FINGERS = 0.6, 2.0, 0.006
+"""Where a hand's points are known it begins on so thick fingers (by what they are), and nothing
+else on so thick ones; so far it reaches beyond that, by the height."""
 _BEFORE = 0.02
 """By the height: what an arm before the trunk gains on it."""
 _TELLING = 0.016
@@ -50,6 +55,9 @@ _GROUPS: tuple[tuple[Piece, ...], ...] = (
 """Pieces of the same colours."""
 _BINS, _RAREST = 8, 3.0
 """Of a colour's channel; logarithm of how much rarer still counts."""
+_STRANGER, _STRANGEST, _ROUNDS = 1.1, 2.5, 3
+"""A colour that is so much rarer (logarithm) in all arms than in the trunk, or so much in all other
+pieces of arms, is not where one begins; so often that is looked at."""
 _AROUND = 1.3
 """The trunk does not begin so near to an arm that is before it, by the arm's half width."""
 _OUTSIDE = 4.0
@@ -67,6 +75,8 @@ class Parting:
     """Pixels of it by pixels of the picture."""
     corner: tuple[int, int]
     """x and y in the picture."""
+    given: Bool[np.ndarray, "rows columns"]
+    """Where an arm's bone is, and the trunk is seen: the arm is behind it."""
 
     def at(self, piece: Piece, places: Float[np.ndarray, "n 2"]) -> Float64[np.ndarray, " n"]:
         """The distances from a piece at places (x, y) of the picture."""
@@ -99,19 +109,70 @@ def parted(
     corner = (columns.start, rows.start)
     seeds = _seeds(body, inside.shape, scale, corner, garment)
     seeds[Piece.TRUNK] &= inside
-    ways = _ways(seeds, inside, lab_colours(small))
+    lab = lab_colours(small)
+    distances = _settled(seeds, body, scale, inside, small, lab)
+    given = np.zeros(inside.shape, bool)
+    for _ in range(_ROUNDS):
+        more = _given_back(seeds, distances.argmin(axis=0), inside, _colours(small))
+        if not more.any():
+            break
+        given |= more
+        distances = _settled(seeds, body, scale, inside, small, lab)
+    return Parting(distances, scale, corner, given)
+
+
+def _settled(
+    seeds: UInt8[np.ndarray, "pieces h w"],
+    body: Stance,
+    scale: float,
+    inside: Bool[np.ndarray, "h w"],
+    picture: UInt8[np.ndarray, "h w 3"],
+    lab: Float32[np.ndarray, "h w 3"],
+) -> Float32[np.ndarray, "pieces h w"]:
+    """Distances by the ways from the seeds, and by the colours that pieces so turn out to have."""
+    ways = _ways(seeds, inside, lab)
     distances = np.full_like(ways, _FAR)
     for piece in Piece:
         if piece in body.bones or piece is Piece.TRUNK:
-            distances[piece] = ways[piece] / (body.height * scale) - HALF_WIDTHS[piece]
+            half = _FINGERS if piece in body.hands else HALF_WIDTHS[piece]
+            distances[piece] = ways[piece] / (body.height * scale) - half
     foreign = np.zeros_like(distances)
     for limb in (RIGHT_ARM, LEFT_ARM):
         if body.before[limb[0]]:
             distances[list(limb)] -= _BEFORE
     for _ in range(2):
-        foreign = _foreign(distances + _TELLING * foreign, inside, small)
-    distances += _TELLING * foreign
-    return Parting(distances, scale, corner)
+        foreign = _foreign(distances + _TELLING * foreign, inside, picture)
+    return distances + _TELLING * foreign
+
+
+def _given_back(
+    seeds: UInt8[np.ndarray, "pieces h w"],
+    winner: Int[np.ndarray, "h w"],
+    inside: Bool[np.ndarray, "h w"],
+    colours: Int[np.ndarray, "h w"],
+) -> Bool[np.ndarray, "h w"]:
+    """Give the trunk what arms begin with and has its colours (in place), and say where.
+
+    Joints are a little off, and a bare arm beside a dress begins on the dress.
+    """
+    arms = [*RIGHT_ARM, *LEFT_ARM]
+
+    def rarity(pieces: Sequence[Piece]) -> np.ndarray:
+        return _rarity(colours, inside & np.isin(winner, pieces))
+
+    trunk = rarity([Piece.TRUNK])
+    in_arms = np.min([rarity(group) for group in _GROUPS if group[0] in arms], axis=0)
+    given = np.zeros(inside.shape, bool)
+    for piece in arms:
+        others = rarity([other for other in arms if other is not piece])
+        strange = (cv2.blur(in_arms - trunk, (3, 3)) > _STRANGER) | (
+            cv2.blur(others - trunk, (3, 3)) > _STRANGEST
+        )
+        strange &= seeds[piece] > 0
+        seeds[piece][strange] = 0
+        given |= strange
+    seeds[Piece.TRUNK][given] = 1
+    return given
 
 
 def _seeds(
@@ -155,6 +216,12 @@ def _seeds(
             cv2.line(seeds[Piece.TRUNK], *line, 0, thick(piece, _AROUND))
         if piece in limb[1:]:  # folded, they are nearer to the camera than their upper arm
             cv2.line(seeds[limb[0]], *line, 0, thick(piece, _AROUND))
+    for piece, hand in body.hands.items():
+        points = (hand - corner + 0.5) * scale - 0.5
+        for other in Piece:
+            draw_hand(seeds[other], points, 0, _BARE)
+        seeds[piece] = 0
+        draw_hand(seeds[piece], points, 1, _SEED)
     return seeds
 
 
@@ -167,20 +234,28 @@ def visible_from(piece: Piece, garment: Garment | None) -> float:
     return begin
 
 
+def _colours(picture: UInt8[np.ndarray, "h w 3"]) -> Int[np.ndarray, "h w"]:
+    """The number of each pixel's bin of colours."""
+    bins = (picture.astype(np.int64) * _BINS) >> 8
+    return (bins[..., 0] * _BINS + bins[..., 1]) * _BINS + bins[..., 2]
+
+
+def _rarity(
+    colours: Int[np.ndarray, "h w"], own: Bool[np.ndarray, "h w"]
+) -> Float64[np.ndarray, "h w"]:
+    """How rare each pixel's colour is in what is `own` (a logarithm)."""
+    counts = np.bincount(colours[own], minlength=_BINS**3) + 1e-2
+    return -np.log(counts / counts.sum())[colours]
+
+
 def _foreign(
     distances: Float32[np.ndarray, "pieces h w"],
     inside: Bool[np.ndarray, "h w"],
     picture: UInt8[np.ndarray, "h w 3"],
 ) -> Float32[np.ndarray, "pieces h w"]:
     """How much rarer each colour is in each piece than where it is most common (logarithms)."""
-    bins = (picture.astype(np.int64) * _BINS) >> 8
-    colours = (bins[..., 0] * _BINS + bins[..., 1]) * _BINS + bins[..., 2]
-    winner = distances.argmin(axis=0)
-    rarity = []
-    for group in _GROUPS:
-        own = inside & np.isin(winner, group)
-        counts = np.bincount(colours[own], minlength=_BINS**3) + 1e-2
-        rarity.append(-np.log(counts / counts.sum())[colours])
+    winner, colours = distances.argmin(axis=0), _colours(picture)
+    rarity = [_rarity(colours, inside & np.isin(winner, group)) for group in _GROUPS]
     excess = np.clip(np.stack(rarity) - np.min(rarity, axis=0), 0, _RAREST).astype(np.float32)
     cost = np.zeros_like(distances)
     for group, one in zip(_GROUPS, excess, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -99,6 +99,8 @@ class Stance:
     """The head's begins at its centre and goes up to its crown."""
     before: dict[Piece, bool]
     """Of each first piece of an arm: whether it is nearer to the camera than the trunk."""
+    hands: dict[Piece, Float64[np.ndarray, "21 2"]] = field(default_factory=dict)
+    """Points of the hands that are seen as such: the wrist, then four of each finger."""
 
     @property
     def down(self) -> Bone:

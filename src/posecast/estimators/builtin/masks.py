@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
+from posecast.estimators.builtin.details import DetailNetworks
 from posecast.estimators.builtin.networks import PeopleNetworks, Seen
 from posecast.estimators.builtin.regions import Frame, Regions, pasted, regions_between
 from posecast.estimators.builtin.search import LEAST_PRESENCE
@@ -25,6 +26,8 @@ from posecast.geometry.skeleton import (
     skeleton_height,
 )
 
+HAND_POINTS = 21
+"""Of a hand: the wrist, then four from the palm to the tip of each finger, the thumb first."""
 _CLOSER = 0.9
 """The crop that masks are taken from, by the one that joints are: its pixels are smaller."""
 _EDGES = 4.0
@@ -78,6 +81,22 @@ class PersonMasks:
             for index, region, mask in zip(there, seen.regions, seen.masks, strict=True):
                 masks[index] = _fine(mask, region[None], frame)
         return shared_out(masks, keypoints, front_to_back)
+
+    def hands(
+        self, frame: Frame, keypoints: Float[np.ndarray, "characters joints 3"]
+    ) -> Float32[np.ndarray, "characters 2 21 3"]:
+        """The points of everybody's right and left hand: x, y and how surely it is that hand.
+
+        0 where somebody has less than two joints that are present.
+        """
+        hands = np.zeros((len(keypoints), 2, HAND_POINTS, 3), np.float32)
+        there = [i for i, person in enumerate(keypoints) if present(person[:18]).sum() >= 2]
+        if there:
+            regions = np.concatenate([region_of(keypoints[i]) for i in there])
+            points = DetailNetworks()(frame, self._seen(frame, keypoints[there], regions)).points
+            left, right = np.split(points[:, -2 * HAND_POINTS :], 2, axis=1)
+            hands[there] = np.stack([right, left], axis=1)
+        return hands
 
     def _seen(self, frame: Frame, people: np.ndarray, regions: Regions) -> Seen:
         """The people in regions of the network's own choice, where it sees who was meant."""
