@@ -44,13 +44,15 @@ class FlowClip:
         return self.plan.camera[list(self.times)][:, :, 2] * self.plan.settings.size[0]
 
 
-def flow_clips(count: int, size: tuple[int, int] = (128, 128), frames: int = 8) -> list[FlowClip]:
+def flow_clips(
+    count: int, size: tuple[int, int] = (128, 128), frames: int = 8, shake: float = 0.04
+) -> list[FlowClip]:
     """Clips for the flow claim, always the same: every second background shakes alone."""
     clips = []
     for index in range(count):
         settings = PuppetSettings(
             size=size, frames=24, characters=(1.0,), camera="shaking", texture=4.0,
-            shake_alone=float(index % 2 == 0),
+            shake=shake, shake_alone=float(index % 2 == 0),
         )  # fmt: skip
         plan = plan_shots(FLOW_SEED + index, settings, 1)[0]
         start = 1 + index % (settings.frames - frames - 1)

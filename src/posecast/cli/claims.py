@@ -18,6 +18,10 @@ from posecast.errors import InputError
 )
 @click.option("--size", type=SIZE, help="Height and width (default: the model's own).")
 @click.option("--frames", type=click.IntRange(2, 24), default=8, show_default=True)
+@click.option(
+    "--shake", type=click.FloatRange(0, 0.08), default=0.04, show_default=True,
+    help="Mean displacement of shaking backgrounds from frame to frame, in frame heights.",
+)  # fmt: skip
 @click.option("--clips", type=click.IntRange(2, 10_000), default=24, show_default=True)
 @click.option("--steps", type=STEPS, default=25, show_default=True, help="Denoising steps.")
 @click.option(
@@ -29,6 +33,7 @@ def claims(
     model: str,
     size: tuple[int, int] | None,
     frames: int,
+    shake: float,
     clips: int,
     steps: int,
     seed: int,
@@ -67,7 +72,7 @@ def claims(
     given = (clips, size or animator.config.size, frames)
     flow, order = {}, {}
     if "flow" in asked:
-        flow = claims_run.run_flow(animator, made.flow_clips(*given), setup)
+        flow = claims_run.run_flow(animator, made.flow_clips(*given, shake), setup)
     if "depth_order" in asked:
         order = claims_run.run_order(animator, made.order_clips(*given), setup)
     if json_file is not None:
