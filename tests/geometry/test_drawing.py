@@ -62,7 +62,7 @@ def as_dwpose_draws(people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 @settings(max_examples=40, deadline=None)
 @given(
     hnp.arrays(np.float32, (18, 2), elements=st.floats(-40, 340, width=32)),
-    hnp.arrays(np.float32, 18, elements=st.sampled_from([0.0, 0.2, 0.5, 1.0])),
+    hnp.arrays(np.float32, 18, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])),
 )
 def test_one_person_is_drawn_exactly_as_dwpose_does(points, confidence):
     person = np.concatenate([points, confidence[:, None]], axis=1)
