@@ -64,7 +64,7 @@ class Sample:
 
 @runtime_checkable
 class Source(Protocol):
-    """Samples as a pure function of an index: the same for any number of workers, and on resuming."""
+    """Samples as a pure function of an index: the same for any number of workers, and resumed."""
 
     def sample(self, index: int) -> Sample:
         """The sample of an index (any non-negative integer)."""
