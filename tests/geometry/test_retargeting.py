@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from posecast.geometry import retargeting
 from posecast.geometry.retargeting import BONES, matching_frames, retarget
 from posecast.puppets import PuppetSettings, plan_shots
 
@@ -128,3 +129,17 @@ def test_hands_face_and_feet_go_with_their_parts(motion):
     np.testing.assert_allclose(
         fitted[0, :, 24:92, :2] - fitted[0, :, 0, None, :2], 2 * face, atol=0.02
     )
+
+
+@pytest.mark.parametrize(
+    ("length", "counts"), [(0.4, True), (0.3, False), (2.5, True), (3.5, False)]
+)
+def test_a_bone_that_points_at_the_camera_gives_no_length(length: float, counts: bool) -> None:
+    """Nobody's bones are three times as long as another's, by their size: it is foreshortened."""
+    figure = np.ones((18, 3), np.float32)
+    figure[:, 0], figure[:, 1] = np.arange(18) * 10, (np.arange(18) % 5) * 20
+    pose = figure.copy()
+    parent, child = next(bone for bone in BONES if bone[1] == 4)
+    pose[child, :2] = pose[parent, :2] + (pose[child, :2] - pose[parent, :2]) / length
+    ratio = retargeting._ratios(pose, figure, 1.0)[child]
+    assert ratio == pytest.approx(length if counts else 1.0, rel=1e-3)

@@ -1,4 +1,4 @@
-"""Samples to learn from: rendered on the fly, or read from a prepared dataset."""
+"""Training samples: rendered on the fly, or read from a prepared dataset."""
 
 from posecast.data.batches import BatchSettings, TrainingBatch, assemble
 from posecast.data.dataset_source import DatasetSource

@@ -27,7 +27,7 @@ class TrainingBatch:
 
     reference: Float[Tensor, "batch 3 height width"] | None
     frames: Float[Tensor, "batch frames 3 height width"] | None
-    """Pictures are left out where what follows from them, below, was stored."""
+    """Pictures are left out if their latents and embeddings, below, were stored."""
     maps: dict[str, Float[Tensor, "batch _ _ _ _"]]
     reference_maps: dict[str, Float[Tensor, "batch _ _ _"]]
     character_mask: Float[Tensor, "batch frames 1 height width"]
@@ -37,9 +37,9 @@ class TrainingBatch:
     appearance: Float[Tensor, "batch 1 dim"] | None = None
     """The references' embeddings."""
     left_out: dict[str, Bool[Tensor, " batch"]] = field(default_factory=dict)
-    """Guider name to the samples that go without that condition."""
+    """The samples without each named condition."""
     seen: Float[Tensor, "batch frames 1 height width"] | None = None
-    """1 where a character is seen, if that is known of all samples: the region of scores."""
+    """1 where a character is seen, if known for all samples: the region for scores."""
 
     def to(self, device: torch.device | str) -> TrainingBatch:
         """The same batch on a device."""
@@ -57,7 +57,7 @@ class TrainingBatch:
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How samples become a batch: which maps, and the random codes of the identity map."""
+    """How a batch is made from samples: which maps, and the random identity codes."""
 
     conditions: ConditionSettings = field(default_factory=ConditionSettings)
     names: tuple[str, ...] = ("pose", "flow", "depth_order", "reference_pose", "identity")
@@ -65,11 +65,12 @@ class BatchSettings:
     code_size: int = 8
     """Dimensions of an identity code."""
     identity_drop: float = 0.1
-    """How often the targets of a sample lose their identity map (the reference keeps its own)."""
+    """Probability of dropping the identity map of a sample's targets (the reference keeps its
+    own)."""
     code_overlaps: CodeOverlaps = "front"
-    """Whose code holds where characters overlap."""
+    """Whose identity code is used where characters overlap."""
     drop: Mapping[str, float] = field(default_factory=dict)
-    """Guider name to how often a sample goes without that condition."""
+    """Probability of dropping each named condition."""
 
 
 def assemble(
@@ -118,7 +119,7 @@ def images_to_tensor(images: UInt8[np.ndarray, "*batch h w 3"]) -> Float[Tensor,
 
 
 def _drawn(rate: float, count: int, rng: np.random.Generator) -> Bool[np.ndarray, " count"]:
-    """Which of so many samples; rates of 0 and 1 draw nothing, and so change no other chance."""
+    """A random subset of samples; rates of 0 and 1 draw no random numbers."""
     return rng.random(count) < rate if 0 < rate < 1 else np.full(count, rate == 1)
 
 
@@ -150,7 +151,7 @@ def _pictures(images: Sequence[np.ndarray | None]) -> Tensor | None:
 
 
 def _encodings(found: Sequence[Encodings]) -> dict[str, Tensor]:
-    """What of a batch was made before, by the names of its fields."""
+    """Stored parts of a batch, by the names of its fields."""
     arrays = {
         "latents": [one.latents for one in found],
         "reference_latents": [one.reference_latents for one in found],

@@ -1,4 +1,4 @@
-"""Which clips of a dataset samples are drawn from, and how often each."""
+"""The clips of a dataset from which samples are drawn, and their frequencies."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ COLUMNS = tuple(f.name for f in fields(Record))
 
 @dataclass(frozen=True)
 class Limits:
-    """What a column of the index may be for a clip to be used."""
+    """Condition on a column of the index for a clip to be used."""
 
     min: _Number | None = None
     max: _Number | None = None
     among: tuple[str, ...] | None = None
-    """Of columns that are text: the values that do."""
+    """Allowed values, for columns of text."""
     unknown: bool = False
-    """Whether clips that have no such figure are used."""
+    """Whether clips without this figure are used."""
 
     def admit(self, value: Any) -> bool:
-        """Whether a clip of this value is used."""
+        """Whether a clip with this value is used."""
         if value is None:
             return self.unknown
         if self.among is not None:
@@ -41,18 +41,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class ClipChoice:
-    """Filters on the index's columns, and how often the clips that pass are drawn.
+    """Filters on the index's columns, and the frequencies of the remaining clips.
 
     Raises ValueError: a column that no index has, or limits that do not fit it.
     """
 
     draw: Literal["evenly", "by_length"] = "evenly"
-    """Every clip alike, or in proportion to its frames."""
+    """Every clip equally often, or in proportion to its frames."""
     shares: dict[str, _Share] = field(default_factory=dict)
-    """Source to its part of the samples, of any sum; sources that are not named are left out.
-    Empty: sources count as far as they have clips."""
+    """Share of the samples for each source, of any sum; sources that are not named are left out.
+    Empty: in proportion to their clips."""
     where: dict[str, Limits] = field(default_factory=dict)
-    """Column to what it may be."""
+    """Condition on each column."""
 
     def __post_init__(self) -> None:
         kinds = {f.name: str(f.type) for f in fields(Record)}
@@ -70,7 +70,7 @@ class ClipChoice:
                 raise ValueError(f"where.{name}: is {kinds[name]}; expected {wanted}")
 
     def passes(self, record: Record) -> bool:
-        """Whether a clip is used at all."""
+        """Whether a clip is used."""
         if self.shares and record.source not in self.shares:
             return False
         return all(limits.admit(getattr(record, name)) for name, limits in self.where.items())
@@ -92,7 +92,7 @@ class ClipChoice:
         return found
 
     def chances(self, records: Sequence[Record]) -> Float64[np.ndarray, " clips"]:
-        """How often each of the clips that are used is drawn; together 1."""
+        """Probability of each used clip; the sum is 1."""
         by_length = self.draw == "by_length"
         chances = np.array([r.frames if by_length else 1 for r in records], dtype=np.float64)
         if self.shares:
@@ -103,7 +103,7 @@ class ClipChoice:
 def _to_shares(
     sources: Sequence[str], chances: np.ndarray, shares: Mapping[str, float]
 ) -> Float64[np.ndarray, " clips"]:
-    """The factor of each clip that gives its source its share."""
+    """Factor for each clip that gives each source its share."""
     totals: dict[str, float] = {}
     for source, chance in zip(sources, chances.tolist(), strict=True):
         totals[source] = totals.get(source, 0.0) + chance

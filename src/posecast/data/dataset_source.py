@@ -32,19 +32,19 @@ from posecast.geometry.skeleton import present
 
 @dataclass(frozen=True)
 class Stored:
-    """What to read in place of pictures. All clips must have it, for the samples' size."""
+    """Stored encodings to read instead of pictures; all clips must have them, at this size."""
 
     latents: bool = False
     """For the targets and the reference."""
     embeddings: bool = False
     """For the reference; with `latents` only."""
     reference: bool = True
-    """Whether the reference's picture is needed all the same."""
+    """Whether the reference's picture is needed too."""
 
 
 @dataclass(frozen=True)
 class DatasetSource:
-    """Samples at one size: resized to cover it, centre-cropped (section 5), or cropped by chance.
+    """Samples at one size: resized to cover it, centre-cropped (section 5), or randomly cropped.
 
     The reference comes from another clip of the same group `misaligned` often, where there is one,
     else from the clip of the targets, `margin` frames from each of them where the clip has such a
@@ -64,11 +64,11 @@ class DatasetSource:
     clips: ClipChoice = field(default_factory=ClipChoice)
     pace: Pace = field(default_factory=Pace)
     crop: tuple[float, float] | None = None
-    """Least and largest side of the part that is kept, as a share of the largest there is; it lies
-    anywhere, at the same place in reference and targets. None: the largest, in the centre."""
+    """Smallest and largest side of a random crop, as a share of the largest possible one; the same
+    crop in reference and targets. None: the largest, in the centre."""
     part: Part = "all"
     held_out: float = 0.0
-    """Share of the source videos that are the part held out."""
+    """Share of the source videos that is held out."""
 
     def __post_init__(self) -> None:
         if not self._drawn:
@@ -91,7 +91,7 @@ class DatasetSource:
 
     @cached_property
     def _drawn(self) -> list[Record]:
-        """The clips that hold all targets of a sample."""
+        """The clips that are long enough for all targets of a sample."""
         return [record for record in self._records if record.frames >= self._span(record)]
 
     @cached_property
@@ -151,7 +151,7 @@ class DatasetSource:
     def _framings(self, index: int, target: Record, reference: Record) -> tuple[Framing, Framing]:
         zoom, place = 1.0, (0.5, 0.5)
         if self.crop is not None:
-            # Chance of its own: crops change nothing else about a sample.
+            # A separate random generator, so that crops change nothing else in a sample.
             rng = np.random.default_rng((self.seed, index, 1))
             zoom = 1 / rng.uniform(*self.crop)
             place = (rng.random(), rng.random())
@@ -160,7 +160,7 @@ class DatasetSource:
         return target_framing, reference_framing
 
     def _flow(self, record: Record, times: list[int], framing: Framing) -> np.ndarray | None:
-        """The background's motion since the frame before in the sample's pace; zero at a start."""
+        """The background's motion since the previous frame of the sample; zero at its start."""
         if not record.background_flow:
             return None
         found = []
@@ -189,7 +189,7 @@ class DatasetSource:
     def _ids(
         self, record: Record, times: list[int], kept: np.ndarray, framing: Framing
     ) -> UInt8[np.ndarray, "frames height width"] | None:
-        """Who of those that are `kept` is seen where, if the clip has masks."""
+        """Masks of the `kept` characters, if the clip has masks."""
         if not record.masks:
             return None
         number = np.zeros(256, np.uint8)
@@ -222,7 +222,7 @@ def _seen(keypoints: np.ndarray) -> Bool[np.ndarray, "characters frames"]:
 
 
 def _far(frames: int, times: Sequence[int], margin: int) -> Bool[np.ndarray, " frames"]:
-    """The frames that are `margin` or more from all of `times`, or the farthest that there are."""
+    """The frames at least `margin` away from all of `times`, or else the farthest ones."""
     if not len(times):
         return np.ones(frames, dtype=bool)
     distance = np.abs(np.arange(frames)[:, None] - np.asarray(times)).min(axis=1)
@@ -234,6 +234,6 @@ def _clear_frame(
     allowed: Bool[np.ndarray, " frames"],
     rng: np.random.Generator,
 ) -> int:
-    """One of the allowed frames that show the most characters."""
+    """One of the allowed frames with the most characters."""
     count = np.where(allowed, seen.sum(axis=0), -1)
     return int(rng.choice(np.flatnonzero(count == count.max())))

@@ -1,4 +1,4 @@
-"""Which videos of a dataset no training sees, so that validation is not on what was learnt."""
+"""The split of a dataset's videos into training and validation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Literal
 from posecast.data.store import Record
 
 Part = Literal["all", "training", "held_out"]
-"""Of a dataset's clips: all, those to learn from, those kept from it."""
+"""Part of a dataset's clips: all, those for training, those held out."""
 
 
 def part_of(records: Sequence[Record], part: Part, share: float) -> list[Record]:
-    """The clips of one part, `share` (0 to 1) of the source videos held out, as near as it goes.
+    """The clips of one part, with about `share` (0 to 1) of the source videos held out.
 
     Whole videos are held out, with all that share a group with them: nobody, and no place, is in
     both parts. Which ones depends on their names alone, so all stages and seeds hold out the same,
@@ -37,12 +37,12 @@ def _held_out(families: Sequence[frozenset[str]], share: float) -> frozenset[str
 
 
 def _place(name: str) -> float:
-    """Somewhere in 0..1, evenly, by the name."""
+    """A number in 0..1, uniformly distributed, from the name."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
 
 
 def _related(records: Sequence[Record]) -> list[frozenset[str]]:
-    """The videos in families: those that share a group, directly or through others."""
+    """Connected sets of videos that share a group, directly or through others."""
     family: dict[str, str] = {}
 
     def head(name: str) -> str:
@@ -52,7 +52,7 @@ def _related(records: Sequence[Record]) -> list[frozenset[str]]:
         return name
 
     for record in records:
-        # A video's name and a group's may be the same word.
+        # A video and a group may have the same name.
         family[head(f"video {record.video}")] = head(f"group {record.group}")
     found: dict[str, set[str]] = {}
     for record in records:

@@ -1,4 +1,4 @@
-"""Samples as a mirror shows them, some of the time."""
+"""Random mirroring of samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from posecast.puppets import Exchanged
 
 @dataclass(frozen=True)
 class MirroredSource:
-    """The samples of another source, `share` of them in a mirror."""
+    """The samples of another source, a share of them mirrored."""
 
     source: Source
     share: float
@@ -27,7 +27,7 @@ class MirroredSource:
 
 
 def mirrored(sample: Sample) -> Sample:
-    """The sample in a mirror: reference, targets and all that is known of them alike.
+    """The mirrored sample: reference, targets and all their data.
 
     Raises ValueError where encodings stand for the pictures: no mirror is known for them.
     """

@@ -1,4 +1,4 @@
-"""Which frames of a clip follow each other in a sample: every k-th, or so many a second."""
+"""Temporal spacing of a sample: every k-th frame, or a number of frames per second."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MAX_STRIDE = 1000
 
 @dataclass(frozen=True)
 class Pace:
-    """From one frame of a sample to the next."""
+    """Frames of the clip between two frames of a sample."""
 
     stride: Annotated[int, Interval(ge=1, le=MAX_STRIDE)] = 1
     """Frames of the clip."""
     rate: Annotated[float, Interval(gt=0, le=1000)] | None = None
-    """Frames a second in place of a stride, for clips of many rates; of slower clips every frame
-    is taken."""
+    """Frames per second instead of a stride, for clips of different rates; slower clips use every
+    frame."""
 
     def offset(self, number: int, fps: float) -> int:
         """Frame `number` of a sample, counted in the clip's frames from the sample's first."""

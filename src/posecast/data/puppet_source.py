@@ -20,8 +20,7 @@ from posecast.puppets import (
 
 MovingCamera = Literal["moving", "shaking"]
 FlowFrom = Literal["previous", "reference"]
-"""Since when the background's motion is measured: the frame before (the paper's), or the reference,
-which says where everything of its background has gone."""
+"""Start of the background's motion: the previous frame (as in the paper), or the reference."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ class PuppetSource:
     kind: Kind = "images"
     misaligned: float = 0.7
     moving: float = 0.0
-    """Share of the scenes whose camera is `camera`: noise for the flow guider."""
+    """Share of the scenes with the camera `camera`: noise for the flow guider."""
     camera: MovingCamera = "moving"
-    """Of those scenes: "moving" (also with changing light) or "shaking" (in steady light)."""
+    """Of those scenes: "moving" (also with changing light) or "shaking" (in constant light)."""
     seed: int = 0
     flow_from: FlowFrom = "previous"
     exchanged: bool = False
@@ -98,7 +97,7 @@ class PuppetSource:
         return sorted(int(t) for t in rng.choice(self.settings.frames, self.frames, replace=False))
 
     def _motion(self, plan: ShotPlan, times: list[int]) -> np.ndarray:
-        """The background's motion since the frame before in the sample's pace; zero at a start."""
+        """The background's motion since the previous frame of the sample; zero at its start."""
         step = self.pace.offset(1, self.settings.fps)
         before = [time - step if time >= step else time for time in times]
         if self.kind == "clips":

@@ -1,4 +1,4 @@
-"""Reading datasets: no estimator, nothing executed, every problem named with its file."""
+"""Read datasets, without estimators and without running code; errors name the file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST = 1e6
 
 @dataclass(frozen=True)
 class ClipArrays:
-    """What a dataset knows of a clip beside its frames, in pixels of the clip's own size."""
+    """The data of a clip beside its frames, in pixels of the clip's own size."""
 
     keypoints: Float32[np.ndarray, "characters frames joints 3"]
     ranks: Int64[np.ndarray, "frames characters"]
@@ -52,7 +52,7 @@ def read_arrays(dataset: str | Path, record: Record) -> ClipArrays:
 
 
 def _finite(array: np.ndarray, path: Path) -> np.ndarray:
-    """The array, or `InputError` that names its first number that is none, or is absurd."""
+    """The array, or `InputError` that names its first invalid number."""
     wrong = ~(np.abs(array.astype(np.float32)) <= _MOST)  # NaN is wrong too
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -65,7 +65,8 @@ def _finite(array: np.ndarray, path: Path) -> np.ndarray:
 def read_flow(
     dataset: str | Path, record: Record, times: Sequence[int]
 ) -> Float16[np.ndarray, "frames 2 rows columns"]:
-    """The background's motion in some frames of a clip, in cells; zero in the clip's first.
+    """The background's motion in some frames of a clip, in cells; zero in the first frame of the
+    clip.
 
     Vectors are pixels a frame at the clip's own size; `geometry.cells.flow_of_cells` enlarges them.
     Raises `InputError` where the file is not as listed.
@@ -159,7 +160,7 @@ def _mapped(path: Path, shape: tuple[int | None, ...], dtype: type) -> np.ndarra
         raise InputError.at(path, "no such file, but the index lists it")
     check_regular(path, "an array (.npy)")
     try:
-        # Not `np.load`, which takes archives for arrays.
+        # Not `np.load`, which also opens archives.
         with np.errstate(over="raise"):  # sides whose product is no number
             array = npy.open_memmap(path, mode="r")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The videos that a preparation could not use: ``refused.jsonl``, one a line."""
+"""The videos that a preparation could not use: ``refused.jsonl``, one per line."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def read_refused(dataset: str | Path) -> dict[str, dict[str, str]]:
             entry = parse_json(line.encode(), path)
             refused[str(entry["name"])] = {key: str(entry[key]) for key in FIELDS}
         except (ValueError, KeyError, TypeError):
-            continue  # cut off by a kill: that video is tried again
+            continue  # truncated by a kill: that video is tried again
     return refused

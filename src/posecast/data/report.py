@@ -1,4 +1,4 @@
-"""What is in a dataset, in numbers: the analysis of the paper's appendix A on anyone's data."""
+"""Statistics of a dataset: the analysis of the paper's appendix A on any data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ LENGTH_EDGES = (0, 1, 2, 5, 10, 20, 30, 60)
 """Of the histogram, seconds; the last bin is open."""
 CONFIDENCE_STEP = 0.1
 MOST_CLIPS = 300
-"""Of which confidences are read, evenly over the dataset: a large one has gigabytes of them."""
+"""Number of clips whose confidences are read, evenly chosen: a large dataset has gigabytes of
+them."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class VideoFigures:
     clips: int
     frames: int
     characters: int
-    """Seen at once, in the clip that shows the most."""
+    """Characters seen at once, in the clip with the most."""
     background_flow_mean: float | None
     body_occlusion_rate: float | None
 

@@ -1,4 +1,4 @@
-"""What training learns from: a `Sample`, arrays of one reference and its targets."""
+"""A training `Sample`: arrays of one reference and its targets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLUGINS = "posecast.sources"
 
 @dataclass(frozen=True)
 class Encodings:
-    """What frozen networks made of a sample's pictures beforehand."""
+    """Stored outputs of frozen networks for a sample's pictures."""
 
     size: tuple[int, int]
     """(height, width) of those pictures."""
@@ -48,14 +48,14 @@ class Sample:
     background_flow: Float32[np.ndarray, "frames 2 height width"] | None = None
     """Motion of the background from the previous frame of the video, pixels a frame."""
     character_ids: UInt8[np.ndarray, "frames height width"] | None = None
-    """Who is seen at each pixel of the targets: 0 the background, j + 1 character j."""
+    """Masks of the targets: 0 is the background, j + 1 is character j."""
     encodings: Encodings | None = None
     exchanged: Exchanged | None = None
     """The targets with looks exchanged."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the frames, whether they are here or not."""
+        """(height, width) of the frames, also if they are not included."""
         if self.frames is not None:
             return self.frames.shape[1], self.frames.shape[2]
         assert self.encodings is not None  # a sample has one of the two
@@ -64,7 +64,7 @@ class Sample:
 
 @runtime_checkable
 class Source(Protocol):
-    """Samples as a pure function of an index: any number of workers, and a resume, see the same."""
+    """Samples as a pure function of an index: the same for any number of workers, and resumed."""
 
     def sample(self, index: int) -> Sample:
         """The sample of an index (any non-negative integer)."""
@@ -73,20 +73,20 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """What a run asks a source of an installed package for."""
+    """The request of a run to a source of an installed package."""
 
     size: tuple[int, int]
     """(height, width) of the samples."""
     frames: int
-    """Targets a sample."""
+    """Target frames per sample."""
     kind: Kind
     seed: int
     options: Mapping[str, Any]
-    """`data.options` of the config, not looked at by anybody else."""
+    """`data.options` of the config, used by the source only."""
 
 
 def source_named(name: str) -> Callable[[SourceRequest], Source]:
-    """What makes the source of that name, from the installed packages.
+    """The factory of a source, from the installed packages.
 
     Raises:
         InputError: there is none, or it cannot be loaded.
@@ -97,6 +97,6 @@ def source_named(name: str) -> Callable[[SourceRequest], Source]:
         raise InputError(f"no source {name!r} is installed (entry points {PLUGINS}: {known})")
     try:
         make: Callable[[SourceRequest], Source] = found[name].load()
-    except Exception as error:  # whatever a module of somebody else's raises
+    except Exception as error:  # other people's modules may raise anything
         raise InputError(f"source {name!r}: {found[name].value}: {error}") from error
     return make

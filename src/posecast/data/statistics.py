@@ -1,4 +1,4 @@
-"""What a dataset's report is made of (A.1, C.1), a frame at a time."""
+"""Figures of single frames and clips for a dataset's report (A.1, C.1)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 SELDOM = 0.05
-"""Share of a clip's frames under which a larger number of people is a slip, not a cast."""
+"""A number of people in less than this share of a clip's frames counts as a detection error."""
 
 
 @dataclass(frozen=True)

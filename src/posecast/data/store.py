@@ -47,7 +47,7 @@ class Record:
     clip: int
     group: str
     source: str
-    """Where the video is from, for the report: TikTok, YouTube, ..."""
+    """Source of the video, for the report: TikTok, YouTube, ..."""
     media: str
     """The frames: a file or folder name in the video's folder, or the path of a reference."""
     media_kind: MediaKind
@@ -64,13 +64,13 @@ class Record:
     ranks_from: Origin
     background_flow: bool
     people: int
-    """Seen at once: the most that 5% of the frames or more show."""
+    """Largest number of people that at least 5% of the frames show at once."""
     background_flow_mean: float | None
     """Pixels a frame at the clip's own size, over its frames but the first (C.1)."""
     body_occlusion_rate: float | None
     """Mean over the frames; None for a single character."""
     latents: str | None = None
-    """What made the clip's stored latents (`encodings.made_by`); None: there are none."""
+    """Identifies the network of the stored latents (`encodings.made_by`); None: there are none."""
     embeddings: str | None = None
     """The same of its image embeddings."""
     masks: bool = False
@@ -150,12 +150,12 @@ def new_video(dataset: str | Path, name: str) -> AbstractContextManager[Path]:
 
 
 def video_names(dataset: str | Path) -> set[str]:
-    """The videos that are there whole, in the index or not yet."""
+    """The complete videos, also those not yet in the index."""
     return {entry.parent.name for entry in (Path(dataset) / VIDEOS).glob(f"[!.]*/{ENTRY}")}
 
 
 def write_entry(folder: Path, records: Sequence[Record], about: dict[str, Any]) -> None:
-    """``video.json``: what the index collects, and what else is known `about` the video."""
+    """``video.json``: the index rows of the video, and further facts `about` it."""
     entry = {"format": FORMAT, **about, "clips": [asdict(record) for record in records]}
     (folder / ENTRY).write_text(entry_text(entry), encoding="utf-8")
 
@@ -178,7 +178,7 @@ def write_clip_arrays(
 
 @dataclass(frozen=True)
 class Footage:
-    """A clip of anybody's making: frames that come one by one, and what is known about them.
+    """A clip from any source: frames one by one, and their data.
 
     `poses` are in pixels of the frames and have as many; `ranks`: 0 is the front, -1 no rank.
     """
@@ -194,7 +194,7 @@ class Footage:
 
     @classmethod
     def rendered(cls, clip: Clip) -> Footage:
-        """A clip whose truth is known."""
+        """A clip with known ground truth."""
         return cls(clip.frames, clip.poses, clip.ranks, "truth", "truth", clip.background_flow)
 
 
@@ -247,7 +247,7 @@ def write_clip(
 
 
 class _Measure:
-    """Passes a clip's frames on and keeps the figures and the background's motion of each."""
+    """Yields a clip's frames, and keeps the figures and the background motion of each."""
 
     def __init__(self, name: str, clip: Footage) -> None:
         self._name, self._clip = name, clip

@@ -29,7 +29,7 @@ _MAX_TEXT = 4096
 """Characters of a name or path."""
 _BATCH = 10_000
 _THRIFT = {"thrift_string_size_limit": 64 * 2**20, "thrift_container_size_limit": 1_000_000}
-"""Bounds on what Parquet's own header may ask for."""
+"""Limits for values in Parquet's header."""
 
 
 def write_index(dataset: str | Path) -> list[Record]:
@@ -141,7 +141,7 @@ def _kind(field: Field[Any]) -> type:
 
 
 def _check_table(path: Path, file: Any) -> None:
-    """What the file says of itself, before a row is read."""
+    """Check the file's header before any row is read."""
     found = (file.schema_arrow.metadata or {}).get(b"format", b"nothing")[:80].decode()
     if found != FORMAT:
         raise InputError.at(path, f"format: expected {FORMAT}, got {found}")

@@ -1,4 +1,4 @@
-"""Classifier-free guidance: one network with its reference and without, window by window."""
+"""Classifier-free guidance: one network with and without its reference, window by window."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from posecast.models.unet import DeepFeatures
 
 @dataclass(frozen=True)
 class Conditions:
-    """All that a batch of windows is denoised by, beside noise and timestep."""
+    """The conditions of a batch of windows."""
 
     appearance: Float[Tensor, "b t dim"]
     reference: ReferenceFeatures | None = None
@@ -28,8 +28,9 @@ class Conditions:
     correspondence: Float[Tensor, "b f keys h w"] | None = None
 
     def told(self, conditional: bool) -> dict[str, Any]:
-        """The network's arguments. The unconditional half sees the guiders alone: no reference
-        and zeros for its appearance.
+        """The network's arguments.
+
+        The unconditional half gets the guiders only: no reference, and zeros for its appearance.
         """
         return {
             "appearance": self.appearance if conditional else torch.zeros_like(self.appearance),
@@ -41,7 +42,7 @@ class Conditions:
 
 @runtime_checkable
 class Network(Protocol):
-    """What is guided: an `Animator`."""
+    """The network to be guided: an `Animator`."""
 
     @property
     def denoise(self) -> Callable[..., Latents]:
@@ -50,19 +51,19 @@ class Network(Protocol):
 
     @property
     def denoise_reusing(self) -> Callable[..., tuple[Latents, DeepFeatures]]:
-        """The same from deep features (None: made anew), which go first; and these."""
+        """The same from deep features (None: computed), which come first; also returns these."""
         ...
 
 
 AfterWindows = Callable[[Latents, Latents, int, Sequence[range]], None]
-"""Hears of noisy latents, the prediction for them, their timestep and their windows."""
+"""Called with noisy latents, their prediction, timestep and windows."""
 Deep = tuple[DeepFeatures, ...]
-"""Of each half of the guidance that a step computed: with the reference first."""
+"""Deep features of each computed half of the guidance, the one with the reference first."""
 
 
 @dataclass(frozen=True)
 class GuidedDenoiser:
-    """The network's prediction with its reference, led away from that without.
+    """The network's prediction with its reference, extrapolated from that without.
 
     It keeps nothing between calls. Scale 1 leaves the unconditional half out. The halves run one
     after the other: together they would need twice the memory, and one of them would attend to
@@ -81,10 +82,10 @@ class GuidedDenoiser:
         deep: Deep | None = None,
         makes_deep: bool = False,
     ) -> tuple[Latents, Deep]:
-        """The prediction, where and as precise as `noisy` is, and the deep features behind it.
+        """The prediction, on the device and in the precision of `noisy`, and its deep features.
 
         Args:
-            conditions: of the windows that are stacked along the batch.
+            conditions: those of the windows, stacked along the batch.
             noisy: their latents.
             timestep: of all of them.
             guided: False: this step leaves the unconditional half out.
@@ -102,7 +103,7 @@ class GuidedDenoiser:
                 made.append(features)
             else:
                 prediction = self.network.denoise(inputs, timestep, **told)
-            # In the latents' precision: guidance takes the difference of two alike predictions.
+            # In the latents' precision, since guidance takes the difference of similar predictions.
             predictions.append(prediction.to(noisy))
         if len(predictions) == 1:
             return predictions[0], tuple(made)

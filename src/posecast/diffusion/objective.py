@@ -21,22 +21,22 @@ PerSample = Float[Tensor, " b"]
 
 @dataclass(frozen=True)
 class NoiseSchedule:
-    """How much of the picture is left at each timestep, and what the network predicts.
+    """The signal level at each timestep, and the prediction type of the network.
 
-    ValueError: `epsilon` with zero terminal SNR, where the noise is all there is and predicting it
-    says nothing about the picture.
+    ValueError: `epsilon` with zero terminal SNR, since predicting pure noise gives no information
+    about the picture.
     """
 
     alphas_cumprod: Float[Tensor, " timesteps"]
     prediction_type: PredictionType
     spacing: Spacing = "trailing"
-    """How the timesteps of a few sampling steps lie among all (`sampling.ddim_timesteps`)."""
+    """Spacing of the sampling timesteps (`sampling.ddim_timesteps`)."""
     steps_offset: int = 0
     """Added to every timestep of leading spacing."""
     set_alpha_to_one: bool = True
-    """Whether sampling ends on the picture itself, or on the first timestep's little noise."""
+    """Whether sampling ends on the clean picture, or at the noise level of the first timestep."""
     clip_range: float | None = None
-    """Predicted pictures are clipped to plus and minus this in sampling; None: they are not."""
+    """Predicted pictures are clipped to plus and minus this during sampling; None: no clipping."""
 
     def __post_init__(self) -> None:
         if self.prediction_type == "epsilon" and self.alphas_cumprod[-1] == 0:
@@ -44,7 +44,7 @@ class NoiseSchedule:
 
     @classmethod
     def of(cls, scheduler: Any) -> NoiseSchedule:
-        """The schedule of a diffusers `DDIMScheduler`: all that its config says, obeyed.
+        """The schedule of a diffusers `DDIMScheduler`, with all settings of its config.
 
         ValueError: a prediction type or a spacing of another name, or dynamic thresholding.
         """
@@ -79,7 +79,7 @@ def sample_timesteps(
     generator: torch.Generator | None = None,
     device: torch.device | None = None,
 ) -> Int64[Tensor, " b"]:
-    """t = floor(T u^power), u uniform in [0, 1): power 0.5 leans to high noise, 1 is uniform."""
+    """t = floor(T u^power), u uniform in [0, 1): power 0.5 prefers high noise, 1 is uniform."""
     u = torch.rand(batch, generator=generator, device=device)
     return (num_timesteps * u**power).long().clamp(max=num_timesteps - 1)
 
@@ -103,7 +103,7 @@ def sample_noise(
     noise = normal(*clean.shape)
     if shared:
         common = normal(batch, 1, channels, height, width)
-        # In place: a long clip's noise is the largest thing there is.
+        # In place, since the noise of a long clip is the largest array.
         noise.mul_((1 - shared) ** 0.5).add_(shared**0.5 * common)
     if offset:
         noise.add_(offset * normal(batch, 1, channels, 1, 1))
@@ -119,7 +119,7 @@ def add_noise(clean: Latents, noise: Latents, alpha: PerSample) -> Latents:
 def prediction_target(
     clean: Latents, noise: Latents, alpha: PerSample, prediction_type: PredictionType
 ) -> Latents:
-    """What the network shall predict: x_0, eps, or v = sqrt(alpha) eps - sqrt(1 - alpha) x_0."""
+    """The target of the prediction: x_0, eps, or v = sqrt(alpha) eps - sqrt(1 - alpha) x_0."""
     if prediction_type == "sample":
         return clean
     if prediction_type == "epsilon":
@@ -131,7 +131,7 @@ def prediction_target(
 def clean_and_noise(
     noisy: Latents, prediction: Latents, alpha: PerSample, prediction_type: PredictionType
 ) -> tuple[Latents, Latents]:
-    """The picture x_0 and the noise eps that a prediction means."""
+    """The picture x_0 and the noise eps that follow from a prediction."""
     kept, added = _factors(alpha, noisy)
     if prediction_type == "sample":
         return prediction, (noisy - kept * prediction) / added

@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Processes:
-    """Which of how many processes this is. The default is a process that works alone.
+    """The rank of this process and the number of processes. The default is a single process.
 
     What they exchange are predictions of windows, on the CPU (gloo): two megabytes a window of the
     full-size model, so that any device does.
@@ -22,7 +22,7 @@ class Processes:
 
     @classmethod
     def initialised(cls) -> Processes:
-        """Those of `torch.distributed`'s default group; ValueError: there is none."""
+        """The default group of `torch.distributed`; ValueError: there is none."""
         if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
             raise ValueError("call torch.distributed.init_process_group first")
         return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
@@ -36,7 +36,7 @@ class Processes:
         return parts
 
     def least(self, value: int) -> int:
-        """The least of the numbers that the processes bring, so that all go on with the same."""
+        """The smallest of the processes' numbers, so that all continue with the same."""
         return min(int(part) for part in self.gather(torch.tensor([value])))
 
 

@@ -59,7 +59,7 @@ def ddim_timesteps(
 
 
 def sampling_timesteps(schedule: NoiseSchedule, num_steps: int) -> list[int]:
-    """The timesteps that a model's own schedule takes. ValueError as `ddim_timesteps`."""
+    """The timesteps of a model's own schedule. ValueError as `ddim_timesteps`."""
     return ddim_timesteps(
         num_steps, len(schedule.alphas_cumprod), schedule.spacing, schedule.steps_offset
     )
@@ -118,7 +118,7 @@ class _Update:
         self.pictures = torch.zeros_like(noise) if second_order else None
 
     def __call__(self, step: int, frames: slice, noisy: Latents, prediction: Latents) -> Latents:
-        """Some frames at the timestep after `step` (from 0)."""
+        """Latents of some frames at the timestep after `step` (from 0)."""
         alpha, schedule = self.alphas[self.timesteps[step]], self.schedule
         if self.pictures is not None:
             clean, _ = clean_and_noise(
@@ -136,13 +136,13 @@ class Windows:
     """How a clip is sampled window by window. The default is one window of all frames."""
 
     length: int | None = None
-    """Frames a window."""
+    """Frames per window."""
     stride: int | None = None
-    """From one window's start to the next; None: half a window."""
+    """Frames between the starts of two windows; None: half a window."""
     at_once: int = 1
-    """Windows that are predicted together."""
+    """Number of windows predicted together."""
     processes: Processes = ALONE
-    """They share the windows (then the noise is on the CPU)."""
+    """The processes that share the windows (the noise is then on the CPU)."""
 
 
 def sample(
@@ -179,7 +179,7 @@ def sample(
             predictions = exchanged(own, turn, latents, processes)
             for batch, some in zip(turn, predictions, strict=True):
                 means.add(batch, some)
-            # Read no more, so overwritten: a step needs no second clip.
+            # No longer read, so overwritten: a step needs no second copy of the clip.
             frames, mean = means.take(num_frames if begins is None else begins)
             latents[:, frames] = update(step, frames, latents[:, frames], mean)
         if on_step is not None:

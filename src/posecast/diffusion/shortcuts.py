@@ -1,7 +1,6 @@
-"""Shortcuts: nearly the same clip for less work, each a named setting, none taken by default.
+"""Shortcuts: nearly the same clip with less work. Each is a setting; all are off by default.
 
-What each costs in quality and saves in work is measured by `benchmarks/fast.py`
-(docs/performance.md).
+`benchmarks/fast.py` measures their cost in quality and the saved work (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ Solver = Literal["ddim", "dpm++"]
 
 @dataclass(frozen=True)
 class Shortcuts:
-    """How a run departs from DDIM with guidance and everything computed in every step.
+    """The differences of a run from full DDIM with guidance in every step.
 
     `solver`: `ddim`, or `dpm++` (DPM-Solver++(2M), arXiv 2211.01095: needs fewer steps).
     `guided`: the part of the steps, from the first (0) to the last (1), that are guided
@@ -42,14 +41,14 @@ class Shortcuts:
             raise ValueError(f"reuse {self.reuse}: expected 1 (never) or more")
 
     def guides(self, step: int, num_steps: int) -> bool:
-        """Whether a step (0 is the first) is guided."""
+        """Whether guidance is on in a step (0 is the first)."""
         first, last = self.guided
         return first * num_steps <= step < last * num_steps
 
     def makes_deep(self, step: int, num_steps: int) -> bool:
-        """Whether a step makes its deep features; else it takes those of the step before.
+        """Whether a step computes its deep features, or else reuses those of the previous step.
 
-        Where guidance begins there are none of the unconditional half yet: they are made then.
+        When guidance begins, those of the unconditional half do not exist yet and are computed.
         """
         begins = self.guides(step, num_steps) and not self.guides(step - 1, num_steps)
         return step % self.reuse == 0 or begins
@@ -57,7 +56,7 @@ class Shortcuts:
     def windows(self, num_frames: int, window: int, stride: int, step: int) -> list[range]:
         """The frames of each window of a step; with `shift_windows` the stride does not matter.
 
-        Shifted windows stay where they are while deep features are reused.
+        Shifted windows do not move while deep features are reused.
         """
         if not self.shift_windows:
             length = min(window, num_frames)
@@ -68,10 +67,10 @@ class Shortcuts:
 
 
 def shifted_windows(num_frames: int, window: int, later: int) -> list[range]:
-    """Windows side by side that begin `later` frames later; each frame in one of them.
+    """Adjacent windows that begin `later` frames later; each frame is in one of them.
 
-    What is left at either end is a window of its own, of at least half the length: where less is
-    left, it overlaps its neighbour. A clip shorter than a window is one window.
+    The remainder at either end is a window of at least half the length; a shorter remainder is
+    extended over its neighbour. A clip shorter than a window is one window.
     """
     if num_frames <= window:
         return [range(num_frames)]
@@ -86,12 +85,12 @@ def shifted_windows(num_frames: int, window: int, later: int) -> list[range]:
 NO_SHORTCUTS = Shortcuts()
 
 FAST = Shortcuts(solver="dpm++", guided=(0.2, 0.8), reuse=2, shift_windows=True)
-"""What `--fast` takes, with `FAST_STEPS` steps: measured in docs/performance.md."""
+"""The shortcuts of `--fast`, with `FAST_STEPS` steps: measured in docs/performance.md."""
 FAST_STEPS = 16
 
 
 def chosen(fast: bool | Shortcuts, steps: int | None, usual_steps: int) -> tuple[Shortcuts, int]:
-    """What `fast` means: all shortcuts, none, or those given; and the steps where none are."""
+    """The shortcuts that `fast` means (all, none, or those given), and the number of steps."""
     if isinstance(fast, Shortcuts):
         return fast, usual_steps if steps is None else steps
     default = min(FAST_STEPS, usual_steps) if fast else usual_steps

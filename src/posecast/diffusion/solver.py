@@ -33,7 +33,7 @@ def extrapolation_weight(
 
 
 def extrapolate(clean: Latents, before: Latents, weight: float) -> Latents:
-    """The picture to head for, from this step's prediction of it and the one before."""
+    """The extrapolated picture, from the predictions of this step and the previous one."""
     return clean + weight * (clean - before)
 
 

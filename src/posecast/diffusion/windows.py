@@ -1,4 +1,4 @@
-"""Long videos by overlapping windows of frames (docs/method.md, "Inference")."""
+"""Long videos in overlapping windows of frames (docs/method.md, "Inference")."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RunningMeans:
         self._count = like.new_zeros(0)
 
     def add(self, windows: Sequence[range], predictions: Sequence[Latents]) -> None:
-        """Count the predictions of some windows."""
+        """Add the predictions of some windows."""
         for frames, prediction in zip(windows, predictions, strict=True):
             missing = max(0, frames.stop - self._done - self._total.shape[1])
             room = torch.zeros_like(prediction[:, :1]).expand(-1, missing, -1, -1, -1)
@@ -62,9 +62,9 @@ class RunningMeans:
             self._count[inside] += 1
 
     def take(self, until: int) -> tuple[slice, Latents]:
-        """The frames before `until` that were not taken yet, and their means.
+        """The frames before `until` that were not returned yet, and their means.
 
-        No window that is still to come may begin before `until`.
+        No later window may begin before `until`.
         """
         frames, ready = slice(self._done, until), until - self._done
         means = self._total[:, :ready] / self._count[:ready].view(1, -1, 1, 1, 1)
@@ -74,13 +74,14 @@ class RunningMeans:
 
 
 Turn = list[list[range]]
-"""A batch of windows for each process (of the last turn, for some of them)."""
+"""A batch of windows for each process (in the last turn, for some of them)."""
 
 
 def turns_of(
     windows: Sequence[range], at_once: int, processes: int
 ) -> Iterator[tuple[Turn, int | None]]:
-    """What the processes predict at the same time, and the frame where the next turn begins.
+    """The windows that the processes predict at the same time, and the first frame of the next
+    turn.
 
     A batch is up to `at_once` consecutive windows of one length.
     """
@@ -110,7 +111,7 @@ def exchanged(
     if own is not None:
         padded[: own.numel()] = own.flatten()
     predictions = []
-    # In the last turn some processes have nothing to bring.
+    # In the last turn some processes have no windows.
     for batch, length, part in zip(turn, sizes, processes.gather(padded), strict=False):
         shape = (size * len(batch), len(batch[0]), *latents.shape[2:])
         predictions.append(part[:length].view(shape).to(latents.device).chunk(len(batch)))

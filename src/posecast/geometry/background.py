@@ -1,4 +1,4 @@
-"""The background's motion from an estimated flow: trusted where there is texture, else continued.
+"""Background motion from an estimated flow: used where there is texture, else extrapolated.
 
 Optical flow is a guess wherever a picture is plain, and near a moving body the body's own: on a
 wall beside a dancer it says that the wall dances. A cell of the picture counts as far as its
@@ -16,14 +16,16 @@ from jaxtyping import Float, Float16, Float32, UInt8
 from posecast.geometry.cells import cells_of
 
 _TEXTURE = 6.0
-"""Eigenvalue, in squared grey levels a pixel, at which a cell counts half."""
+"""Eigenvalue of the structure tensor at which a cell has half weight, squared grey levels a
+pixel."""
 _DOUBT = 0.3
-"""How much the cells around count in one of full texture."""
+"""Weight of neighbouring cells in a cell of full texture."""
 _MARGIN = 8
 """Pixels beside a character whose flow may be its own: half a patch of DIS at its finest scale."""
 _FITS = 5
 _REACH = 2.2
-"""Standard deviations of the textured cells' places up to which the affine motion is continued."""
+"""Distance up to which the affine motion is extrapolated, in standard deviations of the positions
+of textured cells."""
 
 
 def background_cells(
@@ -34,7 +36,7 @@ def background_cells(
     """The background's motion in cells (see `cells`), in the flow's own pixels.
 
     `flow` is on the grid of `picture` (RGB); `union` is 1 where characters are. Cells behind them
-    get what is around. Zero where nothing of the background is seen.
+    are filled in from their surroundings. Zero where nothing of the background is seen.
     """
     trust, motion = _measured(flow, picture, union)
     if not trust.any():
@@ -46,7 +48,7 @@ def background_cells(
 def _measured(
     flow: np.ndarray, picture: np.ndarray, union: np.ndarray
 ) -> tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "2 rows columns"]]:
-    """How far each cell is to be trusted (0 to 1), and its mean motion; at half the size."""
+    """The weight of each cell (0 to 1) and its mean motion, at half the size."""
     height, width = union.shape
     half, cells = (max(1, width // 2), max(1, height // 2)), cells_of((height, width))[::-1]
     grey = cv2.cvtColor(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
@@ -69,7 +71,7 @@ def _measured(
     share = mean(np.ones_like(outside))
     small = (cv2.resize(channel, half, interpolation=cv2.INTER_LINEAR) for channel in flow)
     motion = np.stack([mean(channel) for channel in small]) / np.maximum(share, 1e-6)
-    # Never quite 0 where there is background: a plain wall's own flow is better than none.
+    # Above 0 wherever there is background: the flow of a plain wall is better than none.
     return (smaller / (smaller + _TEXTURE) + 1e-4) * share, motion.astype(np.float32)
 
 
@@ -78,7 +80,8 @@ def _camera(
 ) -> Float32[np.ndarray, "2 rows columns"]:
     """The affine motion that most of the trusted cells share, by iterated weighted least squares.
 
-    Beyond where those cells lie it is held: the sky does not move as the ground before it does.
+    Outside the area of those cells it is constant: the sky does not move like the ground in front
+    of it.
     """
     rows, columns = trust.shape
     weights = trust.astype(np.float64)
@@ -104,7 +107,7 @@ def _camera(
 def _continued(
     motion: Float32[np.ndarray, "2 rows columns"], trust: Float[np.ndarray, "rows columns"]
 ) -> Float32[np.ndarray, "2 rows columns"]:
-    """Weighted means at ever coarser scales; each cell keeps of itself what it can be trusted."""
+    """Weighted means at increasingly coarse scales; each cell keeps its own value by its weight."""
     rows, columns = trust.shape
     if min(rows, columns) < 2:
         total = (motion * trust).sum(axis=(1, 2)) / (trust.sum() + 1e-9)

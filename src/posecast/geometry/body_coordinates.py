@@ -50,15 +50,15 @@ _TRUNK_HALF_WIDTH = 0.10
 """Of the canonical trunk; across is measured in half widths of the person's own."""
 
 _LIMB_RADIUS, _HEAD_RADIUS, _TRUNK_RADIUS = 0.05, 0.09, 0.06
-"""How far a part reaches, in skeleton heights; the trunk's beyond its half width."""
+"""Radius of a part, in skeleton heights; for the trunk, beyond its half width."""
 _TRUNK_LEVEL = 0.8
-"""A trunk's own distance inside of it: an arm that lies over it is nearer."""
+"""Distance inside a trunk, so that an arm over it is nearer."""
 _BEYOND = 0.35
-"""How far coordinates go on past a limb's ends, in limbs: hands and feet."""
+"""How far coordinates extend past a limb's ends, in limb lengths: hands and feet."""
 _REACH = 2.5
-"""Places farther than this many radii from every part belong to nobody."""
+"""Places farther than this from every part belong to no body, in radii."""
 _COVERED = 1.6
-"""Within this many radii a person in front covers who is behind: about its dilation map."""
+"""Within this many radii a person covers those behind: about its dilation map."""
 
 
 def body_coordinates(
@@ -148,7 +148,7 @@ def _head(
     length = max(np.float32(np.hypot(*(centre - points[NECK]))), np.float32(1e-3))
     distance = np.hypot(along - length, across) / (_HEAD_RADIUS * height)
     up = np.clip(along / height, -0.1, 0.35)
-    # Across a head is measured in the picture: a face is drawn where it looks.
+    # Across a head is measured in the picture, since a face points where it looks.
     canonical = np.stack([np.float32(0.5) - across / height, np.float32(0.27) - up], axis=1)
     return [(distance, canonical.astype(np.float32))]
 
@@ -166,7 +166,7 @@ def _along_and_across(
 def _canonical(
     start: tuple[float, float], end: tuple[float, float], share: np.ndarray, across: np.ndarray
 ) -> np.ndarray:
-    """The place at a share of the way from one canonical joint to the next, and beside it."""
+    """The place at a fraction of the way between two canonical joints, and beside it."""
     (x0, y0), (x1, y1) = start, end
     length = np.float32(np.hypot(x1 - x0, y1 - y0))
     ax, ay = np.float32((x1 - x0) / length), np.float32((y1 - y0) / length)

@@ -10,7 +10,7 @@ from PIL import Image
 from posecast.geometry.framing import Framing
 
 CELL = 8
-"""The background's motion is smooth: an eighth of the size holds it."""
+"""Background motion is smooth, so that an eighth of the size is enough."""
 
 
 def cells_of(size: tuple[int, int]) -> tuple[int, int]:
@@ -21,7 +21,7 @@ def cells_of(size: tuple[int, int]) -> tuple[int, int]:
 def cell_means(
     flow: Float[np.ndarray, "2 height width"],
 ) -> Float16[np.ndarray, "2 rows columns"]:
-    """The mean flow of each cell, of a flow that is right everywhere, in its own pixels."""
+    """The mean flow of each cell, for a flow that is valid everywhere, in pixels of the flow."""
     size = cells_of(flow.shape[1:])[::-1]
     return np.asarray([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in flow]).astype(
         np.float16
@@ -50,7 +50,8 @@ def flow_of_cells(
 def composed(
     fields: Float[np.ndarray, "frames 2 rows columns"], size: tuple[int, int]
 ) -> Float32[np.ndarray, "2 rows columns"]:
-    """The motion over several frames, on the last one's grid, from that of each since the last.
+    """The motion over several frames, on the grid of the last one, composed from frame-to-frame
+    motion.
 
     `fields`: cells of consecutive frames of a picture of `size` (height, width), the earliest
     first. Vectors are followed back frame by frame, not added where they stand: what is here now

@@ -1,4 +1,4 @@
-"""Pictures as numbers, and how far their colours lie apart."""
+"""Pictures as numbers, and distances of colours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 DISTINGUISHABLE = 0.1
-"""Least distance of two colours that counts as different: Euclidean in RGB 0..1 (0 to sqrt(3))."""
+"""Smallest distance of colours that count as different: Euclidean, RGB in 0..1 (0 to sqrt(3))."""
 
 
 def unit_colours(picture: UInt8[np.ndarray, "*size 3"]) -> Float32[np.ndarray, "*size 3"]:
@@ -23,14 +23,14 @@ def lab_colours(
 
 
 def sampled(colours: Float32[np.ndarray, "n 3"], count: int) -> Float32[np.ndarray, "m 3"]:
-    """Every so many of them: `count` or, where that does not divide them, up to twice as many."""
+    """An evenly spaced subset: `count` or, if that does not divide them, up to twice as many."""
     return colours[:: max(1, len(colours) // count)]
 
 
 def colour_distances(
     colours: Float32[np.ndarray, "n 3"], samples: Float32[np.ndarray, "m 3"]
 ) -> Float32[np.ndarray, " n"]:
-    """To the nearest of some samples; infinite without any."""
+    """The distance to the nearest sample; infinite without samples."""
     best = np.full(len(colours), np.inf, np.float32)
     for sample in samples:
         np.minimum(best, ((colours - sample) ** 2).sum(axis=1), out=best)

@@ -22,7 +22,7 @@ from posecast.types import ConditionMaps
 
 @dataclass(frozen=True)
 class Scene:
-    """The characters of a clip and of its reference, in the same order: what maps are drawn from.
+    """The characters of a clip and of its reference, in the same order, from which maps are drawn.
 
     Keypoints are pixels at `size` (height, width). `ranks` are 0 for the front, -1 for no rank;
     `reference_ranks` default to those of the first frame, which at inference came from the
@@ -43,7 +43,7 @@ class Scene:
     background_flow: Float[np.ndarray, "frames 2 height width"] | None = None
     reference_ranks: Int[np.ndarray, " characters"] | None = None
     codes: Float[np.ndarray, "characters dims"] | None = None
-    """Identity codes; without them nothing is drawn in codes."""
+    """Identity codes; without them, maps of codes are not drawn."""
     settings: ConditionSettings = ConditionSettings()
     code_overlaps: CodeOverlaps = "front"
     left_out: Collection[str] = ()
@@ -65,17 +65,17 @@ class Scene:
 
     @property
     def num_frames(self) -> int:
-        """How many frames the clip has."""
+        """Number of frames in the clip."""
         return self.keypoints.shape[1]
 
     def frame(self, number: int) -> Moment:
-        """What is known of one frame."""
+        """The scene of one frame."""
         flow = None if self.background_flow is None else self.background_flow[number]
         blank = "pose" in self.left_out
         return self._moment(self.keypoints[:, number], self.ranks[number], flow, blank)
 
     def reference(self) -> Moment:
-        """What is known of the reference picture."""
+        """The scene of the reference picture."""
         ranks = self.ranks[0] if self.reference_ranks is None else self.reference_ranks
         blank = "reference_pose" in self.left_out
         return self._moment(self.reference_keypoints, ranks, blank=blank)
@@ -102,7 +102,7 @@ def condition_maps(
     """Draw the maps of a clip.
 
     Args:
-        scene: what they are drawn from.
+        scene: the characters to draw.
         names: the conditions to draw; by default all that guiders read.
         reference_names: those to draw of the reference itself.
 
@@ -129,7 +129,7 @@ def condition_maps(
 
 
 def _drawn(condition: Condition, moments: Sequence[Moment]) -> Float32[np.ndarray, "n c h w"]:
-    """One condition's maps of some moments of one size."""
+    """The maps of one condition for several moments of the same size."""
     codes = moments[0].codes
     channels = condition.channels if not condition.coded or codes is None else codes.shape[1]
     rows, columns = (-(-side // condition.stride) for side in moments[0].size)

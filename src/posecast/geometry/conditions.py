@@ -1,7 +1,7 @@
-"""The conditions: one table of all that a guider can see (sections 4.1 to 4.4, B.1, B.3).
+"""The conditions: one table of all guider inputs (sections 4.1 to 4.4, B.1, B.3).
 
 Presets, configs, batches, the pipeline, switches, previews, the maps file and forecasts read this
-table. A new condition is one more entry in it (docs/design/new-condition.md).
+table. A new condition is another entry in it (docs/design/new-condition.md).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ConditionSettings:
     radius_fraction: Annotated[float, Interval(gt=0, le=1)] = 0.08
     """Dilation radius as a fraction of the character's skeleton height."""
     flow_scale: Annotated[float, Interval(gt=0, le=10_000)] = 32.0
-    """Pixels a frame that one unit of the flow map stands for."""
+    """Pixels per frame that correspond to one unit of the flow map."""
     max_characters: Annotated[int, Interval(ge=1, le=255)] = 8
     """Levels of the depth order map."""
     drawing: Drawing = "dwpose"
@@ -54,7 +54,7 @@ CONDITION_RANGES: dict[str, tuple[float, float, float]] = {
 
 @dataclass(frozen=True)
 class Moment:
-    """One frame, or the reference picture: all that its maps are drawn from."""
+    """One frame, or the reference picture, from which maps are drawn."""
 
     keypoints: Float[np.ndarray, "characters joints 3"]
     """Pixels at `size`; confidence 0 where a joint is absent."""
@@ -67,11 +67,11 @@ class Moment:
     """Pixels a frame; None: the background is at rest."""
     codes: Float[np.ndarray, "characters dims"] | None = None
     overlaps: Overlaps = "front"
-    """Whose code holds where characters overlap."""
+    """Whose identity code is used where characters overlap."""
     ordered: bool = False
     """Whether body coordinates show who is in front."""
     blank: bool = False
-    """Whether skeletons are left out, with the condition that tells them."""
+    """Whether skeletons are left out, together with their condition."""
 
     @cached_property
     def masks(self) -> UInt8[np.ndarray, "characters height width"]:
@@ -94,23 +94,24 @@ class Condition:
 
     name: str
     channels: int
-    """Of identity codes: the default, a model's own number of them holds."""
+    """Number of channels; for identity codes the default, which a model may override."""
     draw: Callable[[Moment, Map], None]
     """Draws the map of a moment into an array of zeros."""
     of: Literal["frames", "reference"] = "frames"
-    """Whether each frame has a map of its own, or the clip has the reference's alone."""
+    """Whether each frame has its own map, or the clip has only that of the reference."""
     read_by: Literal["guider", "keys"] = "guider"
-    """What a guider reads can be left out; the others only keyed reference attention reads."""
+    """Conditions of guiders can be left out; the others are used by keyed reference attention
+    only."""
     compared: bool = False
-    """Whether keyed reference attention can compare it with the reference's own."""
+    """Whether keyed reference attention can compare it with the map of the reference."""
     coded: bool = False
     """Whether it is drawn in identity codes, one a character."""
     stride: int = 1
     """Pixels a cell of the map."""
     short: str = ""
-    """A shorter word for it on the command line."""
+    """A shorter name on the command line."""
     picture: Callable[[Map], Picture] | None = None
-    """How people are shown it; None: its first three channels as red, green and blue of 0 to 1."""
+    """How it is displayed; None: its first three channels as red, green and blue, 0 to 1."""
 
     @property
     def optional(self) -> bool:
@@ -150,7 +151,7 @@ def as_bytes(values: Map) -> Picture:
 
 
 def _flow_picture(flow: Map) -> Picture:
-    """Grey where nothing moves, white within characters; u shifts red, v green."""
+    """Grey for no motion, white inside characters; u changes red, v green."""
     return as_bytes(0.5 + flow / 2)
 
 
@@ -193,7 +194,7 @@ def _load_plugins() -> None:
             if not isinstance(loaded, Condition):
                 raise TypeError(f"expected a Condition, got {type(loaded).__name__}")
             add_condition(loaded)
-        except Exception as error:  # whatever a module of somebody else's raises
+        except Exception as error:  # other people's modules may raise anything
             raise InputError(f"entry point {PLUGINS}: {point.value}: {error}") from error
 
 

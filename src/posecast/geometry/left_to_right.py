@@ -1,4 +1,4 @@
-"""People from left to right: the order in which tracks and characters are numbered and matched."""
+"""The order from left to right, in which tracks and characters are numbered and matched."""
 
 from __future__ import annotations
 

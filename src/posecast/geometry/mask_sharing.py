@@ -1,4 +1,4 @@
-"""Masks of people who overlap: each pixel shared out to who is seen there."""
+"""Overlapping masks: assign each pixel to one person."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from posecast.geometry.skeleton import LIMBS, present, skeleton_height
 Masks = Float32[np.ndarray, "characters height width"]
 
 MAX_IDS = 255
-"""An image of ids has a byte a pixel: 0 is nobody."""
+"""An image of ids has one byte per pixel; 0 is the background."""
 _NEAR = 0.04
-"""By a person's height: bones this much nearer make a pixel e times likelier to be its."""
+"""Distance, by a person's height, at which nearer bones make a pixel e times more likely its
+own."""
 _IN_FRONT = 4.0
-"""How much likelier somebody is seen than the one behind, where both may be."""
+"""Factor by which the person in front is more likely visible than the one behind."""
 
 
 def shared_out(
@@ -27,8 +28,8 @@ def shared_out(
 ) -> Masks:
     """The same masks with at most 1 in all at each pixel.
 
-    Where several claim a pixel it goes to who claims it most, whose bones are near, and who is in
-    front where that is known.
+    A pixel in several masks is assigned by the values of the masks, the distance to the bones, and
+    the depth order if known.
     """
     total = masks.sum(axis=0)
     contested = total > 1
@@ -48,7 +49,7 @@ def shared_out(
 
 
 def to_ids(masks: Masks, threshold: float = 0.5) -> UInt8[np.ndarray, "height width"]:
-    """An image of ids: 0 where nobody is, else 1 + the character who is there most.
+    """An image of ids: 0 for the background, else 1 + the character with the highest value.
 
     Raises:
         ValueError: more than `MAX_IDS` characters.
@@ -62,14 +63,14 @@ def to_ids(masks: Masks, threshold: float = 0.5) -> UInt8[np.ndarray, "height wi
 
 
 def from_ids(ids: UInt8[np.ndarray, "height width"], characters: int) -> Masks:
-    """The masks of an image of ids: character j is where the image says j + 1."""
+    """The masks of an image of ids: character j has the id j + 1."""
     return np.stack([ids == j + 1 for j in range(characters)]).astype(np.float32)
 
 
 def _to_bones(
     person: Float[np.ndarray, "joints 3"], size: tuple[int, ...]
 ) -> Float32[np.ndarray, "height width"]:
-    """How far each pixel is from a person's bones, pixels."""
+    """Distance of each pixel to a person's bones, pixels."""
     canvas = np.full(size, 255, np.uint8)
     seen = present(person)
     points = np.rint(np.clip(person[:, :2], -1e4, 1e4)).astype(int)

@@ -1,4 +1,4 @@
-"""Pairs at the least total cost (the assignment problem), where some may stay alone."""
+"""Minimum-cost matching (the assignment problem), in which items may stay unmatched."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 ALONE = 1.0
-"""What it costs to have no partner; a pair that costs as much is none."""
+"""Cost of staying unmatched; a pair with this cost or more is not matched."""
 
 
 def match(cost: Float[np.ndarray, "rows columns"]) -> list[int | None]:
-    """For each row its column, or None: at the least cost of all pairs and of all left alone."""
+    """The column of each row, or None, at the least total cost of pairs and unmatched items."""
     rows, columns = cost.shape
     if not rows or not columns:
         return [None] * rows
@@ -29,7 +29,7 @@ def match(cost: Float[np.ndarray, "rows columns"]) -> list[int | None]:
 
 
 def match_sparse(cost: Float[np.ndarray, "rows columns"]) -> list[int | None]:
-    """As `match`, by groups that share no possible pair, so that long clips stay quick."""
+    """As `match`, in groups that share no possible pair, which is fast for long clips."""
     matched: list[int | None] = [None] * len(cost)
     possible = cost < ALONE
     left = set(np.flatnonzero(possible.any(axis=1)).tolist())

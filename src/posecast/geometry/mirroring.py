@@ -1,4 +1,4 @@
-"""Left and right exchanged: what a picture, its skeletons and its motion are in a mirror."""
+"""Mirroring of pictures, skeletons and motion, with left and right exchanged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from posecast.geometry.skeleton import FACE, JOINT_NAMES
 
 
 def _face_pairs() -> dict[int, int]:
-    """Of the 68 points of a face (iBUG's order), those that are each other's mirror image."""
+    """Pairs of mirrored points among the 68 points of a face (iBUG's order)."""
     rows = (
         *(range(17), range(17, 27), range(31, 36), range(48, 55), range(55, 60), range(60, 65)),
         (36, 37, 38, 39, 42, 43, 44, 45),
@@ -29,14 +29,14 @@ def _other_side(joint: int) -> int:
 
 
 OTHER_SIDE = tuple(_other_side(joint) for joint in range(len(JOINT_NAMES)))
-"""For each of the 134 joints the one on the other side of the body; a joint in the middle itself.
-The first 18 are those of ``openpose18``."""
+"""For each of the 134 joints its counterpart on the other side of the body; the joint itself in the
+middle. The first 18 are those of ``openpose18``."""
 
 
 def mirrored_keypoints(
     keypoints: Float[np.ndarray, "*people joints 3"], width: int
 ) -> Float32[np.ndarray, "*people joints 3"]:
-    """People in a mirror, `width` pixels wide: what was a right hand is a left hand there."""
+    """Mirrored people in a picture `width` pixels wide: a right hand becomes a left hand."""
     joints = keypoints.shape[-2]
     mirrored = np.asarray(keypoints[..., OTHER_SIDE[:joints], :], dtype=np.float32).copy()
     there = mirrored[..., 2] > 0
@@ -47,7 +47,7 @@ def mirrored_keypoints(
 def mirrored_flow(
     flow: Float[np.ndarray, "*frames 2 height width"],
 ) -> Float32[np.ndarray, "*frames 2 height width"]:
-    """A flow field in a mirror: what went right goes left."""
+    """A mirrored flow field: motion to the right becomes motion to the left."""
     mirrored = np.asarray(flow[..., ::-1], dtype=np.float32).copy()
     mirrored[..., 0, :, :] *= -1
     return mirrored

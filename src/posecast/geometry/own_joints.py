@@ -1,4 +1,4 @@
-"""Joints that a driver never shows, kept as the character holds them in its picture.
+"""Joints that a driver never shows, in the pose that they have in the character's picture.
 
 A driver that is cut at the hips leaves the character its own legs. Each missing joint hangs on the
 nearest joint inwards that is there, at the picture's distance and at the picture's angle to the
@@ -29,10 +29,10 @@ from posecast.geometry.skeleton import (
 )
 
 _SHORTEST = 0.3
-"""A bone below this share of its length in the picture points at the camera: its angle says
-nothing, and what hangs on it goes with the trunk."""
+"""A bone shorter than this share of its length in the picture points at the camera: its angle is
+not used, and joints attached to it move with the trunk."""
 _STRAY = 0.05
-"""A joint in no more than this share of the frames that show its person is not there."""
+"""A joint in at most this share of a person's frames counts as never shown."""
 _SKELETON = (
     *BONES,
     *((LEFT_WRIST, joint) for joint in range(LEFT_HAND.start, LEFT_HAND.stop)),
@@ -46,7 +46,7 @@ _INNER = {outer: inner for inner, outer in _SKELETON}
 def never_shown(
     driver: Float[np.ndarray, "frames joints 3"],
 ) -> Bool[np.ndarray, " joints"]:
-    """Which joints are in no frame of a track, but for a stray one of an estimator."""
+    """Joints that are in no frame of a track, except for stray detections."""
     shown = np.asarray(present(driver))
     return np.asarray(shown.sum(axis=0) <= _STRAY * shown.any(axis=1).sum())
 
@@ -55,10 +55,11 @@ def held_joints(
     driver: Float[np.ndarray, "frames joints 3"],
     reference: Float[np.ndarray, "joints 3"],
 ) -> Bool[np.ndarray, " joints"]:
-    """Which joints a character keeps as in its picture: the driver never shows them, it has them.
+    """Joints that a character keeps as in its picture: it has them, and the driver never shows
+    them.
 
-    Eyes and ears are not among them where the driver shows any of the head: it is turned then.
-    The face's points never are.
+    Eyes and ears are excluded if the driver shows any part of the head, since the head is turned
+    then. The face's points never are.
     """
     missing = never_shown(driver)
     held = missing & np.asarray(present(reference))
@@ -72,7 +73,7 @@ def keep_own_joints(
     driver: Float[np.ndarray, "frames joints 3"],
     reference: Float[np.ndarray, "joints 3"],
 ) -> Float32[np.ndarray, "frames joints 3"]:
-    """A track with the joints of `held_joints`, held as in the picture.
+    """A track with the joints of `held_joints` in their pose from the picture.
 
     Both in pixels of one canvas. Sizes go by the ratio of the bones that both show (the median
     over the frames). Frames that do not show the driver at all stay empty, and so do joints without
@@ -83,7 +84,7 @@ def keep_own_joints(
     missing = [outer for _, outer in _SKELETON if outer < len(held) and held[outer]]
     if not missing:
         return kept
-    kept[:, missing] = 0  # stray ones are no measure of anything
+    kept[:, missing] = 0  # stray detections are not used as measures
     scale, turn = _size(kept, reference), _turn(kept, reference)
     for pose, shown in zip(kept, np.asarray(present(kept)), strict=True):
         if shown[:18].any():
@@ -96,7 +97,7 @@ def keep_own_joints(
 def _hang(
     pose: np.ndarray, reference: np.ndarray, joint: int, scale: float, trunk: complex
 ) -> None:
-    """Put one missing joint where it belongs; it stays absent without a joint to hang on."""
+    """Place one missing joint; it stays absent if it has no parent joint."""
     inner = _INNER[joint]
     while not (present(pose[inner]) and present(reference[inner])):
         if inner == NECK:
@@ -124,7 +125,7 @@ def _unit(turn: complex) -> complex:
 
 
 def _size(driver: np.ndarray, reference: np.ndarray) -> float:
-    """How much larger the driver is than its character: the median ratio of their bones."""
+    """Size of the driver relative to its character: the median ratio of their bones."""
     here, ratios = np.asarray(present(reference)), []
     for pose, shown in zip(driver, np.asarray(present(driver)), strict=True):
         both = shown & here
@@ -150,7 +151,7 @@ def _turn(driver: np.ndarray, reference: np.ndarray) -> complex:
         return 1 + 0j
     seen = present(driver[:, [RIGHT_SHOULDER, LEFT_SHOULDER]]).all(axis=1)
     turn = _unit(sum(_unit(_bone(p, RIGHT_SHOULDER, LEFT_SHOULDER)) / own for p in driver[seen]))
-    # Of somebody seen from behind the shoulders are the other way round: the head tells.
+    # Seen from behind, the shoulders are reversed, which the head shows.
     heads = present(driver[:, [NECK, NOSE]]).all(axis=1)
     upright = 1 + 0j
     if present(reference[[NECK, NOSE]]).all():

@@ -1,4 +1,4 @@
-"""Tracks at another rate: where everybody is at the times of other frames."""
+"""Tracks resampled to another frame rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 from posecast.geometry.skeleton import present
 
 _SAME = 1e-3
-"""Frames apart within which a time counts as that of a frame."""
+"""Difference, in frames, within which a time counts as that of a frame."""
 
 
 def frames_within(frames: int, rate: float, to_rate: float, start: float = 0.0) -> int:

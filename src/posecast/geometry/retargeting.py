@@ -1,6 +1,6 @@
-"""Drivers of another build, place or framing fitted to their characters, joint angles kept.
+"""Fit drivers of other proportions, positions or framing to their characters, keeping joint angles.
 
-The frame in which the drivers stand most like their characters ties the two together: there each
+Drivers and characters are aligned in the frame in which their poses are most alike: there each
 bone gets its length in the character's own reference pose, and the neck its place. Everywhere else
 a bone is as much longer or shorter than the driver's as it was there (so what is foreshortened
 stays so), directions are the driver's, and steps are the driver's in the characters' scale.
@@ -32,7 +32,7 @@ BONES: tuple[tuple[int, int], ...] = (
     *((LEFT_ANKLE, foot) for foot in (18, 19, 20)),
     *((RIGHT_ANKLE, foot) for foot in (21, 22, 23)),
 )
-_HEAD = (14, 15, 16, 17)  # outer joints of the bones that tell the head's size
+_HEAD = (14, 15, 16, 17)  # outer joints of the bones that give the head's size
 _MIRROR = {2: 5, 3: 6, 4: 7, 8: 11, 9: 12, 10: 13, 14: 15, 16: 17, 18: 21, 19: 22, 20: 23}
 _MIRROR |= {right: left for left, right in _MIRROR.items()}
 _MIN_SHARED = 4
@@ -44,7 +44,7 @@ def retarget(
     reference: Float[np.ndarray, "characters joints 3"],
     frame: int | None = None,
 ) -> Float32[np.ndarray, "characters frames joints 3"]:
-    """The driving tracks with their characters' bones, at their characters' places.
+    """The driving tracks with the bone lengths and positions of their characters.
 
     Both in pixels of one canvas. All characters are tied to their drivers in one frame, where that
     is possible, and move by one scale (the median of theirs): what they do to each other stays as
@@ -74,7 +74,7 @@ def matching_frames(
     driver: Float[np.ndarray, "characters frames joints 3"],
     reference: Float[np.ndarray, "characters joints 3"],
 ) -> Int64[np.ndarray, " characters"]:
-    """The frame that ties each character to its driver; -1 where there is none.
+    """The frame in which each character is aligned with its driver; -1 if there is none.
 
     One frame for all where everybody shares four body joints with their driver: the one whose poses
     are most like the reference's, wherever and however large; else each character's own best.
@@ -94,7 +94,7 @@ def tying_frames(
     driver: Float[np.ndarray, "characters frames joints 3"],
     reference: Float[np.ndarray, "characters joints 3"],
 ) -> Bool[np.ndarray, "characters frames"]:
-    """Which frames can tie each character to its driver: they share four body joints there."""
+    """Frames in which each character can be aligned with its driver: four shared body joints."""
     shared = present(driver[:, :, :18]) & present(reference[:, None, :18])
     return np.asarray(shared.sum(axis=2) >= _MIN_SHARED)
 
@@ -112,7 +112,7 @@ def _unlikeness(driver: np.ndarray, reference: np.ndarray) -> Float64[np.ndarray
     scale = np.maximum((points * figure).sum(axis=(1, 2)) / size, 0.0)
     away = np.linalg.norm(scale[:, None, None] * points - figure, axis=-1).sum(axis=1)
     away = away / np.maximum(count, 1) / max(skeleton_height(reference), 1.0)
-    # A frame that shows fewer joints is a worse witness.
+    # A frame with fewer joints is weaker evidence.
     return np.where(count >= _MIN_SHARED, away + 0.02 * (count.max() - count), np.inf)
 
 
@@ -129,7 +129,7 @@ def _length(pose: np.ndarray, seen: np.ndarray, bone: tuple[int, int]) -> float:
 
 
 def _scale(pose: np.ndarray, figure: np.ndarray) -> float:
-    """How much larger the character is than its driver: the ratio of their summed common bones."""
+    """Size of the character relative to its driver: the ratio of summed common bone lengths."""
     there, here = present(pose), present(figure)
     own, others = 0.0, 0.0
     for bone in _bones(18):
@@ -142,12 +142,12 @@ def _scale(pose: np.ndarray, figure: np.ndarray) -> float:
 
 
 def _ratios(pose: np.ndarray, figure: np.ndarray, scale: float) -> dict[int, float]:
-    """By how much each bone, named by its outer joint, is longer in the character."""
+    """Length ratio of each bone, named by its outer joint, in the character and the driver."""
     there, here = present(pose), present(figure)
     found = {}
     for bone in _bones(len(pose)):
         own, other = _length(pose, there, bone), _length(figure, here, bone)
-        # A bone that points at the camera in one of the two says nothing about its length.
+        # A bone that points at the camera in one of the two gives no length.
         if min(own, other) > 0 and 1 / _FORESHORTENED < other / own / scale < _FORESHORTENED:
             found[bone[1]] = other / own
     return {
@@ -157,7 +157,7 @@ def _ratios(pose: np.ndarray, figure: np.ndarray, scale: float) -> dict[int, flo
 
 
 def _anchors(pose: np.ndarray, figure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A point of the driver and where it goes: the necks, else the means of what both show."""
+    """A point of the driver and its target: the necks, else the means of shared joints."""
     seen = present(pose) & present(figure)
     which = [NECK] if seen[NECK] else np.flatnonzero(seen[:18]).tolist()
     return pose[which, :2].mean(axis=0, dtype=float), figure[which, :2].mean(axis=0, dtype=float)
@@ -167,11 +167,11 @@ def _posed(
     pose: np.ndarray, ratios: dict[int, float], scale: float, origin: np.ndarray,
     place: np.ndarray, step: float,
 ) -> Float64[np.ndarray, "joints 3"]:  # fmt: skip
-    """One frame: bones from the neck outwards; what hangs in the air goes by the scale alone."""
+    """One frame: bones from the neck outwards; unconnected joints are only scaled."""
     seen = present(pose)
     old = pose[:, :2].astype(np.float64)
     new = place + step * (old - origin)
-    # Of each joint the nearest joint inwards that is there, to hang it on.
+    # The nearest present joint inwards of each joint, as its parent.
     inner: dict[int, int] = {NECK: NECK}
     root: int | None = NECK if seen[NECK] else None
     for parent, child in _bones(len(pose)):
@@ -197,7 +197,7 @@ def _posed(
                 new[part] = new[on] + size * (old[part] - old[on])
     fitted = pose.astype(np.float64)
     fitted[seen, :2] = new[seen]
-    # Joints under the threshold go along, so that nothing is left behind at the driver's place.
+    # Joints below the threshold are moved too, so that none stays at the driver's position.
     faint = ~seen & (pose[:, 2] > 0)
     fitted[faint, :2] = new[faint]
     return fitted
@@ -206,10 +206,10 @@ def _posed(
 def _on_floor(
     fitted: np.ndarray, driver: np.ndarray, frame: int, step: float
 ) -> Float64[np.ndarray, "frames joints 3"]:
-    """Shift frames up or down so that the lower foot goes as the driver's does, scaled.
+    """Shift frames vertically so that the lower foot moves as the driver's does, scaled.
 
-    Legs of another share of the body would else sink or float when the knees bend. Frames without
-    feet are shifted as those around them.
+    Legs of other proportions would otherwise sink or float when the knees bend. Frames without feet
+    get the shift of neighbouring frames.
     """
     ankles = [LEFT_ANKLE, RIGHT_ANKLE]
     seen = np.asarray(present(driver[:, ankles]))

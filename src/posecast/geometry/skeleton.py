@@ -1,4 +1,4 @@
-"""Which joints a person has, how they are linked and coloured, and how other layouts map to ours.
+"""The joints of a person, their links and colours, and the mapping from other layouts.
 
 A person is an array ``(joints, 3)`` of ``x, y, confidence`` in pixels: OpenPose-18 body order
 (``openpose18``), or 134 points (``wholebody134``): body 18, feet 6, face 68, left hand 21, right
@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 CONFIDENCE_THRESHOLD = 0.3
-"""A joint below it is absent, and so is every limb that needs it."""
+"""A joint with lower confidence is absent, and so is every limb that ends in it."""
 
 MAX_COORDINATE = 1e5
-"""A joint farther from the origin than this, in pixels, is no measurement: it is absent."""
+"""A joint farther from the origin than this, in pixels, is invalid and counts as absent."""
 
 BODY_JOINTS = (
     "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",
@@ -53,7 +53,7 @@ RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR = 14, 15, 16, 17
 
 HEAD = (NOSE, RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR)
 TRUNK = (RIGHT_SHOULDER, LEFT_SHOULDER, LEFT_HIP, RIGHT_HIP)
-"""The trunk's corners, in the order round it."""
+"""The corners of the trunk, in order around it."""
 LEG_AND_ARM_BONES = (
     (RIGHT_HIP, RIGHT_KNEE), (RIGHT_KNEE, RIGHT_ANKLE), (LEFT_HIP, LEFT_KNEE),
     (LEFT_KNEE, LEFT_ANKLE), (RIGHT_SHOULDER, RIGHT_ELBOW), (RIGHT_ELBOW, RIGHT_WRIST),

@@ -1,4 +1,4 @@
-"""How far a score may be off for the choice of videos: percentile bootstrap over videos."""
+"""Confidence intervals of scores by a percentile bootstrap over videos."""
 
 from __future__ import annotations
 
@@ -74,6 +74,6 @@ def _draws(videos: int, seed: int, resamples: int) -> Iterator[Int64[np.ndarray,
 
 
 def _central(scores: Float64[np.ndarray, " resamples"], level: float) -> tuple[float, float]:
-    # No interpolation: an infinite score has no point half-way to another.
+    # No interpolation, since infinite scores cannot be interpolated.
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return float(low), float(high)

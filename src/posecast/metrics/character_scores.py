@@ -1,4 +1,4 @@
-"""What the seven metrics cannot see, scored batch by batch for videos with pose files.
+"""Scores of characters that the seven metrics do not measure, for videos with pose files.
 
 Definitions in ``docs/evaluation.md``, "Characters". Where the truth can be rendered, the stage
 bench scores the same questions exactly.
@@ -46,7 +46,7 @@ def score_characters(batch: FrameBatch, cast: VideoCast) -> dict[str, FrameTotal
     if cast.masks is not None:
         seen = np.stack([cast.masks.seen(index, size) for index in frames])
         own = seen > 0
-        # Of the background is what neither says to be somebody's.
+        # The background is outside both masks and dilation maps.
         maps = np.maximum(maps, seen)
         before = np.maximum(before, cast.masks.seen(max(0, batch.start - 1), size))
     scores = {
@@ -65,7 +65,7 @@ def _background(
     maps: UInt8[np.ndarray, "frames characters height width"],
     before: UInt8[np.ndarray, "characters height width"],
 ) -> dict[str, FrameTotals]:
-    """Mean flow since the frame before, outside of everybody's maps in both frames."""
+    """Mean flow since the previous frame, outside all maps in both frames."""
     unions = [np.asarray(people.any(axis=0)) for people in maps]
     pairs = list(zip(batch.generated, batch.real, strict=True))
     if batch.before is not None:

@@ -1,4 +1,4 @@
-"""Whose look is shown where: identity and occlusion order, judged against counterfactual renders.
+"""Identity and occlusion order, judged against counterfactual renders.
 
 A PSNR cannot tell a blurred right character from a sharp wrong one. Where the truth can be rendered
 again with one thing changed (looks exchanged, order inverted), the question has an answer a pixel:
@@ -18,7 +18,7 @@ from posecast.geometry.colours import DISTINGUISHABLE, colour_distance
 
 @dataclass(frozen=True)
 class Agreement:
-    """How many pixels were judged, and how many of them agree with the truth. Sums over clips."""
+    """Number of judged pixels, and of those that agree with the truth, summed over clips."""
 
     right: int
     judged: int

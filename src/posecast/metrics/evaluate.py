@@ -55,7 +55,7 @@ class MethodScores:
     weights: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """File and sha256 of the networks used, by metric."""
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Why a metric that was asked for has no score."""
+    """The reasons for requested metrics without a score."""
 
     @property
     def num_frames(self) -> int:
@@ -87,7 +87,7 @@ def evaluate(
 ) -> MethodScores:
     """Score one method's videos.
 
-    ``on_frames`` hears how many frames were scored, as they are. ``networks`` scores what needs
+    ``on_frames`` is called with the number of scored frames. ``networks`` scores what needs
     networks, in a second pass over the frames.
 
     Raises:
@@ -148,7 +148,7 @@ def _one_opencv_thread() -> Iterator[None]:
 
 @dataclass
 class _Run:
-    """One pass over the videos: readers decode, scorers score, few batches wait in between."""
+    """One pass over the videos: readers decode, scorers score, with few batches in between."""
 
     settings: EvaluationSettings
     scorers: ThreadPoolExecutor

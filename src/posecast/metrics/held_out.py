@@ -1,4 +1,4 @@
-"""What a training's validation scores beside its own figures: samples as made, and the truth.
+"""Further scores in validation during training, of generated samples against the truth.
 
 Each is a short video of its own: a reference, and frames that follow it. Networks score where their
 weights are at hand.
@@ -48,20 +48,20 @@ class HeldOutScores:
 
     @cached_property
     def networks(self) -> NetworkMetrics:
-        """Those whose weights are at hand, and why others are not."""
+        """Metrics whose weights were found, and the reasons for the others."""
         wanted = tuple(name for name in self.metrics if name != CHARACTERS)
         settings = EvaluationSettings(metrics=wanted)
         return network_metrics(settings, self.weights, self.device) or NetworkMetrics()
 
     @property
     def notes(self) -> list[str]:
-        """A line for each metric whose weights are not at hand."""
+        """A line for each metric whose weights were not found."""
         return [f"validated without {name}: {why}" for name, why in self.networks.skipped.items()]
 
     def __call__(
         self, made: UInt8[np.ndarray, "samples frames height width 3"], samples: Sequence[Sample]
     ) -> dict[str, float]:
-        """The scores by name; what nothing can be said of is left out."""
+        """The scores by name, without those that cannot be computed."""
         real = [sample.frames for sample in samples if sample.frames is not None]
         scores: dict[str, float] = {}
         if CHARACTERS in self.metrics:

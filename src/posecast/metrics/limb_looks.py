@@ -1,4 +1,4 @@
-"""How each character looks, limb by limb, and whose look is shown: from keypoints alone.
+"""The look of each character by limbs, and whose look is shown, from keypoints alone.
 
 The stage can render what a mistake would look like (`posecast.metrics.characters`); of a user's
 video there is no such render. What there is: the picture of each character, and where each of its

@@ -1,4 +1,4 @@
-"""Identity correspondence with masks: whose look is shown in whose place, and how well.
+"""Identity correspondence with masks: which look is shown in which mask.
 
 The masks say where each character is in the real video. What is generated there is compared with
 what everybody looks like there in the same frame; the best pairing of places and looks should be
@@ -29,9 +29,9 @@ _BINS = (4, 8, 8)
 """Of lightness and the two chroma axes of CIELAB."""
 _RANGES = ((0, 100), (-100, 100), (-100, 100))
 _LEAST = 64
-"""Pixels of a mask that is judged."""
+"""Smallest number of pixels of a mask that is judged."""
 ALIKE = 0.7
-"""Two characters whose looks have so much in common cannot be told apart, and are not judged."""
+"""Characters whose looks are this similar cannot be distinguished, and are not judged."""
 
 
 def score_masks(batch: FrameBatch, ids: Ids, characters: int) -> dict[str, FrameTotals]:
@@ -99,6 +99,6 @@ def look(frame: Frame, mask: Bool[np.ndarray, "height width"]) -> Float64[np.nda
 def in_common(
     some: Float[np.ndarray, "n bands bins"], others: Float[np.ndarray, "m bands bins"]
 ) -> Float64[np.ndarray, "n m"]:
-    """How much of two looks is the same, 0..1: the mean overlap of their bands' histograms."""
+    """Similarity of two looks, 0..1: the mean overlap of their bands' histograms."""
     shared = np.minimum(some[:, None], others[None]).sum(axis=3)
     return np.asarray(shared.mean(axis=2), np.float64)

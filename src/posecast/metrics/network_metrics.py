@@ -36,9 +36,9 @@ BATCH = 16
 """Frames that are read at once."""
 CLIPS_AT_ONCE = 4
 _GREY = np.uint8(127)
-"""What is around a character whose LPIPS is taken."""
+"""Grey level around a character for LPIPS."""
 _LEAST_SIDE = 32
-"""Pixels that the network needs."""
+"""Smallest side that the network needs, pixels."""
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
 Lpips = Callable[[Frames, Frames, Protocol], Float64[np.ndarray, " frames"]]
@@ -59,7 +59,7 @@ class FeatureNetwork:
 
 @dataclass(frozen=True)
 class NetworkScores:
-    """What the networks said of one method."""
+    """The networks' scores of one method."""
 
     by_video: tuple[dict[str, FrameTotals], ...]
     distances: dict[str, float]
@@ -69,7 +69,7 @@ class NetworkScores:
 
 @dataclass
 class NetworkMetrics:
-    """The networks that could be loaded, and why others could not."""
+    """The loaded networks, and the reasons for missing ones."""
 
     lpips: Lpips | None = None
     extractors: dict[str, FeatureNetwork] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class NetworkMetrics:
 
     @property
     def any_loaded(self) -> bool:
-        """Whether there is anything to run."""
+        """Whether any network is loaded."""
         return self.lpips is not None or bool(self.extractors)
 
     def score(

@@ -39,11 +39,12 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class Animator(nn.Module):
-    """All networks of one model. No state passes between them but what methods return and take.
+    """All networks of one model. State is passed between them only by arguments and results of
+    methods.
 
-    The VAE is frozen and always in evaluation mode; everything else trains as its
-    `requires_grad` says. `config` is what shaped it; `scheduler` holds the noise schedule and
-    prediction type.
+    The VAE is frozen and always in evaluation mode; everything else is trained according to its
+    `requires_grad`. `config` is what shaped it; `scheduler` holds the noise schedule and prediction
+    type.
     """
 
     def __init__(self, config: AnimatorConfig) -> None:
@@ -101,13 +102,13 @@ class Animator(nn.Module):
         return load_animator(folder, dtype)
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write a model folder, whole or not at all; `dtype` casts the weights."""
+        """Write a model folder, completely or not at all; `dtype` casts the weights."""
         from posecast.models.folder import save_animator
 
         save_animator(self, folder, dtype)
 
     def add_motion(self, motion: Settings) -> None:
-        """Give a model of images fresh motion modules (zero output: it still makes stills)."""
+        """Add new motion modules to an image model, with zero output: its results do not change."""
         state = self.unet.state_dict()
         trainable = {name: p.requires_grad for name, p in self.unet.named_parameters()}
         unet = UNet(**self.config.unet, motion=motion)
@@ -154,7 +155,7 @@ class Animator(nn.Module):
     ) -> Float[Tensor, "b c h w"]:
         """Images in 0..1 (H, W multiples of 8) to scaled latents, `slice_size` at a time.
 
-        The likeliest ones; with a generator, ones drawn from what the VAE finds likely.
+        The mode of the VAE's distribution; with a generator, a sample of it.
         """
         self._check_part("vae")
         scale, parts = self.vae.config.scaling_factor, images.split(slice_size)
@@ -176,7 +177,7 @@ class Animator(nn.Module):
         appearance: Float[Tensor, "b t dim"],
         maps: ReferenceMaps | None = None,
     ) -> ReferenceFeatures:
-        """What the denoiser reads of the reference: once a video, whatever the step.
+        """The reference features for the denoiser, the same for all steps of a video.
 
         `maps` (`pose`, `identity` of the reference itself) serve keyed reference attention only.
         """
@@ -192,11 +193,11 @@ class Animator(nn.Module):
         return ReferenceFeatures(tokens, None if correspondence is None else correspondence[:, 0])
 
     def prepare_reference(self, reference: ReferenceFeatures) -> ReferenceFeatures:
-        """The features with the denoiser's keys and values already made: saves it every step."""
+        """The features with the denoiser's keys and values, computed once for all steps."""
         return self.unet.project_reference(reference)
 
     def features(self, maps: Maps) -> dict[str, Float[Tensor, "b _ d h w"]]:
-        """What each guider says about its maps; maps that no guider reads are passed over."""
+        """The features of each guider; maps without a guider are ignored."""
         table = known_conditions()
         return self.guiders({k: v for k, v in maps.items() if table[k].optional})
 
@@ -206,7 +207,7 @@ class Animator(nn.Module):
 
     @property
     def max_window(self) -> int | None:
-        """Frames the motion modules can see at once; None in a model of images."""
+        """Largest number of frames for the motion modules; None for an image model."""
         motion = self.config.motion
         return None if motion is None else MotionSettings(**motion).max_frames
 
@@ -218,9 +219,9 @@ class Animator(nn.Module):
     def correspondence(
         self, maps: Maps, features: Mapping[str, Tensor] | None = None
     ) -> Float[Tensor, "b f keys h w"] | None:
-        """Keyed attention's features of the targets; None where the extension is off.
+        """Keyed attention's features of the targets; None if the extension is off.
 
-        `features` are the guiders' of these maps, where they are there already.
+        `features` are the guiders' features of these maps, if already computed.
         """
         if not self.keyed:
             return None
@@ -257,7 +258,7 @@ class Animator(nn.Module):
         guidance: Tensor | None = None,
         correspondence: Tensor | None = None,
     ) -> Float[Tensor, "b f c h w"]:
-        """The prediction, of the kind `scheduler.config.prediction_type` says.
+        """The prediction, of the type `scheduler.config.prediction_type`.
 
         `reference=None` is the unconditional half, with zeros for `appearance`.
         """
@@ -274,7 +275,7 @@ class Animator(nn.Module):
         guidance: Tensor | None = None,
         correspondence: Tensor | None = None,
     ) -> tuple[Float[Tensor, "b f c h w"], DeepFeatures]:
-        """As `denoise`, from a neighbouring step's deep features (None: made anew), with them."""
+        """As `denoise`, from another step's deep features (None: computed); also returns them."""
         inputs = (noisy, timestep, appearance, reference, guidance, correspondence)
         return self.unet(*inputs, deep=deep, return_deep=True)
 

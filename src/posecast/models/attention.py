@@ -27,7 +27,7 @@ a sequence: a picture of 2048x2048 has 2**16 of them."""
 
 @dataclass(frozen=True)
 class ReferenceFeatures:
-    """What the ReferenceNet hands to the denoiser, once for a whole video (section 4.5).
+    """Features of the ReferenceNet for the denoiser, computed once per video (section 4.5).
 
     `tokens[path]` is the normed input (batch, tokens, dim) of the ReferenceNet's self-attention at
     the module path `path`; the denoiser's layer of the same path reads it. `correspondence` is the
@@ -42,13 +42,13 @@ class ReferenceFeatures:
     keys_values: Mapping[str, KeysValues] | None = None
 
     def without(self, dropped: Bool[Tensor, " batch"]) -> ReferenceFeatures:
-        """The same features, unseen by the marked samples: for them as if `reference=None`."""
+        """The same features, masked for the marked samples, as if `reference=None` for them."""
         return replace(self, dropped=dropped)
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every block of one forward pass is given. Frames are folded batch-major."""
+    """The inputs of every block in a forward pass. Frames are folded batch-major."""
 
     frames: int
     time: Float[Tensor, "bf t"]
@@ -59,7 +59,7 @@ class Context:
     collected: dict[str, Tensor] | None = None
     """Filled by the ReferenceNet's layers: path to normed tokens. Lives for one call."""
     last_path: str | None = None
-    """The layer after which the ReferenceNet has nothing more to say."""
+    """The last layer of the ReferenceNet whose output is used."""
 
 
 def attend(
@@ -86,9 +86,9 @@ def over_frames(x: Float[Tensor, "b n d"], frames: int) -> Float[Tensor, "bf n d
 class ReferenceAttention(nn.Module):
     """Self-attention over the frame's own tokens and, where given, the reference's.
 
-    `keys` is the width of keyed attention's features (0: off, the paper's design). With them,
-    queries gain `U f_target` and reference keys `U' f_reference`; own keys stay as they are, and
-    zero U is exactly the paper's attention.
+    `key_channels` is the width of keyed attention's features (0: off, the paper's design). With
+    them, queries gain `U f_target` and reference keys `U' f_reference`; own keys stay as they are,
+    and zero U is exactly the paper's attention.
     """
 
     def __init__(self, dim: int, heads: int, key_channels: int = 0) -> None:
@@ -104,7 +104,7 @@ class ReferenceAttention(nn.Module):
     def project(
         self, tokens: Float[Tensor, "b t d"], correspondence: Float[Tensor, "b t k"] | None
     ) -> KeysValues:
-        """Keys and values of the reference's tokens: once a video, whatever its length."""
+        """Keys and values of the reference's tokens, computed once per video."""
         key = self.to_k(tokens)
         if correspondence is not None and self.reference_keys is not None:
             key = key + self.reference_keys(correspondence)

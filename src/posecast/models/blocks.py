@@ -20,7 +20,7 @@ Output = Float[Tensor, "bf out h_out w_out"]
 
 @dataclass(frozen=True)
 class BlockSettings:
-    """What all blocks of one U-Net share."""
+    """Settings that all blocks of a U-Net share."""
 
     time_dim: int
     context_dim: int
@@ -73,7 +73,8 @@ class _Block(nn.Module):
     attentions: nn.ModuleList | None
     motion_modules: nn.ModuleList | None
     gradient_checkpointing = False
-    """Set by `ModelMixin.enable_gradient_checkpointing`: layers are computed anew in backward."""
+    """Set by `ModelMixin.enable_gradient_checkpointing`: activations are recomputed in the backward
+    pass."""
 
     def _layers(
         self,
@@ -128,7 +129,7 @@ class DownBlock(_Block):
         )
 
     def forward(self, x: Features, context: Context) -> tuple[Output, list[Tensor]]:
-        """The block's output and what the up blocks will want of it."""
+        """The block's output and the skips for the up blocks."""
         skips = self.first_layers(len(self.resnets), x, context)
         x = skips[-1]
         if self.downsamplers is not None:
@@ -137,7 +138,7 @@ class DownBlock(_Block):
         return x, skips
 
     def first_layers(self, count: int, x: Features, context: Context) -> list[Tensor]:
-        """What the first `count` layers give the up blocks."""
+        """The skips of the first `count` layers for the up blocks."""
         skips = []
         for j in range(count):
             x = self._layer(j, x, context)
@@ -195,7 +196,7 @@ class UpBlock(_Block):
         return x
 
     def layers(self, which: range, x: Features, skips: list[Tensor], context: Context) -> Output:
-        """Some of the layers, one after the other, without the enlargement."""
+        """Some of the layers in sequence, without the enlargement."""
         for j in which:
             x = self._layer(j, torch.cat([x, skips.pop()], dim=1), context)
         return x

@@ -1,4 +1,4 @@
-"""The page of a model on the hub: what it is, how it is loaded, and what it is not."""
+"""The model card on the hub: what the model is, how it is loaded, and its limits."""
 
 from __future__ import annotations
 

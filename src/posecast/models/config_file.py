@@ -1,4 +1,4 @@
-"""The JSON files of model folders, read with suspicion."""
+"""Read the JSON files of model folders, which are untrusted."""
 
 from __future__ import annotations
 

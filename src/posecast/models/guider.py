@@ -63,7 +63,7 @@ class Guiders(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__()
-        self.names = tuple(sorted(settings))  # one order of summation, whatever a file's order
+        self.names = tuple(sorted(settings))  # the same order of summation for any order in a file
         for name in self.names:
             self.add_module(name, Guider(**settings[name]))
 
@@ -72,7 +72,7 @@ class Guiders(ModelMixin, ConfigMixin):
     ) -> dict[str, Float[Tensor, "b _ d h w"]]:
         """Features of each map given, (batch, frames, channels, H, W) to (batch, frames, d, h, w).
 
-        A guider whose map is left out says nothing. ValueError: a map that has no guider here.
+        A guider without its map adds nothing. ValueError: a map that has no guider here.
         """
         unknown = sorted(set(maps) - set(self.names))
         if unknown:

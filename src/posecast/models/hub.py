@@ -25,7 +25,7 @@ from posecast.models.model_files import FORMAT, INDEX
 from posecast.models.public_files import PublicFile
 
 LAYOUT = (INDEX, "*/config.json", "*/*_config.json", "*/*.safetensors")
-"""What is fetched of a model folder: nothing that could carry code."""
+"""Files that are downloaded of a model folder; none of them can contain code."""
 LOCK = "posecast.lock.json"
 LOCK_FORMAT = "posecast/lock/1"
 _NAME = re.compile(r"([A-Za-z0-9_][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
@@ -34,7 +34,7 @@ _MAX_FILES, _MAX_SIZE = 100, 64 * 2**30
 
 
 def fetch_files(files: tuple[PublicFile, ...], folder: Path, endpoint: str | None = None) -> None:
-    """Download public files into a folder, checked; what is whole there already is kept.
+    """Download public files into a folder and check them; complete files are kept.
 
     Raises:
         InputError: no connection, or a file that is not the pinned one: what came is removed, what
@@ -44,7 +44,7 @@ def fetch_files(files: tuple[PublicFile, ...], folder: Path, endpoint: str | Non
         path = folder / file.into / file.name
         if path.is_file():
             problem = file.published(endpoint).difference(path)
-            if problem:  # perhaps the user's own: not ours to remove
+            if problem:  # perhaps the user's own, so it is not removed
                 raise InputError.at(path, f"{problem}, in the version of {file.repo}; move it away")
         else:
             download(file.published(endpoint), path, _authorization())
@@ -53,7 +53,7 @@ def fetch_files(files: tuple[PublicFile, ...], folder: Path, endpoint: str | Non
 def fetch_model(repo: str, endpoint: str | None = None) -> Path:
     """The folder of a model in our layout, downloaded where it is not yet, in our own cache.
 
-    The first fetch writes `LOCK` there and says so; the next ones are held to it.
+    The first download writes `LOCK` there and prints it; later ones must match it.
 
     Raises:
         InputError: no connection, no such repository, no model of ours in it, a lock that is none,

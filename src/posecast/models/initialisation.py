@@ -20,7 +20,7 @@ IDENTITY_STD, IDENTITY_SCALE = 2.0, 0.2
 POSITION_STD, POSITION_SCALE = 2.0, 0.4
 """The same of the heads that begin by position."""
 ATTENTION_GAIN = 0.5
-"""What attention adds to the stream at the start: a transformer's output projection."""
+"""Scale of a transformer's output projection at the start."""
 
 
 @torch.no_grad()
@@ -46,7 +46,7 @@ def warm_start(unet: UNet) -> None:
 
 @torch.no_grad()
 def copy_start(reference_net: UNet, denoiser: UNet) -> None:
-    """The ReferenceNet starts as a copy of the denoiser, as far as it has the same parts."""
+    """The ReferenceNet starts as a copy of the denoiser's corresponding parts."""
     source = denoiser.state_dict()
     own = reference_net.state_dict()
     reference_net.load_state_dict({name: source[name] for name in own})
@@ -68,7 +68,7 @@ def _start_at_centre(convolution: nn.Conv2d) -> None:
 
 
 def _start_transformer(transformer: SpatialTransformer) -> None:
-    """Attention speaks at once, so that the loss teaches it where to look from the first step."""
+    """Attention contributes from the first step, so that it is trained from the start."""
     _orthogonal(transformer.proj_in)
     _orthogonal(transformer.proj_out, ATTENTION_GAIN)
     for block in transformer.transformer_blocks:

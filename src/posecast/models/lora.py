@@ -33,7 +33,7 @@ may lie beside a model, to be kept when it is replaced."""
 _NAMES = (FILE, "pytorch_lora_weights.safetensors")
 ADAPTED = ("unet", "reference_net")
 WHOLE = ("guiders", "image_encoder")
-"""Parts that a file may hold as they are, in place of the model's."""
+"""Parts that a file may contain as a whole, replacing the model's."""
 MAX_RANK = 4096
 _DIFFUSERS, _OURS = "lora_adapter_metadata", "posecast"
 _MAX_METADATA = 1_000_000
@@ -47,7 +47,7 @@ def write_lora(
     alpha: float,
     parts: Mapping[str, nn.Module],
 ) -> None:
-    """Write low-rank layers by their full names, and `parts` (of `WHOLE`) as they are."""
+    """Write low-rank layers under their full names, and whole `parts` (of `WHOLE`)."""
     tensors = dict(layers)
     for name, part in parts.items():
         tensors |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
@@ -108,7 +108,7 @@ def _deltas(
     layers: Mapping[tuple[str, str], Mapping[str, Tensor]],
     said: Mapping[str, Any],
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Each weight that is adapted, and what is added to it."""
+    """Each adapted weight, and the difference added to it."""
     for (part, name), found in layers.items():
         place = f"{part}.{name}"
         module = dict(getattr(animator, part).named_modules()).get(name)

@@ -1,4 +1,4 @@
-"""How the weights of networks lie in memory."""
+"""Memory layout of the networks' weights."""
 
 from __future__ import annotations
 

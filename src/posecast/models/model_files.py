@@ -1,4 +1,4 @@
-"""Which files make a model folder, and so which may be replaced by another model."""
+"""The files of a model folder, which another model may replace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODEL_FILES = (
     r"scheduler/scheduler_config\.json",
     r"trained_lora\.safetensors",
 )
-"""Patterns of all that is ever written into one."""
+"""Patterns of all files written to one."""
 
 
 def is_hub_id(name: str) -> bool:
@@ -46,7 +46,7 @@ def check_free(folder: str | Path, inputs: Iterable[str | Path | None] = ()) -> 
 
 
 def check_model(model: str | Path) -> None:
-    """Check, before anything is loaded, that there may be such a model.
+    """Check, before anything is loaded, that a model name is valid.
 
     InputError: no folder of a model of ours, no name in the package, and no hub id.
     """

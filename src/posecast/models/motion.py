@@ -30,9 +30,9 @@ class MotionSettings:
     layers: int = 1
     """Temporal blocks a module."""
     positions: bool = True
-    """Whether attention is told the frames' places in time."""
+    """Whether attention gets the positions of frames in time."""
     width_divisor: int = 1
-    """By how much the modules are narrower than the features around them."""
+    """Factor by which modules are narrower than the surrounding features."""
     blocks: Sequence[str] | None = None
     """Blocks of the U-Net that have motion modules (`down_blocks.0`, `mid_block`); None: all."""
 
@@ -85,7 +85,7 @@ class TemporalBlock(nn.Module):
 class MotionModule(nn.Module):
     """Group norm per frame, linear in, temporal blocks, linear out (zero at first), residual.
 
-    With its output projection at zero it changes nothing: a clip of stills.
+    With its output projection at zero it changes nothing.
     """
 
     def __init__(self, dim: int, settings: MotionSettings) -> None:

@@ -1,4 +1,4 @@
-"""The weights of one part of a model, read with suspicion."""
+"""Read the weights of one part of a model, which are untrusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Presets: every model of Posecast is one architecture with other values."""
+"""Presets: all models of Posecast are one architecture with different settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Settings = Mapping[str, Any]
 _TABLE = {condition.name: condition for condition in BUILT_IN}
 PAPER_GUIDERS = ("pose", "flow", "depth_order", "reference_pose")
 ALL_GUIDERS = (*PAPER_GUIDERS, "identity")
-"""Those of the small presets: the paper's, and one of ours."""
+"""Guiders of the small presets: the paper's, and one of ours."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class AnimatorConfig:
 
     unet: Settings
     guiders: Settings
-    """Guider name to the keyword arguments of `Guider`."""
+    """Keyword arguments of `Guider` for each guider."""
     vae: Settings | None
     image_encoder: Settings | None
-    """None, as `vae` may be: public weights that came without; such a model cannot see pictures."""
+    """None, like `vae`, for public weights without it; such a model cannot encode pictures."""
     scheduler: Settings
     vae_class: Literal["PatchAutoencoder", "AutoencoderKL"] = "PatchAutoencoder"
     motion: Settings | None = field(default_factory=dict)
@@ -44,7 +44,7 @@ class AnimatorConfig:
     """Share of the starting noise's variance that all frames have in common at inference."""
     num_steps: int = 50
     guidance_scale: float = 1.5
-    """How a picture is made where nobody says otherwise; 1: without guidance."""
+    """Default guidance scale; 1: without guidance."""
     code_overlaps: CodeOverlaps = "front"
     """Whose identity code holds where characters overlap (`geometry.identity`)."""
     keyed_by: tuple[str, ...] = ("pose", "identity", "place")
@@ -86,7 +86,7 @@ SD15_SCHEDULER: Settings = {
     "rescale_betas_zero_snr": False,
     "timestep_spacing": "leading",
 }
-"""What Stable Diffusion 1.5 was trained with, and how its own config samples: the paper's."""
+"""The noise schedule and sampling settings of Stable Diffusion 1.5, as in the paper."""
 
 LATENT_CHANNELS = 48
 """Of the small presets: with 24 the stage's characters were at 21 dB before anything moved."""
@@ -119,7 +119,7 @@ def _embedded(
 
 
 def embedded() -> AnimatorConfig:
-    """The small model in the package: 128x128, 48x16x16 latents, our extensions on."""
+    """The small model in the package: 128x128, 48x16x16 latents, with our extensions."""
     config = _embedded(
         {
             "widths": [96, 128],
@@ -156,7 +156,7 @@ def embedded() -> AnimatorConfig:
 
 
 def tiny() -> AnimatorConfig:
-    """For tests: the embedded preset's parts at the smallest sizes that still have them all."""
+    """For tests: all parts of the embedded preset at the smallest sizes."""
     config = _embedded(
         {
             "widths": [16, 24],

@@ -1,4 +1,4 @@
-"""The one reader of starting weights: any public kind of file and of names, in our names.
+"""The reader of starting weights: any public file format and naming, in our names.
 
 `posecast convert`, `model.parts` and `model.init` all read through here.
 """

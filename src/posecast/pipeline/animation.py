@@ -97,10 +97,11 @@ class AnimationPipeline(Planning, DiffusionPipeline):
         stride: int | None = None,
         device: str | torch.device | None = None,
     ) -> MemoryPlan:
-        """Decide how `plan` is made in the memory there is, and place the networks so.
+        """Choose how `plan` is computed in the available memory, and place the networks
+        accordingly.
 
-        `memory`: `auto` (what is free on the device), `low`, `high`, or a number of bytes. `device`
-        is where the networks shall work (default: where they do).
+        `memory`: `auto` (the free memory of the device), `low`, `high`, or a number of bytes.
+        `device` is where the networks run (default: where they are).
 
         Raises:
             InputError: a window or stride that cannot be.
@@ -138,7 +139,7 @@ class AnimationPipeline(Planning, DiffusionPipeline):
         merge_lora(self.animator, file, scale)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model folder, whole or not at all."""
+        """Write the model folder, completely or not at all."""
         save_animator(self.animator, folder)
 
     def default_size(self, picture: Size) -> Size:
@@ -157,7 +158,7 @@ class AnimationPipeline(Planning, DiffusionPipeline):
     ) -> AnimationResult:
         """Animate `reference` (path, PIL image or uint8 array) by `poses` (paths or sequences).
 
-        `options` say who moves whom, `sampling` how the frames are made. `changes` are fields of
+        `options` describe the cast, `sampling` how frames are generated. `changes` are fields of
         either, to be set in them (`reference_poses`, `assign`, `num_steps`, `generator`, ...).
 
         Raises:
@@ -174,8 +175,8 @@ class AnimationPipeline(Planning, DiffusionPipeline):
     def frames(
         self, plan: AnimationPlan, sampling: SamplingOptions | None = None, **changes: Any
     ) -> Iterator[Frame]:
-        """The frames of a plan. When this returns the clip is denoised; it is decoded frame by
-        frame as it is asked for, so that a clip of any length fits.
+        """The frames of a plan. When this returns, the clip is denoised. Frames are decoded when
+        they are requested, so that clips of any length fit.
 
         `changes` are fields of `SamplingOptions` to be set in `sampling`.
 
@@ -224,14 +225,14 @@ class AnimationPipeline(Planning, DiffusionPipeline):
     def _to_the_end(
         self, frames: Iterator[Frame], within: AbstractContextManager[None]
     ) -> Iterator[Frame]:
-        """Frames as they are asked for; then the networks may wait on the CPU again."""
+        """Yield the frames; then the networks may wait on the CPU again."""
         with within:
             yield from frames
             self.maybe_free_model_hooks()
 
     @contextmanager
     def _within(self, size: Size, window: int, fitted: MemoryPlan) -> Iterator[None]:
-        """By tiles where the plan says so; too little memory is an error that says what fits."""
+        """Use tiles if planned; if memory runs out, the error states settings that fit."""
         device = self._execution_device
         with (
             advised(self.animator, size, window, fitted, device),

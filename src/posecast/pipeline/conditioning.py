@@ -1,4 +1,4 @@
-"""All that the denoiser is told about a clip: the reference once, the guiders window by window."""
+"""The conditions of a clip: the reference once, the guiders window by window."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ from posecast.pipeline.offload import awake
 from posecast.pipeline.previews import Projection, fit_projection
 
 LATENT_STRIDE = 8
-"""Pixels a latent; frames of other sizes are made with a margin that is cut off again."""
+"""Pixels per latent; frames of other sizes are generated with a margin, which is cropped."""
 
 BLOCK = 8
-"""Frames that are drawn and guided together: the same groups whatever the windows are."""
+"""Frames whose maps and guider features are computed together, for any windows."""
 
 HOST_BYTES = 2 * 2**30
-"""What the guiders say is kept on the CPU up to this; beyond, it is made anew in every step."""
+"""Guider features are kept on the CPU up to this many bytes; others are recomputed in every
+step."""
 
 
 @dataclass(frozen=True)
 class GuiderFeatures:
-    """What the guiders say about consecutive frames."""
+    """Guider features of consecutive frames."""
 
     guidance: Float[Tensor, "b f d h w"] | None
     correspondence: Float[Tensor, "b f keys h w"] | None
 
     @property
     def nbytes(self) -> int:
-        """Memory of all."""
+        """Total memory, bytes."""
         return sum(t.numel() * t.element_size() for t in self._tensors() if t is not None)
 
     def to(self, device: torch.device | str) -> GuiderFeatures:
@@ -68,7 +69,7 @@ def joined(parts: Sequence[GuiderFeatures], dim: int) -> GuiderFeatures:
 
 @dataclass(frozen=True)
 class Place:
-    """Where networks compute, and how precisely."""
+    """Device and precision of the networks."""
 
     device: torch.device
     dtype: torch.dtype
@@ -84,26 +85,28 @@ class Place:
 
 @dataclass
 class Conditioning:
-    """A clip's conditions. On the device there are those of a few windows, whatever its length.
+    """The conditions of a clip. Only those of a few windows are on the device, for clips of any
+    length.
 
-    `prepared` makes one: it runs the networks that look at the reference.
+    `prepared` makes one and runs the networks on the reference.
     """
 
     animator: Animator
     renderer: MapRenderer
     off: frozenset[str]
-    """What is left out of `switches`."""
+    """The conditions that are left out (`switches`)."""
     place: Place
     appearance: Float[Tensor, "1 t dim"]
     reference: ReferenceFeatures | None
     still: Mapping[str, Float[Tensor, "1 1 d h w"]]
-    """What guiders say about the reference alone: the same for all frames."""
+    """Guider features of the reference, the same for all frames."""
     projection: Projection
     """Latents to colours, for previews."""
     host_bytes: int
-    """What the guiders say is kept on the CPU up to this; beyond, it is made anew in every step."""
+    """Guider features are kept on the CPU up to this many bytes; others are recomputed in every
+    step."""
     kept_bytes: int = 0
-    """Of `host_bytes`, how many are used."""
+    """Used part of `host_bytes`."""
     _kept: dict[int, GuiderFeatures] = field(default_factory=dict)
     """On the CPU, by the number of the block."""
     _recent: dict[int, GuiderFeatures] = field(default_factory=dict)
@@ -161,9 +164,9 @@ def prepared(
     place: Place,
     generator: torch.Generator | None = None,
 ) -> Conditioning:
-    """Look at a plan's reference with the image encoder, the VAE and the ReferenceNet.
+    """Run the image encoder, the VAE and the ReferenceNet on a plan's reference.
 
-    `off` is what is left out of `switches`; `generator` draws the identity codes.
+    `off` are the conditions left out; `generator` draws the identity codes.
     """
     config, codes = animator.config, None
     if "identity" in config.guiders and "identity" not in off:
@@ -187,7 +190,7 @@ def prepared(
         awake(animator.reference_net)
         features = animator.reference_features(latents, appearance, own)
         awake(animator.unet)
-        # The denoiser reads keys and values alone: the tokens' memory is free again.
+        # The denoiser uses only keys and values, so the memory of the tokens is released.
         reference = replace(animator.prepare_reference(features), tokens={})
     projection = fit_projection(latents[0], padded[0])
     return Conditioning(

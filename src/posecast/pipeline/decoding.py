@@ -1,4 +1,4 @@
-"""From a clip's latents to its frames, some at a time."""
+"""Decode the latents of a clip, a few frames at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Around the denoising of a clip: what it starts from, and who watches it."""
+"""The starting noise of a clip, and callbacks during denoising."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def start_noise(
 
 
 def check_sampling(animator: Animator, num_steps: int, guidance_scale: float) -> None:
-    """InputError: steps or guidance that cannot be, or that the model's schedule does not have."""
+    """InputError: steps or guidance that are invalid, or not possible with the model's schedule."""
     if num_steps < 1 or not 0 <= guidance_scale <= MAX_GUIDANCE:
         raise InputError(
             f"{num_steps} steps, guidance {guidance_scale:g}: expected 1 or more, "
@@ -46,7 +46,7 @@ def check_sampling(animator: Animator, num_steps: int, guidance_scale: float) ->
 
 @dataclass
 class Watch:
-    """Tells whoever asked how far denoising is, and what the clip looks like by now."""
+    """Reports the progress of denoising and previews of the clip."""
 
     asked: SamplingOptions
     schedule: NoiseSchedule
@@ -77,7 +77,7 @@ class Watch:
 
     @property
     def after_step(self) -> OnStep | None:
-        """What sampling calls after each step; None: nobody asked."""
+        """The callback of sampling after each step; None: none was given."""
         if self.asked.on_step is None and self.asked.on_preview is None:
             return None
         return self._after_step

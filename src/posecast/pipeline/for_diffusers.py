@@ -1,4 +1,4 @@
-"""What `diffusers` takes as `custom_pipeline`, to load a model folder of ours.
+"""The `custom_pipeline` with which diffusers loads a Posecast model folder.
 
 Its `__file__` is what is given there, with `trust_remote_code`, and it is all the code that is
 trusted (docs/public-weights.md). A file of its own, since diffusers copies it, and with one

@@ -1,4 +1,4 @@
-"""The condition maps of a clip side by side, for people."""
+"""Pictures of the condition maps of a clip, side by side."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def preview_frames(plan: AnimationPlan, chunks: Iterator[ConditionMaps]) -> Iter
 
 
 def map_picture(name: str, values: Map) -> Picture:
-    """A condition's map for people."""
+    """A condition's map as a picture."""
     show = known_conditions()[name].picture or as_bytes
     return show(values)
 

@@ -1,4 +1,4 @@
-"""The condition maps of a planned clip: the plan is data, this draws it."""
+"""Draws the condition maps of a plan."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from posecast.types import ConditionMaps
 
 @dataclass(frozen=True)
 class MapRenderer:
-    """Draws the maps of any frames of a plan, as one model was trained with them."""
+    """Draws the maps of any frames of a plan, with the settings of a model."""
 
     plan: AnimationPlan
     canvas: Size | None = None
     """(height, width), at least the plan's size (the default): room at the right and the bottom."""
     codes: Float[np.ndarray, "characters dims"] | None = None
-    """Identity codes; without them nothing is drawn in codes."""
+    """Identity codes; without them, maps of codes are not drawn."""
     settings: ConditionSettings = ConditionSettings()
     code_overlaps: CodeOverlaps = "front"
     left_out: frozenset[str] = frozenset()
-    """Conditions that the other maps shall not tell either."""
+    """Conditions whose information other maps must not contain either."""
 
     @property
     def size(self) -> Size:

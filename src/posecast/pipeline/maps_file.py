@@ -40,7 +40,7 @@ def write_maps(chunks: Iterable[ConditionMaps], frames: int, out: str | Path) ->
         _write_arrays(chunks, frames, folder)
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for array in sorted(folder.iterdir()):
-                # A fixed date: the same maps are the same bytes.
+                # A fixed date, so that the same maps give the same bytes.
                 info = zipfile.ZipInfo(array.name)
                 info.compress_type = zipfile.ZIP_DEFLATED
                 with (
@@ -52,7 +52,7 @@ def write_maps(chunks: Iterable[ConditionMaps], frames: int, out: str | Path) ->
 
 
 def _write_arrays(chunks: Iterable[ConditionMaps], frames: int, folder: Path) -> None:
-    """One .npy file a map. Plain writes: a memory map dies of a full disk instead of saying so."""
+    """One .npy file a map. Ordinary writes report a full disk; a memory map would crash."""
     done = 0
     with ExitStack() as stack:
         files: dict[str, BinaryIO] = {}

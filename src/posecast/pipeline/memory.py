@@ -1,4 +1,4 @@
-"""How a clip is made within the memory there is: predicted bytes and free bytes to a plan.
+"""Plan how a clip is computed from the predicted and the free memory.
 
 `predict_needs` and `plan_memory` are functions of numbers. What they rest on, and how far the
 predictions were measured, is in docs/long-and-small.md.
@@ -19,15 +19,15 @@ from posecast.pipeline.conditioning import BLOCK, LATENT_STRIDE
 GB = 10**9
 
 ENOUGH_TOKENS = 16 * 112 * 80
-"""Latent pixels a call: one window of 896x640 fills a GPU; more at once would save no time."""
+"""Latent pixels per call: one window of 896x640 uses a GPU fully; more would save no time."""
 ENOUGH_PIXELS = 4 * 896 * 640
 """Likewise when decoding."""
 MOST_DECODED = 16
 
 SPARE = 0.1
-"""Part of the free memory that is left alone: work space of kernels, and fragments."""
+"""Part of the free memory that is reserved for work space of kernels and fragmentation."""
 
-# Numbers alive at the peak of a pass, as benchmarks/memory.py counts them.
+# Numbers alive at the peak of a pass, as counted by benchmarks/memory.py.
 _TOKEN_WIDTHS = 8.0
 """Tensors of the first level's width around its feed-forward."""
 _PIXEL_NUMBERS = {"AutoencoderKL": 768.0, "PatchAutoencoder": 15.4}
@@ -47,35 +47,35 @@ class MemoryNeeds:
     held: int
     """The reference's keys and values, there from the first step to the last."""
     reference_pass: int
-    """While the ReferenceNet looks at the picture."""
+    """Peak while the ReferenceNet runs."""
     window: int
-    """While one window is predicted, with its conditions."""
+    """Peak while one window is predicted, with its conditions."""
     frame: int
-    """While one frame is decoded (or the picture encoded, which takes less)."""
+    """Peak while one frame is decoded (encoding the picture takes less)."""
     tile: int
-    """While one tile of a frame is."""
+    """Peak while one tile of a frame is decoded."""
     useful_windows: int
-    """More of them at once save no time (or there are no more)."""
+    """More windows at once would save no time (or there are no more)."""
     useful_frames: int
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """What is done at once, and where the networks wait. Only `tiled` changes the pictures."""
+    """How much is computed at once, and where networks wait. Only `tiled` changes pictures."""
 
     windows_at_once: int
     frames_at_once: int
     offload: bool
-    """Networks wait on the CPU until their turn."""
+    """Networks wait on the CPU until they are needed."""
     tiled: bool
     """Frames are encoded and decoded by overlapping tiles: slight differences where they meet."""
     needed: int
     """Predicted bytes."""
     free: int
-    """Bytes that it was made for."""
+    """Free bytes for which it was made."""
 
     def __str__(self) -> str:
-        """One line for people."""
+        """One line for the user."""
         where = "networks wait on the CPU until their turn" if self.offload else "all stays there"
         return (
             f"{gigabytes(self.needed)} needed of {gigabytes(self.free)} free: {where}; "
@@ -145,8 +145,8 @@ def predict_needs(
 def plan_memory(needs: MemoryNeeds, free: int, can_offload: bool = True) -> MemoryPlan:
     """The fastest plan that fits into `free` bytes, or the one that needs least if none does.
 
-    First fewer windows and frames go at once, then networks wait on the CPU, and only then
-    pictures are made by tiles, because that alone is seen in them.
+    It first reduces the windows and frames per call, then lets networks wait on the CPU, and only
+    then uses tiles, because that alone is seen in them.
     """
     plans = _plans(needs, free, can_offload)
     fitting = (plan for plan in plans if plan.needed <= (1 - SPARE) * free)
@@ -154,12 +154,12 @@ def plan_memory(needs: MemoryNeeds, free: int, can_offload: bool = True) -> Memo
 
 
 def smallest_plan(needs: MemoryNeeds, can_offload: bool = True) -> MemoryPlan:
-    """The plan that needs least."""
+    """The plan that needs the least memory."""
     return plan_memory(needs, 0, can_offload)
 
 
 def fastest_plan(needs: MemoryNeeds) -> MemoryPlan:
-    """The plan that knows no want."""
+    """The fastest plan, without a memory limit."""
     return _plans(needs, 0, can_offload=False)[0]
 
 
@@ -226,7 +226,7 @@ def parse_memory(text: str) -> str | int:
 
 
 def gigabytes(count: int) -> str:
-    """Bytes for people."""
+    """Bytes as text for the user."""
     return f"{count / GB:.1f} GB" if count >= 0.95 * GB else f"{count / 10**6:.0f} MB"
 
 

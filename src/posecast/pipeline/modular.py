@@ -1,6 +1,6 @@
 """Posecast as blocks of diffusers' modular pipelines: one plans the cast, one makes the frames.
 
-Between them the plan can be looked at, changed, or made by a block of somebody else's. Imported by
+Between them the plan can be looked at, changed, or made by a block of your own. Imported by
 name alone: diffusers says of this interface of its own that it may change.
 """
 

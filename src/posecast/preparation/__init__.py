@@ -1,4 +1,4 @@
-"""From raw videos to a dataset: every video a piece of work of its own, on a pool or a cluster."""
+"""From raw videos to a dataset: each video is a separate task, in processes or on a cluster."""
 
 from posecast.preparation.run import Summary, prepare
 from posecast.preparation.settings import PrepareSettings

@@ -20,7 +20,7 @@ from posecast.preparation.settings import MAX_CLIP_FRAMES
 from posecast.types import JOINT_COUNTS
 
 JUMP = 4.0
-"""A pause in the times longer than so many typical frames is a cut."""
+"""A gap in the times of more than this many typical frames is a cut."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _jumps(times: Sequence[int]) -> list[int]:
 
 
 def _parts(frames: int) -> list[slice]:
-    """Even parts of a long shot."""
+    """Equal parts of a long shot."""
     count = -(-frames // MAX_CLIP_FRAMES)
     edges = [frames * k // count for k in range(count + 1)]
     return [slice(a, b) for a, b in pairwise(edges)]

@@ -1,4 +1,4 @@
-"""The same work on a Ray cluster (extra ``cluster``): a row a video, a task a row."""
+"""The same work on a Ray cluster (extra ``cluster``): one row and one task per video."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def on_cluster(
         except (ConnectionError, ValueError) as error:
             raise InputError(f"--cluster {address}: {error}") from None
     try:
-        # A block a video, so that each is a task of its own.
+        # One block per video, so that each is a separate task.
         rows = ray.data.range(len(sources), override_num_blocks=len(sources)).map(
             _prepared, fn_args=(sources, dataset, settings)
         )

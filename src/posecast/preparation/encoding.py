@@ -1,4 +1,4 @@
-"""Latents and image embeddings of a prepared video: what frozen networks need not make again."""
+"""Latents and image embeddings of a prepared video, computed once by frozen networks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MULTIPLE = 8  # latents are an eighth of the picture
 
 @dataclass(frozen=True)
 class Encoder:
-    """A model's VAE and image encoder, and what their results are marked with."""
+    """A model's VAE and image encoder, and the ids of their results."""
 
     animator: Animator
     device: torch.device
@@ -88,7 +88,8 @@ def load_encoder(model: str, size: tuple[int, int], device: str | None) -> Encod
 
 
 def encode_video(dataset: Path, name: str, encoder: Encoder) -> int:
-    """Make what a whole video's clips lack of this encoder; returns the bytes written.
+    """Compute the missing results of this encoder for all clips of a video; returns the bytes
+    written.
 
     An entry says that arrays are there only while they are: a kill leaves a video without them,
     which the next run does again.

@@ -1,4 +1,4 @@
-"""Who is seen at each pixel of a clip: images of ids, made where `prepare --masks` asks."""
+"""Masks of the clips, as images of ids (`prepare --masks`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from posecast.media.video import iterate_video
 from posecast.preparation.clips import FoundClip
 
 _KNOWN = ("depth", "given")
-"""Where ranks are from that are no guess: they say whose a pixel is that two claim."""
+"""Sources of ranks that are not guesses; these ranks decide pixels in several masks."""
 
 
 def write_masks(

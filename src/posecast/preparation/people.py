@@ -18,12 +18,12 @@ from posecast.media.poses import read_poses
 from posecast.types import JointSet, PoseSequence
 
 _ASPECT = 0.02
-"""How much the shape of a pose file's canvas may differ from the video's: sizes are rounded."""
+"""Largest relative difference between the aspect ratios of a pose file's canvas and the video."""
 
 
 @runtime_checkable
 class People(Protocol):
-    """Who is in the frames of one video."""
+    """The people in the frames of one video."""
 
     joints: JointSet
     given: bool
@@ -44,7 +44,7 @@ class People(Protocol):
         ...
 
     def order(self) -> tuple[int, ...] | None:
-        """The tracks from front to back, where the file says."""
+        """The tracks from front to back, if the file states it."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Videos on a pool of processes, which end when the run does, however that ends."""
+"""A pool of processes for videos; they always end with the run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def on_pool(
     workers: int,
     advance: Progress,
 ) -> Iterator[Outcome]:
-    """A video a process: one decodes while another waits for the accelerator."""
+    """One video per process, so that one decodes while another waits for the accelerator."""
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
     queue = iter(sources)
@@ -59,7 +59,7 @@ def on_pool(
 
 @contextmanager
 def _pool(workers: int, context: Any, counter: Any) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose processes end at once when the run does: what they had begun is not kept."""
+    """A pool whose processes end at once with the run; unfinished work is discarded."""
     pool = ProcessPoolExecutor(workers, context, _start_worker, (counter,))
     try:
         yield pool
@@ -82,7 +82,7 @@ def _start_worker(counter: Any) -> None:
 
 
 def single_threaded() -> None:
-    """One core a process: there is one process a core, and no bit depends on their number."""
+    """One core per process; results do not depend on the number of processes."""
     import cv2
 
     cv2.setNumThreads(1)

@@ -14,7 +14,7 @@ from posecast.training.ranges import Clips, Frames, Guidance, SamplingSteps, See
 from posecast.training.reader import build, merged, read_yaml
 
 STAGE_SEEDS = 1000
-"""From one stage's seed to the next's, so that no stage sees another's scenes again."""
+"""Difference between the seeds of two stages, so that no stage repeats another's scenes."""
 
 MIN_FRAMES = 10
 
@@ -25,13 +25,14 @@ class Variant:
 
     title: str
     settings: dict[str, Any] = field(default_factory=dict)
-    """Of every stage's file, what to replace, nested as there (lists are replaced whole)."""
+    """Settings to replace in every stage's file, nested as there (lists are replaced as a
+    whole)."""
     paper: str | None = None
     """The row of the paper's table 4 to print beside it."""
     weights_of: str | None = None
-    """Train nothing: score that variant's model, asked in another way."""
+    """No training: score that variant's model with another request."""
     order: Literal["frame", "held"] = "frame"
-    """Whose order of the characters a model is told: each frame's, or the first frame's."""
+    """The depth order given to the model: that of each frame, or that of the first frame."""
     versus: str | None = None
     """The variant it is compared with; by default the first one."""
 
@@ -64,7 +65,7 @@ class Ablation:
     """Training configs, one after the other; each starts from the model of the one before."""
     variants: dict[str, Variant]
     seeds: tuple[Seed, ...] = (1,)
-    """Every variant is trained with the first one, then every one with the second, ..."""
+    """Every variant is trained with the first seed, then with the second, ..."""
     bench: BenchSettings = field(default_factory=BenchSettings)
 
     def __post_init__(self) -> None:

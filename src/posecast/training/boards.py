@@ -1,4 +1,4 @@
-"""Where curves, pictures and settings of a run are shown: TensorBoard, and a tracker by choice."""
+"""Displays for curves, pictures and settings of a run: TensorBoard, and optionally a tracker."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from posecast.training.config import TrainingConfig, config_text, plain
 
 Tracker = Literal["trackio", "wandb"]
 PROJECT = "posecast"
-"""Of a tracker, in which runs are compared; a run's name is its output folder."""
+"""Project of a tracker; the name of a run is its output folder."""
 
 
 @runtime_checkable
 class Board(Protocol):
-    """Takes in what a run reports."""
+    """Receives the reports of a run."""
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """One point of each curve."""
@@ -39,7 +39,7 @@ class Board(Protocol):
 
 
 def boards_of(config: TrainingConfig, start: int) -> list[Board]:
-    """The boards of a run that begins at step `start`: those that are installed and asked for.
+    """The boards of a run that begins at step `start`: those that are installed and requested.
 
     Raises `InputError` where the tracker that the config names is not installed, or does not start.
     """
@@ -83,7 +83,7 @@ class TensorBoard:
 
 
 class TrackerBoard:
-    """Trackio's or Weights & Biases' run, which a resumed training goes on with."""
+    """A run of Trackio or Weights & Biases, which a resumed training continues."""
 
     def __init__(self, kind: Tracker, config: TrainingConfig) -> None:
         self._module = load_tracker(kind)
@@ -94,7 +94,7 @@ class TrackerBoard:
             given |= {"id": _identity(place), "dir": str(place)}
         try:
             self._module.init(**given)
-        except Exception as error:  # of any kind: keys, networks, settings of the tracker's own
+        except Exception as error:  # of any kind: access keys, networks, the tracker's own settings
             raise InputError(f"logger: {kind} does not start: {error}") from error
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
@@ -121,7 +121,7 @@ def load_tracker(kind: Tracker) -> Any:
 
 
 def settings_of(config: TrainingConfig) -> dict[str, str | int | float | bool]:
-    """The settings by their dotted keys; what is no number is text."""
+    """The settings by their dotted keys; values other than numbers are text."""
     return dict(_flat("", plain(config)))
 
 
@@ -134,7 +134,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str | int | float | bool
 
 
 def _identity(place: Path) -> str:
-    """What a run is called by, for ever: it goes on when a training is resumed."""
+    """The permanent id of a run, with which a resumed training continues it."""
     kept = place / "tracker-id.txt"
     if not kept.is_file():
         write_text(kept, uuid.uuid4().hex[:12])

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, safetensors and JSON only, equal bit for bit when resumed."""
+"""Checkpoints: complete or absent, safetensors and JSON only, resumed bit for bit."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _MOMENT, _COUNT = "optimizer.", "optimizer_tensors"
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands."""
+    """The progress of a run."""
 
     step: int
     """Steps done."""
     seconds: float
-    """Time spent on them."""
+    """Time spent on these steps, seconds."""
     processes: int
     loss_scale: float = FIRST_SCALE
     """Of 16-bit floats (`precision.Precision`)."""
@@ -66,9 +66,9 @@ def state_tensors(
     average: WeightAverage,
     keep: bool = True,
 ) -> dict[str, Tensor]:
-    """Everything that a resumed run needs beside the step: weights, their mean, the moments.
+    """The state of a run beside the step: weights, their running mean, the moments.
 
-    Where they are divided among processes, every process must ask; without `keep` it gives its part
+    If they are sharded, every process must call this; without `keep` it gives its part
     to the others and gets nothing.
     """
     tensors: dict[str, Tensor] = {}
@@ -97,7 +97,7 @@ def _state(
 def load_state(
     folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
 ) -> Progress:
-    """Put a checkpoint's state in place.
+    """Load the state of a checkpoint.
 
     Raises `InputError` where the checkpoint is of another model, incomplete or not readable.
     """
@@ -132,7 +132,7 @@ def load_state(
 def _check_state(
     folder: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor], moments: int | None
 ) -> None:
-    """Raises `InputError` where a state is not just what the run needs: no more, no less."""
+    """Raises `InputError` if a state is not exactly that of the run."""
     for key, wanted in expected.items():
         kind, _, name = key.partition("/")
         if key not in tensors:
@@ -188,7 +188,7 @@ def write_state(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def checkpoint_folder(output: Path, step: int) -> Path:
-    """Where the checkpoint after `step` steps lies."""
+    """The folder of the checkpoint after `step` steps."""
     return output / CHECKPOINTS / step_name(step)
 
 
@@ -198,22 +198,23 @@ def step_name(step: int) -> str:
 
 
 def checkpoints(output: Path) -> list[Path]:
-    """The whole checkpoints of a run, oldest first."""
+    """The complete checkpoints of a run, oldest first."""
     found = (output / CHECKPOINTS).glob("step-*/" + PROGRESS_FILE)
     return sorted(path.parent for path in found)
 
 
 def remove_old(output: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints, and none in which there are other files."""
+    """Remove all except the newest `keep` checkpoints, but none that holds other files."""
     for folder in checkpoints(output)[: -max(1, keep)]:
         if foreign_file(folder, OURS) is None:
-            # First under a hidden name: a kill leaves no half of one, and the next run removes it.
+            # Rename it to a hidden name first: after a kill no partial checkpoint remains, and the
+            # next run removes it.
             with hidden_beside(folder) as away:
                 os.replace(folder, away / folder.name)
 
 
 def read_progress(folder: Path) -> Progress:
-    """Where the run of a checkpoint stands. Raises `InputError` on anything unexpected."""
+    """The progress stored in a checkpoint. Raises `InputError` on anything unexpected."""
     path = folder / PROGRESS_FILE
     try:
         progress = Progress(**read_json(path, 10_000))

@@ -1,4 +1,4 @@
-"""What a training run is: one YAML file, one frozen value."""
+"""The settings of a training run: one YAML file, one frozen value."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from posecast.training.reader import build, read_yaml
 
 @dataclass(frozen=True)
 class BatchShape:
-    """What one process sees in a step."""
+    """The batch of one process in a step."""
 
     references: ranges.Samples = 2
     frames: ranges.Frames = 4
     accumulate: ranges.Accumulated = 1
-    """Batches whose gradients are summed to one step."""
+    """Batches whose gradients are accumulated for one step."""
 
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """Adam; the rate warms up, stays, then falls linearly to `final` of itself."""
+    """Adam; the learning rate warms up, is constant, then falls linearly to the share `final`."""
 
     kind: Literal["adam", "adamw", "adamw8bit"] = "adamw"
     """`adam` has no weight decay (the paper's). `adamw8bit` keeps the moments in 8 bits, a quarter
@@ -43,10 +43,10 @@ class OptimizerSettings:
     weight_decay: ranges.Share = 0.01
     warmup_steps: ranges.Waiting = 50
     decay_from: ranges.Share = 0.5
-    """Share of the steps after which the rate falls."""
+    """Share of the steps after which the learning rate falls."""
     final: ranges.Share = 0.03
     clip_norm: ranges.Large | None = 1.0
-    """The largest norm of the whole gradient; null: it is not clipped."""
+    """Largest norm of the whole gradient; null: no clipping."""
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step (from 0): a pure function, so a resume needs no state."""
@@ -60,7 +60,8 @@ class OptimizerSettings:
 class LoraSettings:
     """Low-rank adaptation (arXiv 2106.09685) of all attention that trains, in both U-Nets.
 
-    Their own weights are frozen then; guiders train as `frozen` says. Models are written merged.
+    Their own weights are then frozen; guiders are trained unless listed in `frozen`. Models are
+    written merged.
     """
 
     rank: ranges.Rank = 16
@@ -73,28 +74,28 @@ class ObjectiveSettings:
     """The diffusion loss (eq. 11 with field practice around it, as settings)."""
 
     timestep_power: ranges.Power = 0.5
-    """t = 1000 u^power with u uniform: below 1 it leans to high noise; 1 is uniform."""
+    """t = 1000 u^power with u uniform: values below 1 prefer high noise; 1 is uniform."""
     character_weight: ranges.Weight = 3.0
     """Weight of the loss inside the characters' dilation maps (1 outside)."""
     pixel_share: ranges.Share = 0.0
     """Share of the loss measured in pixels, through a PatchAutoencoder's linear decoder; the rest
-    is measured in latents, where all channels count alike."""
+    is measured in latents, where all channels have equal weight."""
     latents: Literal["mode", "sample"] = "mode"
-    """Which of the latents that the VAE finds likely for a picture: the likeliest, or one drawn."""
+    """Latents of a picture: the mode of the VAE's distribution, or a sample of it."""
     min_snr_gamma: ranges.Large | None = None
     noise_offset: ranges.Noise = 0.0
     shared_noise: ranges.Share | None = None
-    """Share of the noise's variance that all frames of a sample have in common; null: clips have
-    the model's own, with which it is sampled, images have none."""
+    """Share of the noise's variance that all frames of a sample have in common; null: the model's
+    own value for clips, as in sampling, and none for images."""
     reference_drop: ranges.Share = 0.1
-    """How often a sample sees no reference, for classifier-free guidance."""
+    """Probability of dropping the reference, for classifier-free guidance."""
     identity_drop: ranges.Share = 0.1
     guider_drop: dict[str, ranges.Share] = field(default_factory=dict)
-    """Guider name to how often a sample goes without it, exactly as if its map were left out: one
-    run then holds every row of the paper's ablation (table 4)."""
+    """Probability of dropping each named guider, exactly as if its map were left out, so that one
+    run covers every row of the paper's ablation (table 4)."""
     exchange_weight: ranges.Weight = 0.0
-    """The mender's, on the stage: how much it weighs that pixels are nearer to their own
-    character's look than to exchanged ones."""
+    """Of the mender, on the stage: weight of the loss for pixels that are nearer to another
+    character's look than to their own."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,12 @@ class ReconstructionSettings:
     character_weight: ranges.Weight = 1.0
     latent_noise: ranges.Noise = 0.05
     start_samples: ranges.Samples = 96
-    """Samples whose principal components the autoencoder starts from."""
+    """Number of samples whose principal components initialise the autoencoder."""
 
 
 @dataclass(frozen=True)
 class CheckpointSettings:
-    """When to write, how many to keep."""
+    """When checkpoints are written, and how many are kept."""
 
     every_steps: ranges.Steps = 1000
     every_minutes: ranges.Minutes | None = None
@@ -118,24 +119,24 @@ class CheckpointSettings:
 
 @dataclass(frozen=True)
 class ValidationSettings:
-    """Held-out samples, the same every time, with the averaged weights."""
+    """Validation on fixed held-out samples, with the averaged weights."""
 
     every_steps: ranges.Steps = 1000
     dataset: Path | None = None
-    """Where the samples are from; null: from the videos of `data.dataset` that are held out."""
+    """Dataset for validation; null: the held-out videos of `data.dataset`."""
     share: ranges.Share = 0.05
-    """How many of those are; the same ones in every stage and run. 0: none, nothing is
-    validated."""
+    """Share of the source videos that is held out, the same in every stage and run. 0: no
+    validation."""
     samples: ranges.Samples = 4
     sampling_steps: ranges.SamplingSteps | None = None
-    """Null: the model's own number."""
+    """Null: the model's own number of steps."""
     guidance: ranges.Guidance | None = None
-    """Null: the model's own scale, as users sample."""
+    """Null: the model's own scale, as in `posecast animate`."""
     metrics: tuple[Literal["characters", "lpips", "fvd"], ...] = ("characters", "lpips", "fvd")
-    """What else is scored, of the stages images and clips: `lpips` and `fvd` (of clips of 16 frames
-    or more) where their networks' weights are at hand."""
+    """Further metrics for the stages images and clips: `lpips` and `fvd` (for clips of 16 frames or
+    more) need the weights of their networks."""
     weights: Path | None = None
-    """Where those lie; null: where `posecast evaluate` looks."""
+    """Folder of these weights; null: where `posecast evaluate` searches."""
 
 
 @dataclass(frozen=True)
@@ -148,28 +149,28 @@ class TrainingConfig:
     data: DataSettings
     model: ModelSettings = field(default_factory=ModelSettings)
     without: tuple[str, ...] = ()
-    """Guiders to train without: the paper's ablation (table 4)."""
+    """Guiders to leave out: the paper's ablation (table 4)."""
     frozen: tuple[str, ...] = ("vae", "image_encoder")
     lora: LoraSettings | None = None
     batch: BatchShape = field(default_factory=BatchShape)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     ema: ranges.Decay | None = 0.998
-    """Decay of the averaged weights, which are what is saved; null: the weights themselves are."""
+    """Decay of the averaged weights, which are the weights that are saved; null: no averaging."""
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
     precision: Literal["no", "bf16", "fp16"] = "no"
-    """What layers compute in. `fp16`: 16-bit floats with a scaled loss, for GPUs without bf16."""
+    """Precision of the layers. `fp16`: 16-bit floats with loss scaling, for GPUs without bf16."""
     gradient_checkpointing: bool = False
-    """Compute the U-Nets' layers anew in backward instead of keeping what they made."""
+    """Recompute the activations of the U-Nets in the backward pass instead of storing them."""
     shard: bool = False
-    """Divide among the processes what belongs to training: gradients, moments, running means, and
-    weights between steps (FSDP2). In one process it changes nothing."""
+    """Shard gradients, moments, running means, and weights between steps over the processes
+    (FSDP2). No effect in one process."""
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     logger: Literal["trackio", "wandb"] | None = None
-    """A tracker that shows curves, pictures and settings, beside TensorBoard."""
+    """A tracker for curves, pictures and settings, beside TensorBoard."""
     max_minutes: ranges.Minutes | None = None
-    """Stop and checkpoint after this long. The learning rate follows `steps` alone."""
+    """Write a checkpoint and stop after this time. The learning rate depends on `steps` only."""
     seed: ranges.Seed = 0
 
     def __post_init__(self) -> None:
@@ -201,7 +202,7 @@ class TrainingConfig:
             raise ValueError("shard: 8-bit moments cannot be divided; take optimizer.kind: adamw")
 
     def _check_stage(self) -> None:
-        """What is rendered must hold the targets, and be of a size that latents have."""
+        """Rendered clips must contain the targets, in a size that fits the latents."""
         shots = {f"mixture[{i}].stage": part.stage for i, part in enumerate(self.data.mixture)}
         if self.data.stage is not None:
             shots["stage"] = self.data.stage
@@ -250,9 +251,9 @@ def plain(value: Any) -> Any:
 
 
 def changed_keys(saved: Path, config: TrainingConfig) -> list[str]:
-    """Names of the settings at the top that a saved config has otherwise, or not at all.
+    """Names of top-level settings that differ in a saved config, or are missing there.
 
-    The saved one may be of another version of posecast: it is compared, not obeyed.
+    The saved one may be of another version of posecast: it is compared, not used.
     """
     before, after = read_yaml(saved), plain(config)
     return [name for name in after if name not in before or before[name] != after[name]]

@@ -1,4 +1,4 @@
-"""Where a run's samples come from, and what is done to them."""
+"""The source of a run's samples, and their augmentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from posecast.training import ranges
 
 @dataclass(frozen=True)
 class StageShare:
-    """One kind of scenes in a mixture, with the settings that `DataSettings` has for one alone."""
+    """One kind of scenes in a mixture; `DataSettings` has the same settings for a single kind."""
 
     share: ranges.Large
     """Its weight among the mixture's."""
@@ -34,34 +34,35 @@ class DataSettings:
     size: tuple[ranges.Side, ranges.Side] | None = None
     """Height and width of a dataset's samples: resized to cover, centre-cropped."""
     clips: ClipChoice = field(default_factory=ClipChoice)
-    """Which of a dataset's clips are used, and how often each."""
+    """The clips of a dataset that are used, and their frequencies."""
     misaligned: ranges.Share = 0.7
-    """How often the reference comes from another shot of the same characters and place."""
+    """Probability that the reference comes from another shot of the same characters and place."""
     margin: ranges.Distance = 1
-    """A dataset's reference is so many frames from each target where its clip has such a frame."""
+    """Frames between the reference and each target of a dataset, if the clip is long enough."""
     stride: ranges.Stride = 1
-    """Clips take every so many-th frame; flow is the motion since the frame taken before."""
+    """Clips take every n-th frame; flow is the motion since the previous sampled frame."""
     rate: ranges.FrameRate | None = None
-    """Frames a second that clips take, in place of a stride; of slower ones every frame."""
+    """Frames per second of clips, instead of a stride; slower clips use every frame."""
     flip: ranges.Share = 0.0
-    """How often a sample is seen in a mirror."""
+    """Probability that a sample is mirrored."""
     crop: tuple[ranges.CropSide, ranges.CropSide] | None = None
-    """Least and largest side of the part of a dataset's picture that is kept, as a share of the
-    largest that has the samples' shape; it lies anywhere. Null: the largest, in the centre."""
+    """Smallest and largest side of a random crop of a dataset's pictures, as a share of the largest
+    crop with the samples' aspect ratio. Null: the largest crop, in the centre."""
     moving: ranges.Share = 0.0
-    """Share of the stage's scenes whose camera is `camera`."""
+    """Share of the stage's scenes with the camera `camera`."""
     camera: MovingCamera = "moving"
-    """Of those scenes: "moving" (also with changing light) or "shaking" (in steady light)."""
+    """Camera of these scenes: "moving" (also with changing light) or "shaking" (in constant
+    light)."""
     mixture: tuple[StageShare, ...] = ()
-    """Several kinds of scenes of the stage, each a share of the samples, in place of `stage`."""
+    """Several kinds of scenes of the stage with their shares of the samples, instead of `stage`."""
     source: str | None = None
-    """A source of an installed package (docs/design/new-condition.md), in place of `dataset`."""
+    """A source of an installed package (docs/design/new-condition.md), instead of `dataset`."""
     options: dict[str, Any] = field(default_factory=dict)
-    """What that source is told."""
+    """Options of that source."""
     flow_from: Literal["previous", "reference"] = "previous"
-    """Since when the stage's flow is measured: the frame before (the paper's), or the reference."""
+    """Start of the stage's flow: the previous frame (as in the paper), or the reference."""
     workers: ranges.Workers = 0
-    """Processes that prepare batches; 0 prepares them in the training process."""
+    """Processes that prepare batches; with 0 the training process does it."""
 
     def __post_init__(self) -> None:
         given = (self.stage, self.dataset, self.mixture or None, self.source)
@@ -85,7 +86,7 @@ class DataSettings:
 
     @property
     def pace(self) -> Pace:
-        """From one frame of a sample to the next."""
+        """Frames of the clip between two frames of a sample."""
         return Pace(self.stride, self.rate)
 
     @property

@@ -1,4 +1,4 @@
-"""What a run trains with, in words, and where that departs from the paper (section 5)."""
+"""A description of a run's training, and of its departures from the paper (section 5)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PAPER_STEPS = 60_000
 PAPER_BATCH = {"images": (4, 1), "clips": (1, 16)}
 """References and frames a step of one of eight GPUs."""
 _Row = tuple[str, Any, Any]
-"""A setting, what the run has and what the paper has."""
+"""A setting, its value in the run, and its value in the paper."""
 
 
 def describe_training(config: TrainingConfig) -> str:
-    """Lines for the terminal: loss, schedule, optimizer, and what departs from the paper.
+    """Lines for the terminal: loss, schedule, optimizer, and departures from the paper.
 
     Raises `InputError` where the model's settings do not fit.
     """
@@ -42,7 +42,7 @@ def describe_training(config: TrainingConfig) -> str:
 
 
 def departures(config: TrainingConfig, model: AnimatorConfig) -> list[str]:
-    """A line for each setting that the paper has otherwise."""
+    """A line for each setting that differs from the paper."""
     return [
         f"{name}: {_word(ours)} (paper: {_word(theirs)})"
         for name, ours, theirs in _rows(config, model)

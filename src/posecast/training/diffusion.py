@@ -41,9 +41,9 @@ SHOWN_SAMPLES, SHOWN_FRAMES = 4, 3
 
 
 class DiffusionTask:
-    """A `Task`: predict what the noise hides, in latents, through the whole `Animator`.
+    """A `Task`: denoise latents with the whole `Animator`.
 
-    Images: every frame of a sample has its own timestep, since no layer sees two frames. Clips: one
+    Images: every frame of a sample has its own timestep, since no layer combines frames. Clips: one
     timestep a sample.
     """
 
@@ -83,7 +83,7 @@ class DiffusionTask:
         return held_out_batch(self.config, batches)
 
     def set_training(self, training: bool) -> None:
-        """The animator keeps its frozen VAE in evaluation mode by itself."""
+        """The animator itself keeps its frozen VAE in evaluation mode."""
         self.animator.train(training)
 
     def loss(self, module: nn.Module, batch: TrainingBatch, generator: torch.Generator) -> Loss:
@@ -94,7 +94,7 @@ class DiffusionTask:
         noise = sample_noise(clean, self.shared_noise, settings.noise_offset, generator=generator)
         timesteps = self._timesteps(clean, generator)
         dropped = _draw(len(clean), settings.reference_drop, generator)
-        # From here a row is what has a timestep of its own: a sample of clips, a frame of images.
+        # From here on, a row has its own timestep: a sample for clips, a frame for images.
         shape, rows = clean.shape, timesteps.numel()
         clean, noise = (x.reshape(rows, -1, *shape[2:]) for x in (clean, noise))
         alpha = self.schedule.alpha(timesteps.flatten())
@@ -125,7 +125,7 @@ class DiffusionTask:
         return Loss(total, {})
 
     def validate(self) -> Validation | None:
-        """Samples of one step, and as users sample: the model's steps, guidance and noise."""
+        """Samples with one step, and with the model's own steps, guidance and noise."""
         if self._held_out is None:
             return None
         batch, animator = self._held_out.batch.to(self.device), self.animator
@@ -149,9 +149,9 @@ class DiffusionTask:
         return Validation(metrics, _contact_sheet(batch, results))
 
     def _conditions(self, batch: TrainingBatch, reference_latents: Tensor) -> Conditions:
-        """All that the network is told of these samples."""
+        """The conditions of these samples."""
         animator = self.animator
-        assert batch.reference is not None  # nothing stored is read for validation
+        assert batch.reference is not None  # stored latents are not used for validation
         appearance = animator.embed(batch.reference)
         reference = animator.reference_features(reference_latents, appearance, batch.reference_maps)
         return Conditions(
@@ -171,7 +171,7 @@ class DiffusionTask:
     def _encode(
         self, batch: TrainingBatch, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Latents of the frames and of the reference, unless they are there already."""
+        """Encode the frames and the reference, unless latents are stored."""
         if batch.latents is not None and batch.reference_latents is not None:
             return batch.latents, batch.reference_latents
         assert batch.frames is not None
@@ -276,7 +276,7 @@ def _scores(images: Tensor, batch: TrainingBatch, name: str) -> dict[str, float]
 
 
 def _contact_sheet(batch: TrainingBatch, results: Sequence[Tensor]) -> np.ndarray:
-    """A row a sample: the reference; then a frame at a time poses, truth, and each result."""
+    """One row per sample: the reference; then for each frame poses, truth, and results."""
     assert batch.frames is not None
     assert batch.reference is not None
     shown = min(SHOWN_SAMPLES, len(batch.frames))

@@ -1,4 +1,4 @@
-"""What a run will ask of a machine, before it asks: parameters, arithmetic, memory, time.
+"""Forecast of a run: parameters, arithmetic, memory, time.
 
 The whole step (encoding, forward, backward) is taken once with tensors that have shapes but no
 storage, so a forecast of the full-size model needs neither its weights nor its memory.
@@ -62,7 +62,7 @@ class Forecast:
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of the tensors made inside it: those alive now, and the most at once.
+    """Counts the bytes of tensors created inside: those alive now, and the peak.
 
     A view of one of `known` (a weight transposed) is no new tensor.
     """
@@ -72,7 +72,7 @@ class LiveBytes(TorchDispatchMode):
         self.now = 0
         self.peak = 0
         self.operators = 0
-        """Those run inside that do something: a view of a tensor is nothing to a device."""
+        """Operators run inside, except views, which cost nothing on a device."""
         self._seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
         for tensor in known:
             self._seen.add(tensor.untyped_storage())
@@ -162,7 +162,7 @@ def _task(config: TrainingConfig) -> Task:
         if config.stage == "mender":
             return MenderTask(stripped, process, Mender())
         animator = build_animator(config, load=False)
-    animator.scheduler = DDIMScheduler(**animator.config.scheduler)  # numbers are asked of it
+    animator.scheduler = DDIMScheduler(**animator.config.scheduler)  # its values are read
     return DiffusionTask(stripped, process, animator)
 
 
@@ -211,7 +211,7 @@ def _without_storage(module: nn.Module) -> None:
 
 def _size(config: TrainingConfig) -> tuple[int, int]:
     size = config.data.sample_size
-    assert size is not None  # DataSettings asks for it
+    assert size is not None  # DataSettings requires it
     return size
 
 
@@ -223,7 +223,7 @@ def _batch(config: TrainingConfig, network: nn.Module) -> TrainingBatch | ImageB
         return ImageBatch(make(images, 3, *size), make(images, 1, *size))
     if config.stage == "mender":
         return carried_zeros(samples * frames, size)
-    assert isinstance(network, Animator)  # the stages that are left
+    assert isinstance(network, Animator)  # the remaining stages
     guiders = network.config.guiders
     names = network.config.conditions_read(config.without)
     read = [known_conditions()[name] for name in names]

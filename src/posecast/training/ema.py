@@ -29,7 +29,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after step `step` (from 0)."""
+        """Update with the weights after step `step` (from 0)."""
         if self.decay is None:
             return
         decay = min(self.decay, (1 + step) / (10 + step))
@@ -38,7 +38,7 @@ class WeightAverage:
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
-        """The module has the averaged weights inside, its own bits again afterwards."""
+        """The module has the averaged weights inside the block, and exactly its own afterwards."""
         if self.decay is None:
             yield
             return
@@ -53,6 +53,6 @@ class WeightAverage:
             parameter.data, self.mean[name] = self.mean[name], parameter.data
 
     def load(self, mean: dict[str, Tensor]) -> None:
-        """Take over saved means."""
+        """Load saved means."""
         for name, value in self.mean.items():
             value.copy_(divided_like(value, mean[name]))

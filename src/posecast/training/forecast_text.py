@@ -1,4 +1,4 @@
-"""A forecast in words: what a run takes, what it fits, how long it may last."""
+"""A forecast as text: requirements of a run, fitting devices, and duration."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from posecast.training.dry_run import Forecast
 
 GIB = 1024**3
 UTILISATION = 0.4
-"""Of a GPU's peak arithmetic that training this kind of network usually reaches: an assumption."""
+"""Share of a GPU's peak arithmetic that such training usually reaches: an assumption."""
 LAUNCH = 6e-6
-"""Seconds that an operator takes at least, whatever it does: an assumption."""
+"""Shortest time of an operator, seconds: an assumption."""
 OVERHEAD = 1.5 * GIB
-"""The device's own context and libraries, and what its allocator cannot use: an assumption."""
+"""Memory of the device's context and libraries, and allocator losses: an assumption."""
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """What its maker says: memory, and dense bf16 arithmetic with float32 sums."""
+    """Published figures: memory, and dense bf16 arithmetic with float32 sums."""
 
     name: str
     gib: int
@@ -85,7 +85,7 @@ def _verdict(forecast: Forecast, config: TrainingConfig, device: Accelerator) ->
 
 
 def floor(forecast: Forecast) -> float:
-    """Seconds of a step on a device of boundless arithmetic."""
+    """Seconds of a step on a device with unlimited arithmetic."""
     return LAUNCH * forecast.operators
 
 

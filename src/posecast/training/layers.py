@@ -1,4 +1,4 @@
-"""Settings in layers: a config, the configs that it extends, and what the command line changes."""
+"""Layered settings: a config, the configs that it extends, and changes on the command line."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
 
 @dataclass(frozen=True)
 class Layers:
-    """Settings from several places, each over those before it. The last file is the run's own."""
+    """Settings from several sources; later ones take precedence. The last file is the run's own."""
 
     parts: tuple[tuple[str, Mapping[str, Any]], ...]
-    """Where they are from, and what is there."""
+    """Sources and their contents."""
     own: str
-    """The run's own file, which is to blame for what is stated nowhere."""
+    """The run's own file, named in errors about settings that no source states."""
 
     @property
     def content(self) -> dict[str, Any]:
-        """All of it: mappings are merged key by key, other values replaced."""
+        """The merged settings: mappings are merged key by key, other values are replaced."""
         return reduce(merged, (content for _, content in self.parts), {})
 
     def blame(self, place: str | None) -> str:
-        """Which of them states what is at a place (``optimizer.betas[0]``), the last that does."""
+        """The last source that states the value at a place (``optimizer.betas[0]``)."""
         if place is not None:
             keys = [key.partition("[")[0] for key in place.split(".")]
             for label, content in reversed(self.parts):

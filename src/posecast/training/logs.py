@@ -1,4 +1,4 @@
-"""Curves: a JSON line now and then always, and what boards show of them."""
+"""Curves, as JSON lines and on boards."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RunLog:
 
 
 def _forget_after(path: Path, start: int) -> None:
-    """Drop the lines of steps that a resumed run will do again."""
+    """Remove the lines of steps that a resumed run will repeat."""
     if not path.exists():
         return
     lines = read_text(path, _MAX_LOG, "a log of ours").splitlines()
@@ -73,4 +73,4 @@ def _step(line: str) -> float:
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        return float("inf")  # cut in the middle: it belongs to no step
+        return float("inf")  # truncated: it belongs to no step

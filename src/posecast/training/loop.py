@@ -1,4 +1,4 @@
-"""The one training loop: any `Task`, one process or many, stopped and resumed at will."""
+"""The training loop for any `Task`, in one or several processes; it can be stopped and resumed."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _ENGINES = {
     "ACCELERATE_USE_FSDP": "FSDP",
     "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
 }
-"""What accelerate may be told to divide a model with, by the variable of the environment."""
+"""Sharding engines of accelerate, by their environment variable."""
 MAX_BAD_STEPS = 10
-"""Steps in a row without a finite gradient after which a run gives up."""
+"""Consecutive steps without a finite gradient after which a run ends."""
 
 
 def train(
@@ -62,11 +62,11 @@ def train(
     _check_launch()
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
-        # 16-bit floats are scaled here: accelerate knows them on GPUs alone.
+        # The loss of 16-bit floats is scaled here, since accelerate does so on GPUs only.
         mixed_precision="no" if config.precision == "fp16" else config.precision,
         kwargs_handlers=[
             DistributedDataParallelKwargs(gradient_as_bucket_view=True),
-            # All others wait while the main process validates and saves.
+            # The other processes wait while rank 0 validates and saves.
             InitProcessGroupKwargs(timeout=timedelta(hours=2)),
         ],
     )
@@ -84,12 +84,12 @@ def train(
                 if run.log is not None:
                     run.log.close()
     finally:
-        torch.set_flush_denormal(False)  # the caller's arithmetic is as it was
+        torch.set_flush_denormal(False)  # restore the caller's floating-point mode
         accelerator.end_training()
 
 
 def _check_launch() -> None:
-    """Raises `InputError` where accelerate's own config divides the model: it would not be saved.
+    """Raises `InputError` if accelerate's own config shards the model, which could not be saved.
 
     Checkpoints hold whole tensors and resume with any number of processes; engines that keep parts
     of their own do not give them.
@@ -142,7 +142,7 @@ def _train(run: Run) -> Path:
             if after is not Next.STEP:
                 _save(run)
                 clock.saved()
-            # One that an interruption leaves out is made when the run goes on.
+            # A validation that is skipped by an interruption is made when the run is resumed.
             due = run.progress.step % config.validation.every_steps == 0
             if due and after is not Next.INTERRUPTED:
                 _validate(run)
@@ -160,7 +160,7 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
     for part in range(accumulate):
         number = run.task.batches.number(step * accumulate + part)
         seed = seed_for(config.seed, "chance", number)
-        torch.manual_seed(seed)  # for what draws without a generator: dropout
+        torch.manual_seed(seed)  # for layers that draw without a generator, such as dropout
         generator = torch.Generator(run.accelerator.device).manual_seed(seed)
         last = part == accumulate - 1
         with nullcontext() if last or run.divided else run.accelerator.no_sync(run.module):
@@ -175,7 +175,7 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
     clip = math.inf if config.optimizer.clip_norm is None else config.optimizer.clip_norm
     norm = torch.nn.utils.clip_grad_norm_(live, clip, foreach=True)
     figures["gradient_norm"] = float(whole(norm))
-    # The gradients were averaged over the processes, so all of them skip a bad step or none.
+    # Gradients are averaged over the processes, so that all of them skip a bad step or none.
     if math.isfinite(figures["gradient_norm"]):
         run.optimizer.step()
         run.average.update(step)
@@ -185,7 +185,7 @@ def _step(run: Run, batches: Iterator[Any]) -> dict[str, float]:
 
 
 def _mean_of_all(figures: dict[str, float], accelerator: Accelerator) -> dict[str, float]:
-    """The means over all processes of what each of them has found."""
+    """The means of figures over all processes."""
     own = torch.tensor(list(figures.values()), device=accelerator.device)
     means: Any = accelerator.reduce(own, reduction="mean")
     return dict(zip(figures, means.tolist(), strict=True))
@@ -224,7 +224,7 @@ def _load(run: Run) -> Iterator[Any]:
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
         prefetch_factor=4 if workers else None,
-        generator=torch.Generator(),  # else the loader draws from the global chance
+        generator=torch.Generator(),  # else the loader uses the global random generator
         worker_init_fn=_start_worker,
     )
     device = run.accelerator.device
@@ -255,7 +255,7 @@ def _save(run: Run) -> None:
 
 
 def _missed_validation(run: Run) -> bool:
-    """Whether a run goes on from a checkpoint whose validation was due, and cut off."""
+    """Whether a run is resumed from a checkpoint whose validation was interrupted."""
     step = run.progress.step
     if not step or step % run.config.validation.every_steps:
         return False

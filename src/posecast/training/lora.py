@@ -49,7 +49,7 @@ def add_lora(animator: Animator, settings: LoraSettings) -> None:
 
 @contextmanager
 def merged_lora(animator: Animator) -> Iterator[None]:
-    """Plain layers with the adapted weights in place of LoRA's, these again afterwards.
+    """Replace LoRA layers by plain layers with merged weights inside the block.
 
     LoRA's own bits are not touched, as they would be by merging in place and taking back.
     """
@@ -78,7 +78,7 @@ def _merged(layer: Any) -> nn.Linear:
 
 
 def save_lora(animator: Animator, settings: LoraSettings, folder: Path) -> None:
-    """Write the low-rank layers, with what trained beside them, as a file of their own."""
+    """Write the low-rank layers, and other trained parts, to a separate file."""
     layers = {
         f"{part}.{path}.lora_{side}.weight": getattr(module, f"lora_{side}")["default"].weight
         for part in ("unet", "reference_net")

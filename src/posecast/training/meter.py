@@ -1,4 +1,4 @@
-"""How a run goes: means of what its steps report, and its time."""
+"""Means of the figures of steps, and the time of a run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Clock:
         return time.monotonic() - self._start
 
     def saved(self) -> None:
-        """A checkpoint is written now."""
+        """Note that a checkpoint is written now."""
         self._saved = time.monotonic()
 
     def minutes_unsaved(self) -> float:

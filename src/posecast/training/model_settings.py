@@ -1,4 +1,4 @@
-"""Which model a run starts from."""
+"""The starting model of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 Relearnt = Literal["scheduler", "conditions", "shared_noise", "code_overlaps", "keyed_by"]
 RELEARNT: tuple[Relearnt, ...] = get_args(Relearnt)
-"""What weights were trained with, of a model's settings."""
+"""Settings of a model that its weights were trained with."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class ModelSettings:
 
     preset: str = "embedded"
     overrides: dict[str, Any] = field(default_factory=dict)
-    """Settings of the preset's config to replace, nested as it is."""
+    """Settings that replace those of the preset, nested in the same way."""
     init: Path | None = None
     relearn: tuple[Relearnt, ...] = ()
-    """What `overrides` may say otherwise than `init` was trained with: this run teaches it anew."""
+    """Trained settings of `init` that `overrides` may change: this run trains them again."""
     lora: Path | None = None
-    """A file of low-rank weights (LoRA), added to those that the run starts from."""
+    """A file of low-rank weights (LoRA), added to the starting weights."""
     autoencoder: Path | None = None
     parts: dict[str, Path] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The folder of a run: kept to one process, and whole whatever happens."""
+"""The output folder of a run: used by one process, and always consistent."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ TRAINED_FILES = (
     r"mender/config\.json",
     r"mender/diffusion_pytorch_model\.safetensors",
 )
-"""Patterns of all that a stage of training writes as its model."""
+"""Patterns of the model files that a training stage writes."""
 
 MODEL, VALIDATION = "model", "validation"
 
 
 @contextmanager
 def own_output(config: TrainingConfig, resume: bool, is_main: bool) -> Iterator[None]:
-    """Keep `config.output` to this run, and clear what killed ones left unfinished there.
+    """Lock `config.output` for this run, and remove unfinished files of killed runs.
 
     Raises `InputError` where another process works on it, it holds checkpoints and `resume` is not
     given, or the trained model would replace other files or what the run reads.
@@ -52,7 +52,7 @@ def own_output(config: TrainingConfig, resume: bool, is_main: bool) -> Iterator[
 
 @contextmanager
 def or_last_checkpoint(config: TrainingConfig) -> Iterator[None]:
-    """Raise `InputError` where what the block saves does not fit on the disk."""
+    """Raise `InputError` if the disk is full while the block saves."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a run reads, looked at before anything is built: what is missing, and what makes it."""
+"""Check the inputs of a run before anything is built; name commands that make missing ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_BYTES = 100_000
 
 
 def check_paths(config: TrainingConfig, path: Path) -> None:
-    """Look at everything that the run of a config file (`path`) reads, and where it writes.
+    """Check all inputs and the output of the run of a config file (`path`).
 
     Raises:
         InputError: one line with all that is missing, each with the command that makes it.
@@ -67,7 +67,7 @@ def _missing(config: TrainingConfig, path: Path) -> Iterator[str]:
 
 
 def _in_the_way(config: TrainingConfig) -> Iterator[str]:
-    """Where the run cannot be written: a file is there, or in place of one of its folders."""
+    """The problem of an output path: a file is there, or in place of one of its folders."""
     for place in (config.output, *config.output.parents):
         if place.exists():
             if not place.is_dir():
@@ -76,7 +76,7 @@ def _in_the_way(config: TrainingConfig) -> Iterator[str]:
 
 
 def _way(wanted: Path, path: Path) -> str | None:
-    """The config file, among those near the run's own, whose training writes what is wanted."""
+    """The config file, near the run's own, whose training writes the missing input."""
     near = sorted(path.parent.glob("*.yaml")) + sorted(path.parent.parent.glob("*/*.yaml"))
     for file in list(dict.fromkeys(near))[:_MOST_CONFIGS]:
         if file.resolve() == path.resolve():
@@ -92,7 +92,7 @@ def _way(wanted: Path, path: Path) -> str | None:
 
 
 def _public(name: str, folder: Path) -> str:
-    """How weights come that no training near by makes."""
+    """The command for weights that no training config nearby makes."""
     if name == "model.init":
         return (
             f"`posecast fetch animateanyone -o {folder}`, `posecast fetch sd15 -o {folder}` to "

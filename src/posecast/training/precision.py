@@ -1,4 +1,4 @@
-"""In which precision a step computes, and how gradients too small for it are kept."""
+"""The precision of a step, and loss scaling for small gradients."""
 
 from __future__ import annotations
 
