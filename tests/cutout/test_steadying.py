@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from posecast.cutout import CutoutAnimator
 from posecast.cutout.steadying import planted
 from posecast.geometry.skeleton import LEFT_ANKLE, RIGHT_ANKLE, skeleton_height
 
@@ -65,3 +66,18 @@ def test_somebody_who_stands_elsewhere_than_in_the_picture_keeps_the_drivers_pla
     still = planted(away, person[None], FPS)[0, :, LEFT_ANKLE, :2]
     assert np.ptp(still, axis=0).max() < 1e-3
     np.testing.assert_allclose(still[0], np.median(away[0, :, LEFT_ANKLE, :2], axis=0), atol=1e-3)
+
+
+def test_a_picture_does_not_slide_on_shaking_feet(figure):
+    poses = figure.moved(*[(0, 0)] * 24)
+    tracks = poses.keypoints.copy()
+    shaking = np.random.default_rng(0).uniform(-1, 1, tracks[:, :, [10, 13], :2].shape)
+    tracks[:, 1:, [10, 13], :2] += shaking[:, 1:]
+    made = CutoutAnimator()(
+        figure.picture,
+        poses.with_keypoints(tracks),
+        reference_poses=figure.poses,
+        masks=figure.masks.astype(np.float32),
+        mend=False,
+    )
+    assert (made.frames == made.frames[0]).all()

@@ -12,7 +12,7 @@ import pytest
 from posecast.cli import run
 from posecast.estimators.builtin.details import DetailNetworks
 from posecast.estimators.builtin.finder import BuiltinFinder
-from posecast.estimators.builtin.masks import PersonMasks, region_of
+from posecast.estimators.builtin.masks import PersonMasks, _contrast, region_of
 from posecast.geometry.mask_sharing import to_ids
 from posecast.media.id_images import read_ids
 from posecast.media.images import read_image
@@ -138,3 +138,13 @@ def test_masks_of_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert run(line) == 2
     assert "holds other files (notes.txt)" in capsys.readouterr().err
     assert (folder / "notes.txt").exists()
+
+
+def test_little_of_a_halo_is_left() -> None:
+    """Edges that are not sharp: what is a fifth somebody's is nobody's, and four fifths are all."""
+    mask = np.array([[0, 0.2, 0.3, 0.5, 0.7, 0.8, 1]], np.float32)
+    contrast = _contrast(mask)
+    np.testing.assert_array_equal(contrast[0, [0, 1, 5, 6]], [0, 0, 1, 1])
+    assert 0 < contrast[0, 2] < 0.2
+    assert 0.8 < contrast[0, 4] < 1
+    assert contrast[0, 3] == pytest.approx(0.5)

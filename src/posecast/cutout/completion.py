@@ -32,7 +32,7 @@ _ROUNDS = (8, 5, 3)
 _UPRIGHT, _NEAR = 0.02, 0.004
 """Mean squared difference of colours (0..1) that a source as far as the picture's longest side
 costs: above or below, and beside."""
-_TRUST = 1.8
+_TRUST = 1.3
 """How much less a patch says a pixel further into the hole."""
 _LOOSE, _SOLVES = 1e-3, 200
 """How much the levels of the sources themselves count beside their slopes; steps of the solver."""

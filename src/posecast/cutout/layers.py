@@ -57,7 +57,7 @@ _CAP = 1.0
 """Around the shoulder an arm takes along what lies there, up to here by its half width."""
 _OFF, _WIDEST = 0.015, 1.5
 """The disc around an elbow: so far from the joint at most, by the height; so wide, by the arm."""
-_STRANGE = 0.004
+_STRANGE = 0.01
 """Colours so near to what is no neighbour on the body are not trusted, by the height."""
 _BEHIND = 0.03
 """Arms that the trunk hides go on so far around where their bones show it, by the height."""

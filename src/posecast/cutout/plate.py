@@ -8,7 +8,7 @@ from jaxtyping import Float32, UInt8
 
 from posecast.cutout.completion import completed
 
-_ANY = 0.3
+_ANY = 0.1
 """What is so much somebody's is somebody's."""
 _MARGIN = 0.006
 """Grown around the silhouettes, by the picture's longest side: edges hold the people's colours."""

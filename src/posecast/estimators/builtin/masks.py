@@ -32,7 +32,7 @@ _CLOSER = 0.9
 """The crop that masks are taken from, by the one that joints are: its pixels are smaller."""
 _EDGES = 4.0
 """How far edges of the picture may be from the mask's own, in pixels of the crop."""
-_HALO = 0.3
+_HALO = 0.22
 """What is left of a mask around edges that are not sharp."""
 _SAME = 0.2
 """The network has seen the person it was asked for if its joints are nearer than this, in the mean,
