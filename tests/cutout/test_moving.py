@@ -103,17 +103,23 @@ def test_a_folded_arm_that_straightens_leaves_a_whole_neck_and_does_not_curl() -
         assert frame[rows, columns].mean() >= least, (one, other)
 
 
-def test_joints_that_turn_far_are_hard() -> None:
+@pytest.mark.parametrize(("elbow", "soft", "hard"), [(True, 20, 50), (False, 60, 120)])
+def test_joints_that_turn_far_are_hard(elbow: bool, soft: float, hard: float) -> None:
     share, outer = np.array([0.0, 0.2, 0.45, 0.55, 0.8, 1.0]), np.arange(6) > 2
-    np.testing.assert_array_equal(_sharpened(share, outer, np.radians(19)), share)
-    np.testing.assert_array_equal(_sharpened(share, outer, np.radians(51)), outer)
-    between = _sharpened(share, outer, np.radians(35))
-    np.testing.assert_allclose(between, [0, 0, 0.4, 0.6, 1, 1])
+
+    def sharpened(degrees: float) -> np.ndarray:
+        return _sharpened(share, outer, np.radians(degrees), elbow)
+
+    np.testing.assert_array_equal(sharpened(soft - 1), share)
+    np.testing.assert_array_equal(sharpened(hard + 1), outer)
+    np.testing.assert_allclose(sharpened((soft + hard) / 2), [0, 0, 0.4, 0.6, 1, 1])
 
 
-def test_what_a_layer_has_beneath_a_joint_goes_with_its_own_bone() -> None:
+def test_what_a_layer_has_beneath_an_elbow_goes_with_its_own_bone() -> None:
     share, outer = np.array([0.2, 0.8]), np.array([True, False])
-    np.testing.assert_allclose(_sharpened(share, outer, np.radians(51)), [1, 0], atol=0.01)
+    bend = np.radians(121)
+    np.testing.assert_allclose(_sharpened(share, outer, bend, True), [1, 0], atol=0.01)
+    np.testing.assert_allclose(_sharpened(share, outer, bend, False), [0, 1], atol=0.01)
 
 
 @pytest.mark.parametrize("degrees", [30, 60, 90, 120, 150])

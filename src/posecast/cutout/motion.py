@@ -118,7 +118,7 @@ class Motion:
         matrix = rotation(inner.angle) @ inner.stretch
         left_over = self.of(parent, places, trunk) - (held + (places - pivot) @ matrix.T)
         bend = math.remainder(outer.angle - inner.angle, 2 * math.pi)
-        share = _sharpened(share, own, abs(bend))[:, None]
+        share = _sharpened(share, own, abs(bend), piece in _FOREARMS)[:, None]
         angle = inner.angle + share * bend
         offset = (places - pivot) @ inner.stretch * (1 - share) + (
             (places - pivot) @ outer.stretch * share
@@ -130,18 +130,23 @@ class Motion:
         return held + share * (outer.moved - held) + turned + (1 - share) * left_over
 
 
-_SOFT_BEND, _HARD_BEND = math.radians(20), math.radians(50)
+_FOREARMS = (Piece.RIGHT_FOREARM, Piece.LEFT_FOREARM)
+_BENDS = (math.radians(60), math.radians(120))
 """Joints that turn by less are soft, by more hard: skin would curl there."""
+_ELBOW_BENDS = (math.radians(20), math.radians(50))
+"""The same of elbows, whose two layers both have the disc around the joint."""
 
 
-def _sharpened(share: np.ndarray, own: np.ndarray, bend: float) -> np.ndarray:
+def _sharpened(share: np.ndarray, own: np.ndarray, bend: float, elbow: bool) -> np.ndarray:
     """Shares of a joint that turns by `bend` radians: as they are, up to all or nothing.
 
-    Two pieces of one mesh meet where both have a half. Of two layers each keeps what it has beneath
-    or above the other.
+    Two pieces of one mesh meet where both have a half. Of two layers, at an `elbow`, each keeps
+    what it has beneath or above the other.
     """
-    hard = min(max((bend - _SOFT_BEND) / (_HARD_BEND - _SOFT_BEND), 0.0), 0.999)
-    share = np.where(own, np.maximum(share, hard), np.minimum(share, 1 - hard))
+    soft, end = _ELBOW_BENDS if elbow else _BENDS
+    hard = min(max((bend - soft) / (end - soft), 0.0), 0.999)
+    if elbow:
+        share = np.where(own, np.maximum(share, hard), np.minimum(share, 1 - hard))
     return np.clip(0.5 + (share - 0.5) / (1 - hard), 0, 1)
 
 
