@@ -31,19 +31,32 @@ class Turn:
     """Where the pivot goes."""
     angle: float
     stretch: Matrix
+    axis: Float64[np.ndarray, " xy"]
+    """Along the bone, of length 1."""
+    behind: float
+    """How much what lies behind the pivot is stretched along the bone."""
 
     @classmethod
-    def of(cls, bone: Bone, target: Bone, along: float, across: float) -> Turn:
+    def of(cls, bone: Bone, target: Bone, along: float, across: float, behind: float) -> Turn:
         """Of a bone to its target, where they begin, stretched as said along and across it."""
         axis = bone.way / bone.length
         side = np.array([-axis[1], axis[0]])
         stretch = along * np.outer(axis, axis) + across * np.outer(side, side)
-        return cls(bone.start, target.start, target.angle - bone.angle, stretch)
+        return cls(bone.start, target.start, target.angle - bone.angle, stretch, axis, behind)
 
     def __call__(self, places: Places) -> Places:
         """Where places go."""
-        matrix = rotation(self.angle) @ self.stretch
-        return self.moved + (places - self.pivot) @ matrix.T
+        return self.moved + self.stretched(places - self.pivot) @ rotation(self.angle).T
+
+    def stretched(self, offsets: Places) -> Places:
+        """Offsets from the pivot (x, y), stretched.
+
+        A bone that was foreshortened is stretched a lot: what lies behind the joint must not be.
+        """
+        along = offsets @ self.axis
+        whole = float(self.axis @ self.stretch @ self.axis)
+        less = np.where(along < 0, (self.behind - whole) * along, 0.0)
+        return offsets @ self.stretch + less[:, None] * self.axis
 
 
 def rotation(angle: float) -> Matrix:
@@ -75,15 +88,15 @@ class Motion:
         wide = _across(target.trunk.half_top, target.trunk.half_bottom, new_down)
         was = _across(source.trunk.half_top, source.trunk.half_bottom, down)
         along = new_down.length / down.length
-        turns = {Piece.TRUNK: Turn.of(down, new_down, along, wide / was)}
+        turns = {Piece.TRUNK: Turn.of(down, new_down, along, wide / was, along)}
         motion = cls(source, target, turns, scale, wide / was < 0)
         for piece, bone in source.bones.items():
             new = target.bones.get(piece)
             if new is None:
                 turns[piece] = motion._carried_along(piece, bone, scale)
                 continue
-            limb = piece in _STRETCHED
-            turns[piece] = Turn.of(bone, new, new.length / bone.length if limb else scale, scale)
+            along = new.length / bone.length if piece in _STRETCHED else scale
+            turns[piece] = Turn.of(bone, new, along, scale, scale)
         return motion
 
     def _carried_along(self, piece: Piece, bone: Bone, scale: float) -> Turn:
@@ -94,7 +107,8 @@ class Motion:
         moved = self.trunk(bone.start[None])[0]
         if parent is not Piece.TRUNK:
             moved = self.turns[parent](bone.start[None])[0]
-        return Turn(bone.start, moved, self.turns[parent].angle, np.eye(2) * scale)
+        angle, axis = self.turns[parent].angle, np.array([1.0, 0.0])
+        return Turn(bone.start, moved, angle, np.eye(2) * scale, axis, scale)
 
     def trunk(self, places: Places) -> Places:
         """Where places of the trunk go."""
@@ -121,7 +135,7 @@ class Motion:
         share = _sharpened(share, own, abs(bend), piece in _FOREARMS)[:, None]
         angle = inner.angle + share * bend
         offset = (places - pivot) @ inner.stretch * (1 - share) + (
-            (places - pivot) @ outer.stretch * share
+            outer.stretched(places - pivot) * share
         )
         c, s = np.cos(angle[:, 0]), np.sin(angle[:, 0])
         turned = np.stack(

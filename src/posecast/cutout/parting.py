@@ -163,7 +163,7 @@ def _given_back(
     trunk = rarity([Piece.TRUNK])
     in_arms = np.min([rarity(group) for group in _GROUPS if group[0] in arms], axis=0)
     given = np.zeros(inside.shape, bool)
-    for piece in arms:
+    for piece in (*RIGHT_ARM[:2], *LEFT_ARM[:2]):  # hands have colours of their own
         others = rarity([other for other in arms if other is not piece])
         strange = (cv2.blur(in_arms - trunk, (3, 3)) > _STRANGER) | (
             cv2.blur(others - trunk, (3, 3)) > _STRANGEST
