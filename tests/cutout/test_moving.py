@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from posecast.cutout import CutoutAnimator
-from posecast.cutout.motion import _sharpened
+from posecast.cutout.motion import Turn, _sharpened
 from posecast.cutout.moving import (
     MovingPicture,
     mirror_image,
     with_joints_outside,
     without_ground,
 )
+from posecast.cutout.stance import Bone
 from posecast.geometry.skeleton import (
     LEFT_ANKLE,
     LEFT_ELBOW,
@@ -23,7 +24,9 @@ from posecast.geometry.skeleton import (
     LEFT_WRIST,
     NECK,
     NOSE,
+    RIGHT_ELBOW,
     RIGHT_EYE,
+    RIGHT_SHOULDER,
     RIGHT_WRIST,
     present,
 )
@@ -41,6 +44,18 @@ def moving(figure: Painted, picture: np.ndarray | None = None) -> tuple[MovingPi
         masks=figure.masks,
     )
     return MovingPicture.of(plan), plan.keypoints[:, 0].copy()
+
+
+def test_a_foreshortened_bone_stretches_what_is_along_it_and_nothing_behind_its_joint() -> None:
+    bone, target = (
+        Bone(np.array([10.0, 10]), np.array([5.0, 0])),
+        Bone(np.zeros(2), np.array([0, 20.0])),
+    )
+    turn = Turn.of(bone, target, along=4.0, across=1.5, behind=1.5)
+    places = np.array([[10, 10], [15, 10], [10, 14], [6, 10], [10 - 1e-6, 12]])
+    np.testing.assert_allclose(
+        turn(places), [[0, 0], [0, 20], [-6, 0], [0, -6], [-3, 0]], atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("turn", [-7.0, 7.0])
@@ -161,6 +176,28 @@ def test_a_bare_arm_behind_a_shirt_leaves_the_shirt_and_is_whole(figure: Painted
     assert near(frame, RED)[rows, columns].mean() > 0.9
     assert near(frame, BLUE)[:, 136:].sum() < 10, "84 pixels of the shirt would come along"
     assert near(frame, BLUE)[88:96, 100:122].mean() > 0.9
+
+
+def test_a_bare_hand_of_the_trunks_colours_goes_with_its_sleeve(figure: Painted) -> None:
+    worn = copy.copy(figure)
+    worn.picture = figure.picture.copy()
+    pose = figure.poses.keypoints[0, 0]
+    for joints in (
+        (LEFT_SHOULDER, LEFT_ELBOW, LEFT_WRIST),
+        (RIGHT_SHOULDER, RIGHT_ELBOW, RIGHT_WRIST),
+    ):
+        line = np.rint(pose[list(joints), :2]).astype(np.int32)
+        line[2] = (line[1] + line[2]) // 2  # the sleeve ends before the wrist
+        sleeve = cv2.polylines(np.zeros((280, 200), np.uint8), [line], False, 1, 22) > 0
+        worn.picture[sleeve & (figure.masks[0] > 0)] = BLUE
+    cut, pose = moving(worn)
+    shoulder = pose[0, LEFT_SHOULDER, :2].copy()
+    for joint in (LEFT_ELBOW, LEFT_WRIST):
+        x, y = pose[0, joint, :2] - shoulder
+        pose[0, joint, :2] = shoulder + (y, -x)  # a quarter turn upwards
+    frame = cut.frame(pose, np.array([0]))
+    x, y = np.rint(pose[0, LEFT_WRIST, :2]).astype(int)
+    assert near(frame, RED)[y - 10 : y + 11, x - 10 : x + 11].mean() > 0.1  # 0 without
 
 
 def test_a_joint_that_a_pose_lacks_goes_with_the_one_before(figure: Painted) -> None:
