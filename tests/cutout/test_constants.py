@@ -115,5 +115,5 @@ def test_more_threads_than_eight_do_not_help(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("posecast.cutout.in_order.ThreadPoolExecutor", Pool)
     with pytest.raises(InterruptedError):
-        list(in_order(int, 3))
+        list(in_order(int, range(3)))
     assert asked == [8] == [MOST_THREADS]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from posecast.casting.inputs import Picture
 from posecast.casting.options import PlanOptions, Poses, Size
@@ -100,12 +101,14 @@ class CutoutAnimator(Planning):
         *,
         mend: bool | None = None,
         ground: Ground | None = None,
+        first: int = 0,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Frame]:
         """The frames of a plan, one by one as they are made: memory does not grow with the length.
 
-        `mend` says whether the mender goes over them; None: where it helps (`mends`). `ground`:
-        what is behind the people; None: the picture without them.
+        Those from `first` on, which are the same as if all were made. `mend` says whether the
+        mender goes over them; None: where it helps (`mends`). `ground`: what is behind the people;
+        None: the picture without them.
 
         Raises:
             InputError: the mender is asked for over another ground: it knows the picture's alone.
@@ -114,18 +117,18 @@ class CutoutAnimator(Planning):
             raise InputError("`mend=True`: not with `background=` or `transparent=True`")
         if mend is None:
             mend = mends(plan) and ground is None
-        made = self._mended(plan) if mend else self._moved(plan, ground)
-        for done, frame in enumerate(made, 1):
+        made = islice(self._mended(plan), first, None) if mend else self._moved(plan, first, ground)
+        for done, frame in enumerate(made, first + 1):
             yield frame
             if on_progress is not None:
                 on_progress("moving", done, plan.num_frames)
 
-    def _moved(self, plan: AnimationPlan, ground: Ground | None) -> Iterator[Frame]:
+    def _moved(self, plan: AnimationPlan, first: int, ground: Ground | None) -> Iterator[Frame]:
         picture, behind = MovingPicture.of(plan), None if ground is None else ground.pixels
-        calm = without_jitter(held(plan.keypoints))
-        tracks = planted(calm, plan.reference_keypoints, plan.fps)
+        tracks = steadied(plan)
         return in_order(
-            lambda i: picture.frame(tracks[:, i], plan.ranks[i], behind), plan.num_frames
+            lambda i: picture.frame(tracks[:, i], plan.ranks[i], behind),
+            range(first, plan.num_frames),
         )
 
     def _mended(self, plan: AnimationPlan) -> Iterator[Frame]:
@@ -133,9 +136,15 @@ class CutoutAnimator(Planning):
 
         mender, picture = load_mender(self.mender), MendedPicture.of(plan)
         layers = in_order(
-            lambda i: picture.layers(plan.keypoints[:, i], plan.ranks[i]), plan.num_frames
+            lambda i: picture.layers(plan.keypoints[:, i], plan.ranks[i]), range(plan.num_frames)
         )
         return mended_frames(mender, layers)
+
+
+def steadied(plan: AnimationPlan) -> Float32[np.ndarray, "characters frames joints 3"]:
+    """The drivers of a plan without jitter and gaps, and with feet that stand still."""
+    calm = without_jitter(held(plan.keypoints))
+    return planted(calm, plan.reference_keypoints, plan.fps)
 
 
 def mends(plan: AnimationPlan) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,20 +21,22 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def in_order(make: Callable[[int], Made], count: int, threads: int | None = None) -> Iterator[Made]:
-    """`make(0)` to `make(count - 1)`, by as many threads as there are cores (at most 8).
+def in_order(
+    make: Callable[[int], Made], indices: Sequence[int], threads: int | None = None
+) -> Iterator[Made]:
+    """`make` of all indices in turn, by as many threads as there are cores (at most 8).
 
-    No more than one result a thread waits to be taken, so memory does not grow with `count`. A
+    No more than one result a thread waits to be taken, so memory does not grow with them. A
     failure is raised where its result would have come.
     """
     threads = threads or min(available_cores(), MOST_THREADS)
     if threads == 1:
-        yield from map(make, range(count))
+        yield from map(make, indices)
         return
     with ThreadPoolExecutor(threads, thread_name_prefix="cutout") as pool:
         waiting: deque[Future[Made]] = deque()
         try:
-            for index in range(count):
+            for index in indices:
                 waiting.append(pool.submit(make, index))
                 if len(waiting) > threads:
                     yield waiting.popleft().result()

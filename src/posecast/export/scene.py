@@ -227,4 +227,4 @@ def _moved(plan: AnimationPlan) -> Iterator[Shot]:
     def shot(number: int) -> Shot:
         return Shot(number, *picture.shown(plan.keypoints[:, number], plan.ranks[number]))
 
-    return in_order(shot, plan.num_frames)
+    return in_order(shot, range(plan.num_frames))

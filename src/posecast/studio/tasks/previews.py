@@ -13,6 +13,7 @@ import numpy as np
 
 from posecast.casting import AnimationPlan, PlanOptions
 from posecast.cutout import CutoutAnimator
+from posecast.cutout.animator import steadied
 from posecast.cutout.in_order import in_order
 from posecast.cutout.moving import MovingPicture
 from posecast.geometry.skeleton import present
@@ -79,9 +80,10 @@ def preview(report: Reporter, files: CastFiles, side: int, first: int) -> dict[s
     report.send("header", clips.header(about))
     moving = moving_picture(plan)
     began = time.perf_counter()
+    tracks = steadied(plan)
     frames = in_order(
-        lambda i: clips.picture(moving.frame(plan.keypoints[:, shown[i]], plan.ranks[shown[i]])),
-        len(shown),
+        lambda i: clips.picture(moving.frame(tracks[:, i], plan.ranks[i])),
+        shown,
     )
     with closing(frames):  # type: ignore[type-var]
         for data in frames:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +69,7 @@ def _moved(
             first += 1
     if first == plan.num_frames:
         return plan, iter(()), first
-    rest = replace(
-        plan,
-        keypoints=plan.keypoints[:, first:],
-        ranks=plan.ranks[first:],
-        reference_ranks=plan.ranks_in_picture,
-    )
-    return plan, animator.frames(rest if first else plan), first
+    return plan, animator.frames(plan, first=first), first
 
 
 def _denoised(
