@@ -44,7 +44,7 @@ def test_it_is_what_animate_does_by_itself(
     assert frames["smaller"].shape == (2, 40, 32, 3)
 
 
-def test_large_pictures_keep_their_size_and_with_a_mask_need_no_torch(
+def test_large_pictures_keep_their_size_and_need_no_diffusion(
     scene: dict[str, Path], tmp_path: Path
 ) -> None:
     with Image.open(scene["picture"]) as picture:
@@ -58,7 +58,7 @@ def test_large_pictures_keep_their_size_and_with_a_mask_need_no_torch(
         "import sys\n"
         "from posecast.cli import run\n"
         f"assert run({line}) == 0\n"
-        "print([name for name in ('torch', 'diffusers') if name in sys.modules])\n"
+        "print([name for name in ('diffusers', 'transformers') if name in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr

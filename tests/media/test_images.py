@@ -24,7 +24,7 @@ def test_a_picture_comes_back(tmp_path: Path) -> None:
     write_image(smooth, tmp_path / "a.jpg")
     assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - smooth).max() <= 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jpg", "a.png"]
-    with pytest.raises(InputError, match="no picture format"):
+    with pytest.raises(InputError, match="not a picture format"):
         write_image(smooth, tmp_path / "a.mp3")
     with pytest.raises(InputError, match="does not exist"):
         write_image(smooth, tmp_path / "missing" / "a.png")

@@ -283,6 +283,6 @@ def test_configs_that_we_cannot_follow(weights: Path, section: str, field: str, 
 
 def test_an_existing_folder_is_kept(small: Path, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"1")
-    with pytest.raises(InputError, match="no model folder"):
+    with pytest.raises(InputError, match="not a model folder"):
         convert_animateanyone(small, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]

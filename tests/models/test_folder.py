@@ -96,7 +96,7 @@ def test_an_older_folder_is_replaced_and_nothing_else(saved, tmp_path) -> None:
     other = tmp_path / "holiday"
     other.mkdir()
     (other / "photo.jpg").write_bytes(b"1")
-    with pytest.raises(InputError, match="no model folder"):
+    with pytest.raises(InputError, match="not a model folder"):
         save_animator(animator, other)
     assert [p.name for p in other.iterdir()] == ["photo.jpg"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["holiday", "model"]

@@ -91,7 +91,7 @@ def test_a_state_is_just_what_a_run_needs(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"step": 2}, "says step 2, but its folder step-00000003"),
+        ({"step": 2}, "states step 2, but its folder step-00000003"),
         ({"step": -1}, "expected a step from 0 on"),
         ({"step": 3.0}, "not a checkpoint's progress"),
         ({"step": True}, "not a checkpoint's progress"),

@@ -141,7 +141,7 @@ def test_what_a_model_was_trained_with_travels_with_it(start: Path, tmp_path: Pa
             r"beta_schedule: linear, but .* was trained with scaled_linear",
         ),
         ({"conditions": {"radius_fraction": 0.1}}, r"conditions\.radius_fraction: 0\.1, but .*08"),
-        ({"conditions": {"max_characters": 3}}, r"say model\.relearn: \[conditions\]"),
+        ({"conditions": {"max_characters": 3}}, r"set model\.relearn: \[conditions\]"),
         ({"conditions": {"drawing": "openpose"}}, r"drawing: openpose, but .* with dwpose"),
         ({"shared_noise": 1.0}, r"shared_noise: 1\.0, but .* trained with 0\.0"),
         ({"code_overlaps": "mean"}, r"code_overlaps: mean, but .* trained with front"),

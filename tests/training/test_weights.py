@@ -85,7 +85,7 @@ def test_a_guider_that_the_others_learnt_without_starts_fresh(tmp_path: Path):
 def test_what_does_not_fit_is_named(folder: Path, tmp_path: Path):
     with pytest.raises(InputError, match=r"conv_in\.bias: is \(8,\), expected \(16,\)"):
         load_part(UNet(**{**SHAPE, "widths": (16, 8)}), folder)
-    with pytest.raises(InputError, match="holds no safetensors"):
+    with pytest.raises(InputError, match="holds no weights"):
         load_part(UNet(**SHAPE), tmp_path)
     with pytest.raises(InputError, match="this model has no such weight"):
         load_motion(UNet(**SHAPE, motion=MOTION), folder)

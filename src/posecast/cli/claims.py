@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from posecast.cli.options import DEVICE, PATH, SIZE, STEPS, TEXT
+from posecast.cli.options import DEVICE, PATH, SHAKE, SIZE, STEPS, TEXT
 from posecast.cli.outputs import claim, say
 from posecast.errors import InputError
 
@@ -19,7 +19,7 @@ from posecast.errors import InputError
 @click.option("--size", type=SIZE, help="Height and width (default: the model's own).")
 @click.option("--frames", type=click.IntRange(2, 24), default=8, show_default=True)
 @click.option(
-    "--shake", type=click.FloatRange(0, 0.08), default=0.04, show_default=True,
+    "--shake", type=SHAKE, default=0.04, show_default=True,
     help="Mean displacement of shaking backgrounds from frame to frame, in frame heights.",
 )  # fmt: skip
 @click.option("--clips", type=click.IntRange(2, 10_000), default=24, show_default=True)

@@ -115,6 +115,7 @@ CANVAS = SizeType(1, 16384)
 """Canvas sizes of pose files."""
 FPS = Number(0.01, 1000)
 GUIDANCE = Number(0, 100)
+SHAKE = Number(0, 0.08)
 SECONDS = Number(0, 10)
 """Smoothing, and the longest gap to fill."""
 START, DURATION = Number(0, 1e6), Number(0.001, 1e6)

@@ -58,7 +58,7 @@ def test_programs_are_not_run(tmp_path: Path, monkeypatch):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("i3d/code/__torch__.py", "class I3D(Module): ...")
         archive.writestr("i3d/data.pkl", b"")
-    with pytest.raises(InputError, match="TorchScript archive: it holds a program"):
+    with pytest.raises(InputError, match="TorchScript archive, which holds a program"):
         read_state(path, "good.pth")
     assert not (tmp_path / "ran").exists()
 

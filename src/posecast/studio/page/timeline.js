@@ -83,6 +83,7 @@ export class Timeline {
     });
     this.number = h("input", {
       type: "number", class: "frame-number", min: 0, "aria-label": text("frame"),
+      onfocus: () => store.play(false), // else the frame that is typed may be the one that plays
       onchange: () => store.seek(Number(this.number.value) || 0),
     });
     this.of = h("span", { class: "quiet" });
