@@ -111,8 +111,7 @@ def plan_animation(
     """
     options = replace(options or PlanOptions(), **changes)
     picture = load_picture(reference)
-    size = options.size or (picture.shape[0], picture.shape[1])
-    check_size(size)
+    check_size(size := options.size or (picture.shape[0], picture.shape[1]))
     options = _with_sheets_keypoints(options)
     find = Finder(options.estimator, options.people_weights, options.hands is not False)
     people = load_reference_poses(options.reference_poses, picture, find)

@@ -18,12 +18,17 @@ import torch
 T = TypeVar("T")
 R = TypeVar("R")
 
+_STARTING = threading.Lock()
+
 
 class Workers:
     """As many threads as torch has on a CPU, each with one thread of torch's; none elsewhere."""
 
     def __init__(self, device: torch.device) -> None:
         self.count = torch.get_num_threads() if device.type == "cpu" else 1
+        if self.count > 1:
+            with _STARTING:  # which changes torch's number of threads for a moment
+                _pool(self.count)
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """The results in the order of `items`, without gradients."""
