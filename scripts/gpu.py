@@ -35,7 +35,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("item", choices=ITEMS)
     parser.add_argument("--minutes", type=float, help="the most to take, start-up included")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--resume", type=Path, help="learn: the model folder of an earlier run")
+    parser.add_argument("--resume", type=Path, help="learn: the results folder of earlier runs")
+    parser.add_argument("--runs", nargs="+", metavar="COURSE:SEED", help="learn: what is trained")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes: proves the script")
     return parser.parse_args()
 
@@ -55,7 +56,8 @@ def main() -> int:
     item = importlib.import_module(module)
     minutes = usual if arguments.minutes is None else arguments.minutes
     left = minutes - (time.monotonic() - began) / 60
-    extra = {} if arguments.resume is None else {"resume": arguments.resume}
+    given = {"resume": arguments.resume, "runs": arguments.runs}
+    extra = {name: value for name, value in given.items() if value is not None}
     return int(item.run(left, arguments.out, arguments.tiny, **extra))
 
 

@@ -1,10 +1,11 @@
-"""Train configs/claims on one GPU in minutes, and score the paper's claims with what was learnt.
+"""Train several runs at once on one GPU, in minutes, and score the paper's claims with them.
 
-Processes render scenes into a file that they share with the training process, which keeps the
-latest of them on the GPU as bytes, draws its batches from there and makes the condition maps on the
-way. The two stages share the time; the learning rate follows the clock. The model so far is written
-every two minutes, in pieces (`cat model.tar.* | tar x`); `--resume model` goes on from it: with the
-second stage, if it has motion modules.
+A run is a course (`COURSES`) and a seed, a process of its own: networks of this size keep a GPU
+busy only together. Other processes render scenes into files; runs that ask for the same scenes
+share them, keep the latest on the GPU as bytes, draw their batches from there and make the
+condition maps on the way. The learning rate follows the clock. Each run writes its model every two
+minutes in pieces (`cat model.tar.* | tar x`); `--resume DIR` goes on from the models of an earlier
+run's folder, in the last stage of their course.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import io
 import json
 import multiprocessing
 import os
+import pickle
+import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from gpu_render import MAX_CHARACTERS, Renderer
+from gpu_render import MAX_CHARACTERS, Place, Pool, Reader
 from torch import Tensor
 
 from posecast.benches import claims, claims_run
@@ -38,20 +42,76 @@ from posecast.training.stages import build_animator, model_config
 from posecast.training.task import Process, seed_for
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIGS = ROOT / "configs" / "claims"
-IMAGES_SHARE, CLIPS_SHARE = 0.33, 0.50
-"""Of the time; the rest is for starting and for scores."""
-MAX_WORKERS = 10
-"""Rendering processes. With 15 of 16 cores rendering, the process that trains waited for the
-processor: 0.18 s a step where the GPU needs a fifth of it (docs/design/gpu-log.md)."""
+CONFIGS = ROOT / "configs"
+FIRST_UNTIL, TRAIN_UNTIL = 0.50, 0.83
+"""Of the time: when courses of two stages go on to clips, and when all stop to be scored. Courses
+of one stage end with the others' first, if there are others."""
+AHEAD = 25.0
+"""Seconds that the rendering of clips starts before they are needed."""
+CAPACITY = {"images": 8000, "clips": 6000}
+"""Rendered samples that are kept. Small frames: as many as take the memory of 128x128 pixels."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """Configs that follow each other, and what they have of their own on a GPU."""
+
+    configs: tuple[str, ...]
+    references: tuple[int, ...]
+    """Samples a batch, for each config."""
+    rates: tuple[float, ...]
+    """Learning rates, likewise."""
+    scored: str = ""
+    """Claim whose scores are made at the end."""
+
+
+COURSES = {
+    "embedded": Course(("embedded/images", "embedded/clips"), (48, 24), (1e-3, 6e-4)),
+    "claims": Course(("claims/images", "claims/clips"), (48, 24), (1e-3, 6e-4), "order"),
+    "flow": Course(("claims/flow",), (48,), (1e-3,), "flow"),
+    "reference-pose": Course(("claims/reference-pose",), (48,), (1e-3,), "reference pose"),
+}
+RUNS = (
+    "embedded:1", "claims:1", "claims:2", "claims:3", "flow:1", "flow:2", "flow:3",
+    "reference-pose:1",
+)  # fmt: skip
+
+
+def configs_of(run: str, tiny: bool) -> list[TrainingConfig]:
+    """The configs of a run, ``course:seed``, as they are run here. ValueError: no such course."""
+    name, _, seed = run.partition(":")
+    if name not in COURSES:
+        raise ValueError(f"no course {name!r}; there are {', '.join(COURSES)}")
+    course = COURSES[name]
+    found = []
+    for path, references, rate in zip(course.configs, course.references, course.rates, strict=True):
+        config = read_config(CONFIGS / f"{path}.yaml")
+        optimizer = replace(config.optimizer, learning_rate=rate, warmup_steps=100)
+        vae = ROOT / "src" / "posecast" / "assets" / "models" / "embedded" / "vae"
+        model = replace(config.model, init=None, autoencoder=vae)
+        config = replace(
+            config, model=model, optimizer=optimizer, seed=int(seed or config.seed), ema=0.999,
+            batch=replace(config.batch, references=references),
+        )  # fmt: skip
+        found.append(shrunk(config) if tiny else config)
+    return found
+
+
 PIECE = 15 * 2**20
 """Bytes of one file of results."""
 
 
 def to_batch(
-    fields: dict[str, Tensor], animator: Animator, generator: torch.Generator
+    fields: dict[str, Tensor],
+    animator: Animator,
+    generator: torch.Generator,
+    left_out: Mapping[str, Tensor],
+    identity_drop: float = 0.0,
 ) -> TrainingBatch:
-    """The batch that `data.batches.assemble` makes of the same samples, made on the device."""
+    """The batch that `data.batches.assemble` makes of the same samples, made on the device.
+
+    Some samples go without the conditions that `left_out` marks for them.
+    """
     config = animator.config
     pictures = fields["pictures"].movedim(-1, 2).float() / 255
     poses = fields["poses"].movedim(-1, 2).float() / 255
@@ -63,41 +123,66 @@ def to_batch(
         "reference_pose": poses[:, :1],
         "flow": flow_maps(fields["motion"][:, 1:], union[:, 1:], config.conditions.flow_scale),
         "depth_order": order_maps(fields["ranks"][:, 1:], covers[:, 1:], config),
-        "body": fields["body"][:, 1:].float(),
     }
-    dims = config.guiders["identity"]["in_channels"]
+    dims = config.guiders.get("identity", {}).get("in_channels", 8)
     codes = torch.randn(
         len(pictures), MAX_CHARACTERS, dims, generator=generator, device=pictures.device
     )
     codes = CODE_NORM * dims**0.5 * torch.nn.functional.normalize(codes, dim=2)
-    count = covers.sum(2, keepdim=True).clamp(min=1)
-    identity = torch.einsum("bfjhw,bjc->bfchw", covers.float(), codes) / count
-    maps["identity"] = identity[:, 1:]
+    seen = covers
+    ordered = torch.zeros(len(pictures), dtype=torch.bool, device=pictures.device)
+    if config.code_overlaps == "depth_order":  # who is in front holds a place, where it is told
+        unordered = left_out.get("depth_order")
+        ordered = ~ordered if unordered is None else ~unordered
+        front = in_front(fields["ranks"], covers)
+        seen = torch.where(ordered[:, None, None, None, None], front, covers)
+    count = seen.sum(2, keepdim=True).clamp(min=1)
+    identity = torch.einsum("bfjhw,bjc->bfchw", seen.float(), codes) / count
+    kept = torch.rand(len(pictures), generator=generator, device=pictures.device) >= identity_drop
+    maps["identity"] = identity[:, 1:] * kept[:, None, None, None, None]
+    body = torch.where(
+        ordered[:, None, None, None, None], fields["body_front"], fields["body"]
+    ).float()
+    maps["body"] = body[:, 1:]
+    shown = torch.ones(len(pictures), device=pictures.device)
+    if "reference_pose" in left_out:  # keys compare the reference's skeleton, too
+        shown = (~left_out["reference_pose"]).float()
+    shown = shown[:, None, None, None]
+    read = config.conditions_read()
     return TrainingBatch(
         reference=pictures[:, 0],
         frames=pictures[:, 1:],
-        maps=maps,
+        maps={name: values for name, values in maps.items() if name in read},
         reference_maps={
-            "pose": poses[:, 0], "identity": identity[:, 0], "body": fields["body"][:, 0].float()
+            "pose": shown * poses[:, 0], "identity": identity[:, 0], "body": shown * body[:, 0]
         },
         character_mask=union[:, 1:].float(),
+        left_out=dict(left_out),
     )  # fmt: skip
 
 
-def go_without(
-    batch: TrainingBatch, rates: Mapping[str, float], generator: torch.Generator
-) -> TrainingBatch:
-    """Leave conditions out of some samples, at the rates of `objective.guider_drop`."""
-    device = batch.character_mask.device
-    left_out = {
-        name: torch.rand(len(batch.character_mask), generator=generator, device=device) < rate
+def drawn_without(
+    rates: Mapping[str, float], samples: int, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Which samples go without which conditions, at the rates of `objective.guider_drop`."""
+    device = generator.device
+    return {
+        name: torch.rand(samples, generator=generator, device=device) < rate
         for name, rate in sorted(rates.items())
     }
-    reference_maps = dict(batch.reference_maps)
-    if "reference_pose" in left_out:  # keys compare the reference's skeleton, too
-        shown = (~left_out["reference_pose"]).float()[:, None, None, None]
-        reference_maps |= {name: shown * reference_maps[name] for name in ("pose", "body")}
-    return replace(batch, left_out=left_out, reference_maps=reference_maps)
+
+
+def in_front(ranks: Tensor, covers: Tensor) -> Tensor:
+    """Of who covers a pixel (batch, frames, characters, h, w), the one in front alone.
+
+    A character without a rank, -1, is behind all others.
+    """
+    depth = torch.where(ranks >= 0, ranks, MAX_CHARACTERS)[..., None, None]
+    depth = depth * MAX_CHARACTERS + torch.arange(MAX_CHARACTERS, device=ranks.device).view(
+        -1, 1, 1
+    )
+    depth = torch.where(covers, depth, 10**6)
+    return covers & (depth == depth.amin(2, keepdim=True))
 
 
 def flow_maps(motion: Tensor, union: Tensor, scale: float) -> Tensor:
@@ -144,7 +229,7 @@ class Learner:
             weight_decay=settings.weight_decay, fused=fused,
         )  # fmt: skip
 
-    def train(self, renderer: Renderer, budget: float, save: Any, log: Any) -> State:
+    def train(self, samples: Reader, budget: float, save: Any, log: Any) -> State:
         """Steps until `budget` seconds of this stage are over."""
         config, settings = self.config, self.config.optimizer
         generator = torch.Generator(self.device)
@@ -158,7 +243,7 @@ class Learner:
             rate = settings.learning_rate * warm * (1 - (1 - settings.final) * fallen)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            losses.append(self._step(renderer, generator, step))
+            losses.append(self._step(samples, generator, step))
             step += 1
             now = time.monotonic()
             if now - shown > 10:
@@ -168,7 +253,7 @@ class Learner:
                 log(
                     f"{config.stage} {seconds:.0f} s, step {step}, "
                     f"{len(losses) / (now - shown):.1f} steps/s, loss {loss:.4f}, "
-                    f"rate {rate:.1e}, {renderer.made} rendered"
+                    f"rate {rate:.1e}, {samples.made} rendered"
                 )
                 losses, shown = [], now
             if now - saved > 120:
@@ -177,12 +262,13 @@ class Learner:
         self._average()
         return State(config.stage, time.monotonic() - began, step)
 
-    def _step(self, renderer: Renderer, generator: torch.Generator, step: int) -> Tensor:
-        config = self.config
+    def _step(self, samples: Reader, generator: torch.Generator, step: int) -> Tensor:
+        config, objective = self.config, self.config.objective
         generator.manual_seed(seed_for(config.seed, config.stage, step))
-        fields = renderer.draw(config.batch.references, generator)
-        batch = to_batch(fields, self.animator, generator)
-        batch = go_without(batch, config.objective.guider_drop, generator)
+        count = config.batch.references
+        fields = samples.draw(count, generator)
+        left_out = drawn_without(objective.guider_drop, count, generator)
+        batch = to_batch(fields, self.animator, generator, left_out, objective.identity_drop)
         assert batch.frames is not None
         assert batch.reference is not None
         latents = self.animator.encode(batch.frames.flatten(0, 1), 10**6)
@@ -209,103 +295,210 @@ class Learner:
                 parameter.copy_(mean)
 
 
-def run(minutes: float, out: Path, tiny: bool, resume: Path | None = None) -> int:
-    """Both stages and the scores, in `minutes` altogether; results in `out`. The exit status."""
+@dataclass(frozen=True)
+class Clock:
+    """When the stages end, in the machine's own monotonic seconds, the same for all processes."""
+
+    began: float
+    minutes: float
+    stages: int
+    """The most that a run has."""
+
+    def end_of(self, stage: int) -> float:
+        """When the first or the second stage ends."""
+        share = FIRST_UNTIL if stage + 1 < self.stages else TRAIN_UNTIL
+        return self.began + share * 60 * self.minutes
+
+
+def pool_key(config: TrainingConfig) -> str:
+    """Runs of equal keys are trained on the same rendered samples."""
+    radius = config.model.overrides.get("conditions", {}).get("radius_fraction", 0.08)
+    return repr((config.data, config.stage, config.batch.frames, radius))
+
+
+def run(
+    minutes: float,
+    out: Path,
+    tiny: bool,
+    resume: Path | None = None,
+    runs: Sequence[str] | None = None,
+) -> int:
+    """All runs and their scores, in `minutes` altogether; results in `out`. The exit status."""
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
+    names = list(runs or RUNS)
+    stages = {name: configs_of(name, tiny) for name in names}
+    clock = Clock(began, minutes, max(map(len, stages.values())))
+    workers = 2 if tiny else max(2, (os.cpu_count() or 2) - len(names) - 1)
+    context = multiprocessing.get_context("spawn")
+    orders = Path(tempfile.mkdtemp(prefix="posecast-learn-")) / "orders.pickle"
+    drawer = context.Process(target=draw_orders, args=(orders, tiny), daemon=True)
+    drawer.start()
+    pools = pools_for([configs[0] for configs in stages.values()], workers, tiny)
+    started = {}
+    for name, configs in stages.items():
+        pipe, ours = context.Pipe(duplex=False)
+        arguments = (name, clock, out / name.replace(":", "-"), tiny, resume, pipe, orders)
+        process = context.Process(target=run_one, args=arguments)
+        process.start()
+        ours.send(pools[pool_key(configs[0])].place)
+        started[name] = (process, ours)
+    second = {name: configs[1] for name, configs in stages.items() if len(configs) > 1}
+    if second:
+        time.sleep(max(0.0, clock.end_of(0) - AHEAD - time.monotonic()))
+        workers = max(workers, (os.cpu_count() or 2) - len(second) - 1) if not tiny else workers
+        later = pools_for(list(second.values()), workers, tiny)
+        for name, config in second.items():
+            if started[name][0].is_alive():
+                started[name][1].send(later[pool_key(config)].place)
+        time.sleep(max(0.0, clock.end_of(0) + 1 - time.monotonic()))
+        close(pools)
+        pools = later
+    time.sleep(max(0.0, clock.end_of(clock.stages - 1) + 1 - time.monotonic()))
+    close(pools)
+    for process, _ in started.values():
+        process.join()
+    drawer.terminate()
+    failed = [name for name, (process, _) in started.items() if process.exitcode]
+    print(f"done after {time.monotonic() - began:.0f} s; failed: {', '.join(failed) or 'none'}")
+    return int(bool(failed))
+
+
+def pools_for(configs: Sequence[TrainingConfig], workers: int, tiny: bool) -> dict[str, Pool]:
+    """Rendering processes for the configs, by `pool_key`."""
+    wanted: dict[str, list[TrainingConfig]] = {}
+    for config in configs:
+        wanted.setdefault(pool_key(config), []).append(config)
+    # Small frames cost more than their share of pixels.
+    cost = {key: len(some) * pixels(some[0]) ** 0.5 for key, some in wanted.items()}
+    pools = {}
+    for key, (config, *_) in wanted.items():
+        share = max(1, round(workers * cost[key] / sum(cost.values())))
+        whole = CAPACITY[config.stage] * 128**2 * (config.batch.frames + 1)
+        pools[key] = Pool(config, 64 if tiny else whole // pixels(config), share)
+    return pools
+
+
+def pixels(config: TrainingConfig) -> int:
+    """Pixels of one sample."""
+    height, width = config.data.sample_size or (128, 128)
+    return height * width * (config.batch.frames + 1)
+
+
+def close(pools: Mapping[str, Pool]) -> None:
+    """End all their processes."""
+    for pool in pools.values():
+        pool.close()
+
+
+def draw_orders(path: Path, tiny: bool) -> None:
+    """Render the clips of the order claim into a file, for all runs."""
+    size, count = ((64, 64), 2) if tiny else ((128, 128), 48)
+    clips = claims.order_clips(count, size)
+    part = path.with_suffix(".part")
+    part.write_bytes(pickle.dumps(clips))
+    part.rename(path)
+
+
+def run_one(
+    name: str, clock: Clock, out: Path, tiny: bool, resume: Path | None, pipe: Any, orders: Path
+) -> None:
+    """One run, in a process of its own."""
+    out.mkdir(parents=True, exist_ok=True)
+    log = _logger(out / "log.txt", name, clock.began)
+    try:
+        _run_one(name, clock, out, tiny, resume, pipe, orders, log)
+    except BaseException:
+        log(traceback.format_exc())
+        sys.exit(1)
+
+
+def _run_one(
+    name: str, clock: Clock, out: Path, tiny: bool, resume: Path | None, pipe: Any, orders: Path,
+    log: Callable[[str], None],
+) -> None:  # fmt: skip
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
-    log = _logger(out / "log.txt", began)
-    name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    log(f"{name}, {os.cpu_count()} cores, torch {torch.__version__}")
-    configs = [shrunk(read_config(CONFIGS / f"{name}.yaml"), tiny) for name in ("images", "clips")]
-    animator = _started(configs[0], resume)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    card = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    log(f"{card}, {os.cpu_count()} cores, torch {torch.__version__}")
+    configs = configs_of(name, tiny)
+    animator = _started(configs, None if resume is None else resume / out.name / "model")
     animator.to(device)
     log(f"{sum(p.numel() for p in animator.parameters()) / 1e6:.1f}M parameters")
-    total = 60 * minutes
-    budgets = [IMAGES_SHARE * total, CLIPS_SHARE * total]
-    if animator.config.motion is not None:
-        budgets = [0.0, sum(budgets)]
-    size, count = scored(tiny)
-    pool = multiprocessing.get_context("spawn").Pool(1 if tiny else 4)
-    orders = pool.starmap_async(claims.order_clip, [(k, size) for k in range(count)], 1)
-
-    for config, budget in zip(configs, budgets, strict=True):
-        if budget:
-            _train(animator, config, budget, out, tiny, log)
+    for stage, config in enumerate(configs):
+        place = pipe.recv()
+        if stage and animator.config.motion is None:
+            torch.manual_seed(seed_for(config.seed, "weights"))
+            animator.add_motion(model_config(config.model).motion or {})
+            animator.to(device)
+        _train(animator, config, place, clock.end_of(stage), out, tiny, log)
     animator.eval()
     write_model(animator, out)
     log("model written")
-    score(animator, orders, out, tiny, log)
-    pool.terminate()
+    scored = COURSES[name.partition(":")[0]].scored
+    if scored:
+        score(animator, scored, configs[-1], orders, out, tiny, log)
     log("done")
-    return 0
 
 
-def _logger(path: Path, began: float) -> Callable[[str], None]:
+def _logger(path: Path, name: str, began: float) -> Callable[[str], None]:
     """What prints lines with their seconds since `began`, and keeps them in a file."""
     lines: list[str] = []
 
     def log(line: str) -> None:
         lines.append(f"{time.monotonic() - began:6.1f} {line}")
-        print(lines[-1], flush=True)
+        print(name, lines[-1], flush=True)
         path.write_text("\n".join(lines) + "\n")
 
     return log
 
 
-def _started(images: TrainingConfig, resume: Path | None) -> Animator:
-    """A fresh model of images, or the one that lies at `resume`."""
-    torch.manual_seed(seed_for(images.seed, "weights"))
-    if resume is not None:
+def _started(configs: Sequence[TrainingConfig], resume: Path | None) -> Animator:
+    """A fresh model for the first stage, or the one that lies at `resume`."""
+    torch.manual_seed(seed_for(configs[0].seed, "weights"))
+    if resume is not None and resume.is_dir():
         return load_animator(resume)
-    animator = build_animator(images)
-    animator.config = replace(animator.config, motion=None)
+    animator = build_animator(configs[0])
+    if configs[0].stage == "images":
+        animator.config = replace(animator.config, motion=None)
     return animator
 
 
 def _train(
-    animator: Animator,
-    config: TrainingConfig,
-    budget: float,
-    out: Path,
-    tiny: bool,
+    animator: Animator, config: TrainingConfig, place: Place, until: float, out: Path, tiny: bool,
     log: Callable[[str], None],
-) -> None:
-    """One stage in so many seconds, while other processes render."""
+) -> None:  # fmt: skip
+    """One stage until a moment of the clock."""
     device = animator.unet.device
-    workers = 1 if tiny else max(1, min(MAX_WORKERS, (os.cpu_count() or 2) - 4))
-    rendered = Renderer(config, 64 if tiny else 20_000, workers, device)
-    if config.stage == "clips" and animator.config.motion is None:
-        torch.manual_seed(seed_for(config.seed, "weights"))
-        animator.add_motion(model_config(config.model).motion or {})
-        animator.to(device)
+    samples = Reader(place, device)
 
     def save(state: State) -> None:
         write_model(animator, out)
         log(f"saved {state}")
 
-    rendered.wait_for(8 if tiny else 600)
-    log(f"{config.stage}: {rendered.made} samples are there")
-    state = Learner(config, animator, device).train(rendered, budget, save, log)
-    log(f"{config.stage}: {state.step} steps, {rendered.made} rendered")
+    samples.wait_for(8 if tiny else 600)
+    log(f"{config.stage}: {samples.made} samples are there")
+    state = Learner(config, animator, device).train(samples, until - time.monotonic(), save, log)
+    log(f"{config.stage}: {state.step} steps, {samples.made} rendered")
     if device.type == "cuda":
         log(f"at most {torch.cuda.max_memory_allocated() / 1e9:.1f} GB")
-    rendered.close()
+    samples.close()
 
 
-def shrunk(config: TrainingConfig, tiny: bool) -> TrainingConfig:
-    """The config as it runs here: its first stage starts in this process, tiny ones are small."""
-    config = replace(config, model=replace(config.model, init=None))
-    if not tiny:
-        return config
+def shrunk(config: TrainingConfig) -> TrainingConfig:
+    """The config at tiny sizes, which prove the script on a CPU."""
+    data = config.data
+    if data.stage is not None:
+        data = replace(data, stage=replace(data.stage, size=(32, 32), frames=12))
     mixture = tuple(
         replace(share, stage=replace(share.stage, size=(64, 64), frames=12))
-        for share in config.data.mixture
+        for share in data.mixture
     )
     shape = replace(config.batch, references=2)
-    return replace(config, data=replace(config.data, mixture=mixture), batch=shape)
+    return replace(config, data=replace(data, mixture=mixture), batch=shape)
 
 
 def write_model(animator: Animator, out: Path) -> None:
@@ -320,37 +513,38 @@ def write_model(animator: Animator, out: Path) -> None:
         (out / f"model.tar.{number}").write_bytes(data[start : start + PIECE])
 
 
-def scored(tiny: bool) -> tuple[tuple[int, int], int]:
-    """Size and number of the claims' clips."""
-    return ((64, 64), 2) if tiny else ((128, 128), 48)
-
-
-def score(animator: Animator, orders: Any, out: Path, tiny: bool, log: Any) -> None:
-    """The claims' tables and pictures."""
-    size, count = scored(tiny)
-    setup = claims_run.Setup(steps=2 if tiny else 25)
+def score(
+    animator: Animator, claim: str, config: TrainingConfig, orders: Path, out: Path, tiny: bool,
+    log: Callable[[str], None],
+) -> None:  # fmt: skip
+    """A claim's table and pictures."""
+    setup = claims_run.Setup(steps=2 if tiny else 25, at_once=48)
     pictures: list[np.ndarray] = []
 
     def show(name: str, made: Any) -> None:
         pictures.append(np.concatenate([np.concatenate(list(made[k][::2]), 1) for k in (0, 1)], 1))
         log(f"scored {name}")
 
-    clips = claims.flow_clips(count, size)
-    flow = claims_run.run_flow(animator, clips, setup, show)
-    write_sheet(pictures, out / "flow.png")
-    results = {"flow": flow, "order": {}}
-    (out / "claims.json").write_text(json.dumps(results))
-    pictures.clear()
-    people = orders.get()
-    log("order clips are there")
-    pictures.append(
-        np.concatenate([np.concatenate(list(c.target.frames[::2]), 1) for c in people[:2]], 1)
-    )
-    results["order"] = claims_run.run_order(animator, people, setup, show)
-    write_sheet(pictures, out / "order.png")
-    (out / "claims.json").write_text(json.dumps(results))
-    text = claims_run.table(flow, results["order"])
-    print(text, flush=True)
+    flow: dict[str, Any] = {}
+    order: dict[str, Any] = {}
+    if claim == "flow":
+        stage = config.data.stage
+        assert stage is not None
+        clips = claims.flow_clips(
+            2 if tiny else 48, stage.size, config.batch.frames, stage.shake, stage.places
+        )
+        flow = claims_run.run_flow(animator, clips, setup, show)
+    else:
+        while not orders.exists():
+            time.sleep(0.5)
+        people = pickle.loads(orders.read_bytes())  # our own: `draw_orders` wrote it
+        pictures.append(
+            np.concatenate([np.concatenate(list(c.target.frames[::2]), 1) for c in people[:2]], 1)
+        )
+        order = claims_run.run_order(animator, people, setup, show)
+    write_sheet(pictures, out / "claims.png")
+    (out / "claims.json").write_text(json.dumps({"flow": flow, "order": order}))
+    log(claims_run.table(flow, order))
 
 
 def write_sheet(rows: list[np.ndarray], path: Path) -> None:

@@ -1,14 +1,14 @@
 """Rendering for scripts/gpu_learn.py: processes that draw scenes, and the latest of them on a GPU.
 
 A sample is kept as bytes: pictures, pose maps, who covers which pixel, ranks, the background's
-affine motion, body coordinates. Processes write into a file that all of them map.
+affine motion, body coordinates. The processes of a `Pool` write into one file, a part each; any
+number of runs read it (`Reader`) and keep a copy on their device.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import shutil
 import tempfile
 import threading
@@ -30,10 +30,8 @@ from posecast.training.sources import source_of
 from posecast.training.task import seed_for
 
 MAX_CHARACTERS = 4
-SLOTS = 384
-"""Samples that wait between rendering and the GPU."""
 AT_ONCE = 32
-"""Of them go to the GPU together."""
+"""Samples that go to the GPU together."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +45,23 @@ class Shape:
     def fields(self) -> dict[str, tuple[tuple[int, ...], type]]:
         """Name to shape and kind of number. Frame 0 is the reference, the targets follow."""
         count, size = self.frames + 1, (self.height, self.width)
+        body = (count, 3, -(-self.height // 4), -(-self.width // 4))
         return {
             "pictures": ((count, *size, 3), np.uint8),
             "poses": ((count, *size, 3), np.uint8),
             "covers": ((count, *size), np.uint8),  # bit j: character j's dilation map
             "ranks": ((count, MAX_CHARACTERS), np.int8),
             "motion": ((count, 6), np.float32),  # background flow: an affine map of the place
-            "body": ((count, 3, self.height // 4, self.width // 4), np.float16),
+            "body": (body, np.float16),  # body coordinates: of the nearest skeleton,
+            "body_front": (body, np.float16),  # and of who is in front
         }
 
     @property
     def nbytes(self) -> int:
-        """Of one sample."""
+        """Of one sample, a multiple of 4."""
         kinds = self.fields().values()
-        return sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in kinds)
+        size = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in kinds)
+        return -(-size // 4) * 4
 
     def views(self, data: np.ndarray) -> dict[str, np.ndarray]:
         """The fields of samples that lie one after the other, (samples, nbytes) of bytes."""
@@ -89,6 +90,7 @@ def write_sample(sample: Any, views: dict[str, np.ndarray], slot: int, radius: f
         ranks = sample.reference_ranks if i == 0 else sample.ranks[i - 1]
         views["ranks"][slot, i, :count] = ranks
         views["body"][slot, i] = body_coordinates(keypoints, size)
+        views["body_front"][slot, i] = body_coordinates(keypoints, size, ranks)
     flow, (height, width) = sample.background_flow, size
     corner = flow[:, :, 0, 0]
     across = (flow[:, :, 0, -1] - corner) / (width - 1)
@@ -97,116 +99,153 @@ def write_sample(sample: Any, views: dict[str, np.ndarray], slot: int, radius: f
     views["motion"][slot, 1:] = np.concatenate([corner, across, down], axis=1)
 
 
-def render_for_ever(
-    path: str, shape: Shape, config: TrainingConfig, worker: int, workers: int, free: Any,
-    filled: Any,
-) -> None:  # fmt: skip
-    """A rendering process: every `workers`-th sample of the config's source, until it is ended."""
+@dataclass(frozen=True)
+class Place:
+    """A pool's files: `capacity` slots, the same number for each of its `workers`."""
+
+    folder: Path
+    shape: Shape
+    capacity: int
+    workers: int
+
+    def samples(self, mode: str = "r+") -> np.ndarray:
+        """All slots, (capacity, nbytes)."""
+        path = self.folder / "samples"
+        return np.memmap(path, np.uint8, mode, shape=(self.capacity, self.shape.nbytes))  # type: ignore[call-overload,no-any-return]
+
+    def counts(self, mode: str = "r+") -> np.ndarray:
+        """How many samples each worker has written so far."""
+        return np.memmap(self.folder / "counts", np.int64, mode, shape=(self.workers,))  # type: ignore[call-overload,no-any-return]
+
+    @property
+    def share(self) -> int:
+        """Slots of one worker."""
+        return self.capacity // self.workers
+
+
+def render_for_ever(place: Place, config: TrainingConfig, worker: int) -> None:
+    """A rendering process: every n-th sample of the config's source, until it is ended."""
     os.environ["OMP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     parent = os.getppid()
     source = source_of(config, seed_for(config.seed, "training"))
     radius = config.model.overrides.get("conditions", {}).get("radius_fraction", 0.08)
-    views = shape.views(np.memmap(path, np.uint8, "r+", shape=(SLOTS, shape.nbytes)))
-    index = worker
+    views, counts = place.shape.views(place.samples()), place.counts()
+    done = 0
     while os.getppid() == parent:
-        try:
-            slot = free.get(timeout=2)
-        except queue.Empty:
-            continue
-        write_sample(source.sample(index), views, slot, radius)
-        filled.put(slot)
-        index += workers
+        slot = worker * place.share + done % place.share
+        write_sample(source.sample(worker + done * place.workers), views, slot, radius)
+        done += 1
+        counts[worker] = done
 
 
-class Renderer:
-    """Processes that render, and the samples they made, the latest `capacity` on the device."""
+class Pool:
+    """Processes that render the samples of a config into one file."""
 
-    def __init__(
-        self, config: TrainingConfig, capacity: int, workers: int, device: torch.device
-    ) -> None:
-        shares = config.data.mixture
-        self.shape = Shape(config.batch.frames, *shares[0].stage.size)
-        self.device, self.capacity = device, capacity
-        self.store = torch.empty(capacity, self.shape.nbytes, dtype=torch.uint8, device=device)
-        self.made = 0
-        self.folder = tempfile.mkdtemp(prefix="posecast-render-")
-        path = str(Path(self.folder) / "slots")
-        np.memmap(path, np.uint8, "w+", shape=(SLOTS, self.shape.nbytes)).flush()
-        self.slots = torch.from_numpy(
-            np.memmap(path, np.uint8, "r+", shape=(SLOTS, self.shape.nbytes))
-        )
-        cuda = device.type == "cuda"
-        self.staging = torch.empty(AT_ONCE, self.shape.nbytes, dtype=torch.uint8, pin_memory=cuda)
+    def __init__(self, config: TrainingConfig, capacity: int, workers: int) -> None:
+        size = config.data.sample_size
+        assert size is not None
+        folder = Path(tempfile.mkdtemp(prefix="posecast-render-"))
+        shape = Shape(config.batch.frames, *size)
+        self.place = Place(folder, shape, capacity // workers * workers, workers)
+        self.place.samples("w+")
+        self.place.counts("w+")
         context = multiprocessing.get_context("spawn")
-        self.free, self.filled = context.Queue(), context.Queue()
-        for slot in range(SLOTS):
-            self.free.put(slot)
         self.processes = [
-            context.Process(
-                target=render_for_ever,
-                args=(path, self.shape, config, k, workers, self.free, self.filled),
-                daemon=True,
-            )
+            context.Process(target=render_for_ever, args=(self.place, config, k), daemon=True)
             for k in range(workers)
         ]
         for process in self.processes:
             process.start()
-        self.ends = threading.Event()
-        self.thread = threading.Thread(target=self._collect, daemon=True)
-        self.thread.start()
 
-    def _collect(self) -> None:
-        stream = torch.cuda.Stream() if self.device.type == "cuda" else None
-        while not self.ends.is_set():
-            slots = []
-            try:
-                slots.append(self.filled.get(timeout=0.5))
-                while len(slots) < AT_ONCE:
-                    slots.append(self.filled.get_nowait())
-            except queue.Empty:
-                pass
-            if not slots:
-                continue
-            rows = self.staging[: len(slots)]
-            torch.index_select(self.slots, 0, torch.tensor(slots), out=rows)
-            places = (self.made + torch.arange(len(slots))) % self.capacity
-            if stream is None:
-                self.store[places] = rows
-            else:
-                with torch.cuda.stream(stream):
-                    there = rows.to(self.device, non_blocking=True)
-                    self.store.index_copy_(0, places.to(self.device), there)
-                stream.synchronize()
-            self.made += len(slots)
-            for slot in slots:
-                self.free.put(slot)
-
-    def wait_for(self, samples: int) -> None:
-        """Until so many have been rendered. RuntimeError: a rendering process died."""
-        while self.made < samples:
-            dead = [p for p in self.processes if p.exitcode is not None]
-            if dead:
-                raise RuntimeError(f"a rendering process ended with {dead[0].exitcode}")
-            time.sleep(0.05)
-
-    def draw(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Some samples at random, as the fields of `Shape`, on the device."""
-        there = min(self.made, self.capacity)
-        picks = torch.randint(there, (count,), generator=generator, device=self.device)
-        return unpacked(self.store[picks], self.shape)
+    @property
+    def made(self) -> int:
+        """Samples so far. RuntimeError: a rendering process died."""
+        dead = [p.exitcode for p in self.processes if p.exitcode is not None]
+        if dead:
+            raise RuntimeError(f"a rendering process ended with {dead[0]}")
+        return int(self.place.counts().sum())
 
     def close(self) -> None:
-        """End the processes and free the memory."""
-        self.ends.set()
-        self.thread.join()
+        """End the processes and delete the file; readers keep what they have open."""
         for process in self.processes:
             process.terminate()
         for process in self.processes:
             process.join()
+        shutil.rmtree(self.place.folder, ignore_errors=True)
+
+
+class Reader:
+    """A copy of a pool's latest samples on a device, kept up to date by a thread."""
+
+    def __init__(self, place: Place, device: torch.device) -> None:
+        self.place, self.device = place, device
+        shape = (place.capacity, place.shape.nbytes)
+        self.store = torch.empty(shape, dtype=torch.uint8, device=device)
+        self.slots, self.counts = torch.from_numpy(place.samples()), place.counts()
+        cuda = device.type == "cuda"
+        self.staging = torch.empty(AT_ONCE, shape[1], dtype=torch.uint8, pin_memory=cuda)
+        self.seen = np.zeros(place.workers, np.int64)
+        self.there = torch.zeros(0, dtype=torch.long, device=device)
+        self.ends = threading.Event()
+        self.thread = threading.Thread(target=self._follow, daemon=True)
+        self.thread.start()
+
+    @property
+    def made(self) -> int:
+        """Samples read so far."""
+        return int(self.seen.sum())
+
+    def _follow(self) -> None:
+        stream = torch.cuda.Stream() if self.device.type == "cuda" else None
+        while not self.ends.wait(0.1):
+            fresh, counts = [], self.counts.copy()
+            for worker, (since, until) in enumerate(zip(self.seen, counts, strict=True)):
+                first = max(since, until - self.place.share + 1)  # older ones are written over
+                new = np.arange(first, until) % self.place.share
+                fresh.append(worker * self.place.share + new)
+            slots = torch.from_numpy(np.concatenate(fresh))
+            for some in slots.split(AT_ONCE):
+                self._copy(some, stream)
+            full = len(self.there) == self.place.capacity
+            self.seen = counts
+            if len(slots) and not full:
+                filled = [
+                    worker * self.place.share + np.arange(min(count, self.place.share))
+                    for worker, count in enumerate(counts)
+                ]
+                self.there = torch.from_numpy(np.concatenate(filled)).to(self.device)
+
+    def _copy(self, slots: Tensor, stream: Any) -> None:
+        rows = self.staging[: len(slots)]
+        torch.index_select(self.slots, 0, slots, out=rows)
+        if stream is None:
+            self.store[slots] = rows
+            return
+        with torch.cuda.stream(stream):
+            there = rows.to(self.device, non_blocking=True)
+            self.store.index_copy_(0, slots.to(self.device), there)
+        stream.synchronize()
+
+    def wait_for(self, samples: int) -> None:
+        """Until so many have been rendered. RuntimeError: reading them has ended."""
+        while self.made < samples:
+            if not self.thread.is_alive():
+                raise RuntimeError("the thread that reads rendered samples has ended")
+            time.sleep(0.05)
+
+    def draw(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Some samples at random, as the fields of `Shape`, on the device."""
+        there = self.there
+        picks = torch.randint(len(there), (count,), generator=generator, device=self.device)
+        return unpacked(self.store[there[picks]], self.place.shape)
+
+    def close(self) -> None:
+        """End the thread and free the memory."""
+        self.ends.set()
+        self.thread.join()
         del self.store
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def unpacked(rows: Tensor, shape: Shape) -> dict[str, Tensor]:

@@ -33,6 +33,12 @@ def test_a_still_background_does_not_shake(clips):
     assert scores.change < 1
 
 
+def test_the_reference_of_a_flow_clip_is_the_frame_before_it(clips):
+    for clip in clips:
+        before = render(clip.plan, frames=[clip.times[0] - 1])
+        assert np.array_equal(clip.sample.reference, before.frames[0])
+
+
 def test_following_is_the_correlation_of_displacements():
     rng = np.random.default_rng(0)
     asked = [rng.normal(size=(6, 2)).cumsum(0) for _ in range(20)]
@@ -50,6 +56,8 @@ def test_an_order_clip_tells_the_true_order_from_the_inverted_one():
     assert claims.score_order(clip.target_inverted.frames, clip, inverted=True).occlusion.share == 1
     assert (clip.sample.ranks != clip.inverted.ranks).any()
     assert clip.target.contested_region.any()
+    assert np.array_equal(clip.aligned.reference, clip.aligned.frames[0])
+    assert not np.array_equal(clip.sample.reference, clip.aligned.reference)
 
 
 def test_a_left_out_guider_is_one_that_is_not_there():

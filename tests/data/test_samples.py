@@ -55,6 +55,38 @@ def test_clips_are_consecutive_frames_of_one_shot():
     assert any(np.array_equal(frame, sample.reference) for frame in shot.frames)
 
 
+def test_a_reference_from_before_the_clip_is_the_frame_before_it():
+    settings = dataclasses.replace(STAGE, camera="shaking")
+    source = PuppetSource(
+        settings, frames=5, kind="clips", misaligned=0.0, seed=1, reference="before"
+    )
+    sample = source.sample(3)
+    rng = np.random.default_rng((1, 3))
+    plan = plan_shots(int(rng.integers(2**62)), settings, 1)[0]
+    shot = render(plan)
+    assert np.array_equal(sample.reference, shot.frames[0])
+    assert np.array_equal(sample.frames, shot.frames[1:])
+    # The flow, added up, is where the background is, seen from the reference.
+    added = sample.background_flow[:, :, 0, 0].cumsum(axis=0)
+    moved = (plan.camera[1:, :, 2] - plan.camera[0, :, 2]) * 32
+    np.testing.assert_allclose(added, moved, atol=1e-3)
+    assert np.abs(moved).max() > 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"kind": "images"}, "needs clips"),
+        ({"misaligned": 0.5}, "misaligned 0"),
+        ({"frames": 6}, "longer than the clip"),
+    ],
+)
+def test_a_reference_from_before_needs_a_clip_with_a_frame_before_it(changes, expected):
+    given = {"frames": 5, "kind": "clips", "misaligned": 0.0, "reference": "before"}
+    with pytest.raises(ValueError, match=expected):
+        PuppetSource(STAGE, **(given | changes))
+
+
 def test_misaligned_references_come_from_another_shot():
     aligned = PuppetSource(STAGE, frames=6, misaligned=0.0).sample(0)
     apart = PuppetSource(STAGE, frames=6, misaligned=1.0).sample(0)

@@ -11,6 +11,7 @@ import torch
 from posecast.models import initialisation as start
 from posecast.models.animator import Animator
 from posecast.models.attention import Context, ReferenceAttention
+from posecast.models.presets import PRESETS
 from posecast.models.unet import UNet
 
 
@@ -154,3 +155,21 @@ def test_diffusers_reads_the_denoiser_of_a_model_folder() -> None:
     unet = UNet.from_pretrained(folder)
     assert unet.config.key_channels == 384
     assert "key_channels" in unet.config.keys()  # noqa: SIM118
+
+
+@pytest.mark.parametrize("keyed_by", [("place",), ("pose", "identity"), ("pose", "place")])
+def test_heads_start_on_the_parts_of_their_keys(keyed_by) -> None:
+    torch.manual_seed(0)
+    config = PRESETS["tiny"]()
+    width = config.unet["widths"][0]
+    unet = {**config.unet, "key_channels": len(keyed_by) * width}
+    animator = Animator.from_preset(replace(config, unet=unet, keyed_by=keyed_by))
+    keyed = [m for m in animator.unet.modules() if isinstance(m, ReferenceAttention)]
+    who = width * sum(name != "place" for name in keyed_by)
+    for attention in keyed:
+        weight = attention.target_keys.weight
+        half = len(weight) // attention.heads * (attention.heads // 2)
+        assert weight.any(dim=1).all(), "every head begins by something"
+        if 0 < who < weight.shape[1]:
+            assert not weight[:half, who:].any()
+            assert not weight[half:, :who].any()

@@ -1,6 +1,7 @@
 """The stage's truth is exact: it agrees with the pictures it comes with."""
 
 from dataclasses import replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -196,3 +197,18 @@ def test_textures_are_stronger_on_request() -> None:
         )
 
     assert roughness(0.0) < roughness(1.0) < roughness(4.0)
+
+
+def test_cloth_is_smooth_over_a_few_cells_and_strong() -> None:
+    def frame(places: Literal["scenes", "cloth"]) -> np.ndarray:
+        settings = PuppetSettings(size=(64, 64), frames=1, camera="shaking", places=places)
+        plan = plan_shots(3, settings, 1)[0]
+        return plan.canvas.astype(np.float32)
+
+    cloth = frame("cloth")
+    assert cloth.std(axis=(0, 1)).min() > 30
+    # A patch away, 26 samples of the canvas, colours are other ones; two samples away, alike.
+    near, far = (np.abs(cloth[:, step:] - cloth[:, :-step]).mean() for step in (2, 26))
+    assert near < 15
+    assert far > 40
+    assert np.abs(np.diff(frame("scenes"), axis=1)).max() > 100  # edges

@@ -18,7 +18,7 @@ from posecast.benches.scores import ClipScores, Target, score_clip
 from posecast.benches.stage import bench_clip
 from posecast.data.samples import Sample
 from posecast.metrics.stability import background_change
-from posecast.puppets import PuppetSettings, ShotPlan, plan_shots, render
+from posecast.puppets import Places, PuppetSettings, ShotPlan, plan_shots, render
 from posecast.puppets.shots import MARGIN
 
 FLOW_SEED, ORDER_SEED = 2**62 + 2**60, 2**62 + 2**60 + 2**59
@@ -45,19 +45,26 @@ class FlowClip:
 
 
 def flow_clips(
-    count: int, size: tuple[int, int] = (128, 128), frames: int = 8, shake: float = 0.04
+    count: int,
+    size: tuple[int, int] = (128, 128),
+    frames: int = 8,
+    shake: float = 0.04,
+    places: Places = "scenes",
 ) -> list[FlowClip]:
-    """Clips for the flow claim, always the same: every second background shakes alone."""
+    """Clips for the flow claim, always the same: every second background shakes alone.
+
+    The reference is the frame before the clip.
+    """
     clips = []
     for index in range(count):
         settings = PuppetSettings(
             size=size, frames=24, characters=(1.0,), camera="shaking", texture=4.0,
-            shake=shake, shake_alone=float(index % 2 == 0),
+            shake=shake, places=places, shake_alone=float(index % 2 == 0),
         )  # fmt: skip
         plan = plan_shots(FLOW_SEED + index, settings, 1)[0]
         start = 1 + index % (settings.frames - frames - 1)
         times = tuple(range(start, start + frames))
-        clips.append(FlowClip(_sample(plan, plan, 0, times), plan, times))
+        clips.append(FlowClip(_sample(plan, plan, start - 1, times), plan, times))
     return clips
 
 
@@ -123,7 +130,10 @@ class OrderClip:
     """Two or three people who overlap and keep their places; also with the order inverted."""
 
     sample: Sample
+    """The reference is of another shot."""
     inverted: Sample
+    aligned: Sample
+    """The reference is the clip's own first frame."""
     target: Target
     target_inverted: Target
 
@@ -145,6 +155,7 @@ def order_clip(index: int, size: tuple[int, int] = (128, 128), frames: int = 8) 
     return OrderClip(
         _sample(clip.before, clip.plan, 0, times),
         _sample(clip.before, inverted, 0, times),
+        _sample(clip.plan, clip.plan, 0, times),
         clip.target(),
         clip.target_inverted(),
     )

@@ -32,6 +32,9 @@ GUIDERS = ("flow", "depth_order", "reference_pose")
 FULL = "full"
 TRUE_FLOW, INVERTED_ORDER = "true flow", "order inverted"
 """Manipulation checks: is a flow that moves followed, is another order?"""
+ALIGNED = "aligned"
+"""Prefix of rows whose reference is the clip's own first frame: there the reference pose says
+nothing new, and the paper expects no difference."""
 
 Clips = Sequence[UInt8[np.ndarray, "frames height width 3"]]
 
@@ -166,6 +169,10 @@ def run_order(
     given = [clip.sample for clip in clips]
     made = {row_name(row): _row(animator, given, setup, row) for row in rows_of(animator)}
     made[INVERTED_ORDER] = _row(animator, [clip.inverted for clip in clips], setup)
+    if "reference_pose" in animator.config.guiders:
+        aligned = [clip.aligned for clip in clips]
+        for row in ((), ("reference_pose",)):
+            made[f"{ALIGNED}, {row_name(row)}"] = _row(animator, aligned, setup, row)
     result: dict[str, Any] = {}
     for name, generated in made.items():
         inverted = name == INVERTED_ORDER

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from posecast.cli.options import DEVICE, PATH, SHAKE, SIZE, STEPS, TEXT
 from posecast.cli.outputs import claim, say
 from posecast.errors import InputError
+
+if TYPE_CHECKING:
+    from posecast.puppets import Places
 
 
 @click.command()
@@ -21,6 +25,10 @@ from posecast.errors import InputError
 @click.option(
     "--shake", type=SHAKE, default=0.04, show_default=True,
     help="Mean displacement of shaking backgrounds from frame to frame, in frame heights.",
+)  # fmt: skip
+@click.option(
+    "--places", type=click.Choice(["scenes", "cloth"]), default="scenes", show_default=True,
+    help="Backgrounds that shake: rooms and landscapes, or smooth patches of colour.",
 )  # fmt: skip
 @click.option("--clips", type=click.IntRange(2, 10_000), default=24, show_default=True)
 @click.option("--steps", type=STEPS, default=25, show_default=True, help="Denoising steps.")
@@ -34,6 +42,7 @@ def claims(
     size: tuple[int, int] | None,
     frames: int,
     shake: float,
+    places: Places,
     clips: int,
     steps: int,
     seed: int,
@@ -72,7 +81,7 @@ def claims(
     given = (clips, size or animator.config.size, frames)
     flow, order = {}, {}
     if "flow" in asked:
-        flow = claims_run.run_flow(animator, made.flow_clips(*given, shake), setup)
+        flow = claims_run.run_flow(animator, made.flow_clips(*given, shake, places), setup)
     if "depth_order" in asked:
         order = claims_run.run_order(animator, made.order_clips(*given), setup)
     if json_file is not None:

@@ -21,6 +21,8 @@ from posecast.puppets import (
 MovingCamera = Literal["moving", "shaking"]
 FlowFrom = Literal["previous", "reference"]
 """Start of the background's motion: the previous frame (as in the paper), or the reference."""
+ReferenceFrame = Literal["any", "before"]
+"""Time of a reference: any frame of its shot, or the frame before the clip."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class PuppetSource:
     """Of those scenes: "moving" (also with changing light) or "shaking" (in constant light)."""
     seed: int = 0
     flow_from: FlowFrom = "previous"
+    reference: ReferenceFrame = "any"
+    """"before": the flow of a clip, added up, then tells the place of its frames' background in the
+    reference."""
     exchanged: bool = False
     """Whether samples have their targets with looks exchanged, too."""
     pace: Pace = field(default_factory=Pace)
@@ -51,6 +56,10 @@ class PuppetSource:
             raise ValueError(
                 f"a shot of {self.settings.frames} frames holds no {self.frames} targets"
             )
+        if self.reference == "before" and (self.kind != "clips" or self.misaligned > 0):
+            raise ValueError("reference: before needs clips and misaligned 0")
+        if self.reference == "before" and self.settings.frames <= self._span:
+            raise ValueError("reference: before needs a shot that is longer than the clip")
 
     @property
     def _span(self) -> int:
@@ -69,6 +78,8 @@ class PuppetSource:
         times = self._times(rng)
         plans = plan_shots(scene, settings, shots=2 if misaligned else 1)
         reference_time = int(rng.integers(self.settings.frames))
+        if self.reference == "before":
+            reference_time = times[0] - 1
         reference = render(plans[0], frames=[reference_time])
         targets = render(plans[-1], frames=times)
         flow = targets.background_flow
@@ -92,7 +103,8 @@ class PuppetSource:
 
     def _times(self, rng: np.random.Generator) -> list[int]:
         if self.kind == "clips":
-            start = int(rng.integers(self.settings.frames - self._span + 1))
+            first = int(self.reference == "before")
+            start = int(rng.integers(first, self.settings.frames - self._span + 1))
             return [start + self.pace.offset(k, self.settings.fps) for k in range(self.frames)]
         return sorted(int(t) for t in rng.choice(self.settings.frames, self.frames, replace=False))
 

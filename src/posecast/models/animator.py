@@ -87,7 +87,7 @@ class Animator(nn.Module):
             preset = PRESETS[preset]()
         animator = cls(preset)
         if preset.start == "warm":
-            warm_start(animator.unet)
+            warm_start(animator.unet, by_place="place" in preset.keyed_by)
             copy_start(animator.reference_net, animator.unet)
         return animator
 

@@ -24,13 +24,13 @@ ATTENTION_GAIN = 0.5
 
 
 @torch.no_grad()
-def warm_start(unet: UNet) -> None:
+def warm_start(unet: UNet, by_place: bool = True) -> None:
     """Start as little more than a copy, through attention, of what the keys point at.
 
     Queries and keys start equal, keyed heads on their features, values and projections orthogonal,
     every other residual branch at zero. The first and last convolutions start at their centre
     alone: mixed over 3x3 places, the channels of a latent could not be told apart any more in a
-    network this narrow.
+    network this narrow. `by_place`: whether the last part of the keys is the place.
     """
     for convolution in (unet.conv_in, unet.conv_out):
         if isinstance(convolution, nn.Conv2d) and convolution.kernel_size == (3, 3):
@@ -41,7 +41,7 @@ def warm_start(unet: UNet) -> None:
         elif isinstance(module, SpatialTransformer):
             _start_transformer(module)
         elif isinstance(module, ReferenceAttention):
-            _start_attention(module, unet.config.widths[0])
+            _start_attention(module, unet.config.widths[0] if by_place else 0)
 
 
 @torch.no_grad()
@@ -84,20 +84,22 @@ def _orthogonal(layer: nn.Module, gain: float = 1.0) -> None:
     nn.init.orthogonal_(layer.weight.view(len(layer.weight), -1), gain)
 
 
-def _start_attention(attention: ReferenceAttention, part: int) -> None:
-    """`part`: channels of one part of the keyed features, of which the place is the last."""
+def _start_attention(attention: ReferenceAttention, where: int) -> None:
+    """`where`: channels of the place, the last part of the keyed features; 0 if it is none."""
     width = attention.to_q.in_features
     nn.init.normal_(attention.to_q.weight, std=QUERY_STD / width**0.5)
     if attention.target_keys is not None and attention.reference_keys is not None:
-        who = attention.target_keys.in_features - part  # pose, identity, body; then the place
-        where = attention.target_keys.in_features - who
-        by_identity = attention.to_q.out_features // attention.heads * (attention.heads // 2)
+        who = attention.target_keys.in_features - where  # pose, identity, body
+        heads = attention.heads * (who > 0)
+        if who and where:
+            heads //= 2
+        by_identity = attention.to_q.out_features // attention.heads * heads
         scale = torch.full((attention.to_q.out_features, 1), POSITION_SCALE)
         scale[:by_identity] = IDENTITY_SCALE
         attention.to_q.weight.mul_(scale)
         start = torch.zeros_like(attention.target_keys.weight)
-        start[:by_identity, :who].normal_(std=IDENTITY_STD / who**0.5)
-        start[by_identity:, who:].normal_(std=POSITION_STD / where**0.5)
+        start[:by_identity, :who].normal_(std=IDENTITY_STD / max(1, who) ** 0.5)
+        start[by_identity:, who:].normal_(std=POSITION_STD / max(1, where) ** 0.5)
         attention.target_keys.weight.copy_(start)
         attention.reference_keys.weight.copy_(start)
     attention.to_k.weight.copy_(attention.to_q.weight)

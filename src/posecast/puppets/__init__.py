@@ -13,12 +13,13 @@ from posecast.puppets.render import (
     sample_clips,
     silhouettes,
 )
-from posecast.puppets.settings import PuppetSettings
+from posecast.puppets.settings import Places, PuppetSettings
 from posecast.puppets.shots import Actor, ShotPlan, plan_shots
 
 __all__ = [
     "Actor",
     "Exchanged",
+    "Places",
     "PuppetSettings",
     "ShotPlan",
     "background_motion",

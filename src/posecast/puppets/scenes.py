@@ -185,6 +185,14 @@ def _landscape(rng: np.random.Generator, height: int, width: int, texture: float
     return _texture(rng, picture, texture * float(rng.uniform(0.03, 0.08)))
 
 
+def paint_cloth(rng: np.random.Generator, height: int, width: int, patch: float) -> Picture:
+    """Smooth random colours, `height` x `width` pixels, in patches about `patch` pixels wide."""
+    rows, columns = (max(2, round(side / patch)) + 1 for side in (height, width))
+    grid = rng.uniform(0, 255, size=(rows, columns, 3)).astype(np.float32)
+    picture = cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
 def paint_scene(rng: np.random.Generator, height: int, width: int, texture: float = 1.0) -> Picture:
     """A room or a landscape of `height` x `width` pixels; `texture` multiplies its texture."""
     paint = _room if rng.random() < 0.55 else _landscape

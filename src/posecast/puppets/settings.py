@@ -10,6 +10,7 @@ from annotated_types import Interval
 
 from posecast.types import JointSet
 
+Places = Literal["scenes", "cloth"]
 Side = Annotated[int, Interval(ge=16, le=4096)]
 MAX_CHARACTERS = 4
 MAX_SHAKE = 0.08
@@ -35,6 +36,8 @@ class PuppetSettings:
             characters stay, so that their skeletons do not tell its motion.
         light: "still"; or "changing" for brightness and tint that drift.
         texture: strength of the background's texture, as a multiple of the usual.
+        places: "scenes", rooms and landscapes; or "cloth", smooth patches of colour a fifth of the
+            frame's height wide, of which small networks can draw a shifted copy.
         formations: how several characters are arranged; None for all ways of `motion.FORMATIONS`,
             of which "cross" and "circle" change places.
         joints: "openpose18" or "wholebody134" (hands filled, face and feet absent).
@@ -50,6 +53,7 @@ class PuppetSettings:
     shake: Annotated[float, Interval(ge=0, le=MAX_SHAKE)] = 0.04
     shake_alone: Annotated[float, Interval(ge=0, le=1)] = 0.5
     texture: Annotated[float, Interval(ge=0, le=10)] = 1.0
+    places: Places = "scenes"
     formations: tuple[str, ...] | None = None
     joints: JointSet = "openpose18"
     supersample: Annotated[int, Interval(ge=1, le=8)] = 2

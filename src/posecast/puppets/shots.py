@@ -10,11 +10,13 @@ from jaxtyping import Float, UInt8
 from posecast.puppets.bodies import POINTS, Build, pose_body, random_build
 from posecast.puppets.looks import Look, random_look
 from posecast.puppets.motion import arrange, dance
-from posecast.puppets.scenes import paint_scene
+from posecast.puppets.scenes import paint_cloth, paint_scene
 from posecast.puppets.settings import PuppetSettings
 
 MARGIN = 0.14
 """Canvas beyond each border of the frame for a moving camera, in frame heights."""
+CLOTH_PATCH = 0.2
+"""Width of a patch of colour of the places "cloth", in frame heights."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,10 @@ def plan_shots(seed: int, settings: PuppetSettings, shots: int) -> list[ShotPlan
     margin = 0.0 if settings.camera == "still" else MARGIN
     scale = settings.supersample * height
     rows, columns = round((1 + 2 * margin) * scale), round((aspect + 2 * margin) * scale)
-    canvas = paint_scene(rng, rows, columns, settings.texture)
+    if settings.places == "cloth":
+        canvas = paint_cloth(rng, rows, columns, CLOTH_PATCH * scale)
+    else:
+        canvas = paint_scene(rng, rows, columns, settings.texture)
     seconds = np.arange(settings.frames) / settings.fps
     plans = []
     for shot in range(shots):

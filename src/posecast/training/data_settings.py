@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from posecast.data.choosing import ClipChoice
 from posecast.data.pace import Pace
-from posecast.data.puppet_source import MovingCamera
+from posecast.data.puppet_source import MovingCamera, ReferenceFrame
 from posecast.puppets import PuppetSettings
 from posecast.training import ranges
 
@@ -23,6 +23,7 @@ class StageShare:
     misaligned: ranges.Share = 0.7
     moving: ranges.Share = 0.0
     camera: MovingCamera = "moving"
+    reference: ReferenceFrame = "any"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class DataSettings:
     camera: MovingCamera = "moving"
     """Camera of these scenes: "moving" (also with changing light) or "shaking" (in constant
     light)."""
+    reference: ReferenceFrame = "any"
+    """Reference of the stage's clips: any frame of the shot, or the frame before the clip."""
     mixture: tuple[StageShare, ...] = ()
     """Several kinds of scenes of the stage with their shares of the samples, instead of `stage`."""
     source: str | None = None
@@ -76,6 +79,8 @@ class DataSettings:
             raise ValueError("options: only a source has any")
         if self.dataset is not None and self.flow_from != "previous":
             raise ValueError("flow_from: a dataset knows the flow from the previous frame alone")
+        if self.reference != "any" and self.stage is None:
+            raise ValueError("reference: only the stage has it; a mixture has one for each share")
         if self.dataset is None and (self.crop is not None or self.clips != ClipChoice()):
             which = "clips" if self.crop is None else "crop"
             raise ValueError(f"{which}: belongs to a dataset; the stage renders what is asked for")

@@ -120,11 +120,12 @@ def _rendered(config: TrainingConfig, seed: int) -> Source:
         return source_named(data.source)(request)
     shares: Sequence[StageShare] = data.mixture
     if data.stage is not None:
-        shares = [StageShare(1.0, data.stage, data.misaligned, data.moving, data.camera)]
+        shares = [StageShare(1.0, data.stage, data.misaligned, data.moving, data.camera,
+                             data.reference)]  # fmt: skip
     sources = [
         PuppetSource(
             share.stage, frames, kind, share.misaligned, share.moving, share.camera, seed,
-            data.flow_from, exchanged, data.pace,
+            data.flow_from, share.reference, exchanged, data.pace,
         )
         for share in shares
     ]  # fmt: skip
