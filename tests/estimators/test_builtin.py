@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from posecast.errors import InputError
+from posecast.estimators.builtin import following, search
 from posecast.estimators.builtin.finder import BuiltinFinder
+from posecast.estimators.builtin.networks import PeopleNetworks
 from posecast.estimators.footage import track_frames
 from posecast.estimators.pose import (
     FollowingEstimator,
@@ -143,6 +147,30 @@ def test_frames_one_by_one_or_many_at_once(finder: BuiltinFinder) -> None:
         np.testing.assert_array_equal(one, other)
     first, *_ = finder(frames[:1])
     np.testing.assert_array_equal(single[0], first)
+
+
+def test_a_search_begins_before_its_frame_is_reached(
+    finder: BuiltinFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 12 frames a second every fifth frame is searched."""
+    frames = np.stack(crossing(30)[:7])
+    begun = threading.Event()
+    reached = []
+
+    def candidates(networks: PeopleNetworks, frame: np.ndarray, sizes: tuple[int, ...]) -> Any:
+        if np.array_equal(frame, frames[5]):
+            begun.set()
+        return search.candidates(networks, frame, sizes)
+
+    def followed(follower: following.Follower, frame: np.ndarray, before: Any) -> Any:
+        reached.append((begun.wait(60), len(reached) + 1))
+        return follow(follower, frame, before)
+
+    follow = following.Follower._followed
+    monkeypatch.setattr(following, "candidates", candidates)
+    monkeypatch.setattr(following.Follower, "_followed", followed)
+    assert [len(found) for found in finder.following(12.0)(frames)] == [2] * 7
+    assert reached == [(True, frame) for frame in range(1, 7)]
 
 
 def test_which_estimator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,25 @@ def test_frames_without_anybody_are_empty_rows(estimator: PoseEstimator) -> None
     frames = [painted(SIZE, people_at(0)[:1] if i != 1 else []) for i in range(3)]
     sequence = track_frames(frames, estimator, "clip", 25.0)
     assert sequence.keypoints.any(axis=(2, 3)).tolist() == [[True, False, True]]
+
+
+def test_frames_are_read_while_people_are_looked_for(estimator: PoseEstimator) -> None:
+    read = threading.Event()
+    waited: list[bool] = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for index in range(FRAMES):
+            if index == FRAMES - 1:
+                read.set()
+            yield painted(SIZE, people_at(index))
+
+    def patient(pictures: np.ndarray) -> list[np.ndarray]:
+        waited.append(read.wait(60))
+        return estimator(pictures)
+
+    sequence = track_frames(frames(), patient, "clip", 25.0)
+    assert sequence.keypoints.shape[:2] == (2, FRAMES)
+    assert waited == [True, True]
 
 
 def test_bad_input(tmp_path: Path, video: Path, estimator: PoseEstimator) -> None:

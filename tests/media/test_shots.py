@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from posecast.media.shots import shot_boundaries
+from posecast.media.shots import shot_boundaries, thumbnail
 from posecast.puppets import PuppetSettings, render_clip
 
 
@@ -39,6 +39,19 @@ def test_a_cut_during_a_flash_is_one_cut():
     frames = np.concatenate([clip(5), clip(6)])
     frames[8] = 255
     assert len(shot_boundaries(frames)) == 1
+
+
+def test_thumbnails_show_what_the_frames_do():
+    """However large the frames are; the mean of what each pixel covers."""
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (54, 96, 3), np.uint8)
+    for times in (1, 3, 8, 13):
+        large = small.repeat(times, axis=0).repeat(times, axis=1)
+        shown = thumbnail(large)
+        assert shown.shape == small.shape
+        assert np.abs(shown.astype(int) - small).mean() < 20
+    tall = thumbnail(np.zeros((4000, 3, 3), np.uint8))
+    assert tall.shape == (96, 1, 3)
 
 
 def test_little_and_nothing():

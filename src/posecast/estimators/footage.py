@@ -68,7 +68,7 @@ def estimate_poses(
         if on_cuts is not None:
             on_cuts([cut + first for cut in cuts])
 
-    with closing(ahead(iter_frames(path))) as frames:
+    with closing(iter_frames(path)) as frames:
         wanted = islice(frames, first, max_frames)
         found = track_frames(wanted, estimate, str(path), fps, on_frames, tell, across_cuts)
     return found.with_keypoints(np.pad(found.keypoints, ((0, 0), (first, 0), (0, 0), (0, 0))))
@@ -100,7 +100,7 @@ def track_frames(
     nothing about who stands there; with `across_cuts` they go on by place alone, right or wrong.
     `name` is what errors call the frames. `on_frames` is called with the number of frames that were
     done since it was called last, `on_cuts` with the first frame of each shot but the first, where
-    there are several.
+    there are several. Another thread takes `frames`, some before they are looked at.
 
     Raises:
         InputError: the frames differ in size, nobody is in any of them, or they make too many
@@ -111,15 +111,13 @@ def track_frames(
     height, width = 0, 0
     if isinstance(estimate, FollowingEstimator):
         estimate = estimate.following(fps)
-    iterator = iter(frames)
-    while batch := list(islice(iterator, _AT_ONCE)):
-        if not people:
-            height, width = batch[0].shape[:2]
-        _check_size(batch, (height, width), name, len(people))
-        people += estimate(np.stack(batch))
-        small += [thumbnail(frame) for frame in batch]
-        if on_frames is not None:
-            on_frames(len(batch))
+    with closing(ahead(_batches(frames, name), 1)) as batches:
+        for batch, thumbnails in batches:
+            height, width = batch.shape[1:3]
+            people += estimate(batch)
+            small += thumbnails
+            if on_frames is not None:
+                on_frames(len(batch))
     if not any(present(found).any() for found in people):
         where = "the picture" if len(people) == 1 else f"any of {len(people)} frames"
         raise NobodyFound(
@@ -141,16 +139,25 @@ def track_frames(
     return PoseSequence(tracks, width, height, fps, "wholebody134")
 
 
-def _check_size(frames: list[Frame], size: tuple[int, int], name: str, first: int) -> None:
-    height, width = size
-    for number, frame in enumerate(frames, first):
-        if frame.shape[:2] != size:
-            raise InputError.at(
-                name,
-                f"{frame.shape[1]}x{frame.shape[0]} pixels, the first {width}x{height}; expected "
-                "frames of one size",
-                f"frame {number}",
-            )
+def _batches(
+    frames: Iterable[Frame], name: str
+) -> Generator[tuple[UInt8[np.ndarray, "_ height width 3"], list[Frame]], None, None]:
+    """The frames, `_AT_ONCE` together, and their thumbnails."""
+    iterator = iter(frames)
+    size: tuple[int, ...] = ()
+    done = 0
+    while batch := list(islice(iterator, _AT_ONCE)):
+        size = size or batch[0].shape
+        for number, frame in enumerate(batch, done):
+            if frame.shape != size:
+                raise InputError.at(
+                    name,
+                    f"{frame.shape[1]}x{frame.shape[0]} pixels, the first {size[1]}x{size[0]}; "
+                    "expected frames of one size",
+                    f"frame {number}",
+                )
+        done += len(batch)
+        yield np.stack(batch), [thumbnail(frame) for frame in batch]
 
 
 def iter_frames(path: str | Path) -> Generator[Frame, None, None]:

@@ -55,6 +55,9 @@ def thumbnail(
 ) -> UInt8[np.ndarray, "_ _ 3"]:
     """A frame as small as `shot_boundaries` needs it, to keep many of them."""
     height, width = frame.shape[:2]
+    while max(height, width) >= 4 * SIDE:  # halves are much faster to make than other shares
+        height, width = max(1, height // 2), max(1, width // 2)
+        frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
     scale = min(1.0, SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return frame if scale == 1 else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
@@ -100,7 +103,7 @@ def _alike(
     """Whether two small pictures show the same things, moved and lit as they may be."""
     if one.shape != other.shape:
         return False
-    return max(_correlation(one, other), _correlation_moved(one, other)) >= least
+    return _correlation(one, other) >= least or _correlation_moved(one, other) >= least
 
 
 def _correlation_moved(one: np.ndarray, other: np.ndarray) -> float:

@@ -6,7 +6,7 @@ by tracking (`posecast.geometry.tracking`), from all frames.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,10 +19,13 @@ from posecast.estimators.builtin.regions import Frame, Regions
 from posecast.estimators.builtin.search import (
     LEAST_PRESENCE,
     SIZES,
+    Candidates,
+    candidates,
     distances,
     find_people,
     heights,
     large_enough,
+    people_among,
     sureness,
 )
 
@@ -110,8 +113,16 @@ class Follower:
 
         Details of one frame are looked at while people are followed into the next.
         """
-        with ThreadPoolExecutor(1, "posecast-details") as behind:
-            found = [behind.submit(self._joints, frame, self._next(frame)) for frame in frames]
+        found = []
+        with (
+            ThreadPoolExecutor(1, "posecast-details") as behind,
+            SearchesAhead(self._networks, frames) as searches,
+        ):
+            for index, frame in enumerate(frames):
+                seen = self._next(index, frame, searches)
+                found.append(behind.submit(self._joints, frame, seen))
+                soon = max(1, self._pause - self._since)
+                searches.begin(index + soon, self._sizes)
             return [joints.result() for joints in found]
 
     def _joints(self, frame: Frame, seen: Seen) -> Float32[np.ndarray, "people 134 3"]:
@@ -119,42 +130,51 @@ class Follower:
         self._known = details.known
         return whole_body(seen, (frame.shape[0], frame.shape[1]), details.points)
 
-    def _next(self, frame: Frame) -> Seen:
+    @property
+    def _pause(self) -> int:
+        """Frames from one search to the next, as things are."""
+        losing = self._people is None or self._to_find or not len(self._people.visible)
+        return self._lost_interval if losing else self._interval
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """Those at which the next search looks."""
+        return sizes_of_search(self._searches)
+
+    def _next(self, index: int, frame: Frame, searches: SearchesAhead) -> Seen:
         if self._people is None:
             self._people = _People.new(find_people(self._networks, frame))
             return self._people.visible
         self._since += 1
-        before = self._people
-        losing = self._to_find or not len(before.visible)
-        searching = self._since >= (self._lost_interval if losing else self._interval)
-        people = self._followed(frame, before, searching)
+        searching = self._since >= self._pause
+        if searching:
+            searches.begin(index, self._sizes)
+        people = self._followed(frame, self._people)
         if (people.hidden == 1).any():
             self._to_find = _LOST_SEARCHES
         if searching:
+            people = self._searched(frame, people, searches.result(index, self._sizes))
             self._since = 0
-            people = self._searched(frame, people)
+            self._searches += 1
         self._people = people
         return people.visible
 
-    def _searched(self, frame: Frame, people: _People) -> _People:
+    def _searched(self, frame: Frame, people: _People, found: Candidates) -> _People:
         """With those who are new; whoever was hidden and is found so is hidden no longer."""
-        sizes = sizes_of_search(self._searches)
-        self._searches += 1
-        new = find_people(self._networks, frame, people.visible, sizes)
+        new = people_among(self._networks, frame, found, people.visible)
         self._to_find = 0 if len(new) else max(0, self._to_find - 1)
         if not len(new):
             return people
         apart = distances(people.seen, new, turned_too=False).mean(axis=2).min(axis=1)
         return people.take((people.hidden == 0) | (apart >= _JUMP)).and_(_People.new(new))
 
-    def _followed(self, frame: Frame, before: _People, with_masks: bool) -> _People:
+    def _followed(self, frame: Frame, before: _People) -> _People:
         """Who of the frame before is still there; of two who became one, the one that fits."""
         step = before.velocity
         regions: Regions = before.seen.following + np.pad(step, ((0, 0), (0, 2)))
-        seen = self._networks.look(frame, regions, with_masks)
+        seen = self._networks.look(frame, regions)
         points = before.seen.points + step[:, None].astype(np.float32)
-        nothing = None if seen.masks is None else np.zeros_like(seen.masks)
-        expected = replace(before.seen, points=points, following=regions, masks=nothing)
+        expected = replace(before.seen, points=points, following=regions)
         off = distances(seen, expected).mean(axis=2).diagonal()
         there = (seen.presence >= LEAST_PRESENCE) & (sureness(seen) >= _LEAST_SURE)
         there &= (off < np.where(before.hidden > 0, _BACK, _JUMP)) & large_enough(seen, frame)
@@ -170,6 +190,38 @@ class Follower:
         if not len(gone):
             return shown
         return shown.and_(_People(expected.take(gone), step[gone], before.hidden[gone] + 1))
+
+
+class SearchesAhead:
+    """Searches of frames at hand, each begun while people are followed through those before it.
+
+    Large sizes keep one core busy for long; the other one has something to do meanwhile.
+    """
+
+    def __init__(
+        self, networks: PeopleNetworks, frames: UInt8[np.ndarray, "frames height width 3"]
+    ) -> None:
+        self._networks = networks
+        self._frames = frames
+        self._begun: dict[tuple[int, tuple[int, ...]], Future[Candidates]] = {}
+        self._threads = ThreadPoolExecutor(2, "posecast-search")
+
+    def __enter__(self) -> SearchesAhead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def begin(self, index: int, sizes: tuple[int, ...]) -> None:
+        """Begin the search of a frame at these sizes; nothing if the frame is not at hand."""
+        if index < len(self._frames) and (index, sizes) not in self._begun:
+            self._begun[index, sizes] = self._threads.submit(
+                candidates, self._networks, self._frames[index], sizes
+            )
+
+    def result(self, index: int, sizes: tuple[int, ...]) -> Candidates:
+        """What a search that was begun has found."""
+        return self._begun[index, sizes].result()
 
 
 def sizes_of_search(search: int) -> tuple[int, ...]:

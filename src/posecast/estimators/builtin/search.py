@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -37,15 +39,20 @@ mostly that is one of them again."""
 _TRUNK_AND_LIMBS = np.array([0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28])
 _MIRRORED = np.array([0, 12, 11, 14, 13, 16, 15, 24, 23, 26, 25, 28, 27])
 
+Candidates = tuple[Regions, Float32[np.ndarray, " found"]]
+"""Where people may be, and the detector's scores, the surest first."""
 
-def find_people(
-    networks: PeopleNetworks,
-    frame: Frame,
-    known: Seen | None = None,
-    sizes: tuple[int, ...] = SIZES,
+
+def find_people(networks: PeopleNetworks, frame: Frame) -> Seen:
+    """The people of a frame, the surest first."""
+    return people_among(networks, frame, candidates(networks, frame))
+
+
+def people_among(
+    networks: PeopleNetworks, frame: Frame, found: Candidates, known: Seen | None = None
 ) -> Seen:
-    """The people of a frame who are not among the `known` ones (with masks), the surest first."""
-    regions, scores = candidates(networks, frame, sizes)
+    """Those of the candidates of a frame who are people, and none of the `known` ones."""
+    regions, scores = found
     if known is not None and len(known) and len(regions):
         new = ~near(regions, known.following).any(axis=1)
         regions, scores = regions[new], scores[new]
@@ -58,14 +65,16 @@ def find_people(
     good = (sure >= LEAST_SURE) & (seen.presence >= LEAST_PRESENCE) & large_enough(seen, frame)
     seen, sure = seen.take(good), sure[good]
     order = np.argsort(-sure, kind="stable")
-    seen = seen.take(order)
-    return seen.take(_newcomers(seen, sure[order], known))
+    order = order[without_doubles(seen.take(order), known)]
+    if known is not None and len(order):
+        known = replace(known, masks=networks.look(frame, known.regions, with_masks=True).masks)
+    return seen.take(order[_uncovered(seen.take(order), sure[order], known)])
 
 
-def _newcomers(seen: Seen, sure: np.ndarray, known: Seen | None) -> list[int]:
-    """Who is no double: nobody of the known ones, nor of the surer ones."""
+def _uncovered(seen: Seen, sure: np.ndarray, known: Seen | None) -> list[int]:
+    """Who is not, by the masks, somebody of the known ones or of the surer ones once more."""
     kept: list[int] = []
-    for index in without_doubles(seen, known):
+    for index in range(len(seen)):
         one = seen.take([index])
         others = seen.take(kept)
         if known is not None:
@@ -95,7 +104,7 @@ def covered(one: Seen, others: Seen) -> float:
 
 def candidates(
     networks: PeopleNetworks, frame: Frame, sizes: tuple[int, ...] = SIZES
-) -> tuple[Regions, Float32[np.ndarray, " found"]]:
+) -> Candidates:
     """Where people may be, and scores; the surest first, each place once."""
     longest = max(frame.shape[:2])
     limit = max(_ENLARGED * longest, min(_ENLARGED_SMALL * longest, _SMALL))

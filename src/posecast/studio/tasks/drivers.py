@@ -21,7 +21,6 @@ from posecast.geometry.drawing import draw_poses
 from posecast.geometry.left_to_right import left_to_right
 from posecast.geometry.skeleton import present
 from posecast.geometry.tracking import track_people
-from posecast.media.ahead import ahead
 from posecast.media.pose_formats.content import PlainFootage
 from posecast.media.poses import read_poses, write_poses
 from posecast.media.sound import has_sound
@@ -112,7 +111,7 @@ def _followed(
 
     def keep_pictures(frames: int) -> None:
         about = {"fps": rate or USUAL_RATE, "step": step, "frames": frames}
-        clips.write_clip(clip, about, pictures)
+        clips.write_clip(clip, about, pictures[: -(-frames // step)])
 
     def begin(people: list[np.ndarray]) -> None:
         sequence = _early_tracks(people, kept_size, rate)
@@ -122,7 +121,7 @@ def _followed(
 
     cuts: list[int] = []
     find = Early(estimator(), begin if (total or EARLY) >= 2 * EARLY else None)
-    with closing(ahead(iter_frames(path))) as frames:
+    with closing(iter_frames(path)) as frames:
         sequence = track_frames(kept(frames), find, path.name, rate, tell, cuts.extend)
     if cuts:
         notes.append(about_cuts(path.name, cuts))
