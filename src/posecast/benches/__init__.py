@@ -1,1 +1,1 @@
-"""Benches: what runs a model on clips, and scores and tabulates what comes out."""
+"""Benchmarks: they run models on clips, score the results and write tables."""

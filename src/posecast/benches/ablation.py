@@ -1,4 +1,4 @@
-"""What the variants of an ablation score on the stage bench, clip by clip."""
+"""Scores of an ablation's variants on the stage bench, clip by clip."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from posecast.metrics.totals import FrameTotals
 Frames = UInt8[np.ndarray, "frames height width 3"]
 
 IMAGE_METRICS = ("ssim", "psnr", "l1")
-"""Of table 4, those that need no weights. Of whole frames: only where the truth's camera is still,
-since a moving one is not asked for."""
+"""The metrics of the paper's table 4 that need no weights. They compare whole frames, so they are
+computed only for clips with a still camera: models are asked for a still background."""
 METRICS = (
     *IMAGE_METRICS, "character_psnr", "identity", "occlusion", "background_psnr",
     "background_change",
@@ -35,13 +35,13 @@ REFERENCES: dict[str, Callable[[BenchClip], BenchClip]] = {
     OWN_FRAME: lambda clip: clip.with_own_reference(),
     OTHER_SHOT: lambda clip: clip,
 }
-"""Where a clip's reference is from: the paper measured with a frame of the clip itself; the bench
-asks for people who stood elsewhere."""
+"""Where a clip's reference comes from. The paper uses a frame of the clip itself; the bench uses
+another shot, in which the people stand elsewhere."""
 
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """What one clip scored, and what kind of clip it is."""
+    """The scores of one clip, and what kind of clip it is."""
 
     index: int
     characters: int
@@ -49,7 +49,7 @@ class ClipRecord:
     places_change: bool
     order_changes: bool
     scores: Mapping[str, tuple[float, float]]
-    """Metric to its total and count over the clip: a score is the one by the other."""
+    """Metric to (total, count) over the clip; the score is total / count."""
 
 
 SUBSETS: dict[str, Callable[[ClipRecord], bool]] = {
@@ -68,9 +68,10 @@ def score_clips(
     methods: Mapping[str, Callable[[BenchClip], Frames]],
     on_clip: Callable[[str, str, BenchClip, Target, Frames], object] | None = None,
 ) -> dict[str, dict[str, list[ClipRecord]]]:
-    """Generate and score every clip by each method, from each kind of reference in `REFERENCES`.
+    """Generate and score every clip with each method and each kind of reference in `REFERENCES`.
 
-    ``on_clip`` gets method, kind, clip and target with what was generated.
+    ``on_clip`` is called with the method, the kind of reference, the clip, the target and the
+    generated frames.
     """
     records: dict[str, dict[str, list[ClipRecord]]] = {
         name: {kind: [] for kind in REFERENCES} for name in methods
@@ -88,7 +89,7 @@ def score_clips(
 
 
 def record_of(clip: BenchClip, target: Target, generated: Frames) -> ClipRecord:
-    """Score one clip's frames by all of `METRICS`."""
+    """Score one clip's frames by all `METRICS`."""
     scores = score_clip(generated, target)
     totals = {
         "character_psnr": _one(scores.character_psnr),
@@ -115,18 +116,18 @@ def record_of(clip: BenchClip, target: Target, generated: Frames) -> ClipRecord:
 
 
 def record_from(content: Mapping[str, Any]) -> ClipRecord:
-    """A record as `dataclasses.asdict` and JSON leave it."""
+    """A record from JSON, as `dataclasses.asdict` wrote it."""
     scores = {name: (float(a), float(b)) for name, (a, b) in content["scores"].items()}
     return ClipRecord(**{**content, "scores": scores})
 
 
 def pooled_scores(runs: Sequence[Sequence[ClipRecord]]) -> MethodScores:
-    """Several runs (seeds) over the same clips as one method: each clip's frames pooled.
+    """Several runs (seeds) over the same clips as one method; the frames of each clip are pooled.
 
-    Its intervals are of the choice of clips, not of the seeds.
+    The intervals cover the choice of clips, not the choice of seeds.
 
     Raises:
-        ValueError: the runs are not of the same clips.
+        ValueError: the runs are over different clips.
     """
     if any([c.index for c in run] != [c.index for c in runs[0]] for run in runs):
         raise ValueError("runs over different clips cannot be pooled")
@@ -144,7 +145,7 @@ def pooled_scores(runs: Sequence[Sequence[ClipRecord]]) -> MethodScores:
 def differences(
     method: MethodScores, baseline: MethodScores
 ) -> dict[str, tuple[float, tuple[float, float]]]:
-    """By how much each metric is more than the baseline's, with the 95 % interval over clips."""
+    """Each metric minus the baseline's, with its 95 % bootstrap interval over clips."""
     found = {}
     for name in METRICS:
         bounds = interval_of_difference(_by_clip(method, name), _by_clip(baseline, name))
@@ -164,10 +165,10 @@ def _by_clip(
 
 
 def tile(target: Target, generated: Frames) -> UInt8[np.ndarray, "tile_height width 3"]:
-    """What to look at: the frame in which most pixels are contested, and where pixels change.
+    """A picture of a clip: the frame with the most contested pixels, above a map of changes.
 
-    The lower half is the mean change from frame to frame, eight times enlarged, as grey. Of a clip
-    in which nothing is contested, the last frame.
+    The map is the mean change from frame to frame, times 8, in grey. A clip without contested
+    pixels shows its last frame.
     """
     contested = target.contested_region.sum(axis=(1, 2))
     frame = int(contested.argmax()) if contested.any() else len(contested) - 1

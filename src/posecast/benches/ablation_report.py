@@ -1,4 +1,4 @@
-"""The tables of an ablation, in the form of the paper's table 4 and by kinds of clips."""
+"""The tables of an ablation: in the form of the paper's table 4, and by kind of clip."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from posecast.metrics.json_values import json_values
 from posecast.metrics.tables import COLUMNS, Row, Table, markdown, number
 
 Runs = Mapping[str, Sequence[Sequence[ClipRecord]]]
-"""Kind of reference to the clips of each seed."""
+"""Kind of reference to the clip records of each seed."""
 
 NOTES = """\
-SSIM, PSNR, L1: whole frames of the clips with a still camera (protocol `correct`, L1 0 to 255); a
-moving camera is not asked for. Backgr. change: from frame to frame, 0 to 255, of a background
-that was asked to stand still. In brackets: 95 % bootstrap interval over clips.
-paper: its table 4, on TikTok at 512x512 under the field's protocol: the order of its rows compares,
-its figures do not."""
+SSIM, PSNR, L1: whole frames of the clips with a still camera (protocol `correct`, L1 0 to 255);
+models are asked for a still background. Backgr. change: mean change of the background from frame to
+frame, 0 to 255. In brackets: 95 % bootstrap interval over clips.
+paper: its table 4, on TikTok at 512x512 under the field's protocol. Compare the order of its rows,
+not its figures."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row: a variant, or a yardstick."""
+    """One row of the tables: a variant or a yardstick."""
 
     title: str
     runs: Runs
@@ -44,11 +44,11 @@ class Entry:
     versus: str | None = None
     """The entry it is compared with; None for a yardstick."""
     details: Mapping[str, Any] | None = None
-    """What else belongs into the JSON: steps, times."""
+    """Further entries of the JSON file: steps, times."""
 
 
 def figures(entries: Mapping[str, Entry]) -> dict[str, Any]:
-    """Every figure as JSON values, by kind of reference, subset of clips and entry."""
+    """All figures as JSON values, by kind of reference, subset of clips and entry."""
     found: dict[str, Any] = {}
     for reference in REFERENCES:
         for subset in SUBSETS:
@@ -86,7 +86,7 @@ def _scores(entries: Mapping[str, Entry], reference: str, subset: str) -> dict[s
 
 
 def report(entries: Mapping[str, Entry], missing: Sequence[str]) -> str:
-    """The tables as Markdown. `missing` names the runs that are still to come."""
+    """The tables as Markdown. `missing` names the runs that have no scores yet."""
     parts = [NOTES]
     for reference in REFERENCES:
         parts.append(f"### Reference: {reference}")
@@ -114,7 +114,7 @@ def _main_table(entries: Mapping[str, Entry], reference: str) -> str:
 
 
 def _difference_table(entries: Mapping[str, Entry], reference: str) -> str:
-    """A row a variant: by how much it differs from what it is compared with."""
+    """One row per variant: its difference to the entry that it is compared with."""
     scores = _scores(entries, reference, "all clips")
     columns = [name for name in COLUMNS if name in METRICS]
     lines = [
@@ -162,7 +162,7 @@ def _known(method: MethodScores) -> dict[str, float]:
 
 
 def paper_methods() -> list[str]:
-    """The rows of the paper's table 4."""
+    """The method names of the paper's table 4."""
     return list(_paper_rows())
 
 

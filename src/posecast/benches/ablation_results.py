@@ -1,4 +1,4 @@
-"""What an ablation's trained models score, kept in files, and the tables of what is there."""
+"""Scores of an ablation's trained models, stored in files, and the tables made from them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ YARDSTICKS = "yardsticks"
 TAKEN = (YARDSTICKS, "reference", "autoencoder", "truth")
 """Names that no variant may have."""
 SHEET_CLIPS = 8
-"""Of each kind of reference, so many clips are kept as pictures."""
+"""Number of clips per kind of reference that are stored as pictures."""
 
 
 def check_bench(plan: Ablation, name: str, seed: int) -> None:
-    """Raises `InputError` where the run's scores are there, but of another bench."""
+    """Raise `InputError` if the run was already scored with other settings."""
     path = plan.folder(name, seed) / SCORES
     if path.is_file() and _read(path).get("bench") != _bench(plan, name):
         raise InputError.at(path, "was scored with other settings; remove it to score again")
@@ -42,7 +42,7 @@ def trained_model(plan: Ablation, name: str, seed: int) -> Path:
 
 
 def score(plan: Ablation, name: str, seed: int, pipe: AnimationPipeline) -> None:
-    """Score a trained variant (`pipe`), and once in an ablation what needs no training."""
+    """Score a trained variant (`pipe`) and, once per ablation, the yardsticks without training."""
     from posecast.benches.contestants import PipelineModel, contestants
 
     window = pipe.animator.config.window
@@ -69,7 +69,7 @@ def score(plan: Ablation, name: str, seed: int, pipe: AnimationPipeline) -> None
 
 
 def _bench(plan: Ablation, name: str) -> dict[str, Any]:
-    """How a variant is scored, as JSON has it."""
+    """The settings by which a variant is scored, as JSON values."""
     settings = {**asdict(plan.bench), "order": plan.variants[name].order}
     content: dict[str, Any] = json.loads(json.dumps(settings))
     return content
@@ -115,7 +115,7 @@ def _clips(plan: Ablation) -> Iterator[BenchClip]:
 
 
 def write_tables(plan: Ablation) -> str:
-    """Tables and pictures of what there is; the tables as text."""
+    """Write tables and pictures of all scores there are; return the tables as text."""
     from posecast.benches.ablation_report import figures, report
     from posecast.media.atomic import whole_file
 
@@ -172,7 +172,7 @@ def _runs(paths: list[Path]) -> dict[str, list[list[ClipRecord]]]:
 
 
 def _times(plan: Ablation, name: str, seed: int) -> dict[str, dict[str, float]]:
-    """Steps, processes and seconds of each stage."""
+    """Steps, processes and seconds of each training stage."""
     times = {}
     for config in plan.training(name, seed):
         progress = sorted((config.output / "checkpoints").glob("step-*/progress.json"))

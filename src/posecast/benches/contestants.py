@@ -1,4 +1,4 @@
-"""A pipeline as the stage bench asks it, and the yardsticks beside it."""
+"""Adapters through which the stage bench runs the engines, and the yardsticks beside them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PipelineModel:
-    """The pipeline as the bench asks it: by exact tracks and orders, at the reference's size."""
+    """The diffusion pipeline, with exact tracks and orders, at the reference's size."""
 
     pipe: AnimationPipeline
     steps: int
@@ -45,16 +45,16 @@ class PipelineModel:
         return np.stack(list(frames))
 
     def plan(self, request: Request) -> AnimationPlan:
-        """What the pipeline is asked to make."""
+        """The plan that the pipeline gets for a request."""
         return _planned(request)
 
 
 @dataclass(frozen=True)
 class CutoutModel:
-    """The cut-out engine as the bench asks it."""
+    """The cut-out engine, with exact tracks and orders, at the reference's size."""
 
     mend: bool | None = None
-    """As `CutoutAnimator.frames` takes it."""
+    """The argument of the same name of `CutoutAnimator.frames`."""
 
     def __call__(self, request: Request) -> Frames:
         """Frames uint8 (frames, height, width, 3)."""
@@ -64,7 +64,7 @@ class CutoutModel:
 
 
 def cutout_contestants() -> Contestants:
-    """The cut-out engine, and itself without its mender."""
+    """The cut-out engine, with and without its mender."""
     from posecast.benches.stage_run import Contestants
 
     return Contestants(model=CutoutModel(), unmended=CutoutModel(mend=False))
@@ -83,13 +83,13 @@ def _planned(request: Request) -> AnimationPlan:
         reference_poses=replace(people, front_to_back=_front_to_back(reference.ranks[0])),
         assign={track: track for track in range(people.num_characters)},
         depth_order=_order_changes(request.ranks),
-        fill_gaps=0.0,  # the tracks are exact: what they do not show is not there
+        fill_gaps=0.0,  # the tracks are exact: an absent joint is out of the picture
         own_joints=False,
     )
 
 
 def _front_to_back(ranks: np.ndarray) -> tuple[int, ...]:
-    """Characters from front to back; those without a rank (not in the frame) last."""
+    """Characters from front to back; those without a rank (not in the frame) come last."""
     keys = np.where(ranks < 0, len(ranks), ranks)
     return tuple(int(character) for character in np.argsort(keys, kind="stable"))
 
@@ -106,7 +106,7 @@ def _order_changes(ranks: np.ndarray) -> tuple[OrderChange, ...]:
 
 
 def contestants(pipe: AnimationPipeline, generate: PipelineModel) -> Contestants:
-    """The model beside its yardsticks."""
+    """The model and its yardsticks."""
     import torch
 
     from posecast.benches.stage_run import Contestants
@@ -128,7 +128,7 @@ def contestants(pipe: AnimationPipeline, generate: PipelineModel) -> Contestants
 
 
 def without_motion(animator: Any) -> Any:
-    """The same weights in a model that makes every frame alone; itself if it is one already."""
+    """A model with the same weights that makes each frame independently; unchanged if it does."""
     from posecast.models import Animator
 
     if animator.config.motion is None:

@@ -1,8 +1,8 @@
-"""The benches that papers publish figures on: their clips, where they are from, how they lie here.
+"""The benchmarks on which papers publish figures: their clips, sources and folder layout.
 
-A bench is one folder. `real/` holds its clips (videos or folders of frames, by name), `poses/` and
-`references/` what `posecast animate` and `posecast evaluate` need of each, `sources/` the videos
-that clips were cut from, and `clips.json` what was cut.
+A bench is one folder. `real/` holds its clips (videos or folders of frames), `poses/` and
+`references/` the inputs of `posecast animate` and `posecast evaluate` for each clip, `sources/` the
+videos from which clips were cut, and `clips.json` a record of what was cut.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _MAX_RECORD = 10 * 2**20
 
 @dataclass(frozen=True)
 class BenchClip:
-    """A piece of a public video: its frames presented from `start` on and before `end`."""
+    """A piece of a public video: the frames shown from `start` up to but not including `end`."""
 
     name: str
     url: str
     start: float
-    """Seconds after the video's first frame."""
+    """Seconds after the video's first frame, as is `end`."""
     end: float
 
     @property
     def source(self) -> str:
-        """The name of the video it is a piece of."""
+        """The name of the video that the clip is cut from."""
         return self.name.rpartition("_")[0]
 
 
@@ -47,15 +47,15 @@ class Bench:
 
     name: str
     source: str
-    """Who says what belongs to it."""
+    """The publication that defines the bench."""
     paper_table: str
     """The table of the paper (`metrics.tables`) with figures on it."""
     videos: int | None
-    """How many videos it has; None where that is not published."""
+    """Number of videos; None if not published."""
     frames: int | None
-    """How many frames they have together."""
+    """Number of frames of all videos; None if not published."""
     clips: tuple[BenchClip, ...]
-    """Empty where no list of public addresses is published."""
+    """Empty if no list of public addresses is published."""
 
 
 def published_bench(name: str) -> Bench:
@@ -76,28 +76,28 @@ def _seconds(timestamp: str) -> float:
 
 @dataclass(frozen=True)
 class BenchFolder:
-    """Where things lie in the folder of a bench."""
+    """The layout of a bench's folder."""
 
     root: Path
 
     @property
     def sources(self) -> Path:
-        """The whole videos that clips are cut from."""
+        """The folder of the whole videos from which clips are cut."""
         return self.root / "sources"
 
     @property
     def real(self) -> Path:
-        """The clips: a video or a folder of frames each."""
+        """The folder of the clips: each is a video or a folder of frames."""
         return self.root / "real"
 
     @property
     def poses(self) -> Path:
-        """``NAME.json``: the poses of every frame of a clip."""
+        """The folder of ``NAME.json``: the poses of all frames of a clip."""
         return self.root / "poses"
 
     @property
     def references(self) -> Path:
-        """``NAME.png`` and ``NAME.poses.json``: a clip's reference picture and who is in it."""
+        """The folder of ``NAME.png`` and ``NAME.poses.json``: a clip's reference and its people."""
         return self.root / "references"
 
     @cached_property
@@ -105,7 +105,7 @@ class BenchFolder:
         """The real clips by name, in natural order.
 
         Raises:
-            InputError: there is none, or two of one name.
+            InputError: there are no clips, or two have the same name.
         """
         if not self.real.is_dir():
             raise InputError(
@@ -116,30 +116,30 @@ class BenchFolder:
 
     @property
     def record_file(self) -> Path:
-        """What was cut, and what could not be."""
+        """The file that records which clips were cut and which are missing."""
         return self.root / "clips.json"
 
 
 @dataclass
 class Record:
-    """What `download` did: the clips that are there, and why the others are not."""
+    """The result of `download_bench`: the clips that were cut, and why others are missing."""
 
     clips: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By name: start, end (seconds), fps, frames."""
+    """Clip name to its start and end (seconds), fps and frames."""
     missing: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """As JSON, whole or not at all."""
+        """Write the record as JSON, atomically."""
         values = {"format": RECORD_FORMAT, "clips": self.clips, "missing": self.missing}
         with whole_file(path) as part:
             part.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
 def read_record(path: Path) -> Record:
-    """What `Record.write` wrote; an empty one where there is no file.
+    """Read what `Record.write` wrote; an empty record if there is no file.
 
     Raises:
-        InputError: the file is something else.
+        InputError: the file is not a record.
     """
     if not path.exists():
         return Record()

@@ -1,6 +1,6 @@
-"""The clips of a published bench: its videos fetched, cut by presentation time, frames kept as PNG.
+"""Downloads the videos of a published bench and cuts clips by presentation time, as PNG frames.
 
-A clip is re-encoded by nothing: its frames are the truth that methods are measured against.
+Frames are stored losslessly, because methods are measured against them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from posecast.media.video import iterate_timed, read_info, write_video
 from posecast.metrics.folders import frame_files
 
 Fetch = Callable[[str, Path, str], Path]
-"""Downloads an address into a folder under a name, and returns the file. InputError: why not."""
+"""Downloads (address, folder, name) and returns the file; raises InputError on failure."""
 OnClip = Callable[[str, str], object]
-"""Hears the name of a clip (or of a video) and what became of it."""
+"""Called with the name of a clip or video, and a line that says what was done."""
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
@@ -34,10 +34,11 @@ Frame = UInt8[np.ndarray, "height width 3"]
 def download_bench(
     bench: Bench, folder: BenchFolder, fetch: Fetch, on_clip: OnClip = lambda name, line: None
 ) -> Record:
-    """Fetch what is not in `folder.sources`, cut what is not in `folder.real`.
+    """Download videos missing in `folder.sources`, and cut clips missing in `folder.real`.
 
-    What cannot be had is in the record's `missing` with the reason, and the others go on. Called
-    again, it does only what is still missing. The record is in the folder too, after every clip.
+    A clip that cannot be made is listed in the record's `missing` with the reason; the others go
+    on. A second call does only what is still missing. The record is written to the folder after
+    every clip.
 
     Raises:
         InputError: the folder's record is broken.
@@ -67,7 +68,7 @@ def download_bench(
 
 
 def _is_done(clip: BenchClip, folder: BenchFolder, record: Record) -> bool:
-    """Whether the clip is there as the record says, and as it is to be."""
+    """Whether the clip's files match the record, and the record matches the bench."""
     known, frames = record.clips.get(clip.name), folder.real / clip.name
     return (
         known is not None
@@ -78,7 +79,7 @@ def _is_done(clip: BenchClip, folder: BenchFolder, record: Record) -> bool:
 
 
 def _source(name: str, folder: Path) -> Path | None:
-    """The whole video, where it is there already: downloaded, or put there by hand."""
+    """The whole video if it is already in the folder, downloaded or put there by hand."""
     found = sorted(path for path in folder.glob(f"{name}.*") if path.is_file())
     if len(found) > 1:
         raise InputError(
@@ -90,7 +91,7 @@ def _source(name: str, folder: Path) -> Path | None:
 def _cut(
     source: Path, clips: list[BenchClip], folder: BenchFolder, record: Record, on_clip: OnClip
 ) -> None:
-    """All clips of one video in one pass over it."""
+    """Cut all clips of one video in one pass over it."""
     fps = read_info(source).fps
     with closing(_presented(source)) as frames:
         video = _Playing(source, frames, fps)
@@ -120,7 +121,7 @@ def _in_words(clip: BenchClip, count: int, fps: float) -> str:
 
 
 def _presented(path: Path) -> Generator[tuple[float, Frame], None, None]:
-    """Frames and when they are shown, in seconds after the first."""
+    """Frames with their presentation time, in seconds after the first frame."""
     first: int | None = None
     with closing(iterate_timed(path)) as frames:
         for index, timed in enumerate(frames):
@@ -131,12 +132,12 @@ def _presented(path: Path) -> Generator[tuple[float, Frame], None, None]:
                     f"frame {index}",
                 )
             first = timed.time if first is None else first
-            # Microseconds: a frame at 10 s sharp is not to come out as 9.9999999999.
+            # Round to microseconds, or a frame at exactly 10 s might become 9.9999999999.
             yield round((timed.time - first) * timed.unit, 6), timed.image
 
 
 class _Playing:
-    """A video that is played once; clips are taken from it in the order of time."""
+    """A video that is read once; clips are taken from it in order of time."""
 
     def __init__(self, path: Path, frames: Iterator[tuple[float, Frame]], fps: float) -> None:
         self._path, self._frames, self._fps = path, frames, fps
@@ -154,7 +155,7 @@ class _Playing:
             raise
 
     def between(self, clip: BenchClip) -> Iterator[Frame]:
-        """The frames of a clip. Raises InputError where the video ends before the clip does."""
+        """The frames of a clip. Raises InputError if the video ends before the clip does."""
         while (shown := self._ahead or self._next()) is not None:
             time, frame = shown
             if time >= clip.end:
@@ -163,7 +164,7 @@ class _Playing:
             self._ahead, self._last = None, time
             if time >= clip.start:
                 yield frame
-        # The last frame is shown for one frame's time; half of one more is for rounded times.
+        # The last frame lasts one frame period; allow half a period more for rounded times.
         if self._last + 1.5 / self._fps < clip.end:
             raise InputError.at(
                 self._path,

@@ -1,7 +1,8 @@
-"""What a method needs to run on the clips of a bench: references, and the poses of all frames.
+"""Prepares the inputs of a bench's clips: reference pictures, and the poses of all frames.
 
 The reference is a clip's first frame, as in the field's TikTok protocol (the paper does not say).
-Its people are the clip's characters; who comes later has no look to be shown with and is left out.
+The people in it are the clip's characters. Those who enter later are left out, because the
+reference does not show how they look.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from posecast.types import PoseSequence
 
 OnClip = Callable[[str, str], object]
 PosesOf = Callable[[str, Path], PoseSequence]
-"""The poses of all frames of a clip, in its pixels. InputError: why there are none."""
+"""Returns the poses of all frames of a clip (name, path) in its pixels, or raises InputError."""
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
 
 @dataclass
 class Prepared:
-    """The clips that are ready, with their characters, and why others are not."""
+    """The clips that are ready, with their numbers of characters, and why others are not."""
 
     characters: dict[str, int] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -51,8 +52,8 @@ def prepare_bench(
 ) -> Prepared:
     """Write the references and poses of every clip in `folder.real`.
 
-    A clip that has them is left alone unless `redo`. One that cannot be prepared is in `missing`
-    with the reason, and the others go on.
+    A clip that already has them is skipped unless `redo` is set. A clip that cannot be prepared is
+    listed in `missing` with the reason; the others go on.
 
     Raises:
         InputError: there are no clips, or the folder's record is broken.
@@ -88,7 +89,7 @@ def estimated(
     on_frames: Callable[[int], object],
     on_clip: OnClip = lambda name, line: None,
 ) -> PosesOf:
-    """Poses found in the frames by an estimator; `on_clip` is told of cuts, where tracks end."""
+    """Poses from an estimator; `on_clip` is called with the cuts, at which tracks end."""
 
     def poses_of(name: str, real: Path) -> PoseSequence:
         def tell(cuts: list[int]) -> None:
@@ -101,7 +102,7 @@ def estimated(
 
 
 def given(poses: Path) -> PosesOf:
-    """Poses of the files that are named as the clips, brought to the clips' size."""
+    """Poses from files named like the clips, scaled to the clips' size."""
 
     def poses_of(name: str, real: Path) -> PoseSequence:
         with closing(iterate_frames(real)) as frames:
@@ -135,10 +136,10 @@ def _write(folder: BenchFolder, name: str, reference: Frame, poses: PoseSequence
 
 
 def _of_reference(poses: PoseSequence, reference: Frame, real: Path) -> PoseSequence:
-    """The tracks that are seen in the first frame, in their order; so is the depth order.
+    """The tracks that appear in the first frame, in their order, with the depth order among them.
 
     Raises:
-        InputError: nobody is.
+        InputError: nobody is in the first frame.
     """
     first = poses.keypoints[:, 0]
     size = (reference.shape[1], reference.shape[0])

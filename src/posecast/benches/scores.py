@@ -1,4 +1,4 @@
-"""What one generated clip scores against its truth, and the sums of that over a bench."""
+"""Scores of one generated clip against its truth, and their sums over a bench."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from posecast.metrics.stability import background_change
 
 @dataclass(frozen=True)
 class Target:
-    """What was asked of the model, and what it would have shown had it got one thing wrong."""
+    """The frames that a model was asked for, and counterfactuals that get one thing wrong."""
 
     frames: UInt8[np.ndarray, "frames height width 3"]
     character_ids: UInt8[np.ndarray, "frames height width"]
@@ -32,12 +32,13 @@ class Target:
     """The same shot with the order of the characters inverted."""
     contested_region: Bool[np.ndarray, "frames height width"]
     camera_moves: bool = False
-    """Whether the background of ``frames`` moves, which is not asked for: it is not compared."""
+    """Whether the background of ``frames`` moves. It is then not compared: models are asked for a
+    still one."""
 
 
 @dataclass(frozen=True)
 class ClipScores:
-    """Scores of one clip; NaN where a clip cannot say."""
+    """Scores of one clip; NaN if the clip has nothing to measure."""
 
     character_psnr: float
     character_psnr_curve: Float64[np.ndarray, " frames"]
@@ -70,12 +71,12 @@ def score_clip(generated: UInt8[np.ndarray, "frames height width 3"], target: Ta
 
 @dataclass
 class ScoreSheet:
-    """Accumulates clips: PSNR and change are means over clips, shares are pooled over pixels."""
+    """Accumulates clips: PSNR and change are averaged over clips, shares are pooled over pixels."""
 
     clips: list[ClipScores] = field(default_factory=list)
 
     def add(self, scores: ClipScores) -> None:
-        """Count one more clip."""
+        """Add one clip."""
         self.clips.append(scores)
 
     @property
@@ -90,7 +91,7 @@ class ScoreSheet:
 
     @property
     def background_change(self) -> float:
-        """Mean over clips, in 0..255 units a frame."""
+        """Mean over clips, in units of 0..255 per frame."""
         return _mean([clip.background_change for clip in self.clips])
 
     @property
@@ -115,6 +116,6 @@ class ScoreSheet:
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Mean of the values there are; NaN without any."""
+    """Mean of the values that are not NaN; NaN if there are none."""
     known = [value for value in values if not math.isnan(value)]
     return math.fsum(known) / len(known) if known else math.nan

@@ -1,10 +1,10 @@
-"""The stage bench: fixed held-out procedural clips whose every counterfactual can be rendered.
+"""The stage bench: fixed held-out procedural clips with rendered counterfactuals.
 
-A clip is a shot of some characters; its reference is a frame of another shot of the same characters
-in the same place, so that nobody stands where they stood. Two sets, whose figures do not compare:
-``stage-bench/1``, two and three characters who overlap under a still camera; ``stage-bench/2``, one
-to four who also change places, under still and moving cameras. Any change to clips or definitions
-is a new version.
+A clip is a shot of some characters. Its reference is a frame of another shot of the same characters
+in the same place, so they stand elsewhere in it. There are two sets, whose figures cannot be
+compared with each other. ``stage-bench/1`` has two and three overlapping characters under a still
+camera. ``stage-bench/2`` has one to four characters, who also change places, under still and moving
+cameras. Any change to clips or definitions needs a new version.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from posecast.puppets import (
 from posecast.types import Clip, PoseSequence
 
 FIRST_SEED = 2**62
-"""Scenes for training have seeds below 2**62: the bench's can never be among them."""
+"""Training scenes have seeds below 2**62, so they never include the bench's."""
 QUICK_CLIPS, FULL_CLIPS = 8, 24
 MIN_CONTESTED = 0.05
-"""Least share of the pixels of all silhouettes that two or more share, over the clip."""
+"""Minimum share of silhouette pixels, over the clip, that belong to two or more silhouettes."""
 MIN_SEEN = 0.5
-"""Least share of each character's silhouette that its reference shows."""
+"""Minimum visible share of each character's silhouette in the reference."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class BenchSet:
 
     version: str
     casts: tuple[int, ...]
-    """Characters of clip 0, 1, 2, ... in turn."""
+    """Numbers of characters of clips 0, 1, 2, ... in turn."""
     cameras: tuple[Literal["still", "moving"], ...]
-    """One camera for each round of the casts, in turn."""
+    """One camera per round through `casts`, in turn."""
     first_seed: int
     swaps: tuple[int, ...] = ()
-    """Casts of which two characters change places in every clip."""
+    """Numbers of characters for which two of them change places in every clip."""
 
 
 STAGE_BENCH_1 = BenchSet("stage-bench/1", (2, 3), ("still",), FIRST_SEED)
@@ -62,21 +62,21 @@ BENCH_SETS = {"1": STAGE_BENCH_1, "2": STAGE_BENCH_2}
 
 @dataclass(frozen=True)
 class Request:
-    """What a model is asked for; tracks and ranks in the order of the reference's characters."""
+    """A model's input; tracks and ranks are in the order of the reference's characters."""
 
     reference: Clip
-    """One frame."""
+    """A clip of one frame."""
     poses: PoseSequence
     ranks: Int64[np.ndarray, "frames characters"]
     seed: int
-    """Of the sampling noise."""
+    """Seed of the sampling noise."""
 
     def order_held(self) -> Request:
-        """The same with the first frame's order in all frames: the paper's inference."""
+        """The same request with the first frame's order in all frames, as the paper infers."""
         return replace(self, ranks=np.repeat(self.ranks[:1], len(self.ranks), axis=0))
 
     def frame(self, index: int) -> Request:
-        """One frame of it alone, under its own noise."""
+        """A request for one frame alone, with its own noise."""
         return Request(
             reference=self.reference,
             poses=self.poses.with_keypoints(self.poses.keypoints[:, index : index + 1]),
@@ -87,7 +87,7 @@ class Request:
 
 @dataclass(frozen=True)
 class BenchClip:
-    """One clip of the bench: a shot and its reference; counterfactuals are rendered when asked."""
+    """One clip of the bench: a shot and its reference; counterfactuals are rendered on demand."""
 
     index: int
     seed: int
@@ -98,7 +98,7 @@ class BenchClip:
 
     @property
     def camera_moves(self) -> bool:
-        """Whether the truth's background moves; a model is asked for one that does not."""
+        """Whether the truth's background moves; models are asked for a still one."""
         return self.plan.settings.camera == "moving"
 
     @property
@@ -108,38 +108,38 @@ class BenchClip:
 
     @property
     def order_changes(self) -> bool:
-        """Whether somebody comes to stand in front of who was in front of them."""
+        """Whether the front-to-back order changes during the clip."""
         distances = np.stack([actor.distance for actor in self.plan.actors])
         orders = np.argsort(distances, axis=0, kind="stable")
         return bool((orders != orders[:, :1]).any())
 
     def with_own_reference(self) -> BenchClip:
-        """The same shot with its own first frame for a reference: where the paper measured."""
+        """The same clip with its own first frame as reference, as the paper measures."""
         own = render(self.plan, frames=[0])
         return BenchClip(self.index, self.seed, own, self.plan, self.plan)
 
     @cached_property
     def truth(self) -> Clip:
-        """The shot as planned."""
+        """The rendered shot."""
         return render(self.plan)
 
     @property
     def num_characters(self) -> int:
-        """Characters in the shot and in its reference."""
+        """Number of characters in the shot and in its reference."""
         return self.truth.poses.num_characters
 
     def request(self) -> Request:
-        """Every character moved by its own track, in the true order."""
+        """Each character moved by its own track, in the true order."""
         truth = self.truth
         return Request(self.reference, truth.poses, truth.ranks, seed=1_000 * self.index)
 
     def request_inverted(self) -> Request:
-        """The same with the characters' order turned over."""
+        """The same with the front-to-back order inverted."""
         inverted = self._renders[True, 0]
         return Request(self.reference, inverted.poses, inverted.ranks, seed=1_000 * self.index)
 
     def request_swapped(self) -> Request:
-        """Every character moved by another one's track (and standing where that track stands)."""
+        """Each character moved by another one's track (and standing where that track stands)."""
         # In the target, track k is worn by look k + 1; so look c needs track c - 1.
         tracks = [(c - 1) % self.num_characters for c in range(self.num_characters)]
         poses = self.truth.poses
@@ -151,15 +151,15 @@ class BenchClip:
         )
 
     def target(self) -> Target:
-        """What `request` asks for."""
+        """The truth for `request`."""
         return self._target(inverted=False, shift=0)
 
     def target_inverted(self) -> Target:
-        """What `request_inverted` asks for."""
+        """The truth for `request_inverted`."""
         return self._target(inverted=True, shift=0)
 
     def target_swapped(self) -> Target:
-        """What `request_swapped` asks for: the same shot with looks exchanged."""
+        """The truth for `request_swapped`: the same shot with looks exchanged."""
         return self._target(inverted=False, shift=1)
 
     @cached_property
@@ -208,7 +208,7 @@ def bench_clips(
     frames: int = 16,
     bench: BenchSet = STAGE_BENCH_1,
 ) -> Iterator[BenchClip]:
-    """The first ``count`` clips, always the same: seeds in turn, but for those not `usable`."""
+    """The first ``count`` clips, always the same: seeds in turn, skipping shots not `usable`."""
     seed = bench.first_seed
     for index in range(count):
         cast = bench.casts[index % len(bench.casts)]
@@ -221,7 +221,7 @@ def bench_clips(
 
 
 def long_clip(size: tuple[int, int] = (128, 128), frames: int = 200) -> BenchClip:
-    """One long shot of two characters, for what happens at window borders."""
+    """One long shot of two characters, to measure changes at window borders."""
     seed = 2 * FIRST_SEED
     settings = _settings(2, size, frames, "still")
     while (clip := bench_clip(0, seed, settings, swap=False)) is None:
@@ -232,15 +232,17 @@ def long_clip(size: tuple[int, int] = (128, 128), frames: int = 200) -> BenchCli
 def _settings(
     cast: int, size: tuple[int, int], frames: int, camera: Literal["still", "moving"]
 ) -> PuppetSettings:
-    """A stage of one size of cast. Weights go up to the largest cast that there was in version 1,
-    or to its own: more zeros would draw other scenes from the same seeds.
+    """Stage settings for one number of characters.
+
+    The tuple of weights is as long as in version 1, or longer for larger casts: more zeros would
+    change the scenes that the same seeds give.
     """
     weights = tuple(float(j + 1 == cast) for j in range(max(cast, 3)))
     return PuppetSettings(size=size, frames=frames, camera=camera, characters=weights)
 
 
 def bench_clip(index: int, seed: int, settings: PuppetSettings, swap: bool) -> BenchClip | None:
-    """The clip of a seed, None where it is not usable."""
+    """The clip of a seed; None if its shot is not `usable`."""
     before, plan = plan_shots(seed, settings, 2)
     if (swap and not places_change(plan)) or not usable(before, plan):
         return None
@@ -250,16 +252,17 @@ def bench_clip(index: int, seed: int, settings: PuppetSettings, swap: bool) -> B
 
 
 def places_change(plan: ShotPlan) -> bool:
-    """Whether the order of the characters from left to right is another at the end of a shot."""
+    """Whether the left-to-right order of the characters differs between start and end of a shot."""
     middles = [actor.points[[0, -1], :, 0].mean(axis=1) for actor in plan.actors]
     first, last = np.argsort(np.stack(middles), axis=0, kind="stable").T
     return not np.array_equal(first, last)
 
 
 def usable(before: ShotPlan, plan: ShotPlan) -> bool:
-    """Whether a shot has enough overlap, and its reference enough of every character.
+    """Whether a shot has enough overlap, and its reference shows enough of each character.
 
-    A look that the reference does not show cannot be asked for. Somebody alone overlaps nobody.
+    A model cannot know a look that the reference does not show. A shot of one character needs no
+    overlap.
     """
     if len(plan.actors) > 1 and contested_share(plan) < MIN_CONTESTED:
         return False
@@ -274,7 +277,7 @@ def usable(before: ShotPlan, plan: ShotPlan) -> bool:
 
 
 def contested_share(plan: ShotPlan) -> float:
-    """Pixels of two or more silhouettes by pixels of any, over the whole shot; 0..1."""
+    """Share of silhouette pixels in two or more silhouettes, over the whole shot; 0..1."""
     covered = silhouettes(plan)
     anybody = int((covered > 0).any(axis=1).sum())
     return float(contested_region(covered).sum()) / anybody if anybody else 0.0

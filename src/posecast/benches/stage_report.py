@@ -1,4 +1,4 @@
-"""What the stage bench found: a table, all figures for scripts, and a sheet of pictures."""
+"""Reports of the stage bench: a table, all figures as JSON, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DECIMALS = {
 
 
 def table(result: BenchResult, long_run: LongRun | None = None) -> str:
-    """The figures of all runs as a Markdown table with what they mean below it."""
+    """The figures of all runs as a Markdown table, followed by remarks on what they mean."""
     width = max(len(run) for run in result.runs)
     lines = [
         f"| {result.version}".ljust(width + 3) + "| " + " | ".join(COLUMNS.values()) + " |",
@@ -89,7 +89,7 @@ def _remarks(result: BenchResult, long_run: LongRun | None) -> list[str]:
 
 
 def figures(result: BenchResult, long_run: LongRun | None = None) -> dict[str, Any]:
-    """All figures as JSON values: NaN (nothing to measure) is null, infinity the string "inf"."""
+    """All figures as JSON values: NaN (nothing to measure) is null, infinity is "inf"."""
     order, order_before = result.follows_inverted_order
     looks, looks_before = result.follows_swapped_drivers
     return json_values(
@@ -123,7 +123,7 @@ def figures(result: BenchResult, long_run: LongRun | None = None) -> dict[str, A
 
 
 def _by_characters(result: BenchResult) -> dict[str, dict[str, float]]:
-    """The model's figures over the clips of each cast size."""
+    """The model's figures by number of characters in the clip."""
     casts = sorted({clip.clip.num_characters for clip in result.clips})
     return {
         str(cast): BenchResult([c for c in result.clips if c.clip.num_characters == cast])
@@ -149,7 +149,7 @@ def _agreement_figures(agreement: Agreement) -> dict[str, float]:
 
 
 def contact_sheet(result: BenchResult) -> UInt8[np.ndarray, "height width 3"]:
-    """A picture of the bench: a row a clip, at the frame in which most pixels are contested."""
+    """A picture of the bench: one row per clip, at the frame with the most contested pixels."""
     columns = ["reference", "pose map", "truth", MODEL]
     columns += [run for run in (AUTOENCODER, WITHOUT_REFERENCE_NET) if run in result.runs]
     columns += [
@@ -176,6 +176,6 @@ def _sheet_row(run: ClipRun, columns: list[str]) -> UInt8[np.ndarray, "height wi
         still[f"{ORDER_INVERTED}: truth"] = clip.target_inverted().frames[frame]
         still[f"{DRIVERS_SWAPPED}: truth"] = clip.target_swapped().frames[frame]
     still.update({name: frames[frame] for name, frames in run.frames.items()})
-    # Somebody alone has no order and no drivers to exchange: those cells stay grey.
+    # A clip of one character has no order and no drivers to exchange: those cells stay grey.
     cells = [still.get(name, np.full((height, width, 3), 127, np.uint8)) for name in columns]
     return np.concatenate(cells, axis=1)

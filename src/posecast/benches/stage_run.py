@@ -1,4 +1,4 @@
-"""Run a model over the stage bench: itself, its yardsticks, and the orders it should obey."""
+"""Runs a model over the stage bench, with yardsticks, inverted orders and swapped drivers."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ UNMENDED = "without its mender"
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
 Generate = Callable[[Request], Frames]
-"""A model as the bench sees it: frames at the reference's size."""
+"""A model as the bench calls it: it returns frames at the reference's size."""
 
 
 @dataclass(frozen=True)
 class Contestants:
-    """The model and those of its yardsticks that it has."""
+    """The model and its yardsticks; None for those that it does not have."""
 
     model: Generate
     without_reference_net: Generate | None = None
     single_frames: Generate | None = None
-    """Without motion modules; asked for one frame at a time, each under its own noise."""
+    """The model without motion modules; it makes one frame at a time, each with its own noise."""
     autoencoder: Callable[[Frames], Frames] | None = None
-    """Encodes and decodes frames: what the model could reach at best."""
+    """Encodes and decodes frames: an upper bound for the model."""
     unmended: Generate | None = None
-    """The cut-out engine without its network."""
+    """The cut-out engine without its mender."""
 
     def runs(self) -> list[str]:
-        """Names of the runs, in the order of the table."""
+        """Names of the runs, in the table's order."""
         names = [REFERENCE_HELD]
         if self.unmended is not None:
             names.append(UNMENDED)
@@ -58,40 +58,40 @@ class Contestants:
 
 @dataclass
 class ClipRun:
-    """One clip with the frames of every run, for the contact sheet, and what it scored."""
+    """One clip with the frames (for the contact sheet) and the scores of every run."""
 
     clip: BenchClip
     frames: dict[str, Frames]
     scores: dict[str, ClipScores]
     original: dict[str, ClipScores]
-    """Of the inverted and the swapped run: scored against the clip as it was before."""
+    """Scores of the inverted and the swapped run against the unchanged clip."""
     truth_change: float
     """Background change of the truth itself."""
 
 
 @dataclass
 class BenchResult:
-    """All runs over all clips; somebody alone has no order to invert and no driver to swap."""
+    """All runs over all clips. A clip of one character has no inverted and no swapped run."""
 
     clips: list[ClipRun] = field(default_factory=list)
     version: str = STAGE_BENCH_1.version
 
     @property
     def runs(self) -> list[str]:
-        """Names of the runs, of the clips that have most of them."""
+        """Names of the runs, from the clip that has the most of them."""
         return max((list(clip.scores) for clip in self.clips), key=len, default=[])
 
     def sheet(self, run: str) -> ScoreSheet:
-        """The scores of a run over all clips, against what that run was asked for."""
+        """The scores of a run over all clips, against that run's own target."""
         return ScoreSheet([clip.scores[run] for clip in self.clips if run in clip.scores])
 
     def original(self, run: str) -> ScoreSheet:
-        """The scores of a run over all clips, against the clips as they were."""
+        """The scores of a run over all clips, against the unchanged clips."""
         return ScoreSheet([clip.original[run] for clip in self.clips if run in clip.original])
 
     @property
     def stability_ratio(self) -> float:
-        """Background change of the model by that of independent frames; NaN without them."""
+        """Background change of the model over that of independent frames; NaN without them."""
         if INDEPENDENT not in self.runs:
             return float("nan")
         independent = self.sheet(INDEPENDENT).background_change
@@ -99,7 +99,7 @@ class BenchResult:
 
     @property
     def truth_change(self) -> float:
-        """Mean background change of the truth, 0..255 a frame."""
+        """Mean background change of the truth, 0..255 per frame."""
         return float(np.mean([clip.truth_change for clip in self.clips]))
 
     @property
@@ -116,7 +116,7 @@ class BenchResult:
 def run_clip(
     clip: BenchClip, contestants: Contestants, on_run: Callable[[str], None] | None = None
 ) -> ClipRun:
-    """Generate and score every run of one clip. ``on_run`` hears the name of each finished run."""
+    """Generate and score every run of one clip. ``on_run`` gets the name of each finished run."""
     target, request = clip.target(), clip.request()
     others: dict[str, Target] = {}
     if clip.num_characters > 1:
@@ -171,7 +171,7 @@ def run_bench(
 
 @dataclass(frozen=True)
 class LongRun:
-    """A long clip's frame-to-frame change at its window borders, over all pixels and background."""
+    """A long clip's frame-to-frame change at window borders, in whole frames and the background."""
 
     frames: int
     whole: Seam
@@ -179,7 +179,7 @@ class LongRun:
 
 
 def run_long(clip: BenchClip, model: Generate, borders: Sequence[int]) -> LongRun:
-    """Generate a clip of several windows and look for seams at ``borders`` (frame numbers)."""
+    """Generate a clip of several windows and measure seams at ``borders`` (frame numbers)."""
     generated = model(clip.request())
     region = clip.target().character_ids == 0
     return LongRun(

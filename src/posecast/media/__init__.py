@@ -1,1 +1,1 @@
-"""Reading and writing of images, videos and pose files."""
+"""Reads and writes images, videos and pose files."""

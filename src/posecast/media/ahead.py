@@ -1,4 +1,4 @@
-"""Frames decoded in the background while those before them are worked on."""
+"""Decodes frames in a background thread while earlier ones are processed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-_PATIENCE = 0.1  # seconds after which a full queue looks whether anybody still wants it
+_PATIENCE = 0.1  # seconds between checks for whether the reader of a full queue has stopped
 
 
 def ahead(items: Generator[Item, None, None], count: int = 8) -> Generator[Item, None, None]:
-    """The same items in the same order, up to `count` of them made ahead by another thread.
+    """Yield `items` in order; another thread computes up to `count` of them in advance.
 
-    What making them raises is raised when its turn comes. Closing this closes `items`.
+    An exception in `items` is raised at its place in the sequence. Closing this generator closes
+    `items`.
     """
     queue: Queue[tuple[str, Item | BaseException | None]] = Queue(count)
     unwanted = threading.Event()

@@ -1,4 +1,4 @@
-"""Animated pictures (GIF, WebP, APNG) as clips: whole frames over white, with their times."""
+"""Reads animated pictures (GIF, WebP, APNG): complete frames over white, with their times."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from posecast.media.images import MAX_PIXELS, decoding, pixels_of
 from posecast.media.reading import read_head
 
 FORMATS = {"GIF": "gif", "WEBP": "webp", "PNG": "apng"}
-"""Of Pillow, and FFmpeg's names of them."""
+"""Pillow's names of the formats to FFmpeg's."""
 PNG = b"\x89PNG\r\n\x1a\n"
 HEAD = 2**20
-"""Bytes of a file by which it is told whether a picture is animated."""
+"""Number of leading bytes that tell whether a picture is animated."""
 UNIT = 0.001
-"""Seconds: the times of frames are whole milliseconds."""
+"""Unit of frame times, in seconds: they are whole milliseconds."""
 
 _SHORTEST, _INSTEAD = 10, 100  # milliseconds
-"""Browsers take a frame shown for so long or less for one without a time, and show it longer."""
+"""Like browsers, frames with a duration of at most `_SHORTEST` are shown for `_INSTEAD`."""
 
 
 def animated_kind(data: bytes) -> str | None:
     """``a GIF``, ``an animated WebP`` or ``an animated PNG``; None for other files and stills.
 
-    `data` are the first bytes of a file. A GIF of one frame counts too, as it may have more.
+    `data` is the start of a file. Every GIF counts: the start does not tell how many frames follow.
     """
     if data.startswith(b"GIF8"):
         return "a GIF"
@@ -41,7 +41,7 @@ def animated_kind(data: bytes) -> str | None:
 
 
 def is_animated(path: Path) -> bool:
-    """Whether a file is an animated picture, by its content; False where it cannot be read."""
+    """Whether a file is an animated picture, by its content; False if it cannot be read."""
     try:
         return animated_kind(read_head(path, HEAD)) is not None
     except (OSError, InputError):
@@ -49,7 +49,7 @@ def is_animated(path: Path) -> bool:
 
 
 def _png_frames(data: bytes) -> int:
-    """Frames of an APNG: the chunk that counts them stands before the first picture's own."""
+    """Number of frames of an APNG. Its `acTL` chunk holds it and precedes the first image data."""
     at = 8
     while at + 16 <= len(data):
         length, kind = struct.unpack(">I4s", data[at : at + 8])
@@ -62,7 +62,7 @@ def _png_frames(data: bytes) -> int:
 
 
 def open_animated(path: Path) -> Image.Image:
-    """The opened picture, to be closed. Raises `InputError`: it cannot be read, or is too large."""
+    """Open the picture; the caller closes it. Raises `InputError` if unreadable or too large."""
     with decoding(path):
         image = Image.open(path, formats=list(FORMATS))
     width, height = image.size
@@ -78,10 +78,10 @@ def open_animated(path: Path) -> Image.Image:
 def iterate_animated(
     path: Path,
 ) -> Generator[tuple[UInt8[np.ndarray, "height width 3"], int], None, None]:
-    """Each frame as it is seen, and the time from which it is shown, in `UNIT`.
+    """Yield each frame as it is displayed, and its start time in `UNIT`.
 
     Raises:
-        InputError: a damaged or cut-off file, naming the frame.
+        InputError: the file is damaged or cut off; names the frame.
     """
     time = 0
     with open_animated(path) as image:
@@ -95,7 +95,7 @@ def iterate_animated(
 
 
 def frame_times(path: Path) -> list[int]:
-    """When each frame is shown, and when the last one ends, in `UNIT`.
+    """Start time of each frame, and the end of the last one, in `UNIT`.
 
     Raises `InputError` as `iterate_animated`.
     """
@@ -104,13 +104,13 @@ def frame_times(path: Path) -> list[int]:
         for index in _frames(image, path):
             with decoding(f"{path}: frame {len(times) - 1}"):
                 image.seek(index)
-                image.load()  # some formats tell a frame's time only then
+                image.load()  # some formats give a frame's duration only after decoding
             times.append(times[-1] + _duration(image))
     return times
 
 
 def _frames(image: Image.Image, path: Path) -> range:
-    """An APNG may begin with a picture for programs that show stills: it is not of the clip."""
+    """Frame numbers of the clip, without the still that an APNG may have for other programs."""
     with decoding(path):
         count = int(getattr(image, "n_frames", 1))
     return range(1 if count > 1 and image.info.get("default_image") else 0, count)

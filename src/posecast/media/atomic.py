@@ -1,7 +1,7 @@
-"""Files appear whole or not at all: written beside their place under another name, then moved.
+"""Atomic writes: a file or folder is written beside its place under a temporary name, then moved.
 
-A kill leaves at most the hidden `.NAME.xxxxxxxx.part`, which the next command that writes to the
-same place removes (`locks`), and never a place without the old or the new.
+A killed process leaves at most a hidden `.NAME.xxxxxxxx.part`, which the next command that writes
+to the same place removes (`locks`). The old or the new content is always in place.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ __all__ = [
     "write_text",
 ]
 
-# Errors of a full or failing disk carry no file name of their own.
+# Errors of a full or failing disk, which do not name the file themselves.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 _LONGEST = 180
-"""Bytes of a name that still fits into that of its hidden part: 255 are allowed."""
+"""Longest name in bytes that fits into the name of its hidden part, which may have 255."""
 _HIDDEN = re.compile(
     r"\.(?P<stem>.+)\.[0-9a-f]{8}\.(?P<kind>part|old)(?P<suffix>\.[^.]*)?", re.DOTALL
 )
@@ -51,7 +51,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` when the block ends without an error.
 
     Raises:
-        InputError: `path` is no place for a file (`outputs.check_file`).
+        InputError: no file can be written at `path` (`outputs.check_file`).
         OSError: the disk is full or fails (names `path`).
     """
     path = check_file(path)
@@ -68,15 +68,14 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: str | Path, ours: Sequence[str] = ()) -> Iterator[Path]:
-    """Yield an empty temporary folder that takes the place of `path` when the block ends well.
+    """Yield an empty temporary folder that replaces `path` when the block ends without an error.
 
-    What is there is replaced if it holds no other files than those of the patterns `ours`. Where
-    the system can exchange two names in one step (Linux, macOS), there is never a moment without
-    the one or the other; elsewhere a kill in that moment leaves the old one beside, and the next
-    command puts it back.
+    An existing folder is replaced if all its files match the patterns `ours`. On Linux and macOS
+    the two folders are exchanged in one step. On other systems, a kill between two renames leaves
+    the old folder under a hidden name, and the next command restores it.
 
     Raises:
-        InputError: `path` is no place for a folder (`outputs.check_folder`).
+        InputError: no folder can be written at `path` (`outputs.check_folder`).
         OSError: the disk is full or fails (names `path`).
     """
     path = check_folder(path, ours)
@@ -86,7 +85,7 @@ def whole_folder(path: str | Path, ours: Sequence[str] = ()) -> Iterator[Path]:
         with named(path, part):
             part.mkdir()
             yield part
-            check_folder(path, ours)  # again: somebody may have put files there meanwhile
+            check_folder(path, ours)  # again: files may have been put there meanwhile
             with undisturbed():
                 _move(part, place)
     finally:
@@ -96,7 +95,7 @@ def whole_folder(path: str | Path, ours: Sequence[str] = ()) -> Iterator[Path]:
 
 @contextmanager
 def hidden_beside(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`, for what is needed until that is written."""
+    """Yield a temporary folder beside `path`, for intermediate files."""
     place = real_place(path)
     folder = _beside(place)
     try:
@@ -109,7 +108,7 @@ def hidden_beside(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """A text in UTF-8, whole or not at all; `-` and `/dev/stdout` are written through."""
+    """Write UTF-8 text atomically; `-` and `/dev/stdout` are written to directly."""
     data = text.encode("utf-8")
     if not is_standard_output(path):
         with whole_file(path) as part:
@@ -124,9 +123,9 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def clear_parts(folder: Path, name: str | None = None) -> None:
-    """Remove what killed commands left unfinished in a folder, all of it or that of one `name`.
+    """Remove unfinished files of killed commands in a folder: all, or those of one `name`.
 
-    Only for who knows that nobody else is writing there (`locks`).
+    Call this only while holding the lock that keeps other writers out (`locks`).
     """
     if not folder.is_dir():
         return
@@ -137,7 +136,7 @@ def clear_parts(folder: Path, name: str | None = None) -> None:
             continue
         place = folder / (name or match["stem"] + (match["suffix"] or ""))
         if match["kind"] == "old" and not place.exists():
-            os.rename(entry, place)  # a kill between two names: the old one stays
+            os.rename(entry, place)  # killed between two renames: restore the old one
         elif entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)
         else:
@@ -146,7 +145,7 @@ def clear_parts(folder: Path, name: str | None = None) -> None:
 
 @contextmanager
 def named(path: Path, part: Path) -> Iterator[None]:
-    """Let errors of the operating system name the path the user gave, not the temporary one."""
+    """Make OS errors in the block name the path the user gave instead of the temporary one."""
     try:
         yield
     except OSError as error:
@@ -164,7 +163,7 @@ def named(path: Path, part: Path) -> Iterator[None]:
 
 
 def _number_in(message: str) -> int | None:
-    """The system's error number where a library only says it: safetensors in Rust, numpy."""
+    """The OS error number in a message of a library that gives it only as text."""
     match = re.search(r"\(os error (\d+)\)", message)
     if match:
         return int(match[1])
@@ -177,7 +176,7 @@ def _move(part: Path, place: Path) -> None:
         os.rename(part, place)
         return
     if exchange(part, place):
-        return  # what was there has the part's name now, and goes with it
+        return  # the old content now has the part's name and is removed with it
     old = _beside(place, "old")
     os.rename(place, old)
     try:
@@ -189,18 +188,18 @@ def _move(part: Path, place: Path) -> None:
 
 
 def hidden_name(place: Path) -> str:
-    """The name that files about a place bear, between a dot and their own ending."""
+    """The middle of the names of hidden files that belong to a place."""
     return "".join(_shown(place))
 
 
 def _beside(place: Path, kind: str = "part") -> Path:
     stem, suffix = _shown(place)
-    # The suffix stays last: writers choose their format by it.
+    # The suffix stays last, because writers choose the format by it.
     return place.with_name(f".{stem}.{uuid.uuid4().hex[:8]}.{kind}{suffix}")
 
 
 def _shown(place: Path) -> tuple[str, str]:
-    """Of a name, what its hidden part shows: itself, or a digest where it is too long for that."""
+    """Stem and suffix for the hidden part's name; a digest replaces the stem if too long."""
     if len(os.fsencode(place.name)) <= _LONGEST:
         return place.stem, place.suffix
     suffix = place.suffix if len(place.suffix) <= 10 else ""

@@ -1,4 +1,4 @@
-"""Pictures with a colour profile (ICC) of their own as sRGB, which is what all arrays hold."""
+"""Converts pictures with an embedded colour profile (ICC) to sRGB, the space of all arrays."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from PIL import Image
 
 try:
     from PIL import ImageCms
-except ImportError:  # a Pillow that was built without Little CMS
+except ImportError:  # Pillow was built without Little CMS
     ImageCms = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
 MAX_PROFILE = 8 * 2**20
-"""Bytes; profiles of printing presses have up to three million."""
+"""Largest profile in bytes; those of printing presses have up to three million."""
 
 _SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab "}
-"""Modes of Pillow, and what a profile calls the colours that it is for."""
+"""Pillow's modes to the names of their colour spaces in profiles."""
 _SAME = 2
-"""Levels of 255: a profile that moves no colour by more than this is sRGB, and nothing is done."""
+"""A profile that changes no colour by more than this (of 255) counts as sRGB and is ignored."""
 
 
 def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """The picture's colours as sRGB: mode RGB, or `image` itself where there is nothing to do.
+    """Convert a picture's colours to sRGB: mode RGB, or `image` itself if nothing is to be done.
 
-    `image` is RGB, L, CMYK or LAB, 8 bits a channel. A profile that is damaged or for other colours
-    than the picture's is left out of account, as viewers do, with a warning.
+    `image` is RGB, L, CMYK or LAB with 8 bits per channel. A profile that is damaged or made for
+    another colour space is ignored with a warning, as viewers do.
     """
     if image.mode == "LAB":
         profile = None  # LAB is absolute: its profile changes nothing
@@ -40,7 +40,7 @@ def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         return image
     try:
         if profile is not None and image.mode == "L" and profile[16:20] == b"RGB ":
-            image = image.convert("RGB")  # grey levels, named in colours as many programs do
+            image = image.convert("RGB")  # many programs attach a colour profile to grey pictures
         transform = _transform(profile, image.mode)
         if transform is None:
             return image
@@ -53,7 +53,7 @@ def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 @lru_cache(maxsize=8)
 def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From a profile's colours to sRGB; None where they are sRGB already."""
+    """The transform from a profile's colours to sRGB; None if they are sRGB already."""
     srgb = ImageCms.createProfile("sRGB")
     if profile is None:
         source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
@@ -64,7 +64,7 @@ def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform |
         if source.profile.xcolor_space != _SPACES[mode]:
             raise ValueError(f"it is for {source.profile.xcolor_space.strip()}, not {mode}")
     flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-    # Little CMS tabulates what it can, too coarsely for grey levels of linear light.
+    # Little CMS precomputes tables, which are too coarse for linear grey levels.
     flags |= ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.HIGHRESPRECALC
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     transform = ImageCms.buildTransform(source, srgb, mode, "RGB", intent, flags)

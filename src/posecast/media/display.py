@@ -1,4 +1,4 @@
-"""A decoded frame as a player shows it: its colours, square pixels, turned and mirrored."""
+"""Brings decoded frames to what a player shows: colours, square pixels, rotation, mirroring."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 Frame = UInt8[np.ndarray, "height width 3"]
 
 _NEARLY_SQUARE = 0.01
-"""Encoders round sides to whole blocks and note the difference as a pixel's shape."""
+"""Pixel aspects closer to 1 than this are ignored: they come from sides rounded to blocks."""
 _MOST_STRETCHED = 8.0
-"""A pixel's shape beyond this is a slip in the file, and no player obeys it."""
+"""Pixel aspects beyond this are errors in the file, and players ignore them too."""
 
 
 @dataclass(frozen=True)
 class Display:
-    """How the frames of one video stream are shown. How each is turned is said with the frame."""
+    """How a video stream's frames are shown. Rotation is stored with each frame."""
 
     aspect: float
     """A pixel's width over its height."""
@@ -34,7 +34,7 @@ class Display:
 
     @classmethod
     def of(cls, stream: av.VideoStream) -> Display:
-        """As the container says, else the encoded stream."""
+        """Read it from the container, else from the encoded stream."""
         context = stream.codec_context
         ratio = stream.sample_aspect_ratio or getattr(context, "sample_aspect_ratio", None) or 1
         aspect = float(ratio)
@@ -47,13 +47,13 @@ class Display:
         )
 
     def squared_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width with square pixels: the side that the pixels are long in grows."""
+        """Height and width with square pixels: the side along which pixels are long grows."""
         if self.aspect >= 1:
             return height, max(1, round(width * self.aspect))
         return max(1, round(height / self.aspect)), width
 
     def rgb(self, frame: av.VideoFrame) -> Frame:
-        """The frame as it is to be seen."""
+        """The frame as it is shown."""
         if needs_conversion(self.primaries, self.transfer):
             deep = frame.to_ndarray(format="rgb48le")
             image = standard_colours(deep, self.primaries, self.transfer)
@@ -65,7 +65,7 @@ class Display:
         return np.ascontiguousarray(turned(image, _matrix(frame)))
 
     def changes(self, frame: av.VideoFrame) -> tuple[str, ...]:
-        """What `rgb` does to the frame because the file asks for it, in words."""
+        """The changes that `rgb` makes because the file asks for them, in words."""
         said = []
         if self.transfer in HDR:
             said.append(f"high dynamic range ({HDR[self.transfer]}) brought to sRGB")
@@ -86,7 +86,7 @@ class Display:
 def turned(image: np.ndarray, matrix: tuple[int, int, int, int] | None) -> np.ndarray:
     """An image under a display matrix (a, b, c, d): x' = a x + c y, y' = b x + d y.
 
-    Of other angles than quarter turns the nearest is taken: phones and cameras write no others.
+    Angles are rounded to quarter turns; phones and cameras write no others.
     """
     if matrix is None:
         return image
@@ -100,12 +100,12 @@ def turned(image: np.ndarray, matrix: tuple[int, int, int, int] | None) -> np.nd
 
 
 def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
-    """The linear part of a frame's display matrix; None where it has none, or one that is flat."""
+    """The linear part of a frame's display matrix; None if there is none or it is singular."""
     from av.sidedata import sidedata
 
-    # Not `frame.side_data`, which frame and data then hold in a circle: frames would wait for the
-    # garbage collector, which crashes in a forked process when it frees what decoding threads made.
-    container: Any = sidedata.SideDataContainer  # PyAV's stubs leave out what it is made of
+    # Not `frame.side_data`: it makes a reference cycle with the frame. Frames would wait for the
+    # garbage collector, which crashes in a forked process when it frees objects of decoder threads.
+    container: Any = sidedata.SideDataContainer  # PyAV's stubs lack its constructor
     data = container(frame).get(sidedata.Type.DISPLAYMATRIX)
     if data is None or len(bytes(data)) < 36:
         return None

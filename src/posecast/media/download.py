@@ -1,7 +1,7 @@
-"""Published files (weights of other people's networks): found, or downloaded once and checked.
+"""Finds published files (such as network weights), or downloads them once and verifies them.
 
-A file is pinned by the digest of its whole content. Not a byte beyond its size is taken, a break
-loses nothing that came, and two processes that want the same file download it once.
+A file is pinned by the digest of its content. No more bytes than its size are accepted, an
+interrupted download is resumed, and two processes that want the same file download it once.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MAX_BYTES = 64 * 2**30
-"""Of a file whose size nobody states."""
+"""Limit for a file whose size is not known."""
 _BLOCK = 1 << 20
 _TIMEOUT = 30.0
-"""Seconds without a byte after which a download is given up."""
+"""Seconds without data after which a download is given up."""
 _USER_AGENT = {"User-Agent": "posecast"}
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file on the web, and what its bytes must be: one of the two digests is given."""
+    """A file on the web and the digest of its content; one of the two digests is given."""
 
     name: str
-    """Its name in a folder that the user gives."""
+    """Its file name in a folder that the user gives."""
     url: str
     sha256: str = ""
     size: int | None = None
-    """Bytes, where known."""
+    """Size in bytes, if known."""
     git_blob: str = ""
-    """The id that git gives a file of this content; hubs state it for small files."""
+    """Git's blob id of the content; hubs publish it for small files."""
 
     def __post_init__(self) -> None:
         if len(self.sha256) != 64 and len(self.git_blob) != 40:
@@ -55,11 +55,11 @@ class PublishedFile:
 
     @property
     def digest(self) -> str:
-        """Whichever digest is given."""
+        """The digest that is given."""
         return self.sha256 or self.git_blob
 
     def difference(self, path: Path) -> str | None:
-        """What is wrong with the file at `path`; None where it is this one."""
+        """How the file at `path` differs from this one, in words; None if it does not."""
         size = path.stat().st_size
         if self.size is not None and size != self.size:
             return f"is {size} bytes; expected {self.size}"
@@ -71,13 +71,13 @@ class PublishedFile:
 
 
 def hub_url(repository: str, name: str, revision: str, endpoint: str | None = None) -> str:
-    """Where the Hugging Face hub (or the mirror that HF_ENDPOINT names) keeps a file."""
+    """URL of a file on the Hugging Face hub, or on the mirror named by HF_ENDPOINT."""
     host = endpoint or os.environ.get("HF_ENDPOINT", "") or "https://huggingface.co"
     return f"{host.rstrip('/')}/{repository}/resolve/{revision}/{name}"
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: POSECAST_CACHE, else `posecast` in the user's cache folder."""
+    """The folder of downloads: POSECAST_CACHE, else `posecast` in the user's cache folder."""
     own = os.environ.get("POSECAST_CACHE")
     if own:
         return Path(own)
@@ -88,13 +88,13 @@ def cache_folder() -> Path:
 def find_or_download(
     file: PublishedFile, folder: str | Path | None = None, kind: str = "weights"
 ) -> Path:
-    """The path of a file in `folder`; without a folder, in the cache, downloaded if need be.
+    """The path of a file in `folder`, or in the cache, where it is downloaded if missing.
 
-    In the cache it lies in the subfolder `kind`. A folder that is given must hold the file:
-    nothing is downloaded into it, and its bytes are not compared (they may be the user's own).
+    The cache has it in the subfolder `kind`. A given folder must hold the file: nothing is
+    downloaded into it, and the content is not verified, as it may be the user's own.
 
     Raises:
-        InputError: it is not there and cannot be downloaded, or is not the published file.
+        InputError: the file is missing and cannot be downloaded, or is not the published one.
         OSError: the disk is full or fails.
     """
     if folder is not None:
@@ -108,9 +108,9 @@ def find_or_download(
 
 
 def ensure(file: PublishedFile, path: Path, headers: Mapping[str, str] | None = None) -> None:
-    """See that a file of the cache is there and the published one; fetched again where it is not.
+    """Make sure that a file is in the cache and is the published one; else download it.
 
-    Its content is compared once, as a note beside it then says. Raises as `download`.
+    The content is verified once, and a note beside the file records that. Raises as `download`.
     """
     if not _is_checked(file, path):
         download(file, path, headers)
@@ -118,7 +118,7 @@ def ensure(file: PublishedFile, path: Path, headers: Mapping[str, str] | None = 
 
 
 def is_at_hand(file: PublishedFile, kind: str = "weights") -> bool:
-    """Whether `find_or_download` would find a file in the cache, without a download."""
+    """Whether `find_or_download` would find the file in the cache without a download."""
     return _is_checked(file, cache_folder() / kind / file.name)
 
 
@@ -128,13 +128,13 @@ def download(
     headers: Mapping[str, str] | None = None,
     most: int = MAX_BYTES,
 ) -> None:
-    """Download a file to `path`, checked and whole; what came before a break stays beside it.
+    """Download a file to `path` and verify it; a partial download stays beside it to be resumed.
 
-    `headers` go to the named host alone, not to where it sends on. `most` bounds a file whose size
-    is not known. A second process that wants the same waits for the first.
+    `headers` are sent only to the named host, not to redirect targets. `most` limits a file of
+    unknown size. A second process that wants the same file waits for the first.
 
     Raises:
-        InputError: it cannot be downloaded, or what came is not the published file.
+        InputError: the download fails, or the content is not that of the published file.
         OSError: the disk is full or fails.
     """
     if os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("", "0", "false", "no", "off"):
@@ -143,7 +143,7 @@ def download(
     part = path.with_name(f".{path.name}.{file.digest[:16]}.part")
     with named(path, part), _alone(part) as stream:
         if path.is_file() and file.difference(path) is None:
-            part.unlink(missing_ok=True)  # another process was first
+            part.unlink(missing_ok=True)  # another process has finished it
             return
         try:
             _receive(file, stream, headers or {}, most)
@@ -162,17 +162,17 @@ def download(
                 f"{file.url}: is not the published {file.name} ({problem}); nothing was kept"
             )
         if fcntl is None:
-            stream.close()  # Windows renames no open file
+            stream.close()  # Windows cannot rename an open file
         os.replace(part, path)
 
 
 def sha256_of(path: str | Path) -> str:
-    """The hexadecimal digest of a file's bytes, with a progress bar where a terminal watches."""
+    """The hexadecimal digest of a file's content, with a progress bar on a terminal."""
     return _digest_of(Path(path), hashlib.sha256())
 
 
 def _git_blob_of(path: Path) -> str:
-    # Git's name for content, not a protection of ours: sha256 is used wherever it is known.
+    # This identifies content as git does; it is not for security: sha256 is used if known.
     start = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     return _digest_of(path, start)
 
@@ -181,7 +181,7 @@ def _digest_of(path: Path, digest: Any) -> str:
     from tqdm import tqdm  # slow to import
 
     size, shown = path.stat().st_size, f"checking {path.name}"
-    # disable=None: only where standard error is a terminal.
+    # disable=None: shown only if standard error is a terminal.
     with (
         open_regular(path) as stream,
         tqdm(total=size, unit="B", unit_scale=True, desc=shown, disable=None) as bar,
@@ -194,7 +194,7 @@ def _digest_of(path: Path, digest: Any) -> str:
 
 @contextmanager
 def _alone(part: Path) -> Iterator[Any]:
-    """The file of an unfinished download, open to go on; no other process has it meanwhile."""
+    """Open the file of an unfinished download, locked against other processes."""
     while True:
         stream = part.open("a+b")
         if fcntl is not None:
@@ -202,18 +202,18 @@ def _alone(part: Path) -> Iterator[Any]:
         found = part.stat().st_ino if part.exists() else None
         if fcntl is None or found == os.fstat(stream.fileno()).st_ino:
             break
-        stream.close()  # the process before us finished it: begin with a new one
+        stream.close()  # another process finished and removed it: start a new one
     with stream:
         yield stream
 
 
 def _receive(file: PublishedFile, stream: Any, headers: Mapping[str, str], most: int) -> None:
-    """Go on with a download to its end; a progress bar where a terminal watches."""
+    """Resume a download to its end, with a progress bar on a terminal."""
     from tqdm import tqdm
 
     done = stream.seek(0, os.SEEK_END)
     if file.size is not None and done >= file.size:
-        return  # whole, or spoilt: the digest says which
+        return  # complete or damaged: the digest decides
     request = urllib.request.Request(file.url, headers=_USER_AGENT)
     if done:
         request.add_header("Range", f"bytes={done}-")
@@ -222,12 +222,12 @@ def _receive(file: PublishedFile, stream: Any, headers: Mapping[str, str], most:
     try:
         answer = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
-        if done and error.code == 416:  # nothing is left
+        if done and error.code == 416:  # nothing is missing
             error.close()
             return
         raise
     with answer:
-        if done and answer.status != 206:  # the whole file anew
+        if done and answer.status != 206:  # the server sends the whole file again
             stream.truncate(0)
             done = 0
         announced = answer.headers.get("Content-Length", "")
@@ -236,7 +236,7 @@ def _receive(file: PublishedFile, stream: Any, headers: Mapping[str, str], most:
         with tqdm(
             desc=file.name, total=limit, initial=done, unit="B", unit_scale=True, disable=None
         ) as bar:
-            # What has come is written at once: a break or a kill loses none of it.
+            # Write received data at once, so that an interruption or a kill loses nothing.
             while block := _next(answer, min(_BLOCK, limit - done + 1)):
                 if done + len(block) > limit:
                     stream.truncate(0)
@@ -251,7 +251,7 @@ def _receive(file: PublishedFile, stream: Any, headers: Mapping[str, str], most:
 
 
 def _next(answer: Any, count: int) -> bytes:
-    """What has come, up to `count` bytes. Errors of the line are told from those of the disk."""
+    """Up to `count` received bytes. Network errors are raised as such, not as disk errors."""
     try:
         return bytes(answer.read1(count))
     except OSError as error:
@@ -273,7 +273,7 @@ def _note(file: PublishedFile, path: Path) -> None:
 
 
 def _is_checked(file: PublishedFile, path: Path) -> bool:
-    """Whether the file is there and the published one; compared where no note says so."""
+    """Whether the file exists and is the published one; verified if no note says so."""
     if not path.is_file():
         return False
     if _is_noted(file, path):

@@ -1,4 +1,4 @@
-"""Two files or folders change places in one step, where the system can do that."""
+"""Exchanges two files or folders atomically, on systems that can."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CANNOT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange two paths that both exist, on one file system; False where that cannot be done.
+    """Exchange two existing paths on one file system; False if the system cannot.
 
     Raises:
-        OSError: they are not there or cannot be renamed.
+        OSError: a path does not exist or cannot be renamed.
     """
     library: Any = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
     first, second = os.fsencode(one), os.fsencode(other)

@@ -1,4 +1,4 @@
-"""Folders of a video's frames: which files are frames, and what lies beside them."""
+"""Folders that hold a video's frames: which files are frames, and which are not."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from pathlib import Path
 from posecast.media.pose_formats.content import natural_order
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-"""Endings by which a folder is seen to hold the frames of one video; files are read by content."""
+"""File endings that mark a folder as one video's frames; the files are read by content."""
 _BESIDE = """
 .txt .md .rst .json .jsonl .yaml .yml .toml .csv .tsv .xml .html .log .db .ini .py .sh
 .npy .npz .pkl .pt .safetensors .parquet .zip .tar .gz .sha256 .md5 .url .lnk .torrent
 .srt .vtt .ass .pdf .wav .mp3 .m4a .aac .flac
 """
 BESIDE = frozenset(_BESIDE.split())
-"""Endings of what is neither a video nor a frame: notes, tables, sound, archives."""
+"""Endings of files that are neither videos nor frames: notes, tables, sound, archives."""
 _LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__macosx"})
-"""What file managers leave in folders, in small letters; other litter is hidden (.DS_Store)."""
+"""Files that file managers leave in folders, in lower case; others (.DS_Store) are hidden."""
 
 
 def visible(folder: Path) -> list[Path]:
-    """The entries of a folder in natural order, without hidden ones and file managers' litter."""
+    """The entries of a folder in natural order, without hidden files and file managers' files."""
     return sorted((e for e in folder.iterdir() if not is_litter(e.name)), key=natural_order)
 
 
 def is_litter(name: str) -> bool:
-    """Whether an entry of this name is hidden, or one that no person put there."""
+    """Whether an entry of this name is hidden or was left by a file manager."""
     return name.startswith(".") or name.lower() in _LITTER
 
 
 def beside(entry: Path) -> bool:
-    """Whether an entry is a file that lies beside videos or frames and is neither, by its name."""
+    """Whether an entry is a file that is, by its name, neither a video nor a frame."""
     return entry.suffix.lower() in BESIDE and entry.is_file()
 
 
 def is_frame(entry: Path) -> bool:
-    """Whether an entry is a file named as a picture is."""
+    """Whether an entry is a file with the ending of a picture."""
     return entry.suffix.lower() in PICTURES and entry.is_file()
 
 
 def holds_frames(entries: Iterable[Path]) -> bool:
-    """Whether the entries of a folder are one video's frames: pictures, and what may lie beside."""
+    """Whether a folder's entries are one video's frames: pictures, perhaps with notes beside."""
     others = [entry for entry in entries if not beside(entry)]
     return bool(others) and all(is_frame(entry) for entry in others)

@@ -1,4 +1,4 @@
-"""Frames a second by the times at which frames are shown; headers are wrong about it at times."""
+"""The frame rate of a video, from the times of its frames: headers are sometimes wrong."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from dataclasses import dataclass
 import numpy as np
 
 LOWEST, HIGHEST = 0.01, 1000.0
-"""Frames a second that a video may have."""
+"""Accepted range of frame rates, in frames per second."""
 USUAL = 25.0
-"""Where nothing says."""
+"""Frame rate if neither the times nor the header give one."""
 JUMP = 4.0
-"""A pause longer than so many typical frames may be a break in the recording."""
+"""A pause longer than this many typical frames may be a break in the recording."""
 _RARE = 0.02
-"""Pauses are breaks, and not part of the rate, where no more than this share of frames has one."""
+"""Pauses count as breaks, and not towards the rate, if at most this share of frames has one."""
 _AGREES = 0.01
 
 
 @dataclass(frozen=True)
 class FrameRate:
-    """Frames a second, and a line for people where they do not come evenly or a header is wrong."""
+    """Frames per second, and a note for the user if they are uneven or the header is wrong."""
 
     fps: float
     note: str | None = None
 
 
 def possible(fps: float) -> bool:
-    """Whether a video may have so many frames a second (not so NaN)."""
+    """Whether a frame rate is in the accepted range; False for NaN."""
     return LOWEST <= fps <= HIGHEST
 
 
 def frame_rate(times: Sequence[int], unit: float, stated: float) -> FrameRate:
     """The rate of frames shown at `times` (in order, in units of `unit` seconds).
 
-    `stated` is what the file's header says: it is taken where the times agree with it (they are
-    rounded, it is not), or say nothing.
+    `stated` is the header's rate. It is used if the times agree with it, because they are rounded
+    and it is not, or if there are too few times.
     """
     otherwise = FrameRate(stated if possible(stated) else USUAL)
     steps = np.diff(np.asarray(times, dtype=np.float64)) * unit
@@ -48,7 +48,7 @@ def frame_rate(times: Sequence[int], unit: float, stated: float) -> FrameRate:
     mean = 1 / float(steps.mean())
     if not possible(mean):
         return otherwise
-    # Containers count in units as coarse as a millisecond, or a frame that is shown twice as long.
+    # Containers round times, to as little as a millisecond; some frames are shown twice as long.
     uneven = (np.abs(steps - typical) > max(0.1 * typical, 1.5 * unit)).mean()
     if uneven > 0.01:
         low, high = 1 / float(steps.max()), 1 / max(float(steps.min()), unit)

@@ -1,4 +1,4 @@
-"""Images of ids: who is seen at each pixel, 0 nobody, n the n-th character. PNG with a palette."""
+"""Id images: the visible character at each pixel, 0 for nobody, n for the n-th. Palette PNG."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _COLOURS = (
     (0, 0, 0), (255, 99, 71), (64, 156, 255), (60, 200, 100), (255, 200, 40), (190, 110, 255),
     (255, 130, 200), (70, 220, 220), (200, 160, 110),
 )  # fmt: skip
-"""Shown for nobody and for the first eight; further ones are grey. The pixels hold the ids."""
+"""Palette colours of nobody and of the first eight characters; others are grey."""
 
 
 def write_ids(ids: Ids, path: str | Path) -> None:
-    """One image, PNG whatever it is called.
+    """Write one image, as PNG whatever its name.
 
     Raises:
         InputError: the folder does not exist.
@@ -35,11 +35,10 @@ def write_ids(ids: Ids, path: str | Path) -> None:
 
 
 def write_id_frames(frames: Iterable[Ids], folder: str | Path) -> int:
-    """A folder of `frame_000000.png` and so on; returns how many.
+    """Write a folder of `frame_000000.png` and so on; returns the number of images.
 
     Raises:
-        InputError: the folder's own folder does not exist, or something else than such frames is in
-            its place.
+        InputError: the parent folder does not exist, or the folder holds other files.
     """
     count = 0
     with whole_folder(folder, FRAME_FILES) as part:
@@ -49,14 +48,14 @@ def write_id_frames(frames: Iterable[Ids], folder: str | Path) -> int:
 
 
 def read_ids(path: str | Path) -> Ids:
-    """The ids of an image: those of its palette or its grey levels as they are.
+    """Read the ids of an image: its palette indices or grey levels, unchanged.
 
-    In a picture of colours each colour is an id, black nobody; they are numbered in the order in
-    which they first appear from left to right. A picture of black and white alone is one of two
-    ids.
+    In a colour picture each colour is a character, and black is nobody. Colours are numbered in the
+    order in which they first appear from left to right. A black-and-white picture has the ids 0 and
+    1.
 
     Raises:
-        InputError: not a picture that can be read, or of more than 255 colours.
+        InputError: the file is not a readable picture, or has more than 255 colours.
     """
     colours = read_image(path)  # checks the size and that it is a picture, whatever its mode
     with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
@@ -78,7 +77,7 @@ def read_ids(path: str | Path) -> Ids:
 
 
 def check_ids(ids: Ids, characters: int, path: str | Path) -> None:
-    """Raise InputError where an image names more characters than there are."""
+    """Raise InputError if an image has an id above the number of characters."""
     if ids.max(initial=0) > characters:
         raise InputError.at(
             path, f"id {ids.max()}, but there are {counted(characters, 'character')}"

@@ -1,4 +1,4 @@
-"""Read a picture as people see it (upright, on white, 8 bits a channel); write a picture."""
+"""Reads a picture as it is shown (upright, over white, 8 bits per channel); writes pictures."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from posecast.media.colour_profiles import in_srgb
 from posecast.media.reading import check_regular, open_regular
 
 MAX_PIXELS = 64_000_000
-"""The largest picture that is decoded: the decoder's memory, and a bomb's, are bounded by it."""
+"""Largest picture that is decoded, in pixels; limits memory, also for decompression bombs."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-"""What is read, told by content. (MPO, a JPEG with a second picture, is a JPEG to PIL.)"""
+"""Formats that are read, recognised by content. PIL reads MPO (two JPEGs) as JPEG."""
 
 _DAMAGED = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError),
     *(struct.error, zlib.error),
 )
-"""What PIL raises for spoilt files, beside the errors of its own."""
+"""Exceptions, besides its own, that PIL raises for damaged files."""
 
 MAX_ASPECT = 32
-"""Pictures more elongated than this are refused: no character can be seen in them."""
+"""Largest ratio of the sides; nobody can be recognised in longer pictures."""
 
 Rgb = UInt8[np.ndarray, "height width 3"]
 
@@ -39,18 +39,19 @@ Rgb = UInt8[np.ndarray, "height width 3"]
 def read_image(path: str | Path) -> Rgb:
     """Read a picture as RGB, `(height, width, 3)`.
 
-    The camera's rotation (EXIF) is applied, transparency is laid over white, 16-bit and floating
-    point channels are scaled to 8 bits, greyscale, palette and CMYK are converted, and colours of
-    another profile (ICC) become sRGB. Of an animated picture the first frame is taken. The size is
-    checked before anything is decoded.
+    The camera's rotation (EXIF) is applied, transparent pictures are composed over white, 16-bit
+    and floating-point channels are scaled to 8 bits, greyscale, palette and CMYK are converted to
+    RGB, and colours with another profile (ICC) to sRGB. An animated picture gives its first frame.
+    The size is checked before decoding.
 
     Raises:
-        InputError: missing, a folder, empty, no picture, cut off, or over `MAX_PIXELS`.
+        InputError: the file is missing, a folder, empty, not a picture, cut off, or over
+            `MAX_PIXELS`.
     """
     path = Path(path)
     if check_regular(path, "a picture (PNG, JPEG, WebP, ...)").st_size == 0:
         raise InputError(f"{path}: the file is empty; expected a picture")
-    # PIL knows formats that are programs: it would hand an EPS to Ghostscript.
+    # Some formats that PIL knows are programs: it would pass an EPS to Ghostscript.
     with (
         decoding(path),
         open_regular(path) as file,
@@ -60,9 +61,9 @@ def read_image(path: str | Path) -> Rgb:
 
 
 def pixels_of(image: Image.Image, name: str | Path = "the picture") -> Rgb:
-    """The pixels of a picture that PIL has opened or made: the same as `read_image` of its file.
+    """The pixels of an open PIL image, the same as `read_image` of its file.
 
-    `name` is what errors call it. Raises `InputError` as `read_image`.
+    Error messages call it `name`. Raises `InputError` as `read_image`.
     """
     with decoding(name):
         _check_size(name, image.size)
@@ -72,9 +73,9 @@ def pixels_of(image: Image.Image, name: str | Path = "the picture") -> Rgb:
 
 @contextmanager
 def decoding(name: str | Path) -> Iterator[None]:
-    """Errors of PIL in the block, as those of bad input."""
+    """Turn PIL's errors in the block into `InputError`."""
     with warnings.catch_warnings():
-        # Our own limit is lower than the one this warning is about.
+        # Our limit is lower than PIL's, about which it warns.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
         try:
@@ -128,12 +129,12 @@ def _to_rgb(image: Image.Image) -> Rgb:
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
-    """In a mode that a colour profile may be for."""
+    """The picture over white, in a mode for which there are colour profiles."""
     return image if image.mode in ("RGB", "L", "CMYK", "LAB") else image.convert("RGB")
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """16-bit integers (32-bit modes hold them too) to 8 bits; floating point is 0..1 or 0..255."""
+    """Scale 16-bit integers (also stored in 32-bit modes) or floats of 0..1 or 0..255 to 8 bits."""
     if np.issubdtype(values.dtype, np.floating):
         values = np.nan_to_num(values.astype(np.float64))
         scale = 255.0 if values.max(initial=0) <= 1 else 1.0
@@ -143,10 +144,10 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
 
 
 def write_image(image: Rgb, path: str | Path) -> None:
-    """Write an RGB picture; the format follows the name (PNG where it says nothing else).
+    """Write an RGB picture; the ending decides the format (PNG without one).
 
     Raises:
-        InputError: the folder does not exist, or the name's ending is no picture format.
+        InputError: the folder does not exist, or the ending is not that of a picture format.
     """
     path = Path(path)
     suffix = path.suffix.lower() or ".png"

@@ -1,9 +1,9 @@
-"""Pickles without Python's unpickler: their opcodes are walked, and nothing in them is called.
+"""Reads pickles without Python's unpickler: opcodes are interpreted, and nothing is called.
 
-A pickle is a program that may import and call anything there is. Here it only ever builds numbers,
-texts, bytes, lists, tuples and dictionaries; whatever it names, calls or sets is handed to a
-`World`, which knows a few names and makes inert values of them. Steps, tuples and keys are
-bounded, so that small files cannot ask for much time or memory.
+A pickle is a program that may import and call anything. Here it can only build numbers, strings,
+bytes, lists, tuples and dictionaries. Names, calls and state changes are passed to a `World`, which
+knows a few names and returns inert values for them. Steps, tuples and keys are limited, so that a
+small file cannot use much time or memory.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 MAX_STEPS = 4_000_000
-"""Opcodes of one pickle: seconds. A DWPose clip has 150 a frame and person."""
+"""Most opcodes in one pickle, which take seconds. A DWPose clip has 150 per frame and person."""
 MAX_TUPLE = 10_000
-"""Values in a tuple with all that is in it: a tuple of tuples doubles with every level."""
+"""Most values in a tuple, nested ones included: they can double with each level of nesting."""
 _LARGEST_INT = 2**127
 _LARGEST_KEY = 2**31
 
 
 class RefusedError(Exception):
-    """A pickle that asks for more than plain values."""
+    """The pickle contains more than plain values."""
 
 
 @runtime_checkable
 class World(Protocol):
-    """What a pickle may refer to beyond plain values. Each raises `RefusedError` for the rest."""
+    """Handles what a pickle refers to beyond plain values; refuses by raising `RefusedError`."""
 
     def named(self, module: str, name: str) -> Any:
-        """The stand-in of an imported name."""
+        """The placeholder for an imported name."""
 
     def called(self, function: Any, arguments: tuple[Any, ...]) -> Any:
-        """What a call of a stand-in gives."""
+        """The result of calling a placeholder."""
 
     def set_state(self, thing: Any, state: Any) -> None:
-        """Gives a value its state."""
+        """Set the state of a value."""
 
     def persistent(self, identity: Any) -> Any:
-        """What is stored outside of the pickle."""
+        """The value for data stored outside the pickle."""
 
 
 class _Mark:
@@ -50,11 +50,11 @@ _MARK = _Mark()
 
 
 def read_pickle(stream: Any, world: World) -> Any:
-    """The value of the pickle that begins in a binary `stream`, which is left behind its end.
+    """Read one pickle from a binary `stream`, which is left at the pickle's end.
 
     Raises:
-        RefusedError: an opcode, name, call, key or size that is not admitted.
-        ValueError, IndexError, KeyError: broken or cut.
+        RefusedError: an opcode, name, call, key or size is not allowed.
+        ValueError, IndexError, KeyError: the pickle is broken or cut off.
     """
     machine = _Machine(world)
     steps = _steps(machine)
@@ -70,7 +70,7 @@ def read_pickle(stream: Any, world: World) -> Any:
 
 
 class _Machine:
-    """The stack and the memo of one pickle."""
+    """The stack and the memo while reading one pickle."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -100,14 +100,14 @@ class _Machine:
         self.push(value)
 
     def push_tuple(self, values: list[Any]) -> None:
-        # A tuple is hashed with all that is in it, however often that is the same.
+        # Hashing a tuple visits all nested values, however often the same one occurs.
         made = tuple(values)
         weight = 1 + sum(self._weights.get(id(v), 1) for v in values)
         if weight > MAX_TUPLE:
             raise RefusedError(f"a tuple of more than {MAX_TUPLE} values")
         if weight > 1 + len(values):
             self._weights[id(made)] = weight
-            self._kept.append(made)  # its id is in use
+            self._kept.append(made)  # keeps its id in use
         self.push(made)
 
     def push_last(self, count: int, _: Any = None) -> None:
@@ -159,7 +159,7 @@ _Step = Callable[[Any], object]
 
 
 def _steps(machine: _Machine) -> dict[str, _Step]:
-    """What each admitted opcode does: those that pickle writes since its protocol 2."""
+    """Handlers of the allowed opcodes: those that pickle writes from protocol 2 on."""
     push, stack, memo = machine.push, machine.stack, machine.memo
     steps: dict[str, _Step] = {
         "PROTO": lambda _: None,

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: one meaning for all of them, and never in a clean-up."""
+"""Treats Ctrl-C, SIGTERM and a closed terminal alike, and keeps them out of clean-ups."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _KINDS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 _REPEAT = 1.0
-"""Seconds in which a second signal is the same wish: launchers forward what a terminal sent."""
-_POLL = 0.5  # seconds between looks at another process
+"""Seconds during which a second signal is ignored: launchers forward the terminal's signal."""
+_POLL = 0.5  # seconds between checks of another process
 
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """SIGTERM and SIGHUP raise KeyboardInterrupt in the block, as Ctrl-C does, and set the event.
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt in the block, as Ctrl-C, and set the event.
 
-    Signals that are ignored (`nohup`) stay so. Outside the main thread nothing changes.
+    Ignored signals (`nohup`) stay ignored. Outside the main thread this does nothing.
     """
     heard = threading.Event()
     last = -_REPEAT
@@ -41,7 +41,7 @@ def interruptible() -> Iterator[threading.Event]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """What interrupts the block is heard at its end: a clean-up is whole."""
+    """Delay interruptions to the end of the block, so that a clean-up completes."""
     heard: list[int] = []
     try:
         with _handled_by(lambda number, frame: heard.append(number)):
@@ -56,7 +56,7 @@ def _handled_by(handler: Any) -> Iterator[None]:
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for kind in _KINDS:
-            # None: a handler that is not Python's, which could not be put back.
+            # None: the handler is not Python's and could not be restored.
             if signal.getsignal(kind) not in (None, signal.SIG_IGN):
                 before[kind] = signal.signal(kind, handler)
     try:
@@ -67,10 +67,10 @@ def _handled_by(handler: Any) -> Iterator[None]:
 
 
 def work_for_parent() -> None:
-    """Leave signals to the process that started this one (by `multiprocessing`), and end with it.
+    """Ignore signals in a `multiprocessing` worker, and end when the parent process ends.
 
-    Ctrl-C reaches all processes of a terminal, and what ends a service all of its own: the parent
-    decides what becomes of its workers. However it ends, a pipe that it holds breaks then.
+    Ctrl-C reaches all processes of a terminal, and a service manager signals all of a service's.
+    The parent decides when its workers end. A broken pipe tells them when it is gone.
     """
     from multiprocessing import connection, parent_process
 
@@ -88,7 +88,7 @@ def work_for_parent() -> None:
 
 
 def interrupted_with(pid: int) -> None:
-    """Interrupt this process (SIGTERM) once the process `pid`, for which it works, is gone."""
+    """Interrupt this process (SIGTERM) when the process `pid`, for which it works, ends."""
     import psutil
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""Tables of what the settings in a file from elsewhere may be, and how they are held to them."""
+"""Checks the settings in untrusted files against tables of rules."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from posecast.errors import InputError
 
 @dataclass(frozen=True)
 class Rule:
-    """What a setting may be."""
+    """The values that a setting may have: a predicate, and its description for errors."""
 
     admits: Callable[[Any], bool]
     expected: str
 
 
 def whole(low: int, high: int) -> Rule:
-    """A whole number of a range."""
+    """A whole number from `low` to `high`."""
     return Rule(lambda v: type(v) is int and low <= v <= high, f"a whole number, {low}..{high}")
 
 
 def number(low: float, high: float) -> Rule:
-    """A number of a range; NaN is in none."""
+    """A number from `low` to `high`, not NaN."""
     return Rule(lambda v: type(v) in (int, float) and low <= v <= high, f"{low:g}..{high:g}")
 
 
 def one_of(*values: Any) -> Rule:
-    """One of some values."""
+    """One of the given values."""
     names = " or ".join(repr(value) for value in values)
     return Rule(lambda v: any(type(v) is type(x) and v == x for x in values), names)
 
 
 def many(rule: Rule, least: int, most: int) -> Rule:
-    """A list."""
+    """A list of `least` to `most` values."""
     return Rule(
         lambda v: (
             isinstance(v, (list, tuple)) and least <= len(v) <= most and all(map(rule.admits, v))
@@ -45,7 +45,7 @@ def many(rule: Rule, least: int, most: int) -> Rule:
 
 
 def either(*rules: Rule) -> Rule:
-    """What one of the rules admits."""
+    """A value that satisfies one of the rules."""
     return Rule(
         lambda v: any(rule.admits(v) for rule in rules), " or ".join(r.expected for r in rules)
     )
@@ -57,10 +57,11 @@ Table = Mapping[str, Rule]
 
 
 def check_table(path: str | Path, table: Table, settings: Any, kind: str, place: str = "") -> None:
-    """Hold settings against a table; `kind` says whose they are, `place` goes before their names.
+    """Check settings against a table; errors use `kind` for what has them and prefix `place`.
 
     Raises:
-        InputError: no mapping, an unknown setting, or a value that the table does not admit.
+        InputError: the settings are not a mapping, one is unknown, or has a value that is not
+            allowed.
     """
     check_mapping(path, settings, place)
     for name, value in settings.items():
@@ -68,7 +69,7 @@ def check_table(path: str | Path, table: Table, settings: Any, kind: str, place:
 
 
 def check_mapping(path: str | Path, settings: Any, place: str) -> None:
-    """InputError: the settings are no mapping."""
+    """Raise `InputError` if the settings are not a mapping."""
     if not isinstance(settings, Mapping):
         found = repr(settings)[:80]
         raise InputError.at(path, f"found {found}; expected a mapping", place.rstrip(".") or None)
@@ -77,7 +78,7 @@ def check_mapping(path: str | Path, settings: Any, place: str) -> None:
 def check_value(
     path: str | Path, table: Table, name: Any, value: Any, kind: str, place: str
 ) -> None:
-    """InputError: a setting that the table does not have, or another value than it admits."""
+    """Raise `InputError` if the table lacks the setting or does not allow its value."""
     if name not in table:
         raise InputError.at(path, f"unknown setting of {kind}", f"{place}{name}")
     if not table[name].admits(value):

@@ -1,4 +1,4 @@
-"""JSON from elsewhere, with bounds on what it may cost: memory, nesting, digits."""
+"""Parses untrusted JSON with limits on memory, nesting and digits."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from posecast.errors import InputError
 from posecast.media.reading import read_bytes
 
 MAX_DEPTH = 64
-"""Lists and objects within each other; ours have six."""
+"""Deepest nesting of lists and objects; Posecast's own files have six levels."""
 MAX_DIGITS = 4300
-"""Of a whole number: Python makes none of more. The largest float has 309."""
+"""Most digits of a whole number: Python's own limit. The largest float has 309."""
 MAX_MEMORY = 1536 * 2**20
-"""Bytes that the parsed values may take, by the estimate of `_memory`."""
+"""Most bytes for the parsed values, as estimated by `_memory`."""
 _NUMBER, _LIST, _OBJECT = 40, 88, 232
-"""Bytes that a value takes in its container; that a short list, a small object takes itself."""
+"""Bytes of a value in its container, of a short list, and of a small object."""
 
 
 def read_json(path: str | Path, limit: int, expected: str = "a JSON file") -> Any:
-    """The value in a JSON file of up to `limit` bytes.
+    """Read a JSON file of up to `limit` bytes.
 
     Raises:
         InputError: as `media.reading.read_bytes` and `parse_json`.
@@ -29,11 +29,11 @@ def read_json(path: str | Path, limit: int, expected: str = "a JSON file") -> An
 
 
 def parse_json(data: bytes, path: str | Path) -> Any:
-    """The JSON value.
+    """Parse JSON; `path` is for error messages.
 
     Raises:
-        InputError: broken or cut JSON, NaN or infinity, a key that is given twice in one object,
-            or one that goes beyond the bounds of this module.
+        InputError: the JSON is broken or cut off, holds NaN or infinity, has a key twice in one
+            object, or exceeds the limits of this module.
     """
     if _memory(data) > MAX_MEMORY:
         raise InputError.at(path, f"holds more values than {MAX_MEMORY // 2**20} MB can hold")
@@ -73,7 +73,7 @@ def parse_json(data: bytes, path: str | Path) -> Any:
 
 
 def _memory(data: bytes) -> int:
-    """What the values take at most, roughly: told by the marks between them, in one fast pass."""
+    """A rough upper estimate of the values' bytes, from the number of separators in the text."""
     values = data.count(b",") + data.count(b":")
     return len(data) + _NUMBER * values + _LIST * data.count(b"[") + _OBJECT * data.count(b"{")
 

@@ -1,4 +1,4 @@
-"""One writer at a time: a dataset, a run or an output belongs to the process that works on it."""
+"""Locks: only one process at a time writes to a dataset, a run or an output."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK = ".lock"
-"""In a folder that a process works in; it is gone when nobody does."""
+"""Lock file in a folder that a process works in; it is removed afterwards."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-_PATIENCE = 0.2  # seconds: who is about to leave has left then
+_PATIENCE = 0.2  # seconds to wait for a process that is about to finish
 
 
 @contextmanager
 def sole_writer(path: str | Path) -> Iterator[None]:
-    """Keep an output that is replaced as a whole to this process, and clear what was left of it.
+    """Lock an output that is replaced as a whole, and remove unfinished files of killed processes.
 
     Raises:
-        InputError: another process is writing it (says which).
+        InputError: another process is writing it; names the process.
     """
     if is_standard_output(path):
         yield
@@ -43,13 +43,13 @@ def sole_writer(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def sole_worker(folder: str | Path, inner: Sequence[str] = ()) -> Iterator[None]:
-    """Keep a folder to work in to this process: a dataset, a run. Made where it is not there.
+    """Lock a working folder (a dataset or a run), and create it if missing.
 
-    What killed processes left unfinished in it, and in its folders `inner`, is removed. A folder
-    that was made and is empty in the end goes again.
+    Unfinished files of killed processes in it, and in its folders `inner`, are removed. A folder
+    that was created here and is empty at the end is removed.
 
     Raises:
-        InputError: the place cannot be worked in, or another process does (says which).
+        InputError: the folder cannot be used, or another process works in it; names the process.
     """
     check_working_folder(folder)
     place = real_place(folder)
@@ -75,17 +75,17 @@ def _locked(file: Path, path: str | Path) -> Iterator[None]:
         yield
     finally:
         with undisturbed():
-            # While it is held: whoever waits for it sees that it is gone, and makes a new one.
+            # Removed while still locked: a waiting process then creates a new file.
             file.unlink(missing_ok=True)
             if lock is not None:
                 lock.release()
 
 
 def _acquired(file: Path, path: str | Path) -> BaseFileLock | None:
-    """The lock, or None on a file system that has none."""
+    """The acquired lock, or None on a file system without locks."""
     from filelock import FileLock, Timeout
 
-    # Not of a thread: two runs in one process are two as well.
+    # Not per thread: two runs in one process exclude each other too.
     lock = FileLock(file, timeout=_PATIENCE, thread_local=False)
     try:
         lock.acquire()

@@ -1,7 +1,7 @@
-"""Where something may be written: the one check that every output of every command passes.
+"""Checks whether an output can be written; every output of every command passes through here.
 
-An output is a regular file, a folder, or nothing yet; a link is followed and kept. It is never a
-device, a pipe or a socket, never one of the inputs, and never a folder with other people's files
+An output is a regular file, a folder, or does not exist yet; links are followed and kept. It is
+never a device, a pipe or a socket, never one of the inputs, and never a folder with foreign files
 in it. Text may also go to standard output: `-` or `/dev/stdout`.
 """
 
@@ -22,7 +22,7 @@ _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
 )
-# What file managers leave in folders: nobody's work.
+# Files that file managers leave in folders.
 _LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 Inputs = Iterable[str | Path | None]
@@ -36,11 +36,11 @@ def is_standard_output(path: str | Path) -> bool:
 def check_place(path: str | Path, inputs: Inputs = ()) -> Path:
     """Check, before any work, that a file or a folder could be written at `path`; returns it.
 
-    `inputs` are the files and folders that the command reads, those that are not there included.
+    `inputs` are the files and folders that the command reads; they need not exist.
 
     Raises:
-        InputError: its folder does not exist or cannot be written; at `path` there is something
-            else than a regular file or a folder; or it is an input, by whatever name or link.
+        InputError: the parent folder does not exist or is not writable, `path` is neither a regular
+            file nor a folder, or it is an input under any name or link.
     """
     path = Path(path)
     place = real_place(path)
@@ -58,7 +58,7 @@ def check_place(path: str | Path, inputs: Inputs = ()) -> Path:
 
 
 def check_file(path: str | Path, inputs: Inputs = (), endings: Sequence[str] = ()) -> Path:
-    """As `check_place`, for a file, whose name ends in one of `endings` where some are given."""
+    """As `check_place`, for a file; its name must end in one of `endings`, if any are given."""
     path = check_place(path, inputs)
     if endings and path.suffix.lower() not in endings:
         raise InputError(f"{path}: expected the name of a file that ends in {' or '.join(endings)}")
@@ -68,7 +68,7 @@ def check_file(path: str | Path, inputs: Inputs = (), endings: Sequence[str] = (
 
 
 def check_text_file(path: str | Path, inputs: Inputs = (), endings: Sequence[str] = ()) -> Path:
-    """As `check_file`, where standard output will do too."""
+    """As `check_file`, but standard output is accepted too."""
     if is_standard_output(path):
         return Path(path)
     return check_file(path, inputs, endings)
@@ -77,10 +77,11 @@ def check_text_file(path: str | Path, inputs: Inputs = (), endings: Sequence[str
 def check_folder(path: str | Path, ours: Sequence[str], inputs: Inputs = ()) -> Path:
     """As `check_place`, for a folder that is replaced as a whole.
 
-    `ours`: patterns (regular expressions) of the files that may be lost, by their paths in it.
+    `ours` are patterns (regular expressions) of the files that may be overwritten, matched against
+    their paths in the folder.
 
     Raises:
-        InputError: as `check_place`; a file is there, or a folder that holds other files.
+        InputError: as `check_place`; or `path` is a file, or a folder that holds other files.
     """
     path = check_place(path)
     place = real_place(path)
@@ -97,12 +98,12 @@ def check_folder(path: str | Path, ours: Sequence[str], inputs: Inputs = ()) -> 
 
 
 def check_working_folder(path: str | Path, inputs: Inputs = ()) -> Path:
-    """Check that a folder in which a command works (a dataset, a run) is there or can be made.
+    """Check that a working folder (a dataset or a run) exists or can be created.
 
-    What it holds stays, so nothing is asked of its files. Folders above it are made too.
+    Its content is kept and not checked. Missing parent folders will be created too.
 
     Raises:
-        InputError: something else is there, it cannot be written, or it is an input.
+        InputError: `path` is not a folder, is not writable, or is an input.
     """
     path = Path(path)
     place = real_place(path)
@@ -117,10 +118,10 @@ def check_working_folder(path: str | Path, inputs: Inputs = ()) -> Path:
 
 
 def check_apart(*paths: str | Path | None) -> None:
-    """Check that no two outputs of a command are one.
+    """Check that no two outputs of a command are the same place.
 
     Raises:
-        InputError: names the second.
+        InputError: two are; names the second.
     """
     seen: dict[Path, str | Path] = {}
     for path in paths:
@@ -135,16 +136,16 @@ def check_apart(*paths: str | Path | None) -> None:
 
 
 def real_place(path: str | Path) -> Path:
-    """Where a link at `path` leads: absolute, and there or not.
+    """The absolute path to which `path` leads through links; it need not exist.
 
     Raises:
-        InputError: a link in a circle, or something else than a file or folder is there.
+        InputError: links form a circle, or the target is neither a file nor a folder.
     """
     if is_standard_output(path):
         raise InputError(f"{path}: only text goes to standard output; expected a name to write to")
     try:
         place = Path(os.path.realpath(path))
-    except ValueError as error:  # a NUL, which no name holds
+    except ValueError as error:  # a null character, which no name can hold
         raise InputError(f"{str(path)!r}: cannot be a path ({error})") from None
     except FileNotFoundError:
         raise InputError(f"{path}: the current folder no longer exists") from None
@@ -161,7 +162,7 @@ def real_place(path: str | Path) -> Path:
 
 
 def foreign_file(folder: Path, ours: Sequence[str]) -> str | None:
-    """The first file in a folder, by name, that no pattern of `ours` knows; None: there is none."""
+    """The first file in a folder, by name, that matches no pattern of `ours`; None if all do."""
     known = [re.compile(pattern) for pattern in ours]
     others = []
     for root, folders, files in os.walk(folder, onerror=_raise):

@@ -1,4 +1,4 @@
-"""Write a clip as a pose file of any kind that other tools read, or as its drawn skeletons."""
+"""Writes a clip as a pose file of any supported kind, or as drawn skeletons."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PoseFormat = Literal["posecast", "openpose", "comfyui", "dwpose", "video"]
 
 POSE_FORMATS: tuple[PoseFormat, ...] = get_args(PoseFormat)
 DEFAULT_FPS = 25.0
-"""Of drawn videos whose poses have no rate."""
+"""Frame rate of drawn videos if the poses have none."""
 
 _BY_ENDING: dict[str, PoseFormat] = {".json": "posecast", ".npy": "dwpose", "": "openpose"}
 _VIDEO_ENDINGS = (".mp4", ".gif", ".mov", ".webm", ".webp")
@@ -38,17 +38,17 @@ _ENDINGS: dict[PoseFormat, tuple[str, ...]] = {
     "posecast": (".json",), "openpose": ("", ".json"), "comfyui": (".json",), "dwpose": (".npy",),
 }  # fmt: skip
 _OURS = (r"[^/]*_\d{12}_keypoints\.json",)
-"""Files of a folder of OpenPose JSON, which other poses may replace."""
+"""Pattern of the files in a folder of OpenPose JSON, which new poses may replace."""
 
 
 def pose_format(out: str | Path, to: PoseFormat | None = None, inputs: Inputs = ()) -> PoseFormat:
-    """How poses will be written at `out`: `to`, else by its ending. Checked before any long work.
+    """The format for `out`: `to`, else by its ending. Checks before any long work.
 
-    Standard output (``-``) takes what is JSON in one file; one of ours where nothing else is said.
+    Standard output (``-``) accepts formats that are one JSON file; the default is Posecast's own.
 
     Raises:
-        InputError: another ending, a place that cannot be written, one of the `inputs` of the work,
-            or a folder with other files.
+        InputError: `out` has another ending, cannot be written, is one of the `inputs`, or is a
+            folder that holds other files.
     """
     path = Path(out)
     if is_standard_output(path):
@@ -77,15 +77,15 @@ def pose_format(out: str | Path, to: PoseFormat | None = None, inputs: Inputs = 
 
 
 def write_poses_as(sequence: PoseSequence, out: str | Path, form: PoseFormat) -> None:
-    """Write a clip as `pose_format` says, whole or not at all.
+    """Write a clip in the format that `pose_format` returned, atomically.
 
     ``openpose`` is a folder of ``NAME_000000000000_keypoints.json`` and so on, or one file for a
-    single frame; ``video`` the skeletons as public pose guiders know them
-    (`posecast.geometry.drawing`). What a format has no place for is left out: DWPose and ComfyUI
-    have no feet, all but ``posecast`` and ``video`` no rate.
+    single frame. ``video`` shows skeletons as public pose guiders know them
+    (`posecast.geometry.drawing`). Data that a format cannot hold is left out: DWPose and ComfyUI
+    have no feet, and only ``posecast`` and ``video`` have a rate.
 
     Raises:
-        InputError: several frames for one file of OpenPose JSON, or as `pose_format`.
+        InputError: several frames go to one file of OpenPose JSON; or as `pose_format`.
         OSError: the disk is full or fails.
     """
     path = Path(out)
@@ -97,7 +97,7 @@ def write_poses_as(sequence: PoseSequence, out: str | Path, form: PoseFormat) ->
         with whole_file(path) as part, part.open("wb") as file:
             np.save(file, dwpose_frames(sequence), allow_pickle=True)
     elif form == "video":
-        # Its colours say which joint is which.
+        # The colours identify the joints.
         write_video(_drawn(sequence), path, sequence.fps or DEFAULT_FPS, crf=SHARP)
     elif path.suffix.lower() == ".json" or is_standard_output(path):
         if sequence.num_frames != 1:
@@ -114,7 +114,7 @@ def write_poses_as(sequence: PoseSequence, out: str | Path, form: PoseFormat) ->
 
 
 def left_out(sequence: PoseSequence, form: PoseFormat) -> list[str]:
-    """Lines about what a clip has and a format has no place for."""
+    """Lines about data of a clip that a format cannot hold."""
     lines = []
     if form in ("openpose", "comfyui", "dwpose") and sequence.fps is not None:
         lines.append(f"{form} has no place for the rate, {sequence.fps:g} frames a second")

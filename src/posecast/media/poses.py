@@ -1,9 +1,9 @@
-"""Pose files to tracks: told apart by content, not by name, and never trusted.
+"""Reads pose files as tracks. Formats are recognised by content; files are never trusted.
 
-OpenPose JSON (one file, or a folder of one a frame), the same with `width`, `height` and
-`front_to_back`, ControlNet's and ComfyUI's, our own clips (``posecast/poses/1``), DWPose
-``.npy``/``.npz``, COCO, COCO-WholeBody, AlphaPose, MMPose, AnimatedDrawings' joints, and rendered
-skeleton videos, pictures and folders of pictures.
+Supported are OpenPose JSON (one file, or a folder with one per frame; also with `width`, `height`
+and `front_to_back`), ControlNet's and ComfyUI's JSON, Posecast's own clips (``posecast/poses/1``),
+DWPose ``.npy``/``.npz``, COCO, COCO-WholeBody, AlphaPose, MMPose, AnimatedDrawings' joints, and
+rendered skeleton videos, pictures and folders of pictures.
 """
 
 from __future__ import annotations
@@ -62,24 +62,24 @@ def read_poses(
     normalised_size: tuple[int, int] | None = None,
     notes: list[str] | None = None,
 ) -> PoseSequence:
-    """Read a pose file, or a folder of one file a frame, as tracks.
+    """Read a pose file, or a folder with one file per frame, as tracks.
 
-    Pixels and shares of the canvas (0..1 or -1..1) are told apart by their size. A canvas that the
-    file states stands; else it is `width` and `height`. Where nobody says one, it is
-    `normalised_size` (height, width) for shares; for pixels it is estimated from the points
-    (`pose_formats.canvas`). `body` is the layout of an OpenPose file's people: ``coco18``,
-    ``body25`` or ``body25b``, which cannot be told from ``body25`` by its content.
+    Coordinates are pixels, or fractions of the canvas (0..1 or -1..1), decided by their size. The
+    canvas is the file's own, else `width` and `height`. Without either it is `normalised_size`
+    (height, width) for fractions, and estimated from the points for pixels (`pose_formats.canvas`).
+    `body` is the body layout of an OpenPose file: ``coco18``, ``body25`` or ``body25b``. The
+    content alone does not distinguish ``body25b`` from ``body25``.
 
-    `notes` gains a line for each thing that was guessed: a canvas, frames that are missing in the
-    numbering (nobody is in them), pictures that lie beside pose files.
+    A line is added to `notes` for each guess: a canvas, missing frame numbers (read as frames
+    without people), pictures beside pose files.
 
-    People of a single frame keep the file's order. Over several frames they get tracks (by the
-    file's own ids where these tell people apart, else see `posecast.geometry.tracking`), in the
-    order of first appearance. Joints beyond 100,000 pixels or not finite are absent.
+    People of a single frame keep the file's order. Over several frames they get tracks in order of
+    first appearance: by the file's ids if these distinguish people, else by
+    `posecast.geometry.tracking`. Joints that are not finite or beyond 100,000 pixels are absent.
 
     Raises:
         InputError: the file is missing, broken, too large, of another kind, or shows nobody; the
-            folder holds several clips; shares have no canvas.
+            folder holds several clips; or fractions have no canvas.
     """
     path = Path(path)
     if body is not None and body not in BODIES:
@@ -97,9 +97,9 @@ def read_poses(
 
 
 def poses_of_json(value: Any, name: str, fps: float | None = None) -> PoseSequence:
-    """Poses that another program hands over as the value of a JSON file, such as POSE_KEYPOINT.
+    """Read poses that another program passes as a JSON value, such as POSE_KEYPOINT.
 
-    They are read as `read_poses` reads that file; `name` is what errors call them.
+    They are read as `read_poses` reads a file of it; error messages call them `name`.
 
     Raises:
         InputError: as `read_poses`.
@@ -118,7 +118,7 @@ def _tracked(
     normalised_size: tuple[int, int] | None,
     notes: list[str],
 ) -> PoseSequence:
-    """The people of frames as tracks on their canvas."""
+    """Join the people of frames into tracks on their canvas."""
     if len(read) > MAX_TRACK_FRAMES:
         raise InputError.at(path, f"more than {MAX_TRACK_FRAMES} frames")
     frames, canvas = on_canvas(read, path, given, normalised_size, notes)
@@ -126,7 +126,7 @@ def _tracked(
 
 
 def write_poses(sequence: PoseSequence, path: str | Path) -> None:
-    """Write a clip as ``posecast/poses/1``, whole or not at all; absent frames become null."""
+    """Write a clip as ``posecast/poses/1``, atomically; absent frames become null."""
     write_text(path, clip_text(sequence))
 
 
@@ -139,13 +139,13 @@ def _check_somebody(sequence: PoseSequence, path: Path) -> PoseSequence:
 
 @dataclass(frozen=True)
 class _Readers:
-    """What the caller says about the files, and what there is to tell the caller."""
+    """Readers that share the caller's `body` and collect notes for the caller."""
 
     body: str | None
     notes: list[str]
 
     def read_folder(self, folder: Path) -> PoseSequence | list[PeopleFrame]:
-        """A folder of one file a frame: pose files, or pictures of a drawn skeleton."""
+        """Read a folder with one file per frame: pose files, or pictures of a drawn skeleton."""
         files = sorted(
             (f for f in folder.iterdir() if not f.name.startswith(".")), key=natural_order
         )
@@ -164,7 +164,7 @@ class _Readers:
             files = [file for file in files if kinds[file] in _POSE_DATA]
         for file in files:
             if kinds[file] not in _POSE_DATA:
-                self.read_file(file)  # says what is wrong with it
+                self.read_file(file)  # raises an error that says what is wrong
                 raise InputError.at(file, f"is {kinds[file]} among pose files; {EXPECTED} alone")
         return self._read_frames(files, folder)
 
@@ -187,7 +187,7 @@ class _Readers:
         return frames
 
     def read_file(self, path: Path) -> PoseSequence | list[PeopleFrame]:
-        """One file, of one frame or a whole clip."""
+        """Read one file, of one frame or a whole clip."""
         kind = content_kind(read_start(path))
         if kind.endswith("image"):
             return read_skeleton_picture(path)

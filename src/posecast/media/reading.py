@@ -1,7 +1,7 @@
-"""The bytes of files that people name: of regular files only, and never more than asked for.
+"""Reads files that users name: only regular files, and never more bytes than asked for.
 
-A path may lead to a pipe that nobody writes to, or to a device that never ends. Whatever reads a
-file opens it here, or asks `check_regular` before another library opens it.
+A path may lead to a pipe without a writer or to an endless device. All readers therefore open files
+here, or call `check_regular` before another library opens the file.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import BinaryIO
 from posecast.errors import InputError
 
 _MB = 2**20
-# Unix knows the first, Windows the second.
+# Unix has the first, Windows the second.
 _FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def check_regular(path: str | Path, expected: str = "a file") -> os.stat_result:
-    """What the system says of a regular file (links are followed).
+    """The `stat` result of a regular file (links are followed).
 
     Raises:
-        InputError: it does not exist, or is a folder, device, pipe or socket.
+        InputError: the file does not exist, or is a folder, device, pipe or socket.
     """
     try:
         found = os.stat(path)
@@ -33,14 +33,14 @@ def check_regular(path: str | Path, expected: str = "a file") -> os.stat_result:
 
 
 def open_regular(path: str | Path, expected: str = "a file") -> BinaryIO:
-    """A regular file, opened for reading. Never waits for the other end of a pipe.
+    """Open a regular file for reading, without ever waiting for the other end of a pipe.
 
     Raises:
-        InputError: as `check_regular`, or it may not be read.
+        InputError: as `check_regular`, or reading is not permitted.
     """
     check_regular(path, expected)
     try:
-        # A pipe that took the file's place meanwhile is opened without waiting, then refused.
+        # If a pipe replaced the file meanwhile, it is opened without waiting, then refused.
         number = os.open(path, os.O_RDONLY | _FLAGS)
     except OSError as error:
         raise _unreadable(path, error, expected) from None
@@ -57,14 +57,14 @@ def read_bytes(path: str | Path, limit: int, expected: str = "a file") -> bytes:
     """The whole file.
 
     Raises:
-        InputError: as `open_regular`, or it is larger than `limit` bytes.
+        InputError: as `open_regular`, or the file is larger than `limit` bytes.
     """
     with open_regular(path, expected) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise _too_large(path, size, limit, expected)
         try:
-            data = file.read(limit + 1)  # files of /proc say that they are empty
+            data = file.read(limit + 1)  # files in /proc report a size of 0
         except OSError as error:
             raise _unreadable(path, error, expected) from None
     if len(data) > limit:
@@ -76,7 +76,7 @@ def read_text(path: str | Path, limit: int, expected: str = "a text file") -> st
     """The whole file as UTF-8, without a byte order mark.
 
     Raises:
-        InputError: as `read_bytes`, or it is not UTF-8.
+        InputError: as `read_bytes`, or the file is not UTF-8.
     """
     try:
         return read_bytes(path, limit, expected).decode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""Frames of a video out of order: the key frame before, then decoding up to the one wanted."""
+"""Reads single frames of a video: seeks to a key frame before, then decodes up to the frame."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     import av
 
 _NEAR = 48
-"""Frames ahead that decoding on reaches sooner than a new seek does."""
-# A key frame may be shown after frames that it stands before in the file: then one further back.
+"""Up to this many frames ahead, decoding on is faster than a new seek."""
+# Seconds further back to retry: frames after a key frame in the file may be shown before it.
 _STEPS_BACK = (0.0, 2.0, 10.0)
 
 
 def read_frames_at(
     path: str | Path, times: Int64[np.ndarray, " video_frames"], indices: Sequence[int]
 ) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-    """Some frames of a video, in the order of `indices`, the same as `iterate_video` gives.
+    """The frames at `indices`, in that order, identical to those of `iterate_video`.
 
-    `times` are the presentation times of all its frames in the file's own unit. Where they do not
-    rise from frame to frame (some files hold none: -1), the file is decoded from its start.
+    `times` are the presentation times of all frames in the file's own unit. If they do not rise
+    from frame to frame (missing ones are -1), the file is decoded from its start.
 
     Raises:
-        InputError: as `iterate_video`; or a frame that is not there.
+        InputError: as `iterate_video`; or a frame does not exist.
     """
     path = Path(path)
     wanted = sorted(set(indices))
@@ -68,13 +68,13 @@ def _seek(path: Path, times: np.ndarray, wanted: list[int]) -> dict[int, np.ndar
                     if run[0] in found:
                         break
     except (av.error.FFmpegError, EOFError):
-        found = {}  # what a damaged or odd file allows is found from its start, or named there
+        found = {}  # decoding a damaged or odd file from the start finds them, or names the fault
     missing = [index for index in wanted if index not in found]
     return found | _from_start(path, missing) if missing else found
 
 
 def _runs(wanted: list[int]) -> Iterator[list[int]]:
-    """The indices in groups that one seek serves."""
+    """Group the indices so that one seek serves each group."""
     start = 0
     for k in range(1, len(wanted) + 1):
         if k == len(wanted) or wanted[k] - wanted[k - 1] > _NEAR:
@@ -106,7 +106,7 @@ def _decode_run(
 
 
 def packet_times(path: str | Path) -> list[int]:
-    """The presentation times of a video's frames without decoding it: for files of our own."""
+    """The presentation times of a video's frames without decoding; for Posecast's own files."""
     with closing(open_video(Path(path))) as container:
         packets = container.demux(video_stream(container, Path(path)))
         return sorted(packet.pts for packet in packets if packet.pts is not None)

@@ -1,11 +1,11 @@
-"""Where one shot of a video ends and the next begins: hard cuts.
+"""Finds hard cuts, where one shot of a video ends and the next begins.
 
-Two frames of one shot show the same things somewhere near: after the motion between them is
-undone, edges lie on edges. Each frame is compared with the one before at a small size, by the
-correlation of local contrasts, which neither a pan nor a change of light disturbs. Where that
-fails, the frames around are compared across the gap: after a flash or a blow the old picture is
-back, after a cut it is not. Dissolves and fades are not cuts and are not found; a flash of several
-frames while the camera shakes hard may count as one.
+Two frames of one shot show the same things: once the motion between them is undone, their edges
+coincide. Each frame is compared with the one before, at a small size, by the correlation of local
+contrasts, which pans and changes of light do not disturb. If they differ, the frames around the
+doubtful place are compared across it: after a flash or a jolt the old picture returns, after a cut
+it does not. Dissolves and fades are not found. A flash of several frames while the camera shakes
+hard may be taken for a cut.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 SIDE = 96
-"""The longer side of the pictures that are compared, pixels."""
+"""The longer side of the compared pictures, in pixels."""
 SAME = 0.45
-"""Frames with at least this correlation are of one shot; unlike ones reach 0.3."""
+"""Frames with at least this correlation are in one shot; unrelated frames reach 0.3."""
 SAME_ACROSS = 0.4
-"""The same for frames some way apart: more has moved, and the best of several pairs counts."""
+"""As `SAME`, for frames further apart: more has moved, and the best of several pairs counts."""
 LOOK_AROUND = 3
-"""Frames on either side of a doubtful place that are compared across it."""
+"""Number of frames on either side of a doubtful place that are compared across it."""
 MIN_SHOT = 3
-"""Frames; cuts nearer to each other than this are one disturbance."""
+"""Shortest shot in frames; cuts closer together count as one disturbance."""
 
 
 def shot_boundaries(frames: Iterable[UInt8[np.ndarray, "height width 3"]]) -> list[int]:
-    """The first frame of each shot but the first: ``[48]`` where two shots meet at frame 48.
+    """The first frame of each shot except the first: ``[48]`` if two shots meet at frame 48.
 
-    RGB frames, of any sizes; they are taken one by one, so that a video need not fit into memory.
+    RGB frames of any size are read one by one, so the video need not fit into memory.
     """
     cuts: list[int] = []
-    recent: list[Float32[np.ndarray, "_ _"]] = []  # the last frames, small
-    doubtful: int | None = None  # the frame that is unlike the one before it
+    recent: list[Float32[np.ndarray, "_ _"]] = []  # the last frames, scaled down
+    doubtful: int | None = None  # a frame that differs from the one before it
     index = -1
     for index, frame in enumerate(frames):
         recent.append(_small(frame))
@@ -53,7 +53,7 @@ def shot_boundaries(frames: Iterable[UInt8[np.ndarray, "height width 3"]]) -> li
 def thumbnail(
     frame: UInt8[np.ndarray, "height width 3"],
 ) -> UInt8[np.ndarray, "_ _ 3"]:
-    """A frame as small as `shot_boundaries` needs it, to keep many of them."""
+    """A frame scaled down to the size that `shot_boundaries` uses, to keep many of them."""
     height, width = frame.shape[:2]
     while max(height, width) >= 4 * SIDE:  # halves are much faster to make than other shares
         height, width = max(1, height // 2), max(1, width // 2)
@@ -66,7 +66,7 @@ def thumbnail(
 def _settle(
     cuts: list[int], recent: list[Float32[np.ndarray, "_ _"]], doubtful: int, index: int
 ) -> int | None:
-    """Decide about a doubtful frame once those after it are known; the next one, if any."""
+    """Decide about a doubtful frame once the next ones are known; returns the next doubtful one."""
     start = index - len(recent) + 1  # the number of recent[0]
     before = recent[max(0, doubtful - start - LOOK_AROUND) : doubtful - start]
     after = recent[doubtful - start :]
@@ -75,7 +75,7 @@ def _settle(
         if doubtful >= (cuts[-1] if cuts else 0) + MIN_SHOT:
             cuts.append(doubtful)
     elif len(after) > 1:
-        # The old picture came back: go on from there.
+        # The old picture returned: continue from there.
         back = max(
             i
             for i, other in enumerate(after[: LOOK_AROUND + 1])
@@ -100,18 +100,18 @@ def _small(frame: np.ndarray) -> Float32[np.ndarray, "_ _"]:
 def _alike(
     one: Float32[np.ndarray, "_ _"], other: Float32[np.ndarray, "_ _"], least: float = SAME
 ) -> bool:
-    """Whether two small pictures show the same things, moved and lit as they may be."""
+    """Whether two small pictures show the same things, despite motion and changes of light."""
     if one.shape != other.shape:
         return False
     return _correlation(one, other) >= least or _correlation_moved(one, other) >= least
 
 
 def _correlation_moved(one: np.ndarray, other: np.ndarray) -> float:
-    """The correlation after the motion between the two is undone."""
+    """The correlation after undoing the motion between the two."""
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(
         _levelled(one), _levelled(other), None
     )
-    # A field that folds and tears can make anything of anything: only its smooth part counts.
+    # A flow field that folds and tears can match any two pictures: only its smooth part is used.
     flow = cv2.GaussianBlur(flow, (0, 0), 3)
     y, x = np.mgrid[: one.shape[0], : one.shape[1]].astype(np.float32)
     moved = cv2.remap(other, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR)
@@ -125,16 +125,16 @@ def _correlation_moved(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _levelled(picture: np.ndarray) -> UInt8[np.ndarray, "_ _"]:
-    """Contrasts stretched to the whole range, so that light does not count as motion."""
+    """Stretch contrast to the whole range, so that changes of light do not count as motion."""
     low, high = np.quantile(picture, (0.01, 0.99))
     stretched = (picture - low) / max(float(high - low), 8.0) * 255
     return np.clip(stretched, 0, 255).astype(np.uint8)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) -> float:
-    """Of contrasts against the surroundings: 1 the same, about 0 for unlike pictures.
+    """Correlation of local contrasts: 1 for the same picture, about 0 for unrelated ones.
 
-    Two pictures without any contrast (black, white) are the same.
+    Two pictures without any contrast (black or white) count as the same.
     """
     a, b = (p - cv2.GaussianBlur(p, (0, 0), 6) for p in (one, other))
     if where is not None:

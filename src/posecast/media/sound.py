@@ -1,4 +1,4 @@
-"""The sound of a driving video, for the clip that is made by it."""
+"""Copies the sound of a driving video to the clip that is made from it."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     import av
 
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-"""Samples a second that encoders take; sound of another rate is resampled to the last."""
+"""Sample rates in hertz that encoders accept; other rates are resampled to the last one."""
 _CODECS = {"webm": "libopus"}
-"""By container; elsewhere AAC."""
+"""Codec by container; AAC for all others."""
 _OPUS_RATE = 48000
 _CHUNK = 1024
-"""Samples that are encoded at a time."""
+"""Number of samples encoded at a time."""
 _LEAD = 1.0
-"""Seconds before its start from which a sound is decoded: decoders need a little to settle."""
+"""Seconds before the start at which decoding begins, because decoders need to settle."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """The sound of a video file from a time on."""
+    """The sound of a video file from a given time on."""
 
     file: Path
     start: float = 0.0
     """Seconds after the first frame of the video."""
 
     def add_to(self, output: av.container.OutputContainer) -> SoundWriter:
-        """Add a stream for it to a file that is about to be written.
+        """Add an audio stream for it to a file that is about to be written.
 
         Raises:
             InputError: the file cannot be read, or has no sound.
@@ -48,7 +48,7 @@ class Sound:
 
 
 def has_sound(path: str | Path) -> bool:
-    """Whether a file is a video with sound, by its content; False for whatever cannot be read."""
+    """Whether a file is a video with sound, by its content; False if it cannot be read."""
     path = Path(path)
     try:
         kind = content_kind(read_head(path, 64))
@@ -61,7 +61,7 @@ def has_sound(path: str | Path) -> bool:
 
 
 class SoundWriter:
-    """Encodes a sound beside the frames of a clip, as far as these have come."""
+    """Encodes a sound alongside a clip's frames, up to the time of the last frame written."""
 
     def __init__(self, sound: Sound, output: av.container.OutputContainer) -> None:
         self._output = output
@@ -73,7 +73,7 @@ class SoundWriter:
         self._done = 0
 
     def up_to(self, seconds: float, last: bool = False) -> None:
-        """Write the sound up to a time of the clip; with `last` the clip ends there.
+        """Write the sound up to a time of the clip in seconds; with `last`, the clip ends there.
 
         Raises:
             InputError: the sound is damaged.
@@ -106,7 +106,7 @@ class SoundWriter:
 
 
 def _kept(sound: Sound, rate: int | None) -> tuple[int, str]:
-    """Samples a second and layout in which a sound is kept (`rate`: what the encoder wants)."""
+    """Sample rate (`rate` if the encoder requires one) and channel layout of the written sound."""
     with closing(open_video(sound.file)) as container:
         if not container.streams.audio:
             raise InputError(f"{sound.file}: has no sound")
@@ -118,7 +118,7 @@ def _kept(sound: Sound, rate: int | None) -> tuple[int, str]:
 def _samples(
     sound: Sound, rate: int, layout: str
 ) -> Generator[Float32[np.ndarray, "channels samples"], None, None]:
-    """A sound from its start on, in -1..1; silence up to where the file's own begins."""
+    """Samples in -1..1 from the sound's start on; silence until the file's sound begins."""
     import av
 
     with closing(open_video(sound.file)) as container:
@@ -131,7 +131,7 @@ def _samples(
             for frame in container.decode(stream):
                 if place is None:
                     place = round(((frame.time or 0.0) - origin) * rate)
-                    # Piece by piece: a file may say that its sound begins in a thousand years.
+                    # In pieces: a file may claim that its sound starts in a thousand years.
                     for begun in range(0, place, rate):
                         pause = min(rate, place - begun)
                         yield np.zeros((1 if layout == "mono" else 2, pause), np.float32)

@@ -1,7 +1,7 @@
-"""Frames of high dynamic range or of a wider gamut as sRGB, which is what all arrays hold.
+"""Converts frames of high dynamic range or a wider gamut to sRGB, the space of all arrays.
 
-Transfer functions and primaries are those of ITU-R BT.2100 (PQ, HLG) and BT.2020, and of Display
-P3; the numbers that name them in a file are those of ITU-T H.273.
+Transfer functions and primaries are those of ITU-R BT.2100 (PQ, HLG), BT.2020 and Display P3; files
+identify them by the numbers of ITU-T H.273.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from jaxtyping import Float32, UInt8, UInt16
 PQ, HLG = 16, 18
 BT2020, DISPLAY_P3 = 9, 12
 HDR = {PQ: "PQ", HLG: "HLG"}
-"""Transfer functions of high dynamic range, by their number."""
+"""Names of the transfer functions of high dynamic range."""
 
 WHITE = 203.0
-"""Nits of a sheet of white paper in HDR (BT.2408): it becomes nearly the white of sRGB."""
+"""Luminance of diffuse white in HDR in nits (BT.2408); it becomes nearly the white of sRGB."""
 PEAK = 1000.0
-"""Nits of the brightest light that is told from others; most HDR is graded for this."""
+"""Luminance in nits at which highlights clip; most HDR video is graded for this."""
 KNEE = 0.75
-"""Light up to here (1 is `WHITE`) keeps its value, brighter light is compressed up to 1."""
+"""Light up to this value (1 is `WHITE`) is kept; brighter light is compressed to at most 1."""
 
-# Linear light of BT.2020 and of Display P3 to that of sRGB, all of white point D65.
+# From linear light of BT.2020 and Display P3 to linear sRGB, all with white point D65.
 _TO_SRGB = {
     BT2020: [
         [1.660491, -0.587641, -0.072850],
@@ -36,22 +36,22 @@ _TO_SRGB = {
         [-0.019638, -0.078636, 1.098274],
     ],
 }
-_ROWS = 256  # at a time, so that a large frame's numbers do not take gigabytes
+_ROWS = 256  # rows at a time, to limit memory for large frames
 _STEPS = 4096
 
 
 def needs_conversion(primaries: int, transfer: int) -> bool:
-    """Whether frames of such colours are neither sRGB nor BT.709, which counts alike."""
+    """Whether frames with these H.273 numbers are neither sRGB nor BT.709, treated as equal."""
     return transfer in HDR or primaries in _TO_SRGB
 
 
 def standard_colours(
     frame: UInt16[np.ndarray, "height width 3"], primaries: int, transfer: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A frame of 16-bit RGB (0 to 65535 is the signal's 0 to 1) as 8-bit sRGB.
+    """Convert a frame from 16-bit RGB (0 to 65535 is the signal's 0 to 1) to 8-bit sRGB.
 
-    HDR light is taken as BT.2100 says, paper white at `WHITE`; what is brighter is compressed by
-    one factor for all three channels, so that hues stay. Colours that sRGB does not have are
+    HDR signals become light as BT.2100 defines, with diffuse white at `WHITE`. Brighter light is
+    compressed by one factor for all three channels, which keeps the hue. Colours outside sRGB are
     clipped.
     """
     result = np.empty(frame.shape, np.uint8)
@@ -70,7 +70,7 @@ def standard_colours(
 
 
 def _compression(brightest: Float32[np.ndarray, "*n 1"]) -> Float32[np.ndarray, "*n 1"]:
-    """What to multiply light by: 1 up to the knee, then less (Reinhard's curve up to `PEAK`)."""
+    """Factor for light: 1 up to the knee, then less (Reinhard's curve up to `PEAK`)."""
     over = np.maximum(brightest - KNEE, 0) / (1 - KNEE)
     top = (PEAK / WHITE - KNEE) / (1 - KNEE)
     shown = KNEE + (1 - KNEE) * over * (1 + over / top**2) / (1 + over)
@@ -80,7 +80,7 @@ def _compression(brightest: Float32[np.ndarray, "*n 1"]) -> Float32[np.ndarray, 
 
 @lru_cache(maxsize=4)
 def _light_of_signal(transfer: int) -> Float32[np.ndarray, " 65536"]:
-    """Linear light of each level; 1 is paper white."""
+    """Linear light of each 16-bit level; 1 is diffuse white."""
     signal = np.arange(65536) / 65535
     if transfer == PQ:
         power = signal ** (1 / 78.84375)
@@ -96,14 +96,14 @@ def _light_of_signal(transfer: int) -> Float32[np.ndarray, " 65536"]:
 
 
 def _system_gamma(light: Float32[np.ndarray, "*n 3"]) -> Float32[np.ndarray, "*n 1"]:
-    """HLG's OOTF for a display of `PEAK`: the scene's luminance to the power 0.2, as a factor."""
+    """HLG's OOTF for a display of `PEAK` nits: the factor is scene luminance to the power 0.2."""
     luminance = light @ np.array([0.2627, 0.6780, 0.0593], np.float32) * np.float32(WHITE / PEAK)
     return np.maximum(luminance, 1e-6)[..., None] ** np.float32(0.2)
 
 
 @lru_cache(maxsize=1)
 def _signal_of_light() -> UInt8[np.ndarray, " 4096"]:
-    """The sRGB level of light; the index goes by its square root, finer where it is dark."""
+    """Table of the sRGB level of light, indexed by its square root to be finer in dark tones."""
     light = (np.arange(_STEPS) / (_STEPS - 1)) ** 2
     signal = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return (signal * 255).round().astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How long a file is by its own first bytes: FFmpeg takes one that was cut off for a short one."""
+"""Reads the size that a video file states for itself: FFmpeg does not notice cut-off files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _HEAD = 4096
 
 
 def stated_size(path: Path) -> int | None:
-    """Bytes that a Matroska, WebM or AVI file says it has, at least; None where nothing says so.
+    """Smallest size in bytes that a Matroska, WebM or AVI file states for itself, or None.
 
-    Matroska (RFC 9559) is one segment after a header, each with its size; an AVI file is a RIFF
-    list, or several (then the first counts). Recordings that were never finished state no size.
+    A Matroska file (RFC 9559) is a header and one segment, each with its size. An AVI file is one
+    or several RIFF lists, of which the first counts. Unfinished recordings state no size.
     """
     head = read_head(path, _HEAD)
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
@@ -30,7 +30,7 @@ def stated_size(path: Path) -> int | None:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int | None]:
-    """An EBML number and where it ends: zeros before the first one bit count its further bytes."""
+    """An EBML number and the offset of its end. The leading zero bits give its further bytes."""
     if at >= len(data) or not data[at]:
         return at, None
     length = 9 - data[at].bit_length()

@@ -1,6 +1,6 @@
-"""Read videos of any common container, by content; write MP4, MOV, WebM, GIF or PNG frames.
+"""Reads videos in any common container, by content; writes MP4, MOV, WebM, GIF or PNG frames.
 
-Frames come as a player shows them (`display`), and the rate is that of their times (`frame_rate`).
+Frames are as a player shows them (`display`); the rate comes from their times (`frame_rate`).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from posecast.media.video_formats import (
 )
 
 if TYPE_CHECKING:
-    import av  # imported where a video is opened: much else here works without it
+    import av  # imported where a video is opened: much of this module works without it
 
-# Containers only. Playlists and concatenations (which name other files or hosts) are not opened.
+# Only containers. Playlists and concatenations, which name other files or hosts, are refused.
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,apng,h264,"
     "hevc,ivf,webp_pipe,png_pipe,jpeg_pipe"
@@ -46,27 +46,28 @@ Frames = UInt8[np.ndarray, "frames height width 3"]
 
 
 _NO_VIDEO = 0x400 | 0x800
-"""FFmpeg's marks of streams that are a cover picture or thumbnails."""
+"""FFmpeg's flags for streams that are a cover picture or thumbnails."""
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video's file says. Sizes are as stored, before the rotation it may ask for."""
+    """Data from a video's header. Sizes are as stored, before any rotation."""
 
     width: int
     height: int
     fps: float
     declared_frames: int
-    """0 where the container does not say."""
+    """Number of frames that the container states; 0 if none."""
     container: str = ""
-    """FFmpeg's names of the format, with commas: ``mov,mp4,m4a,3gp,3g2,mj2``."""
+    """FFmpeg's names of the format, separated by commas: ``mov,mp4,m4a,3gp,3g2,mj2``."""
 
 
 def read_info(path: str | Path) -> VideoInfo:
-    """The header of a video, and its rate by the times of its frames, which are all looked at.
+    """The header of a video, with the rate computed from the times of all frames.
 
     Raises:
-        InputError: missing, a folder, empty, no video, or frames over the size limit.
+        InputError: the file is missing, a folder, empty or not a video, or its frames are too
+            large.
     """
     path = Path(path)
     info = read_header(path)
@@ -79,13 +80,13 @@ def read_info(path: str | Path) -> VideoInfo:
         try:
             times = _packet_times(container, stream)
         except (av.error.FFmpegError, EOFError):
-            return info  # decoding will say what is wrong
+            return info  # decoding will report the fault
         unit = float(stream.time_base or 0)
     return replace(info, fps=frame_rate(times, unit, info.fps).fps)
 
 
 def read_header(path: str | Path) -> VideoInfo:
-    """As `read_info`, at once: the rate is what the header says, which is wrong at times."""
+    """As `read_info` but fast: the rate is the header's, which is sometimes wrong."""
     path = Path(path)
     if animated.is_animated(path):
         times = animated.frame_times(path)
@@ -98,10 +99,10 @@ def read_header(path: str | Path) -> VideoInfo:
 
 
 def iterate_video(path: str | Path) -> Generator[Frame, None, None]:
-    """The frames of a video one by one, RGB `(height, width, 3)`, upright.
+    """Yield the frames of a video, RGB `(height, width, 3)`, upright.
 
     Raises:
-        InputError: as `read_info`; or a damaged or cut-off file, naming the frame.
+        InputError: as `read_info`; or the file is damaged or cut off, naming the frame.
     """
     for timed in iterate_timed(path):
         yield timed.image
@@ -109,19 +110,19 @@ def iterate_video(path: str | Path) -> Generator[Frame, None, None]:
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A frame and when it is shown."""
+    """A frame and its presentation time."""
 
     image: Frame
     time: int | None
-    """In units of `unit`; None where the file does not say."""
+    """Presentation time in units of `unit`; None if the file has none."""
     unit: float
     """Seconds."""
     changes: tuple[str, ...] = ()
-    """What was done to the frame because the file asks for it (turned, mirrored, ...)."""
+    """Changes made to the frame because the file asks for them (turned, mirrored, ...)."""
 
 
 def iterate_timed(path: str | Path) -> Generator[TimedFrame, None, None]:
-    """As `iterate_video`, with the times."""
+    """As `iterate_video`, with times."""
     import av
 
     path = Path(path)
@@ -144,7 +145,7 @@ def iterate_timed(path: str | Path) -> Generator[TimedFrame, None, None]:
             raise InputError.at(
                 path, f"the video is cut off or damaged ({_reason(error)})", f"frame {index}"
             ) from error
-        # FFmpeg takes a file that ends too early for a short one.
+        # FFmpeg does not report a file that ends too early.
         if _ends_early(path, stream):
             raise InputError.at(path, "the video is cut off here", f"frame {index}")
         if index == 0:
@@ -155,7 +156,7 @@ def read_video(path: str | Path, max_frames: int | None = None) -> tuple[Frames,
     """All frames (or the first `max_frames`) of a video and its frames per second.
 
     Raises:
-        InputError: as `iterate_video`; or frames of different sizes.
+        InputError: as `iterate_video`; or the frames differ in size.
     """
     fps = read_info(path).fps
     with closing(iterate_video(path)) as iterator:
@@ -173,21 +174,21 @@ def write_video(
     sound: Soundtrack | None = None,
     crf: int = CRF,
 ) -> int:
-    """Write frames as they come, by the ending of `out`; without one, a folder of PNG files.
+    """Write frames one by one in the format of `out`'s ending; without one, a folder of PNG files.
 
-    Frames with alpha go into .mov (ProRes 4444), .webm (VP9) and PNG. MP4 and MOV are H.264,
-    yuv420p, quality 16, BT.709, and the same bytes for the same frames; an odd width or height
-    gains one repeated column or row (the format has even sizes only). GIF has one palette for the
-    clip. A folder holds `frame_000000.png` and so on; `fps` is not kept there. Nothing is
-    left at `out` when writing does not reach its end; what was there before stays then. `sound`
-    (`posecast.media.sound`) goes into MP4, MOV and WebM; the other kinds hold none. `crf` is
-    H.264's quality: `SHARP` for pictures whose colours mean something.
+    Frames with alpha can be written to .mov (ProRes 4444), .webm (VP9) and PNG. MP4 and MOV are
+    H.264, yuv420p, quality 16, BT.709, and the same frames give the same bytes. An odd width or
+    height gets one repeated column or row, because the format has even sizes only. A GIF has one
+    palette for the clip. A folder holds `frame_000000.png` and so on, and no `fps`. If writing
+    fails, `out` stays as it was before. `sound` (`posecast.media.sound`) is written to MP4, MOV and
+    WebM only. `crf` is H.264's quality: use `SHARP` for pictures whose colours carry data, such as
+    skeletons.
 
     Returns:
-        How many frames were written.
+        The number of frames written.
 
     Raises:
-        InputError: `out` ends otherwise or cannot be written, or there is no frame.
+        InputError: `out` has another ending or cannot be written, or there are no frames.
         OSError: the disk is full or fails.
     """
     if not possible(fps):
@@ -201,13 +202,13 @@ def write_video(
 
 
 def open_video(path: Path) -> av.container.InputContainer:
-    """The container of a video that may be read. Raises `InputError` as `read_info`."""
+    """Open the container of a video. Raises `InputError` as `read_info`."""
     import av
 
     if check_regular(path, "a video").st_size == 0:
         raise InputError(f"{path}: the file is empty; expected a video")
     try:
-        # Titles and comments in the file need not be text.
+        # Titles and comments in the file may be invalid text.
         return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     except av.error.PermissionError as error:
         raise PermissionError(error.errno, error.strerror, str(path)) from None
@@ -218,20 +219,20 @@ def open_video(path: Path) -> av.container.InputContainer:
 
 
 def is_video(path: str | Path) -> bool:
-    """Whether a file holds moving pictures in a container that is read, by its content."""
+    """Whether a file is a video in a supported container, by its content."""
     path = Path(path)
     if not path.is_file():
         return False
     try:
-        return not read_header(path).container.endswith("_pipe")  # FFmpeg's stills
+        return not read_header(path).container.endswith("_pipe")  # FFmpeg's formats for stills
     except (InputError, OSError):
         return animated.is_animated(path)
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The moving pictures of a container: no cover picture; of several the one to play by default.
+    """The video stream of a container: not a cover picture; of several, the default one.
 
-    Raises InputError where there is none.
+    Raises InputError if there is none.
     """
     streams = container.streams.video
     moving = [s for s in streams if not int(getattr(s, "disposition", 0)) & _NO_VIDEO]
@@ -259,7 +260,7 @@ def _info(path: Path, container: av.container.InputContainer) -> VideoInfo:
 
 
 def _packet_times(container: av.container.InputContainer, stream: av.VideoStream) -> list[int]:
-    """When frames are shown, in order, without decoding them; none where a time is missing."""
+    """Sorted presentation times without decoding; an empty list if any is missing."""
     times = []
     for packet in container.demux(stream):
         if packet.size and not packet.is_discard:
@@ -270,7 +271,7 @@ def _packet_times(container: av.container.InputContainer, stream: av.VideoStream
 
 
 def _ends_early(path: Path, stream: av.VideoStream) -> bool:
-    """Whether the container's index or header speaks of bytes that the file does not have."""
+    """Whether the container's index or header refers to bytes beyond the file's end."""
     entries = getattr(stream, "index_entries", None) or ()  # PyAV 16 and later
     end = max((entries[i].pos + entries[i].size for i in range(len(entries))), default=0)
     return max(end, stated_size(path) or 0) > path.stat().st_size

@@ -1,4 +1,4 @@
-"""The ways a clip is written: H.264, ProRes 4444 or VP9 in a container, GIF, PNG frames."""
+"""Writers of clips: H.264, ProRes 4444 or VP9 in a container, GIF, PNG frames."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Frame = UInt8[np.ndarray, "height width channels"]
-"""RGB, or RGB and alpha where the format holds it."""
+"""RGB, or RGBA if the format supports it."""
 OutputFormat = Literal["mp4", "mov", "webm", "gif", "frames"]
 WITH_ALPHA: tuple[OutputFormat, ...] = ("mov", "webm", "frames")
-"""Formats that hold transparent frames."""
+"""Formats that support transparency."""
 
 CRF = 16
-"""H.264 quality: 18 is held to be visually lossless, 16 leaves room for later edits."""
+"""H.264 quality: 18 counts as visually lossless, 16 leaves room for later editing."""
 SHARP = 4
-"""Pure colours stay pure, also for readers that take BT.709 for BT.601."""
+"""H.264 quality that keeps pure colours, also for readers that mistake BT.709 for BT.601."""
 
-# Ordered dithering: the same offset at the same pixel in every frame, half a palette step or so.
+# Ordered dithering: a pixel has the same offset in every frame, about half a palette step.
 _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) - 7
 
 _SUFFIXES: dict[str, OutputFormat] = {
@@ -44,15 +44,15 @@ _SUFFIXES: dict[str, OutputFormat] = {
 }  # fmt: skip
 
 FRAME_FILES = (r"frame_\d{6,}\.png",)
-"""Files of a folder of frames: an earlier clip, which may be replaced."""
+"""Pattern of the files in a folder of frames; an earlier clip may be replaced."""
 
 
 def output_format(out: str | Path, inputs: Inputs = ()) -> OutputFormat:
-    """How `out` will be written, checked before any long work, beside the `inputs` of that work.
+    """The format for `out`; checks before any long work that it can be written.
 
     Raises:
-        InputError: another ending, a place that cannot be written, one of the inputs, or a folder
-            with other files in it.
+        InputError: `out` has another ending, cannot be written, is one of the `inputs`, or is a
+            folder that holds other files.
     """
     path = check_place(out)
     suffix = path.suffix.lower()
@@ -72,27 +72,27 @@ def output_format(out: str | Path, inputs: Inputs = ()) -> OutputFormat:
 
 @runtime_checkable
 class Soundtrack(Protocol):
-    """What is heard with a clip (`posecast.media.sound.Sound`)."""
+    """The sound of a clip (`posecast.media.sound.Sound`)."""
 
     def add_to(self, output: av.container.OutputContainer) -> Any:
-        """A writer whose `up_to(seconds, last)` writes the sound up to a time of the clip."""
+        """Add a stream; returns a writer with `up_to(seconds, last)`, as `sound.SoundWriter`."""
         ...
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """A codec in a container."""
+    """A codec in a container, with its options."""
 
     container: str
     codec: str
     pixels: str
     options: dict[str, str]
     flags: dict[str, str] = field(default_factory=dict)
-    """Of the container."""
+    """Options of the container."""
 
 
 _FAST_START = {"movflags": "+faststart"}
-# Without mbtree: its vector code reads memory that nobody wrote, so that the bytes of small frames
+# Without mbtree: its vector code reads uninitialised memory, so the bytes of small frames
 # would depend on what the process did before (x264 165).
 _H264 = {"preset": "medium", "mbtree": "0"}
 _VP9 = {"crf": "20", "b:v": "0", "deadline": "good", "cpu-used": "4"}
@@ -108,10 +108,10 @@ _TRANSPARENT = {
 
 
 def encoding_of(kind: str, transparent: bool) -> Encoding:
-    """How frames are encoded for a kind of output that is a container.
+    """The encoding for a kind of output that is a container.
 
     Raises:
-        InputError: it holds no transparent frames.
+        InputError: the container does not support transparency.
     """
     found = (_TRANSPARENT if transparent else _ENCODINGS).get(kind)
     if found is None:
@@ -127,7 +127,7 @@ def write_mp4(
     sound: Soundtrack | None = None,
     crf: int = CRF,
 ) -> int:
-    """H.264 in MP4: `write_encoded`."""
+    """Write H.264 in MP4; see `write_encoded`."""
     return write_encoded("mp4", frames, path, fps, key_frames, sound, crf)
 
 
@@ -140,11 +140,11 @@ def write_encoded(
     sound: Soundtrack | None = None,
     crf: int = CRF,
 ) -> int:
-    """MP4, MOV or WebM; one encoding thread, so that bytes do not depend on the machine's cores.
+    """Write MP4, MOV or WebM, with one thread so that bytes do not depend on the machine's cores.
 
-    With `key_frames`, decoding can start at every such frame at least. A `sound` ends with the
-    frames. Frames with alpha go into MOV and WebM alone. `crf` is H.264's quality, `SHARP` for
-    pictures whose colours mean something.
+    With `key_frames`, decoding can start at least every that many frames. A `sound` ends with the
+    frames. Frames with alpha go only into MOV and WebM. `crf` is H.264's quality: `SHARP` for
+    pictures whose colours carry data.
     """
     import av
 
@@ -160,7 +160,7 @@ def write_encoded(
         encoding = replace(encoding, options={**encoding.options, "crf": str(crf)})
     with whole_file(path) as part:
         try:
-            # As a URL: FFmpeg takes what stands before a colon in a plain name for a protocol.
+            # As a URL: in a plain name, FFmpeg takes text before a colon for a protocol.
             url = f"file:{part}"
             with av.open(url, "w", format=encoding.container, options=encoding.flags) as file:
                 stream = _stream(file, encoding, (height + height % 2, width + width % 2), fps)
@@ -178,7 +178,7 @@ def write_encoded(
                 if heard is not None:
                     heard.up_to(count / fps, last=True)
         except av.error.FFmpegError as error:
-            # Writing fails for the disk's sake; what is wrong in the frames fails before.
+            # Only the disk can make writing fail; bad frames fail before.
             raise OSError(error.errno or errno.EIO, error.strerror, str(path)) from error
     return count
 
@@ -191,7 +191,7 @@ def _stream(
     stream.pix_fmt, stream.options = encoding.pixels, dict(encoding.options)
     context = stream.codec_context
     context.thread_count = 1
-    # BT.709, limited range, said in the file: players guess otherwise by size.
+    # State BT.709 with limited range in the file, or players guess by the size.
     context.colorspace = context.color_primaries = context.color_trc = 1
     context.color_range = 1
     return stream
@@ -216,11 +216,12 @@ def _even(frame: Frame) -> UInt8[np.ndarray, "even_height even_width channels"]:
 
 
 def write_gif(frames: Iterable[Frame], path: Path, fps: float) -> int:
-    """GIF with one palette and one dither pattern for the whole clip, so still areas stay still.
+    """Write a GIF with one palette and one dither pattern for the clip, so still areas stay still.
 
-    A palette a frame, or error diffusion, would make them flicker. The frames wait in a temporary
-    file until the palette is known. Times are whole hundredths of a second, shared out so that the
-    clip's length is right; above 50 frames a second players slow down, so 0.02 s is the shortest.
+    A palette per frame, or error diffusion, would make them flicker. Frames are kept in a temporary
+    file until the palette is known. Frame times are whole hundredths of a second, chosen so that
+    the clip's length is right. The shortest is 0.02 s, because players slow down above 50 frames
+    per second.
     """
     first, frames = _first(frames)
     if first.shape[2] != 3:
@@ -251,7 +252,7 @@ def _palette(samples: list[Frame]) -> Image.Image:
     rows = (
         pixels[: len(pixels) // 64 * 64].reshape(-1, 64, 3) if len(pixels) >= 64 else pixels[None]
     )
-    # 255: one entry stays free for "unchanged since the last frame".
+    # 255 colours: one entry is reserved for "unchanged since the last frame".
     return Image.fromarray(np.ascontiguousarray(rows)).quantize(
         255, Image.Quantize.MEDIANCUT, kmeans=1
     )
@@ -269,7 +270,7 @@ def _quantize(frame: Frame, palette: Image.Image) -> Image.Image:
 
 
 def write_frames(frames: Iterable[Frame], path: Path, fps: float) -> int:
-    """A folder of PNG frames, `frame_000000.png` and so on."""
+    """Write a folder of PNG frames, `frame_000000.png` and so on."""
     first, frames = _first(frames)
     count = 0
     with whole_folder(path, FRAME_FILES) as part:

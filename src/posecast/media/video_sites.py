@@ -1,4 +1,4 @@
-"""Videos of public sites, through yt-dlp (the extra `bench`)."""
+"""Downloads videos from public sites with yt-dlp (the extra `bench`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MISSING = (
 
 
 class _Silent:
-    """What yt-dlp says while it works; what matters comes as an exception."""
+    """A logger that drops yt-dlp's messages; failures are raised as exceptions."""
 
     def debug(self, message: str) -> None: ...
 
@@ -27,14 +27,14 @@ class _Silent:
 
 
 def fetch_video(url: str, folder: Path, name: str, lines: int = 720) -> Path:
-    """Download the picture (no sound) of a video to ``folder/name.*``, whole or not at all.
+    """Download a video without sound to ``folder/name.*``, atomically.
 
-    Of the qualities on offer, the best whose shorter side is up to `lines` pixels. An interrupted
-    download is continued by the next call.
+    The best quality with a shorter side of at most `lines` pixels is chosen. The next call resumes
+    an interrupted download.
 
     Raises:
-        InputError: yt-dlp is not installed, the site cannot be reached, or it does not give the
-            video (private, removed, not in this country); with the site's own words.
+        InputError: yt-dlp is not installed, the site cannot be reached, or it refuses the video
+            (private, removed, blocked in this country); quotes the site's message.
     """
     try:
         import yt_dlp
@@ -68,13 +68,13 @@ def fetch_video(url: str, folder: Path, name: str, lines: int = 720) -> Path:
     done = Path(info["requested_downloads"][0]["filepath"])
     path = folder / done.name
     os.replace(done, path)
-    with suppress(OSError):  # what is left there is of other videos, to be continued
+    with suppress(OSError):  # remaining files belong to unfinished downloads of other videos
         unfinished.rmdir()
     return path
 
 
 def _close(error: Any) -> None:
-    """Let go of the connection that the answer behind an error still holds."""
+    """Close the connection of the response behind an error."""
     behind = (getattr(error, "exc_info", None) or (None, None))[1]
     while behind is not None:
         if hasattr(behind, "response"):
@@ -83,6 +83,6 @@ def _close(error: Any) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """In one line without colours; yt-dlp's advice to report bugs is not for our users."""
+    """The message in one line without colours and without yt-dlp's advice to report bugs."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
     return " ".join(text.split("; please report this issue")[0].split())

@@ -1,7 +1,7 @@
-"""YAML from elsewhere: plain values only, with bounds on what it may cost.
+"""Parses untrusted YAML: plain values only, with limits on its size.
 
-No aliases (a small file would be a large tree), no tags (they choose types), no dates, no numbers
-to the base of 60, no key twice in one mapping.
+Not allowed are aliases (a small file could become a large tree), tags (they choose types), and the
+same key twice in a mapping. Dates and base-60 numbers are read as text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from posecast.errors import InputError
 MAX_DEPTH = 20
 MAX_NODES = 50_000
 MAX_BYTES = 500_000
-"""The parser is slow: this takes seconds."""
+"""Largest file; the parser is slow and takes seconds for it."""
 
 _INT = re.compile(r"[-+]?[0-9](_?[0-9]){0,4299}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)(e[-+][0-9]{1,3})?|[-+]?\.inf|\.nan", re.I)
@@ -26,10 +26,10 @@ _WORDS |= {"false": False, "no": False, "off": False}
 
 
 def compose_yaml(text: str, path: str | Path) -> yaml.Node | None:
-    """The tree of a YAML text, None of an empty one. Values are read by `scalar`.
+    """The node tree of a YAML text, None if it is empty. `scalar` reads the values.
 
     Raises:
-        InputError: not YAML, several documents, or beyond the bounds of this module.
+        InputError: the text is not YAML, holds several documents, or exceeds this module's limits.
     """
     try:
         _check_events(text, path)
@@ -46,13 +46,13 @@ def compose_yaml(text: str, path: str | Path) -> yaml.Node | None:
 
 
 def parse_yaml(text: str, path: str | Path) -> Any:
-    """The plain value of a YAML text. Raises `InputError` as `compose_yaml`, or for a key twice."""
+    """The value of a YAML text. Raises `InputError` as `compose_yaml`, or for a repeated key."""
     node = compose_yaml(text, path)
     return None if node is None else _plain(node, path)
 
 
 def scalar(node: yaml.Node) -> str | int | float | bool | None:
-    """The value of a scalar: a quoted one is text, a plain one what it looks like."""
+    """The value of a scalar: a quoted one is text, a plain one has the type it looks like."""
     value = str(node.value)
     if getattr(node, "style", None) is not None:
         return value
@@ -83,7 +83,7 @@ def _plain(node: yaml.Node, path: str | Path) -> Any:
 
 
 def _check_events(text: str, path: str | Path) -> None:
-    """Walk the text once, piece by piece: what is beyond the bounds is seen before it is built."""
+    """Check the limits in one pass over the parser's events, before anything is built."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         mark: Any = event.start_mark

@@ -1,8 +1,7 @@
-"""A puppet's build and its skeleton: joint angles to joints in three dimensions.
+"""A puppet's build and skeleton: 3D joints from joint angles.
 
-Body axes: x to the image's right, y down, z away from the camera; the unit is the puppet's standing
-height.
-A puppet with yaw 0 faces the camera; yaw pi/2 faces the image's right.
+Body axes: x to the image's right, y down, z away from the camera. The unit of length is the
+    puppet's standing height. At yaw 0 a puppet faces the camera, at yaw pi/2 the image's right.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ NOSE, NECK = 0, 1
 R_SHOULDER, R_ELBOW, R_WRIST, L_SHOULDER, L_ELBOW, L_WRIST = 2, 3, 4, 5, 6, 7
 R_HIP, R_KNEE, R_ANKLE, L_HIP, L_KNEE, L_ANKLE = 8, 9, 10, 11, 12, 13
 R_EYE, L_EYE, R_EAR, L_EAR = 14, 15, 16, 17
-# our own points, kept after the eighteen
+# our own points, stored after the 18 of OpenPose
 HEAD, PELVIS, R_HAND, L_HAND, R_TOE, L_TOE = 18, 19, 20, 21, 22, 23
 POINTS = 24
 
-# columns of an angle table (radians but `jump`, in body heights)
+# columns of an angle table: radians, except JUMP, which is in standing heights
 LEAN, TWIST, NOD, JUMP = 0, 1, 2, 3
 R_ARM, L_ARM, R_LEG, L_LEG = 4, 8, 12, 15
-"""An arm: abduction and forward swing of the upper arm, then of the forearm. A leg: abduction,
-forward swing, knee flexion."""
+"""First column of each limb. An arm has abduction and forward swing of the upper arm, then of the
+forearm; a leg has abduction, forward swing and knee flexion."""
 ANGLES = 18
 
 
 @dataclass(frozen=True)
 class Build:
-    """Proportions, in standing heights."""
+    """Proportions of a body, in standing heights."""
 
     head: float
     """Radius of the head."""
@@ -54,7 +53,7 @@ class Build:
 
 
 def random_build(rng: np.random.Generator) -> Build:
-    """A build between child-like and lanky, slim and stout."""
+    """A random build, from child-like to lanky and from slim to stout."""
     stout = float(rng.uniform(0.85, 1.35))
     head = float(rng.uniform(0.078, 0.1))
     neck = 0.035
@@ -82,7 +81,7 @@ def random_build(rng: np.random.Generator) -> Build:
 def _direction(
     abduction: np.ndarray, forward: np.ndarray, side: np.ndarray, front: np.ndarray
 ) -> np.ndarray:
-    """Unit vectors: down at (0, 0), to the side at (pi/2, 0), to the front at (pi/2, pi/2)."""
+    """Unit vectors; (abduction, forward) of (0, 0) is down, (pi/2, 0) side, (pi/2, pi/2) front."""
     out = np.sin(abduction) * np.cos(forward)
     ahead = np.sin(abduction) * np.sin(forward)
     vector = out[:, None] * side + ahead[:, None] * front
@@ -93,7 +92,7 @@ def _direction(
 def pose_body(
     build: Build, angles: Float[np.ndarray, "frames angles"], yaw: Float[np.ndarray, " frames"]
 ) -> Float[np.ndarray, "frames points 3"]:
-    """Joints in body axes, the lowest ankle at y = 0 (but for `jump`), centred on x = 0."""
+    """Joints in body axes, centred on x = 0; the lowest ankle is at y = -jump."""
     frames = len(angles)
     zero = np.zeros(frames)
     points = np.zeros((frames, POINTS, 3))
@@ -136,7 +135,7 @@ def pose_body(
 def _place_legs(
     points: np.ndarray, build: Build, angles: np.ndarray, front: np.ndarray, right: np.ndarray
 ) -> None:
-    """Write hips, knees, ankles and toes into `points`, below hips at 0."""
+    """Write hips, knees, ankles and toes into `points`, with the hips' middle at the origin."""
     for hip, knee, ankle, toe, column, sign in (
         (R_HIP, R_KNEE, R_ANKLE, R_TOE, R_LEG, 1.0),
         (L_HIP, L_KNEE, L_ANKLE, L_TOE, L_LEG, -1.0),
@@ -160,7 +159,7 @@ def _place_legs(
 def hand_points(
     wrist: Float[np.ndarray, "frames 2"], hand: Float[np.ndarray, "frames 2"], left: bool
 ) -> Float[np.ndarray, "frames 21 2"]:
-    """A simple hand in the picture: the wrist, then four points on each of five fingers."""
+    """A simple 2D hand: the wrist, then four points on each of five fingers."""
     along = hand - wrist
     across = np.stack([-along[:, 1], along[:, 0]], axis=1) * (1.0 if left else -1.0)
     points = [wrist]

@@ -1,4 +1,4 @@
-"""Drawing with anti-aliased polygons while remembering which part covers each sample."""
+"""Draws anti-aliased polygons and records which body part covers each sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 20, endpoint=False)),
 
 
 class Brush:
-    """Collects shapes; paints them into a picture and, without blending, into a map of parts.
+    """Collects shapes, then paints them into a picture and, without blending, into a part map.
 
     Shapes are kept as parameters until `flush`, which computes all outlines of a puppet at once.
     """
@@ -33,24 +33,24 @@ class Brush:
         self._ellipses: list[tuple[float, ...]] = []
 
     def polygon(self, points: np.ndarray, colour: Colour) -> None:
-        """A convex polygon; points (n, 2) in samples."""
+        """Add a convex polygon; points (n, 2) in samples."""
         self._shapes.append(("polygon", len(self._polygons), colour, self.part))
         self._polygons.append(points)
 
     def ellipse(self, centre: np.ndarray, rx: float, ry: float, colour: Colour) -> None:
-        """An ellipse with half axes in samples."""
+        """Add an ellipse with half axes in samples."""
         self._shapes.append(("ellipse", len(self._ellipses), colour, self.part))
         self._ellipses.append((centre[0], centre[1], rx, ry))
 
     def capsule(
         self, start: np.ndarray, end: np.ndarray, w0: float, w1: float, colour: Colour
     ) -> None:
-        """A limb from `start` (half width w0) to `end` (half width w1), round at both ends."""
+        """Add a limb with round ends, from `start` (half width w0) to `end` (half width w1)."""
         self._shapes.append(("capsule", len(self._capsules), colour, self.part))
         self._capsules.append((start[0], start[1], end[0], end[1], w0, w1))
 
     def flush(self) -> None:
-        """Paints what was collected, in order."""
+        """Paint the collected shapes in order, and forget them."""
         outlines: dict[str, Sequence[np.ndarray] | np.ndarray] = {
             "polygon": [np.rint(p * _FIXED).astype(np.int32) for p in self._polygons],
             "capsule": _capsule_outlines(self._capsules),

@@ -1,4 +1,4 @@
-"""Pieces of cloth on a puppet: their borders, and patterns laid over them."""
+"""Pieces of cloth on a puppet: their borders and their patterns."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from posecast.puppets.looks import Fabric, shade
 
 @dataclass(frozen=True)
 class Cloth:
-    """An area between a left and a right border, straight between its rows.
+    """An area between a left and a right border, both straight between rows.
 
-    Row k, at ``stops[k]`` of the way from the start (0) to the end (1), goes from ``left[k]`` to
-    ``right[k]``; points are in samples.
+    Row k goes from ``left[k]`` to ``right[k]``, at ``stops[k]`` along the cloth: 0 is its start, 1
+    its end. Points are in samples.
     """
 
     stops: tuple[float, ...]
@@ -23,7 +23,7 @@ class Cloth:
     right: tuple[np.ndarray, ...]
 
     def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
-        """Left and right border at `t`, 0 to 1."""
+        """Points of the left and the right border at `t`, 0 to 1 along the cloth."""
         k = 0
         while k < len(self.stops) - 2 and t >= self.stops[k + 1]:
             k += 1
@@ -54,11 +54,11 @@ def limb_cloth(start: np.ndarray, end: np.ndarray, w0: float, w1: float) -> Clot
 
 
 def paint_pattern(brush: Brush, fabric: Fabric, cloth: Cloth, front: float = 1.0) -> None:
-    """Lays a fabric's second colour over an area already filled with its base.
+    """Paint a fabric's second colour over an area already filled with its base colour.
 
     Args:
         cloth: the area.
-        front: cosine of the yaw; badges and sashes are on the front alone.
+        front: cosine of the yaw; badges and sashes are only on the front.
     """
     colour, n = fabric.second, fabric.count
     if fabric.pattern == "bands":
@@ -97,5 +97,5 @@ def paint_pattern(brush: Brush, fabric: Fabric, cloth: Cloth, front: float = 1.0
 
 
 def paint_shadow(brush: Brush, fabric: Fabric, cloth: Cloth) -> None:
-    """A darker strip along the side away from the light."""
+    """Paint a darker strip along the side away from the light."""
     brush.polygon(cloth.cell(0.03, 1, 0.84, 1), shade(fabric.base, 0.78))

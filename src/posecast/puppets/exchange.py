@@ -1,4 +1,4 @@
-"""Looks exchanged among the characters of a shot: who else might have been shown at a pixel."""
+"""Exchanges looks among the characters of a shot: what another look would show at a pixel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from posecast.types import Clip
 
 
 def other_looks(num_characters: int) -> list[tuple[int, ...]]:
-    """The J - 1 cyclic shifts of J looks: in them every character wears each other look once."""
+    """The J - 1 cyclic shifts of J looks: over them, each character wears every other look once."""
     return [
         tuple((index + shift) % num_characters for index in range(num_characters))
         for shift in range(1, num_characters)
@@ -26,10 +26,10 @@ def identity_region(
     truth_ids: UInt8[np.ndarray, "frames height width"],
     counterfactual_ids: Sequence[UInt8[np.ndarray, "frames height width"]],
 ) -> Bool[np.ndarray, "frames height width"]:
-    """Pixels that show one and the same character in the truth and in every counterfactual.
+    """Pixels that show the same character in the truth and in every counterfactual.
 
-    Builds differ: with looks exchanged, a wider body or other hair shows where the truth has
-    background. There is no "other look of this character" at such a pixel.
+    Silhouettes differ: with looks exchanged, other hair or clothes may cover pixels where the truth
+    shows background. Such a pixel has no "other look of this character".
     """
     region = truth_ids > 0
     for ids in counterfactual_ids:
@@ -39,17 +39,17 @@ def identity_region(
 
 @dataclass(frozen=True)
 class Exchanged:
-    """Some frames of a shot with looks exchanged among its characters."""
+    """Frames of a shot, rendered with looks exchanged among its characters."""
 
     frames: UInt8[np.ndarray, "looks frames height width 3"]
     told: Bool[np.ndarray, "frames height width"]
-    """Where all of them can be told from the truth."""
+    """Where every exchanged look differs visibly from the truth."""
 
 
 def exchanged(plan: ShotPlan, frames: Sequence[int], truth: Clip) -> Exchanged:
-    """The `frames` of a shot whose `truth` is given.
+    """Render the given `frames` of a shot with each of `other_looks`; `truth` is the shot itself.
 
-    Of somebody alone there are no other looks, and nothing can be told.
+    A single character has no other looks: the result is empty and `told` false everywhere.
     """
     assert truth.character_ids is not None, "the stage knows who is where"
     others = [render(plan.with_looks(looks), frames) for looks in other_looks(len(plan.actors))]

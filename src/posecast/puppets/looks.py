@@ -33,7 +33,7 @@ HAIR_STYLES = ("short", "bob", "long", "bun", "tail", "afro", "spikes", "cap", "
 
 @dataclass(frozen=True)
 class Fabric:
-    """A base colour, a second one, and how the second is laid over the first."""
+    """A base colour, a second colour, and the pattern in which the second covers the first."""
 
     base: Colour
     second: Colour
@@ -43,7 +43,7 @@ class Fabric:
 
 @dataclass(frozen=True)
 class Look:
-    """Everything about a puppet's appearance that its driver does not change."""
+    """A puppet's appearance: all that stays the same while it moves."""
 
     skin: Colour
     hair: Colour
@@ -56,9 +56,9 @@ class Look:
     """0 sleeveless, 0.5 to the elbow, 1 to the wrist."""
     bottom: Fabric
     leg_length: float
-    """Of trousers: 0.4 shorts, 1 to the ankle."""
+    """Length of the trousers: 0.4 is shorts, 1 is to the ankle."""
     skirt: float
-    """0 none, else its length in thighs."""
+    """Length of the skirt in thigh lengths; 0 for none."""
     shoes: Colour
     belt: Colour | None
     glasses: bool
@@ -86,7 +86,7 @@ def random_colour(rng: np.random.Generator) -> Colour:
 
 
 def contrasting(rng: np.random.Generator, colour: Colour) -> Colour:
-    """Another colour that can be told from `colour` at a glance."""
+    """Another random colour, clearly different from `colour`."""
     best = random_colour(rng)
     for _ in range(6):
         if np.abs(np.subtract(best, colour)).sum() > 180:
@@ -107,7 +107,7 @@ def _jitter(rng: np.random.Generator, colour: Colour, amount: float) -> Colour:
 
 
 def random_look(rng: np.random.Generator) -> Look:
-    """A puppet's look; two draws are practically never alike."""
+    """A random look; two draws are practically never alike."""
     top = random_fabric(rng)
     plain = Fabric(contrasting(rng, top.base), top.second, "plain", 1)
     sleeve = top if rng.random() < 0.7 else plain

@@ -1,4 +1,4 @@
-"""Dance-like motion: key poses on a beat, steps, turns; and where everybody stands and walks."""
+"""Dance-like motion: key poses on a beat, steps and turns, and the routes of all characters."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ LEG_WEIGHTS = np.array([3, 3, 2, 2, 1.2, 1.2, 1, 1, 1, 1])
 
 @dataclass(frozen=True)
 class Route:
-    """Where a character is: x in frame heights from the left edge, depth 0 (near) to 1 (far)."""
+    """Where a character is in each frame: x in frame heights, depth from 0 (near) to 1."""
 
     x: Float[np.ndarray, " frames"]
     depth: Float[np.ndarray, " frames"]
     heading: Float[np.ndarray, " frames"]
-    """Yaw that its walk or its partner asks for, radians."""
+    """Yaw in which it walks or faces its partner, radians."""
     stride: Float[np.ndarray, " frames"]
     """Phase of its steps, radians; constant while it stands."""
     walking: bool
     holding: bool
-    """Its arms are around a partner."""
+    """Whether its arms are around a partner."""
 
 
 def smooth(t: np.ndarray) -> np.ndarray:
@@ -79,7 +79,7 @@ def smooth(t: np.ndarray) -> np.ndarray:
 
 
 def key_poses(rng: np.random.Generator, seconds: np.ndarray, beat: float) -> np.ndarray:
-    """Angle tables (frames, ANGLES) that go from key pose to key pose on the beat."""
+    """Angle table (frames, ANGLES) with a new key pose on each `beat` (seconds)."""
     beats = int(seconds[-1] / beat) + 3
     keys = np.zeros((beats, ANGLES))
     arms = rng.integers(len(ARM_POSES), size=(beats, 2))
@@ -110,7 +110,7 @@ def key_poses(rng: np.random.Generator, seconds: np.ndarray, beat: float) -> np.
 
 
 def walk_over(angles: np.ndarray, route: Route, rng: np.random.Generator) -> np.ndarray:
-    """The same table with the legs of a walk, and arms that swing against them half of the time."""
+    """The table with walking legs and, half of the time, arms swinging against them."""
     angles = angles.copy()
     phase = route.stride
     for column, sign in ((R_LEG, 1.0), (L_LEG, -1.0)):
@@ -131,7 +131,7 @@ def walk_over(angles: np.ndarray, route: Route, rng: np.random.Generator) -> np.
 
 
 def hold_partner(angles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The same table with both arms reaching forward around a partner."""
+    """The table with both arms reaching forward around a partner."""
     angles = angles.copy()
     for column in (R_ARM, L_ARM):
         upper = rng.uniform(0.8, 1.5)
@@ -141,7 +141,7 @@ def hold_partner(angles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def turns(rng: np.random.Generator, seconds: np.ndarray) -> np.ndarray:
-    """A wandering yaw (radians), with a quarter, half or whole turn in one shot of three."""
+    """A slowly changing yaw (radians), with a quarter, half or whole turn in one shot of three."""
     phase, pace = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.6)
     yaw = rng.normal() * 0.3 + 0.35 * np.sin(pace * seconds + phase)
     if rng.random() < 0.35:
@@ -191,12 +191,12 @@ def arrange(
     aspect: float,
     formations: Sequence[str] | None = None,
 ) -> list[Route]:
-    """Routes of `count` characters; depths keep their distance except while two swap them.
+    """Routes of `count` characters; their depths stay apart except while two swap places.
 
     Args:
-        seconds: times of the frames.
+        seconds: time of each frame.
         aspect: frame width over height.
-        formations: those to choose from, by their usual weights; None for all.
+        formations: the formations to choose from, by their usual weights; None for all.
     """
     whole = max(float(seconds[-1]), 0.8)
     levels = (rng.permutation(count) + rng.uniform(0.15, 0.85)) / max(count, 2)

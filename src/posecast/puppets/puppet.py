@@ -1,4 +1,4 @@
-"""Drawing one puppet: limbs from far to near, clothes, head and hair."""
+"""Draws one puppet: limbs from far to near, clothes, head and hair."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PART_POINTS = np.array([
     (b.L_KNEE, b.L_ANKLE),
     (b.PELVIS, b.PELVIS),
 ])  # fmt: skip
-"""The two points whose mean is a part's own depth."""
+"""For each part, the two points whose mean depth is the part's depth."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Posed:
     z: np.ndarray
     yaw: float
     unit: float
-    """Samples a standing height."""
+    """Standing height in samples."""
     build: b.Build
     look: Look
 
 
 def draw_puppet(brush: Brush, posed: Posed, first_part: int) -> None:
-    """Draws all parts, the far ones first; part k is remembered as ``first_part + k``."""
+    """Draw all parts, far ones first; part k is recorded in the part map as ``first_part + k``."""
     z = posed.z
     torso_z = (z[b.NECK] + z[b.PELVIS]) / 2
     arms = [

@@ -1,4 +1,4 @@
-"""Rendering a plan with its exact truth: keypoints, who is where, depth, background flow, order."""
+"""Renders a shot plan with its ground truth: keypoints, ids, depth, background flow and order."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from posecast.types import JOINT_COUNTS, Clip, PoseSequence
 
 BACKGROUND_DISTANCE = 10.0
 RELIEF = 0.1
-"""How much a limb's own depth shows in the depth map, metres a standing height."""
+"""Metres in the depth map per standing height of a part's own depth."""
 HIDDEN = 0.6
 """Confidence of a joint that another character covers."""
 
 
 def render_clip(seed: int, settings: PuppetSettings) -> Clip:
-    """One whole shot."""
+    """Render one whole shot."""
     return render(plan_shots(seed, settings, 1)[0])
 
 
 def sample_clips(seed: int, settings: PuppetSettings, shots: int) -> list[Clip]:
-    """Several whole shots of the same characters in the same place."""
+    """Render several whole shots of the same characters in the same place."""
     return [render(plan) for plan in plan_shots(seed, settings, shots)]
 
 
 def render(plan: ShotPlan, frames: Sequence[int] | None = None) -> Clip:
-    """Renders a shot, or only the given frames of it (indices into the shot, in any order).
+    """Render a shot, or only the given frames of it (indices into the shot, in any order).
 
     Returns:
-        The clip with all truth filled in. Background flow at pixel p of frame i is p minus where
-        the same point of the scene was in frame i - 1; zero in the shot's first frame.
+        The clip with its full ground truth. Background flow at pixel p of frame i is p minus the
+        place of the same scene point in frame i - 1; it is zero in the shot's first frame.
     """
     indices = list(range(plan.num_frames)) if frames is None else list(frames)
     height, width = plan.settings.size
@@ -70,7 +70,7 @@ def render(plan: ShotPlan, frames: Sequence[int] | None = None) -> Clip:
 def silhouettes(
     plan: ShotPlan, frames: Sequence[int] | None = None
 ) -> UInt8[np.ndarray, "frames characters height width"]:
-    """Each character's whole silhouette (0/1), as if nobody stood before it."""
+    """Each character's whole silhouette (0/1), ignoring who stands in front of it."""
     indices = list(range(plan.num_frames)) if frames is None else list(frames)
     height, width = plan.settings.size
     out = np.zeros((len(indices), len(plan.actors), height, width), np.uint8)
@@ -92,7 +92,7 @@ def _pick(samples: np.ndarray, step: int) -> np.ndarray:
 
 
 def _paint(plan: ShotPlan, i: int) -> tuple[np.ndarray, np.ndarray]:
-    """The picture (H, W, 3) and the part at each pixel (H, W), 0 the background."""
+    """The picture (H, W, 3) and the part id at each pixel (H, W); 0 is background."""
     settings = plan.settings
     rows, columns = _sample_size(settings)
     if settings.camera == "still":
@@ -137,9 +137,10 @@ def _part_distances(plan: ShotPlan, i: int) -> Float[np.ndarray, " parts"]:
 def background_motion(
     plan: ShotPlan, frame: int, since: ShotPlan, before: int
 ) -> Float32[np.ndarray, "2 height width"]:
-    """How the background of a frame moved since a frame of a shot in the same place.
+    """Background flow to a frame from a frame of another shot in the same place.
 
-    Pixels: each pixel's place minus where the same point of the scene was before.
+    In pixels: each pixel's place minus the place of the same scene point in frame `before` of
+        `since`.
     """
     height, width = plan.settings.size
     if plan.settings.camera == "still":
@@ -155,7 +156,7 @@ def background_motion(
 def _keypoints(
     settings: PuppetSettings, matrix: np.ndarray, actor: Actor, i: int, ids: np.ndarray, j: int
 ) -> Float[np.ndarray, "joints 3"]:
-    """Joints in pixels (pixel centres are integers); the face by what its turn shows."""
+    """Joints in pixels (pixel centres are integers), without face points that are turned away."""
     height, width = settings.size
     points = (actor.points[i] @ matrix[:, :2].T + matrix[:, 2]) * height - 0.5
     out = np.zeros((JOINT_COUNTS[settings.joints], 3), np.float32)

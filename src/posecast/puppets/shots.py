@@ -1,4 +1,4 @@
-"""Plans of shots: who, where, when, seen by which camera. A plan holds all that rendering needs."""
+"""Plans shots: characters, motion, place and camera. A plan holds all that rendering needs."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from posecast.puppets.scenes import paint_cloth, paint_scene
 from posecast.puppets.settings import PuppetSettings
 
 MARGIN = 0.14
-"""Canvas beyond each border of the frame for a moving camera, in frame heights."""
+"""Extra canvas at each border of the frame for a moving camera, in frame heights."""
 CLOTH_PATCH = 0.2
 """Width of a patch of colour of the places "cloth", in frame heights."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """One character of a shot. Points are in frame heights, before the camera."""
+    """One character of a shot. Points are in frame heights, without the camera's motion."""
 
     build: Build
     look: Look
     points: Float[np.ndarray, "frames points 2"]
     z: Float[np.ndarray, "frames points"]
-    """Depth of each point against the body's middle, standing heights, away is positive."""
+    """Depth of each point relative to the body's middle, in standing heights; positive is away."""
     yaw: Float[np.ndarray, " frames"]
     unit: Float[np.ndarray, " frames"]
     """Standing height in frame heights."""
     distance: Float[np.ndarray, " frames"]
-    """From the camera, in metres or so: 3.4 near to 4.8 far."""
+    """Distance from the camera, roughly in metres: from 3.4 (near) to 4.8 (far)."""
 
 
 @dataclass(frozen=True)
 class ShotPlan:
-    """A shot ready to be rendered, any frame of it, with other looks or in inverted order."""
+    """A shot of which any frame can be rendered, also with other looks or an inverted order."""
 
     settings: PuppetSettings
     canvas: UInt8[np.ndarray, "height width 3"]
     actors: tuple[Actor, ...]
     camera: Float[np.ndarray, "frames 2 3"]
-    """From the scene, in frame heights, to the frame, in frame heights."""
+    """Affine maps from scene to frame, both in frame heights."""
     light: Float[np.ndarray, "frames 3"]
     tied: bool = True
-    """Whether the characters move with the camera; else only their background does."""
+    """Whether the camera moves the characters too; if not, it moves only the background."""
 
     @property
     def actors_camera(self) -> Float[np.ndarray, "frames 2 3"]:
-        """The camera as the characters are seen by it."""
+        """The camera that applies to the characters."""
         return self.camera if self.tied else _still_camera(self.num_frames)
 
     @property
     def num_frames(self) -> int:
-        """Frames of the whole shot."""
+        """Number of frames of the whole shot."""
         return len(self.camera)
 
     def with_looks(self, permutation: tuple[int, ...]) -> ShotPlan:
@@ -65,7 +65,7 @@ class ShotPlan:
         return replace(self, actors=tuple(dressed))
 
     def with_order_inverted(self) -> ShotPlan:
-        """The same shot with whoever was in front behind; nobody moves in the picture."""
+        """The same shot with the front-to-back order inverted; nobody moves in the picture."""
         distances = np.stack([a.distance for a in self.actors])
         mirrored = distances.min(axis=0) + distances.max(axis=0) - distances
         actors = (replace(a, distance=d) for a, d in zip(self.actors, mirrored, strict=True))
@@ -79,9 +79,9 @@ def _still_camera(frames: int) -> np.ndarray:
 
 
 def _shaking_camera(rng: np.random.Generator, shake: float, frames: int) -> np.ndarray:
-    """Independent offsets, whose mean displacement from frame to frame is about `shake`."""
+    """Independent offsets whose mean displacement from frame to frame is about `shake`."""
     matrices = _still_camera(frames)
-    # The distance between two draws of deviation s in the plane has the mean s sqrt(pi).
+    # Two draws in the plane with standard deviation s are s sqrt(pi) apart on average.
     deviation = rng.uniform(0.8, 1.2) * shake / np.pi**0.5
     offsets = np.clip(rng.normal(size=(frames, 2)) * deviation, -MARGIN + 0.01, MARGIN - 0.01)
     matrices[:, :, 2] = offsets
@@ -125,14 +125,14 @@ def _light(rng: np.random.Generator, settings: PuppetSettings, seconds: np.ndarr
 
 
 SIZES = ((0.56, 0.88), (0.5, 0.84), (0.45, 0.74), (0.42, 0.66))
-"""Standing height of the tallest by size of the cast, frame heights."""
+"""Range of the tallest character's standing height for casts of 1 to 4, in frame heights."""
 
 
 def plan_shots(seed: int, settings: PuppetSettings, shots: int) -> list[ShotPlan]:
-    """`shots` shots of the same characters in the same place.
+    """Plan `shots` shots of the same characters in the same place.
 
-    Motion, arrangement, order, scale and camera differ from shot to shot. The plans are a pure
-    function of the arguments; shot k does not depend on how many are asked for.
+    Motion, arrangement, order, scale and camera differ from shot to shot. The plans depend only on
+    the arguments, and shot k does not depend on `shots`.
     """
     height, width = settings.size
     aspect = width / height

@@ -1,4 +1,4 @@
-"""Files of weights from anywhere: tensors come out, finite and of bounded size; nothing is run."""
+"""Reads weight files from untrusted sources as finite tensors of bounded size, running no code."""
 
 from posecast.weights.places import find_weights, holds_weights, read_weights, weight_files
 from posecast.weights.reading import PYTORCH, SAFETENSORS, check_finite, read_tensors

@@ -1,4 +1,4 @@
-"""Where weights lie: one file, or a folder with a file, a variant of it, or its shards."""
+"""Finds weights: one file, or a folder that holds a file, a variant of it, or its shards."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from posecast.errors import InputError
 from posecast.weights.reading import read_tensors
 
 SUFFIXES = ("safetensors", "pth", "ckpt", "bin", "pt")
-"""Of files of weights, the preferred first."""
+"""Suffixes of weight files, the preferred first."""
 _VARIANTS = ("", "fp32", "fp16", "bf16")
-"""Of one file, the preferred first; any other (`non_ema`) comes after these."""
+"""Variants of one file, the preferred first; all others (such as `non_ema`) come after these."""
 _FILE = re.compile(
     r"(?P<stem>[^.]+?)(?:\.(?P<before>\w+))?(?:-(?P<shard>\d{5})-of-(?P<count>\d{5}))?"
     rf"(?:\.(?P<after>\w+))?\.(?P<suffix>{'|'.join(SUFFIXES)})"
 )
 _Group = tuple[str, str, str, int]
-"""Stem, variant, suffix, and the number of shards (0: one whole file)."""
+"""Stem, variant, suffix, and the number of shards (0 for one whole file)."""
 _LISTED = 5
 
 
 def find_weights(folder: Path, *stems: str) -> tuple[Path, ...]:
-    """The files of one of these names in a folder: one, or all its shards; none: empty.
+    """The files with one of these stems in a folder: one file, all its shards, or nothing.
 
-    Whole precision is preferred to half (`.fp16.`), safetensors to the other kinds, a whole file to
-    shards.
+    Preferred are full precision over half (`.fp16.`), safetensors over other kinds, a whole file
+    over shards.
 
     Raises:
         InputError: a shard is missing.
@@ -43,10 +43,10 @@ def find_weights(folder: Path, *stems: str) -> tuple[Path, ...]:
 def read_weights(place: Path, *stems: str) -> dict[str, Tensor]:
     """The tensors of a file, or of a folder's files (`find_weights`).
 
-    A folder without any of these names is read where its files are of one name.
+    If a folder has none of these stems but all its files share one other stem, those are read.
 
     Raises:
-        InputError: there are none, or of several names; and as `read_tensors`.
+        InputError: there are no weights, or of several stems; or as `read_tensors`.
     """
     files = (place,) if place.is_file() else weight_files(place, *stems)
     found: dict[str, Tensor] = {}
@@ -59,10 +59,10 @@ def read_weights(place: Path, *stems: str) -> dict[str, Tensor]:
 
 
 def weight_files(folder: Path, *stems: str) -> tuple[Path, ...]:
-    """As `find_weights`, but a folder whose files are of one other name will do.
+    """As `find_weights`, but files that share one other stem are accepted too.
 
     Raises:
-        InputError: there are none, or of several names.
+        InputError: there are no weights, or of several stems.
     """
     if not folder.is_dir():
         raise InputError.at(folder, "does not exist; expected weights")
@@ -81,7 +81,7 @@ def weight_files(folder: Path, *stems: str) -> tuple[Path, ...]:
 
 
 def holds_weights(folder: Path) -> bool:
-    """Whether any file in a folder is named as weights are."""
+    """Whether any file name in a folder is that of a weight file."""
     return bool(_groups(folder))
 
 

@@ -1,4 +1,4 @@
-"""The tensors of safetensors files and PyTorch checkpoints, told apart by content."""
+"""Reads the tensors of safetensors files and PyTorch checkpoints, recognised by content."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from posecast.weights.torch_pickle import check_archive, check_stream
 
 SAFETENSORS, PYTORCH = "safetensors file", "PyTorch checkpoint"
 MAX_BYTES = 64 * 2**30
-"""The largest file that is read; the largest public one (a denoising U-Net) has a twelfth of it."""
+"""Largest file that is read. The largest public one, a denoising U-Net, has a twelfth of this."""
 _SHARED = 4
-"""Tensors may share memory (tied weights): together at most so many times the file's size."""
+"""Tensors may share memory (tied weights); together they may be this many times the file's size."""
 _WRAPPERS = ("state_dict", "model_state_dict", "module", "model")
-"""Where training checkpoints keep the weights; `module` is DeepSpeed's."""
+"""Keys under which training checkpoints hold the weights; `module` is DeepSpeed's."""
 _PREFIXES = ("module.", "model.", "state_dict.", "_forward_module.")
-"""What wrappers of a network leave before all names: of data parallel, Lightning, DeepSpeed."""
-_COMPILED = "_orig_mod."  # torch.compile's, before the names of whatever was compiled
+"""Prefixes that data parallel, Lightning and DeepSpeed put before all names."""
+_COMPILED = "_orig_mod."  # torch.compile puts this before the names of each compiled module
 _MAX_WRAPPERS = 4
 _HEAD = 512
-_MAX_HEADER = 100 * 2**20  # of safetensors, its own limit
+_MAX_HEADER = 100 * 2**20  # safetensors' own limit
 
 
 def read_tensors(
@@ -40,15 +40,15 @@ def read_tensors(
     formats: tuple[str, ...] = (SAFETENSORS, PYTORCH),
     largest: int = MAX_BYTES,
 ) -> dict[str, Tensor]:
-    """The tensors of a file by name, on the CPU, mapped from disk where that can be.
+    """The tensors of a file by name, on the CPU, memory-mapped if possible.
 
-    A training checkpoint is opened up to its weights (`state_dict`, `model`, DeepSpeed's `module`),
-    and what wrappers leave before all names (`module.`, `_orig_mod.`) is taken off. `expected` is
-    what messages ask for.
+    In a training checkpoint, the weights are looked up (`state_dict`, `model`, DeepSpeed's
+    `module`), and prefixes that wrappers add to all names (`module.`, `_orig_mod.`) are removed.
+    `expected` says in error messages what the file should hold.
 
     Raises:
-        InputError: missing, no regular file, too large, of another kind, cut, holding anything but
-            named tensors (such as code), or a tensor with a value that is not finite.
+        InputError: the file is missing, no regular file, too large, of another kind, truncated, or
+            holds anything but named tensors (such as code), or a value that is not finite.
     """
     path = Path(path)
     size = check_regular(path, expected).st_size
@@ -71,11 +71,11 @@ def read_tensors(
 
 
 def check_finite(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
-    """InputError: a tensor holds NaN or infinity; names the file and the tensor."""
+    """Raise `InputError`, naming file and tensor, if a tensor holds NaN or infinity."""
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not tensor.numel():
             continue
-        # Least and largest value in one pass, without a copy; NaN is both.
+        # Smallest and largest value in one pass, without a copy; any NaN becomes both.
         known = tensor.dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
         ends = torch.aminmax(tensor if known else tensor.float())
         if not all(math.isfinite(float(end)) for end in ends):
@@ -87,10 +87,10 @@ def check_finite(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _kind(path: Path, expected: str) -> str:
-    """The format, by the first bytes. InputError: none that holds weights, saying what it is."""
+    """The file's format by its first bytes; `InputError` says what it is if not weights."""
     head = read_head(path, _HEAD, expected)
     text = head.lstrip().lower()
-    # First: the length of its header may begin with any byte, those of the others among them.
+    # Checked first: the header's length may start with any bytes, also those of other formats.
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MAX_HEADER:
         return SAFETENSORS
     if head[:2] == b"PK" or head[:1] == b"\x80":
@@ -107,13 +107,13 @@ def _kind(path: Path, expected: str) -> str:
 
 
 def _load_pytorch(path: Path) -> Any:
-    archive = read_head(path, 2) == b"PK"  # else the older format, which cannot be mapped
+    archive = read_head(path, 2) == b"PK"  # else the older format, which cannot be memory-mapped
     if archive:
         check_archive(path)
     else:
         check_stream(path)
     with warnings.catch_warnings():
-        # Of pickle versions that torch does not write: what it cannot read is an error.
+        # Torch warns of pickle versions that it does not write; what it cannot read is an error.
         warnings.simplefilter("ignore", UserWarning)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
 
@@ -122,7 +122,7 @@ def _not_read(path: Path, kind: str, error: BaseException, expected: str) -> Inp
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, (pickle.UnpicklingError, RefusedError)):
         found = re.search(r"GLOBAL ([\w.]+)", text)
-        # Without torch's advice to load the file all the same.
+        # Drops torch's advice to load the file anyway.
         reason = found[1] if found else text if isinstance(error, RefusedError) else "no tensors"
         return InputError.at(
             path,
@@ -135,7 +135,7 @@ def _not_read(path: Path, kind: str, error: BaseException, expected: str) -> Inp
 
 
 def _named(path: Path, content: Any, expected: str) -> dict[str, Tensor]:
-    """The tensors in what a file holds. InputError: there is anything else."""
+    """The tensors in a file's content; `InputError` if there is anything else."""
     content = _unwrapped(content)
     if not isinstance(content, Mapping):
         held = type(content).__name__
@@ -148,7 +148,7 @@ def _named(path: Path, content: Any, expected: str) -> dict[str, Tensor]:
 
 
 def _unwrapped(content: Any) -> Any:
-    """The weights in a training checkpoint; other contents as they are."""
+    """The weights in a training checkpoint; other contents unchanged."""
     for _ in range(_MAX_WRAPPERS):
         if not isinstance(content, Mapping):
             break
@@ -161,7 +161,7 @@ def _unwrapped(content: Any) -> Any:
 
 
 def _plain_names(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without the prefixes of wrappers. InputError: two names become one."""
+    """The tensors without wrappers' prefixes; `InputError` if two names become the same."""
     names = {name: name.replace(_COMPILED, "") for name in tensors}
     while names:
         prefix = next((p for p in _PREFIXES if all(n.startswith(p) for n in names.values())), None)
@@ -174,7 +174,7 @@ def _plain_names(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]
 
 
 def _check_sizes(path: Path, tensors: Mapping[str, Tensor], size: int) -> None:
-    """InputError: a tensor is sparse, quantised or larger than what the file holds of it."""
+    """Raise `InputError` if a tensor is sparse, quantised or larger than the file."""
     total = 0
     for name, tensor in tensors.items():
         plain = (
@@ -185,6 +185,6 @@ def _check_sizes(path: Path, tensors: Mapping[str, Tensor], size: int) -> None:
                 path, f"is {tensor.dtype}, {tensor.layout}: not a plain tensor", name
             )
         total += tensor.numel() * tensor.element_size()
-        # A stride of zero makes a tensor of any size out of one number.
+        # With a stride of zero, one number makes a tensor of any size.
         if tensor.numel() * tensor.element_size() > size or total > _SHARED * size:
             raise InputError.at(path, "is larger than the file", name)

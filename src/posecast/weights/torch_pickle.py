@@ -1,7 +1,7 @@
-"""What PyTorch's own careful reader does not check: sizes, and keys that take for ever to hash.
+"""Checks that `torch.load(weights_only=True)` lacks: sizes, and keys that take forever to hash.
 
-`torch.load(weights_only=True)` admits tensors alone, but follows a pickle as far as it leads. Here
-the same opcodes are walked before, with nothing behind them (`media.inert_pickle`).
+Torch admits only tensors, but executes a pickle's opcodes however large their result. Here the same
+opcodes are walked first without creating any objects (`media.inert_pickle`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _PICKLE = "data.pkl"
 _MAX_PICKLE = 256 * 2**20
 _MAX_ENTRIES = 1_000_000
 _LEGACY_PICKLES = 5
-"""Magic number, version, the machine, the tensors, the keys of their storages."""
+"""The pickles of an old checkpoint: magic number, version, machine, tensors, storage keys."""
 
 
 def check_archive(path: Path) -> None:
-    """Check the entries and the one pickle of a zip archive, as PyTorch writes since 1.6.
+    """Check the entries and the pickle of a zip archive, the format of PyTorch 1.6 and later.
 
     Raises:
-        InputError: a TorchScript archive, a compressed one, or one of other entries.
-        RefusedError: a pickle of more than tensors and plain values.
+        InputError: it is a TorchScript archive, is compressed, or has unexpected entries.
+        RefusedError: the pickle holds more than tensors and plain values.
     """
     with open_regular(path) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
@@ -36,7 +36,7 @@ def check_archive(path: Path) -> None:
                 path, "is a TorchScript archive, which holds a program; it is not run"
             )
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            # Packed entries could grow to any size in memory.
+            # Compressed entries could expand to any size in memory.
             raise InputError.at(
                 path, "is a compressed archive; torch.save does not write such files"
             )
@@ -50,18 +50,18 @@ def check_archive(path: Path) -> None:
 
 
 def check_stream(path: Path) -> None:
-    """The same of the older format, some pickles in a row."""
+    """Check the older format: several pickles in a row."""
     with open_regular(path) as stream:
         for _ in range(_LEGACY_PICKLES):
             read_pickle(stream, _Torch())
 
 
 class _Thing:
-    """Stands for a name, a tensor, a storage: whatever torch would make."""
+    """A placeholder for any object that torch would create: a name, tensor or storage."""
 
 
 class _Torch:
-    """The `World` of a checkpoint: torch decides on names and calls, so all are inert here."""
+    """The `World` of a checkpoint. Torch itself checks names and calls, so all are inert here."""
 
     def named(self, module: str, name: str) -> Any:
         return dict if (module, name) == ("collections", "OrderedDict") else _Thing()

@@ -1,1 +1,1 @@
-"""The pose file formats, one file each; `posecast.media.poses` tells them apart by content."""
+"""The pose file formats, one module each; `posecast.media.poses` recognises them by content."""

@@ -1,8 +1,9 @@
-"""AnimatedDrawings' ``char_cfg.yaml``: the joints of one drawn figure in its picture.
+"""Reads AnimatedDrawings' ``char_cfg.yaml``: the joints of one drawn figure in its picture.
 
-``width``, ``height`` and ``skeleton``, a list of ``{name, parent, loc: [x, y]}``. Its joints come
-from COCO's 17, by other names: ``neck`` is the nose, ``torso`` the middle of the shoulders,
-``hand`` and ``foot`` are wrists and ankles; ``hip`` and ``root`` are the middle of the hips.
+The keys are ``width``, ``height`` and ``skeleton``, a list of ``{name, parent, loc: [x, y]}``. The
+joints are made from COCO's 17 under other names: ``neck`` is the nose, ``torso`` the middle of the
+shoulders, ``hand`` and ``foot`` are wrist and ankle, ``hip`` and ``root`` are the middle of the
+hips.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def is_animated_drawing(data: bytes) -> bool:
 
 
 def read_animated_drawing(data: bytes, path: Path) -> PeopleFrame:
-    """The figure; each joint is certain. Raises InputError naming the joint at fault."""
+    """Read the figure, with confidence 1 for each joint. InputError names a wrong joint."""
     value = _parsed(data, path)
     if not isinstance(value, dict) or not isinstance(value.get("skeleton"), list):
         raise InputError.at(path, "expected width, height and skeleton, a list of joints")

@@ -1,4 +1,4 @@
-"""Coordinates of pose files in pixels: their unit and their canvas, stated, told or guessed."""
+"""Brings coordinates of pose files to pixels: finds their unit and their canvas."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Units = Literal["pixels", "0..1", "-1..1"]
 Size = tuple[int, int]
 
 _LARGEST_SHARE, _LARGEST_OF_DWPOSE = 2.0, 10.0
-"""Shares of a canvas stay below this, but for a few points; nobody is drawn in so few pixels.
-DWPose's files are of shares, which may lie far outside; only some tools save pixels."""
-_SAMPLED = 500  # frames whose points tell the unit
+"""Nearly all coordinates below this limit are fractions of the canvas: no person has so few pixels.
+The limit is higher for DWPose, whose files usually hold fractions, also far outside the canvas."""
+_SAMPLED = 500  # most frames from whose points the unit is determined
 _OUTSIDE = 0.02
 _SIGNED, _SIGNED_WITH_CANVAS = 0.05, 0.35
-"""Shares of points left of or above 0 from which on coordinates are -1..1: OpenPose finds joints
-inside the picture only; what states its canvas (ControlNet's JSON) may have them outside."""
+"""Above this share of points with a negative coordinate, coordinates are -1..1. OpenPose finds only
+joints inside the picture; files with a canvas (ControlNet's JSON) may have some outside."""
 
 
 def on_canvas(
@@ -41,13 +41,13 @@ def on_canvas(
     normalised_size: Size | None,
     notes: list[str],
 ) -> tuple[list[PeopleFrame], Size]:
-    """The frames in pixels (float32), and the canvas (height, width).
+    """Convert frames to pixels (float32); returns them and the canvas (height, width).
 
-    The canvas is the one that the file states, else `given`. Else it is `normalised_size` for
-    normalised coordinates, and for pixels it is estimated; `notes` gains a line about either.
+    The canvas is the file's own, else `given`. Otherwise it is `normalised_size` for normalised
+    coordinates, and an estimate for pixels; a line about either is added to `notes`.
 
     Raises:
-        InputError: the frames state different canvases, or normalised coordinates have none.
+        InputError: the frames state different canvases, or normalised coordinates have no canvas.
     """
     units = units_of(frames)
     size = _stated_canvas(frames, path) or given
@@ -69,9 +69,9 @@ def on_canvas(
 
 
 def units_of(frames: Sequence[PeopleFrame]) -> Units:
-    """What the coordinates of a clip are, by where its present points lie."""
+    """The unit of a clip's coordinates, judged by the range of its present points."""
     some = frames[:: max(1, len(frames) // _SAMPLED)]
-    # Clips with people in few frames: the sample may have missed them all.
+    # If few frames show people, the sample may have missed them all: then use all frames.
     for chosen in (some, frames):
         points = np.concatenate([frame.people[present(frame.people)] for frame in chosen])
         if len(points):
@@ -89,12 +89,12 @@ def units_of(frames: Sequence[PeopleFrame]) -> Units:
 
 
 def estimate_canvas(frames: Sequence[PeopleFrame], path: Path) -> Size:
-    """A canvas (height, width) for pixel coordinates that came without one: a guess.
+    """Guess a canvas (height, width) for pixel coordinates without one.
 
-    The people are taken to be framed with equal margins left and right, and as narrow a one below
-    as the narrowest of these and the one above; where nobody shows a knee or an ankle, the picture
-    is taken to end at the lowest point, as it does in half-length shots. Every point is inside.
-    (1, 1) for nobody.
+    The people are assumed to have equal margins left and right, and a margin below that equals the
+    smallest of the left, right and top margins. If no knee or ankle is present, the picture is
+    assumed to end at the lowest point, as in half-length shots. Every point is inside. Without
+    people it is (1, 1).
     """
     low, high = np.full(2, np.inf), np.full(2, -np.inf)
     legs = False

@@ -1,4 +1,4 @@
-"""Our own clip format, ``posecast/poses/1``: all characters and frames of a clip in one JSON file.
+"""Posecast's clip format, ``posecast/poses/1``: all characters and frames in one JSON file.
 
 ``{"format": "posecast/poses/1", "width", "height", "fps", "joints", "characters": [{"id", "frames":
 [[[x, y, c], ...] | null, ...]}], "front_to_back": [ids]?}``; a frame of null is a missing person.
@@ -31,7 +31,7 @@ _KEYS = {"format", "width", "height", "fps", "joints", "characters", "front_to_b
 
 
 def read_clip(value: dict[str, Any], path: Path) -> PoseSequence:
-    """The clip as it stands. Raises InputError naming the character, frame and joint at fault."""
+    """Read the clip. Raises InputError that names the wrong character, frame and joint."""
     if value["format"] != FORMAT:
         raise InputError.at(
             path, f"expected {FORMAT!r}, found {describe(value['format'])}", "format"
@@ -75,7 +75,7 @@ def read_clip(value: dict[str, Any], path: Path) -> PoseSequence:
 
 
 def clip_text(sequence: PoseSequence) -> str:
-    """The clip as JSON text; reading it back gives the same keypoints, bit for bit."""
+    """The clip as JSON text; reading it back gives bit-identical keypoints."""
     characters = [
         {"id": name, "frames": [_frame_values(frame) for frame in track]}
         for name, track in zip(sequence.ids, sequence.keypoints, strict=True)
@@ -96,7 +96,7 @@ def clip_text(sequence: PoseSequence) -> str:
 def _frame_values(frame: np.ndarray) -> list[list[float]] | None:
     if not frame.any():
         return None
-    # str of a float32 is the shortest text that reads back as the same float32.
+    # str of a float32 is the shortest text that gives the same float32 again.
     return [[float(str(v)) for v in joint] for joint in frame.astype(np.float32)]
 
 
@@ -122,7 +122,7 @@ def _check_lengths(lengths: list[int], path: Path) -> None:
                 "without the person is null)",
                 f"characters[{index}].frames",
             )
-    # A null is five bytes of text and a row of memory.
+    # A null takes five bytes of text but a whole row in memory.
     if sum(lengths) > MAX_TRACK_FRAMES:
         raise InputError.at(
             path, f"more than {MAX_TRACK_FRAMES} frames of characters", "characters"

@@ -1,9 +1,9 @@
-"""COCO, COCO-WholeBody and AlphaPose: one list of people, each with the picture it belongs to.
+"""Reads COCO, COCO-WholeBody and AlphaPose: one list of people, each with its picture.
 
-A person is ``keypoints`` (``x, y, confidence``; COCO's visibility 0, 1, 2 counts as one) of a
-layout that its length tells, perhaps with ``foot_kpts``, ``face_kpts``, ``lefthand_kpts`` and
-``righthand_kpts``; ``image_id`` is a number or a file's name, AlphaPose's ``idx`` a track. COCO
-annotations have the list under ``annotations``, and the pictures' sizes.
+A person has ``keypoints`` (``x, y, confidence``, or COCO's visibility 0, 1, 2 as confidence) in a
+layout recognised by its length, and optionally ``foot_kpts``, ``face_kpts``, ``lefthand_kpts`` and
+``righthand_kpts``. ``image_id`` is a number or a file name; AlphaPose's ``idx`` is a track. COCO
+annotations hold the list under ``annotations``, together with the pictures' sizes.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def is_coco(value: Any) -> bool:
 
 
 def read_coco(value: Any, path: Path, notes: list[str]) -> list[PeopleFrame]:
-    """The frames in the order of their pictures, numbered ones that nobody is in among them.
+    """Read the frames in picture order, with empty frames for missing numbers.
 
-    A layout is told by its number of joints, else by the names that the file gives them. `notes`
-    gains a line about numbers without anybody.
+    A layout is recognised by its number of joints, else by the joint names in the file. A line
+    about missing numbers is added to `notes`.
 
-    Raises InputError naming the person and the part that is not as it should be.
+    Raises InputError that names the wrong person and part.
     """
     annotations = isinstance(value, dict)
     people = value["annotations"] if annotations else value
@@ -116,7 +116,7 @@ def _points(values: Any, names: list[str] | None, path: Path, place: str) -> np.
 
 
 def _joint_names(value: dict[str, Any], path: Path) -> list[str] | None:
-    """What the annotations' one category calls its joints."""
+    """The joint names of the annotations' single category."""
     categories = value.get("categories")
     if not isinstance(categories, list) or len(categories) != 1:
         return None
@@ -127,7 +127,7 @@ def _joint_names(value: dict[str, Any], path: Path) -> list[str] | None:
 
 
 def _read_part(values: Any, joints: np.ndarray, part: slice, path: Path, place: str) -> None:
-    """A part of COCO-WholeBody that has a list of its own."""
+    """Read a part of COCO-WholeBody that is stored in its own list."""
     if values is None:
         return
     count = part.stop - part.start
@@ -156,7 +156,7 @@ def _track(value: Any) -> int | None:
 
 
 def _sizes(images: Any, path: Path) -> dict[int | str, tuple[int, int]]:
-    """Heights and widths of the pictures that state them."""
+    """(height, width) of each picture that states it."""
     sizes: dict[int | str, tuple[int, int]] = {}
     for index, image in enumerate(images if isinstance(images, list) else []):
         place = f"images[{index}]"
@@ -171,14 +171,14 @@ def _sizes(images: Any, path: Path) -> dict[int | str, tuple[int, int]]:
 def in_picture_order(
     by_image: Mapping[Name, Any], path: Path, notes: list[str]
 ) -> list[Name | None]:
-    """The pictures of a clip in order; of numbered ones, also those without anybody in them (None).
+    """The pictures of a clip in order; None for each missing number.
 
-    Ids far apart are pictures of a data set and no clip: nothing is put between them.
+    Sparse numbers are ids of a data set rather than frames of a clip: nothing is missing then.
     """
     names = sorted(by_image, key=lambda name: natural_order(Path(str(name))))
     parts = [_NUMBERED.fullmatch(str(name)) for name in names]
     if any(p and len(p["number"]) > _DIGITS for p in parts):
-        return [*names]  # no frame's number
+        return [*names]  # names without a number
     alike = all(parts) and len({(p["before"], p["after"]) for p in parts if p}) == 1
     numbers = {int(p["number"]): name for p, name in zip(parts, names, strict=True) if p}
     if not alike or len(numbers) < len(names):

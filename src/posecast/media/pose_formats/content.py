@@ -1,4 +1,4 @@
-"""Bytes of untrusted pose files: how many are read, what they are, and JSON without surprises."""
+"""Reads the bytes of untrusted pose files, recognises their kind and parses JSON safely."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from posecast.media import json_text, reading
 from posecast.media.animated import HEAD, PNG, animated_kind
 
 MAX_BYTES = 512 * 2**20
-"""Pose data larger than this is refused before it is read."""
+"""Largest pose file in bytes; larger ones are refused before they are read."""
 MAX_SIDE = 16384
-"""The longest side of a canvas in pixels."""
+"""Largest side of a canvas in pixels."""
 MAX_PEOPLE = 1000
-"""People in one frame, or characters of one clip: more is no pose file."""
+"""Most people in a frame, or characters in a clip."""
 MAX_TRACK_FRAMES = 500_000
-"""Characters times frames of one clip: nearly a gigabyte of whole-body keypoints."""
+"""Most characters times frames of a clip: nearly a gigabyte of whole-body keypoints."""
 
 
 class PlainFootage(InputError):
-    """A picture or video that holds no drawn skeletons: poses can only be estimated from it."""
+    """The file is a picture or video without drawn skeletons: poses must be estimated from it."""
 
 
 _SIGNATURES = (
@@ -48,20 +48,20 @@ _SIGNATURES = (
 
 _TS_PACKET = 188
 START_BYTES = 2 * _TS_PACKET
-"""So many bytes tell the kind of any file that is no text."""
+"""Number of leading bytes that tell the kind of any binary file."""
 
 
 def read_start(path: Path) -> bytes:
-    """The first `START_BYTES` of a file. Raises InputError as `read_bytes`, and for no file."""
+    """The first `START_BYTES` of a file, or more of a PNG. Raises InputError as `read_bytes`."""
     data = reading.read_head(path, START_BYTES + HEAD, "poses, a picture or a video")
     if not data:
         raise InputError.at(path, "the file is empty")
-    # Whether a PNG is animated is said further on.
+    # Whether a PNG is animated is stated further on.
     return data if data.startswith(PNG) else data[:START_BYTES]
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole file. Raises InputError where it is missing, empty, too large or unreadable."""
+    """The whole file. Raises InputError if it is missing, empty, too large or unreadable."""
     data = reading.read_bytes(path, MAX_BYTES, "poses")
     if not data:
         raise InputError.at(path, "the file is empty")
@@ -69,9 +69,9 @@ def read_bytes(path: Path) -> bytes:
 
 
 def content_kind(data: bytes) -> str:
-    """``json``, ``npy``, ``npz``, or in words what else the bytes are.
+    """``json``, ``npy``, ``npz``, or a description of what else the bytes are.
 
-    Of a picture the first MB tells whether it is animated.
+    To tell animated pictures from stills, pass their first MB.
     """
     animated = animated_kind(data)
     if animated is not None:
@@ -83,7 +83,7 @@ def content_kind(data: bytes) -> str:
         return "an MP4 or QuickTime video"
     if data[:4] == b"RIFF":
         return "a WebP image" if data[8:12] == b"WEBP" else "an AVI video"
-    # MPEG-TS: packets of 188 bytes that each begin alike.
+    # MPEG-TS: each packet of 188 bytes starts with the same byte.
     if len(data) > _TS_PACKET and data[0] == data[_TS_PACKET] == ord("G"):
         return "an MPEG-TS video"
     if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
@@ -100,18 +100,18 @@ def natural_order(path: Path) -> list[tuple[int, int, str]]:
 def _rank(part: str) -> tuple[int, int, str]:
     if not (part.isascii() and part.isdigit()):
         return 1, 0, part
-    # Of numbers without leading zeros the longer is the larger; thousands of digits are no int.
+    # Compare by length, then text: numbers of thousands of digits cannot become an int.
     digits = part.lstrip("0")
     return 0, len(digits), f"{digits} {part}"
 
 
 def parse_json(data: bytes, path: Path) -> Any:
-    """The JSON value. Raises InputError as `media.json_text.parse_json`."""
+    """Parse JSON. Raises InputError as `media.json_text.parse_json`."""
     return json_text.parse_json(data, path)
 
 
 def describe(value: Any) -> str:
-    """What a JSON value is, for an error message: short, whatever the value."""
+    """A short description of any JSON value for error messages."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
@@ -125,12 +125,12 @@ def describe(value: Any) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a number (true and false are none)."""
+    """Whether a JSON value is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def check_numbers(values: Sequence[Any], path: Path, place: str) -> np.ndarray:
-    """A list's numbers as float64. Raises InputError for the first that is none."""
+    """A list of numbers as float64. Raises InputError for the first entry that is not a number."""
     for index, value in enumerate(values):
         if not is_number(value):
             raise InputError.at(
@@ -139,12 +139,12 @@ def check_numbers(values: Sequence[Any], path: Path, place: str) -> np.ndarray:
     try:
         return np.array(values, dtype=np.float64)
     except OverflowError:
-        # Integers of hundreds of digits: as absurd as infinity.
+        # Integers of hundreds of digits are treated as infinity.
         return np.array([v if abs(v) < 2**1000 else np.inf for v in values], dtype=np.float64)
 
 
 def check_side(value: Any, path: Path, place: str) -> int:
-    """A canvas side in whole pixels. Raises InputError where it is none, or out of bounds."""
+    """A canvas side in whole pixels. Raises InputError if it is not, or is out of range."""
     if not is_number(value) or value % 1 != 0:
         raise InputError.at(path, f"expected whole pixels, found {describe(value)}", place)
     if not 1 <= value <= MAX_SIDE:

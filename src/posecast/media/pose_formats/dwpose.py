@@ -1,12 +1,12 @@
-"""DWPose dictionaries, one a frame, as its users save them with numpy (or as JSON).
+"""Reads DWPose dictionaries, one per frame, as users save them with numpy or as JSON.
 
-``bodies``: ``candidate`` (points, 2), ``subset`` (people, 18) of indices into it, -1 unseen, and
-perhaps ``score``; ``hands`` (2 people, 21, 2): all left ones, then all right ones; ``faces``
-(people, 68, 2); both with -1, -1 for unseen, or with scores. Coordinates are shares of the
-drawing's width and height, in some tools pixels of it. ``draw_pose_params``, if there, is the
-drawing's height and width and where it goes in the canvas: top, bottom, left, right. A frame that
-nobody is in has arrays without elements, empty lists or None in place of arrays, or is None.
-``ids`` (ours) says who is who.
+``bodies`` holds ``candidate`` (points, 2), ``subset`` (people, 18) of indices into it with -1 for
+unseen joints, and optionally ``score``. ``hands`` is (2 people, 21, 2), all left hands, then all
+right hands; ``faces`` is (people, 68, 2). Both have -1, -1 for unseen points, or scores.
+Coordinates are fractions of the drawing's width and height; some tools write pixels. The optional
+``draw_pose_params`` holds the drawing's height and width, and its place in the canvas: top, bottom,
+left, right. A frame without people has empty arrays, empty lists or None instead of arrays, or is
+None. ``ids`` is Posecast's addition and identifies the tracks.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from posecast.media.pose_formats.people import PeopleFrame, clean_joints
 
 
 def dwpose_dicts(array: np.ndarray, path: Path) -> list[Any]:
-    """The frames of a loaded ``.npy``: one dictionary, or an array of them; None is nobody."""
+    """The frames of a loaded ``.npy``: one dictionary or an array of them; None has no people."""
     frames = array.ravel().tolist() if array.dtype.hasobject else []
     if not frames or not all(frame is None or is_dwpose(frame) for frame in frames):
         what = f"an array of {array.dtype} {array.shape}" if not frames else "other objects"
         raise InputError.at(path, f"expected DWPose dictionaries with 'bodies', found {what}")
-    # One dictionary may stand for many frames: a small file, much memory.
+    # Many frames may refer to the same dictionary: a small file could need much memory.
     if len(frames) + sum(map(_people_of, frames)) > MAX_TRACK_FRAMES:
         raise InputError.at(path, f"more than {MAX_TRACK_FRAMES} people in all frames")
     return frames
@@ -51,7 +51,7 @@ def _people_of(frame: dict[str, Any] | None) -> int:
 
 
 def read_dwpose_frame(frame: dict[str, Any] | None, path: Path, place: str) -> PeopleFrame:
-    """One frame. Raises InputError naming the part that is not as it should be."""
+    """Read one frame. Raises InputError that names the wrong part."""
     if frame is None:
         return PeopleFrame.empty(may_be_signed=False)
     bodies = frame["bodies"]
@@ -80,7 +80,7 @@ def read_dwpose_frame(frame: dict[str, Any] | None, path: Path, place: str) -> P
     if "faces" in found:
         points[:, FACE] = found["faces"]
     return PeopleFrame(
-        # Shares in single precision would lose the pixels they were made of.
+        # Fractions in single precision would not give the original pixels back.
         clean_joints(points, np.float64),
         whole_body=any(bool((part[..., 2] > 0).any()) for part in found.values()),
         ids=_ids(frame.get("ids"), people),
@@ -90,7 +90,7 @@ def read_dwpose_frame(frame: dict[str, Any] | None, path: Path, place: str) -> P
 
 
 def _nobody(value: Any) -> bool:
-    """Whether an array is how a tool says that nobody was found."""
+    """Whether an array stands for "nobody was found"."""
     if value is None or (isinstance(value, (list, tuple)) and not len(value)):
         return True
     return isinstance(value, np.ndarray) and value.size == 0 and value.shape[:1] == (0,)
@@ -138,12 +138,12 @@ def _read_points(
 
 
 def _array(value: Any, path: Path, place: str, shape: tuple[int | None, ...]) -> np.ndarray:
-    """A numeric array, or lists of numbers, of a shape (None: any length) as float64."""
+    """An array or nested lists of numbers as float64; None in `shape` allows any length."""
     wanted = " x ".join("n" if side is None else str(side) for side in shape)
     if isinstance(value, (list, tuple)):
         try:
             value = np.array(value)
-        except (ValueError, OverflowError):  # rows of different lengths, absurd numbers
+        except (ValueError, OverflowError):  # rows of different lengths, or far too large numbers
             raise InputError.at(path, f"expected an array of {wanted} numbers", place) from None
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
         fits = value.ndim == len(shape) and all(
@@ -156,7 +156,7 @@ def _array(value: Any, path: Path, place: str, shape: tuple[int | None, ...]) ->
 
 
 def _canvas(params: Any, path: Path, place: str) -> dict[str, Any]:
-    """The canvas and the drawing's place in it, as arguments of `PeopleFrame`."""
+    """The canvas and the drawing's place in it, as keyword arguments of `PeopleFrame`."""
     if params is None:
         return {}
     where = f"{place}.draw_pose_params"
@@ -164,7 +164,7 @@ def _canvas(params: Any, path: Path, place: str) -> dict[str, Any]:
         params = params.ravel().tolist()
     if not isinstance(params, (list, tuple)) or len(params) != 6:
         raise InputError.at(path, "expected 6 numbers", where)
-    # numpy's numbers as Python's.
+    # Convert numpy's numbers to Python's.
     plain = [
         n.item() if isinstance(n, (np.generic, np.ndarray)) and n.ndim == 0 else n for n in params
     ]

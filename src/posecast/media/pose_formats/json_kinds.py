@@ -1,4 +1,4 @@
-"""Which of the pose formats in JSON a value is, by its keys."""
+"""Recognises which JSON pose format a value has, by its keys."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from posecast.media.pose_formats.people import PeopleFrame
 def read_json_frames(
     value: Any, path: Path, body: str | None, notes: list[str]
 ) -> list[PeopleFrame] | None:
-    """The frames of a pose format that is not our own; None where it is none that we know.
+    """Read the frames of a foreign pose format; None if the value has no known format.
 
-    Raises InputError where it is one, and not as it should be.
+    Raises InputError if it has a known format but is broken.
     """
     if is_openpose(value):
         return [read_openpose_frame(value, path, body)]

@@ -1,4 +1,4 @@
-"""Joint layouts that other tools write, as our 134 joints: told by their number or their names."""
+"""Converts other tools' joint layouts, known by joint count or names, to our 134 joints."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def _halpe26(points: np.ndarray) -> np.ndarray:
 
 def _halpe136(points: np.ndarray) -> np.ndarray:
     joints = _halpe26(points[:26])
-    joints[FACE.start :] = points[26:]  # 68 of the face, left hand, right hand: our own order
+    # 68 of the face, left hand, right hand: the same order as ours
+    joints[FACE.start :] = points[26:]
     return joints
 
 
@@ -62,7 +63,7 @@ _READERS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     133: wholebody133_to_134,
     136: _halpe136,
 }
-"""Layouts that their number of joints tells: MPII, COCO, Halpe and COCO-WholeBody."""
+"""Layouts recognised by their number of joints: MPII, COCO, Halpe and COCO-WholeBody."""
 _PLACES = {name: index for index, name in enumerate((*JOINT_NAMES[BODY], *FOOT_JOINTS))}
 _SIDES = {"r": "right", "rt": "right", "l": "left", "lt": "left"}
 _SYNONYMS = {"hand": "wrist", "foot": "ankle", "bigtoe": "big_toe", "smalltoe": "small_toe"}
@@ -70,7 +71,7 @@ _FEWEST_NAMED = 8
 
 
 def check_layout(count: int, names: Sequence[str] | None, path: Path, place: str) -> None:
-    """Refuse a layout that neither its number of joints nor their names tell.
+    """Refuse a layout that is recognised neither by its number of joints nor by their names.
 
     Raises InputError.
     """
@@ -87,7 +88,7 @@ def check_layout(count: int, names: Sequence[str] | None, path: Path, place: str
 
 
 def joints_of(points: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
-    """Points ``(count, 3)`` of a layout that `check_layout` lets pass, as ``(134, 3)``."""
+    """Convert points ``(count, 3)`` of a layout that `check_layout` accepts to ``(134, 3)``."""
     named = names is not None and len(names) == len(points)
     if named and len(points) in (16, 17) and joint_place((names or "?")[0]) != 0:
         return _by_names(points, names or ())
@@ -97,7 +98,7 @@ def joints_of(points: np.ndarray, names: Sequence[str] | None = None) -> np.ndar
 
 
 def joint_place(name: str) -> int | None:
-    """Which of our joints a name is, whatever its case, spaces and order: ``Right Shoulder``."""
+    """Our index of a joint name, ignoring case, spaces and word order: ``Right Shoulder``."""
     words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
     words = [_SIDES.get(word, word) for word in words]
     side = [word for word in words if word in ("left", "right")]
@@ -106,7 +107,7 @@ def joint_place(name: str) -> int | None:
 
 
 def _by_names(points: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Joints by name; the neck is the mean of the shoulders where both are there."""
+    """Joints by name; the neck is the mean of the shoulders if both are present."""
     joints = np.zeros((134, 3))
     for point, name in zip(points, names, strict=True):
         place = joint_place(name)

@@ -1,9 +1,9 @@
-"""MMPose results: of a picture or a video, of its demos and its inferencers, versions 0 and 1.
+"""Reads MMPose results of pictures and videos, by demos and inferencers of versions 0 and 1.
 
-A person is ``keypoints`` (joints, 2) in pixels with ``keypoint_scores``, or (joints, 3) with the
-score in place (version 0); a frame a list of people, or ``{"frame_id", "instances": people}``. The
-demos write ``{"meta_info", "instance_info": frames, or one picture's people}``, the inferencers a
-list of frames or of one picture's people; ``{"predictions": [frame, ...]}`` is what they return.
+A person has ``keypoints`` (joints, 2) in pixels and ``keypoint_scores``, or (joints, 3) including
+the score (version 0). A frame is a list of people, or ``{"frame_id", "instances": people}``. Demos
+write ``{"meta_info", "instance_info": frames or one picture's people}``. Inferencers write a list
+of frames or of one picture's people, and return ``{"predictions": [frame, ...]}``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from posecast.media.pose_formats.people import PeopleFrame, clean_joints
 
 
 def is_mmpose(value: Any) -> bool:
-    """Whether a JSON value is one of these forms (an empty list is a picture of nobody)."""
+    """Whether a JSON value has one of these forms; an empty list is a picture without people."""
     if isinstance(value, dict):
         return "instance_info" in value or "predictions" in value
     if not isinstance(value, list):
@@ -34,14 +34,14 @@ def is_mmpose(value: Any) -> bool:
 
 
 def is_mmpose_result(value: Any) -> bool:
-    """Whether a value is what an inferencer returns for one picture."""
+    """Whether a value is an inferencer's return value for one picture."""
     return isinstance(value, dict) and isinstance(value.get("predictions"), list)
 
 
 def read_mmpose(value: Any, path: Path, notes: list[str]) -> list[PeopleFrame]:
-    """The frames, missing ones that are numbered among them, which `notes` then says.
+    """Read the frames, with empty ones for missing numbers, about which `notes` gets a line.
 
-    Raises InputError naming the frame, the person and the part that is not as it should be.
+    Raises InputError that names the wrong frame, person and part.
     """
     names = _joint_names(value)
     if isinstance(value, dict) and "instance_info" in value:
@@ -64,7 +64,7 @@ def read_mmpose(value: Any, path: Path, notes: list[str]) -> list[PeopleFrame]:
 def _read_list(
     entries: Any, path: Path, place: str, names: list[str] | None, notes: list[str]
 ) -> list[PeopleFrame]:
-    """A list of frames, numbered or not, or of one picture's people."""
+    """Read a list of frames, numbered or not, or of one picture's people."""
     if not isinstance(entries, list):
         raise InputError.at(path, f"expected a list, found {describe(entries)}", place or None)
     first = next((entry for entry in entries if entry != []), None)
@@ -89,7 +89,7 @@ def _read_list(
             _read_people(people, path, f"{place}[{index}]", names)
             for index, people in enumerate(entries)
         ]
-    if first is None and entries:  # frames that nobody is in
+    if first is None and entries:  # only frames without people
         return [PeopleFrame.empty() for _ in entries]
     return [_read_people(entries, path, place, names)]
 
@@ -157,7 +157,7 @@ def _is_frame(value: Any) -> bool:
 
 
 def _joint_names(value: Any) -> list[str] | None:
-    """The joints' names of a demo's `meta_info`, by their number."""
+    """The joint names in a demo's `meta_info`, in index order."""
     about = value.get("meta_info") if isinstance(value, dict) else None
     names = about.get("keypoint_id2name") if isinstance(about, dict) else None
     if not isinstance(names, dict) or not names:

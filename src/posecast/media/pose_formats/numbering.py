@@ -1,4 +1,4 @@
-"""Frames in the order of their numbers, and those that the numbering leaves out."""
+"""Orders frames by number and finds missing numbers."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from posecast.media.pose_formats.content import MAX_TRACK_FRAMES, natural_order
 T = TypeVar("T")
 
 _SPARSE = 10
-"""Numbers spread over so many times their count are no frame numbers: nothing is missing there."""
-_SHOWN = 8  # missing runs that a note names
+"""Numbers that span more than this many times their count are ids: nothing is missing then."""
+_SHOWN = 8  # most runs of missing numbers that a note lists
 
 
 def by_number(
     numbered: Mapping[int, T], name: str | Path, notes: list[str], what: str = "frame"
 ) -> list[T | None]:
-    """What is numbered in the order of its numbers; None for each missing one in between.
+    """The values in the order of their numbers; None for each missing number in between.
 
-    Numbers that rise by a common step (every third frame was kept) have nothing missing. `notes`
-    gains a line, beginning with `name`, where frames are missing.
+    Numbers with a common step (every third frame was kept) have none missing. If any are missing, a
+    line that starts with `name` is added to `notes`.
 
     Raises:
-        InputError: with the missing ones they are too many frames.
+        InputError: there are too many frames, including the missing ones.
     """
     numbers = sorted(numbered)
     step = math.gcd(*(number - numbers[0] for number in numbers)) or 1
@@ -48,13 +48,13 @@ def by_number(
 
 
 def files_by_number(files: Sequence[Path], folder: Path, notes: list[str]) -> list[Path | None]:
-    """The files of one clip, one a frame, in order; None for each number that is missing.
+    """The files of one clip, one per frame, in order; None for each missing number.
 
-    Files of a clip are named alike but for the number that counts the frames: the last one in
-    which they differ. Where no two names are alike, they are in natural order.
+    The file names of a clip differ only in the frame number: the last number that varies. If no two
+    names are similar, natural order is used.
 
     Raises:
-        InputError: the folder holds the files of several clips, or a frame twice.
+        InputError: the folder holds several clips, or a frame twice.
     """
     clips = _clips(files)
     frames = [number for clip in clips.values() for number in clip if number is not None]
@@ -79,7 +79,7 @@ def files_by_number(files: Sequence[Path], folder: Path, notes: list[str]) -> li
 
 
 def _clips(files: Sequence[Path]) -> dict[str, dict[int | None, list[Path]]]:
-    """Files by the clip that their names tell (with * for the frame's number) and by frame."""
+    """Files by clip (their name with * for the frame number) and by frame number."""
     alike: dict[tuple[str, ...], list[tuple[list[str], Path]]] = {}
     for file in sorted(files, key=natural_order):
         parts = re.split(r"(\d+)", file.stem, flags=re.ASCII)
@@ -89,14 +89,14 @@ def _clips(files: Sequence[Path]) -> dict[str, dict[int | None, list[Path]]]:
     for group in alike.values():
         numbers = [[int(part) for part in parts[1::2]] for parts, _ in group]
         varying = [k for k in range(len(numbers[0])) if len({own[k] for own in numbers}) > 1]
-        # Of a single file the last number counts.
+        # A single file is numbered by the last number in its name.
         frame = varying[-1] if varying else len(numbers[0]) - 1
         for own, (parts, file) in zip(numbers, group, strict=True):
             counted = own[frame] if own else None
             if own:
                 parts = [*parts]
                 parts[2 * frame + 1] = "*"
-                # Leading zeros of the other numbers say nothing.
+                # Leading zeros of the other numbers do not matter.
                 for k, number in enumerate(own):
                     if k != frame:
                         parts[2 * k + 1] = str(number)
@@ -106,7 +106,7 @@ def _clips(files: Sequence[Path]) -> dict[str, dict[int | None, list[Path]]]:
 
 
 def _runs(numbers: Sequence[int], step: int) -> str:
-    """``3-5, 9``: numbers in rising order, shortened."""
+    """Rising numbers as text, with runs shortened: ``3-5, 9``."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + step:

@@ -1,8 +1,8 @@
-"""Arrays of Python objects in ``.npy`` and ``.npz`` files, without running what they may carry.
+"""Reads arrays of Python objects from ``.npy`` and ``.npz`` files without running their code.
 
-numpy stores such arrays as pickles. `media.inert_pickle` walks them; the six names that numpy's own
-pickles ask for are stand-ins here, and an array is made from its bytes once its type, shape and
-number of bytes are seen to fit.
+numpy stores such arrays as pickles, which `media.inert_pickle` interprets. The six names that
+numpy's own pickles use are placeholders here. An array is made from its bytes after its type, shape
+and number of bytes have been checked to agree.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _MAX_MEMBERS = 100
 _MAX_DEPTH = 32
 _MAX_AXES = 32
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""What numpy writes; others unpack without a bound on memory."""
+"""Compression methods that numpy writes; others unpack without a limit on memory."""
 
 
 def read_npy(data: bytes, path: Path) -> np.ndarray:
-    """The array of a ``.npy`` file. Raises InputError for a broken file or a pickle with code."""
+    """Read the array of a ``.npy`` file. Raises InputError for broken files and pickled code."""
     stream = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(stream)
@@ -53,7 +53,7 @@ def read_npy(data: bytes, path: Path) -> np.ndarray:
         raise InputError.at(
             path, f"refused: its pickle asks for {error}; only numpy arrays are read"
         ) from None
-    # A hostile or cut file can fail in any way there is.
+    # A hostile or cut-off file can raise any exception.
     except Exception:
         raise InputError.at(path, "broken or cut .npy file") from None
     if not isinstance(array, np.ndarray):
@@ -62,7 +62,7 @@ def read_npy(data: bytes, path: Path) -> np.ndarray:
 
 
 def read_npz(data: bytes, path: Path) -> np.ndarray:
-    """A ``.npz`` file's array; of several, an object array of one dictionary of them by name.
+    """Read a ``.npz`` file's array; several become an object array that holds one dictionary.
 
     Raises InputError for a file without arrays or a broken one.
     """
@@ -80,14 +80,14 @@ def read_npz(data: bytes, path: Path) -> np.ndarray:
                 unpacked[member.filename.removesuffix(".npy")] = _unpacked(archive, member)
     except InputError:
         raise
-    # zipfile and its decompressors each have errors of their own for broken input.
+    # zipfile and its decompressors each raise their own errors for broken input.
     except Exception:
         raise InputError.at(path, "broken or cut .npz file") from None
     arrays = {name: read_npy(content, path) for name, content in unpacked.items()}
     if len(arrays) == 1:
         return next(iter(arrays.values()))
     together = np.empty((), dtype=object)
-    # A dictionary saved among arrays is an object array without axes.
+    # A dictionary saved among arrays is a 0-dimensional object array.
     together[()] = {
         name: array.item() if array.dtype.hasobject and array.ndim == 0 else array
         for name, array in arrays.items()
@@ -96,7 +96,7 @@ def read_npz(data: bytes, path: Path) -> np.ndarray:
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """The bytes of a member, as many as the archive states and no more."""
+    """The bytes of a member, limited to the size that the archive states."""
     if member.compress_type not in _PACKINGS:
         raise ValueError("a packing that numpy does not write")
     with archive.open(member) as file:
@@ -107,14 +107,14 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 
 class _Function:
-    """Stands for a name of numpy's. It is compared, never called."""
+    """A placeholder for a name of numpy; it is compared, never called."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 class _Type:
-    """Stands for a numpy dtype: a code such as ``f8`` and a byte order."""
+    """A placeholder for a numpy dtype: a code such as ``f8`` and a byte order."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -130,11 +130,11 @@ class _Type:
 
 
 class _Array:
-    """Stands for an array until its state is set."""
+    """A placeholder for an array until its state is set."""
 
     value: np.ndarray | None = None
     items: list[Any] | None = None
-    """What an array of objects holds; None for numbers."""
+    """The items of an object array; None for an array of numbers."""
 
 
 _FUNCTIONS = {
@@ -146,7 +146,7 @@ _FUNCTIONS = {
             ("_reconstruct", "scalar"),
         ),
         (("numpy.core.numeric", "numpy._core.numeric"), ("_frombuffer",)),
-        # Bytes, and empty ones, as protocol 2 of Python 3 writes them.
+        # How Python 3 writes bytes, and empty bytes, in protocol 2.
         (("_codecs",), ("encode",)),
         (("__builtin__",), ("bytes",)),
     )
@@ -202,7 +202,7 @@ class _Numpy:
         if type(state) is not tuple:
             raise RefusedError("a state that is no tuple")
         if isinstance(thing, _Type):
-            # Version, order, then what only dtypes with parts have, then sizes and flags.
+            # Version, byte order, three entries of structured dtypes only, then sizes and flags.
             if state[2:5] != (None, None, None) or state[1] not in ("<", ">", "=", "|"):
                 raise RefusedError("a dtype of parts")
             thing.order = state[1]
@@ -218,10 +218,10 @@ class _Numpy:
             thing.value = self._numbers(kind, shape, data, order)
 
     def _numbers(self, kind: Any, shape: Any, data: Any, order: Any) -> np.ndarray:
-        """An array of numbers, in this machine's byte order."""
+        """An array of numbers in the machine's byte order."""
         if not isinstance(kind, _Type) or kind.is_object:
             raise RefusedError("numbers of another type")
-        if type(data) is str:  # Python 2's bytes
+        if type(data) is str:  # bytes written by Python 2
             data = data.encode("latin1")
         if type(data) not in (bytes, bytearray):
             raise RefusedError("numbers that are no bytes")
@@ -238,7 +238,7 @@ class _Numpy:
         return flat.reshape(shape, order="F" if order == "F" else "C")
 
     def finished(self, value: Any, depth: int = 0) -> Any:
-        """The value with arrays in the place of their stand-ins; shared parts stay shared."""
+        """The value with arrays in place of their placeholders; shared parts stay shared."""
         if not isinstance(value, (list, tuple, dict, _Array, _Function, _Type)):
             return value
         if isinstance(value, (_Function, _Type)):

@@ -1,12 +1,15 @@
-"""OpenPose JSON 1.2 and 1.3, one file a frame; also with `width`, `height`, `front_to_back`.
+"""Reads OpenPose JSON 1.2 and 1.3, one file per frame, also with `width`, `height`,
+`front_to_back`.
+
+A person has ``pose_keypoints_2d`` (COCO-18, BODY_25, or BODY_25B if the user says so) and
+optionally ``face_keypoints_2d`` (70 points, of which the last two, the pupils, are dropped) and two
+hands of 21 points. Each point is ``x, y, confidence`` in pixels of the canvas, or 0 0 0 if it was
+not found. OpenPose's ``--keypoint_scale 3`` and ``4``, and some versions of ComfyUI's nodes, write
+coordinates of 0..1 or -1..1.
 
 ControlNet's JSON and ComfyUI's POSE_KEYPOINT (a list of frames) state the canvas as `canvas_width`
-and `canvas_height`, have null for what was not found, and confidence 1 or 0. A person is
-``pose_keypoints_2d`` (COCO-18, BODY_25, or BODY_25B where the user says so) and optionally
-``face_keypoints_2d`` (70 points, of which the last two, the pupils, are dropped) and two hands of
-21; ``x, y, confidence`` in pixels of the canvas, 0 0 0 for a joint that was not found. OpenPose's
-``--keypoint_scale 3`` and 4, and some versions of ComfyUI's nodes, write 0..1 or -1..1. AlphaPose's
-``open`` and ``cmu`` forms map pictures to such frames, of 18 joints.
+and `canvas_height`, write null for parts that were not found, and confidence 1 or 0. AlphaPose's
+``open`` and ``cmu`` forms map picture names to such frames of 18 joints.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from posecast.media.pose_formats.content import (
 from posecast.media.pose_formats.people import PeopleFrame, clean_joints
 
 BODIES = {"coco18": 18, "body25": 25, "body25b": 25}
-"""The body layouts a user can name, and their joint counts."""
+"""The body layouts that a user can name, and their joint counts."""
 
 _PARTS = (
     ("face_keypoints_2d", FACE, (70, 68)),
@@ -55,7 +58,7 @@ def is_openpose(value: Any) -> bool:
 
 
 def alphapose_frames(value: Any) -> dict[str, dict[str, Any]] | None:
-    """The frames by picture of AlphaPose's ``open`` and ``cmu`` forms, as OpenPose's; else None."""
+    """Picture names to OpenPose frames of AlphaPose's ``open`` and ``cmu`` forms; else None."""
     if not isinstance(value, dict) or not value:
         return None
     frames = {}
@@ -78,9 +81,9 @@ def alphapose_frames(value: Any) -> dict[str, dict[str, Any]] | None:
 def read_openpose_frame(
     value: dict[str, Any], path: Path, body: str | None, before: str = ""
 ) -> PeopleFrame:
-    """One frame, which `before` places in the file (``[3].``).
+    """Read one frame; `before` is its place in the file for error messages (``[3].``).
 
-    Raises InputError naming the person and the part that is not as it should be.
+    Raises InputError that names the wrong person and part.
     """
     people = [] if value["people"] is None else value["people"]
     if not isinstance(people, list) or len(people) > MAX_PEOPLE:
@@ -117,7 +120,7 @@ def read_openpose_frame(
 
 
 def _side(value: dict[str, Any], names: tuple[str, ...], path: Path, before: str) -> int | None:
-    """A side of the canvas under the first of its names that is there and not null."""
+    """A side of the canvas, under the first of its names that is present and not null."""
     for name in names:
         if value.get(name) is not None:
             return check_side(value[name], path, f"{before}{name}")
@@ -125,7 +128,7 @@ def _side(value: dict[str, Any], names: tuple[str, ...], path: Path, before: str
 
 
 def _read_part(values: Any, path: Path, place: str, counts: tuple[int, ...]) -> np.ndarray | None:
-    """Points ``(count, 3)`` of a flat list; None for an empty one or null."""
+    """Points ``(count, 3)`` from a flat list; None for null or an empty list."""
     if values is None:
         return None
     expected = " or ".join(str(3 * count) for count in counts)
@@ -152,7 +155,7 @@ def _read_body(values: Any, path: Path, place: str, body: str | None, out: np.nd
 
 
 def _person_ids(people: list[dict[str, Any]]) -> tuple[int, ...] | None:
-    """The file's own ids where they tell people apart (OpenPose writes -1, others all 1)."""
+    """The file's ids, if they distinguish people (OpenPose writes -1 for all, others 1)."""
     ids = []
     for person in people:
         value: Any = person.get("person_id")

@@ -1,9 +1,9 @@
-"""What a skeleton picture allows: joints only where discs can be, limbs only where strokes are.
+"""Tests joints and limbs against a skeleton picture: discs and strokes must be where they claim.
 
-Every joint that is there was drawn as a disc over all limbs, and every limb between two such joints
-as an ellipse over the earlier ones. So a joint is not where the picture is black or shows a limb,
-and no limb goes over black or under an earlier one. What is cut off by the edge of the picture is
-not there: its joint lies outside.
+Every present joint was drawn as a disc over all limbs, and every limb between two such joints as an
+ellipse over the earlier limbs. So no joint lies where the picture is black or shows a limb, and no
+limb crosses black or lies under an earlier limb. A joint whose disc the picture's edge cuts off is
+treated as outside.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from jaxtyping import Bool, Float64, UInt8
 from posecast.media.pose_formats.skeleton_strokes import HUES, LIT
 
 _NEVER = 20.0
-"""Cost of what the picture rules out: more than all else together."""
+"""Cost of what the picture rules out; it exceeds all other costs together."""
 _DISC = 175
-"""From this brightness on (of 255) a pixel may be a disc's: limbs have 153, compression blurs."""
-_COVERED = 0.5  # of a joint's disc that must be that bright
-_REACH = 3.0  # radii from the end of a limb that its joint may be under something
-_SAMPLES = 24  # places along a limb
-_MIDDLE = 0.1, 0.9  # of a limb: discs lie over its ends
-_DRAWN = 0.85  # of a limb that must be drawn
-_STEEPNESS = 40.0  # cost for each whole limb less
-_CUT_DISC = 0.55  # of a disc that is seen at the edge, if its centre is inside
-_OWN, _OWN_STEEPNESS = 0.25, 8.0  # the same of a limb's own colour
+"""Least brightness (of 255) of a disc's pixel; limbs have 153, and compression blurs."""
+_COVERED = 0.5  # share of a joint's disc that must be at least that bright
+_REACH = 3.0  # radii around the end of a limb within which its joint may be covered
+_SAMPLES = 24  # sampled places along a limb
+_MIDDLE = 0.1, 0.9  # sampled part of a limb: discs cover its ends
+_DRAWN = 0.85  # share of a limb that must be drawn
+_STEEPNESS = 40.0  # cost per missing share of a limb
+_CUT_DISC = 0.55  # least visible share of a disc at the edge whose centre is inside
+_OWN, _OWN_STEEPNESS = 0.25, 8.0  # as `_DRAWN` and `_STEEPNESS`, for a limb's own colour
 
 
 class Evidence:
-    """One RGB picture, asked what may be where. Places are x, y in pixels, NaN for none."""
+    """Evidence from one RGB picture. Places are x, y in pixels, NaN for none."""
 
     def __init__(self, picture: UInt8[np.ndarray, "height width 3"], radius: float) -> None:
         self._size = np.array([picture.shape[1], picture.shape[0]])
-        # All is done in a window round what is drawn: outside of it the picture is black.
+        # Work in a window around the drawing: the picture is black outside.
         red, green, blue = cv2.split(picture)
         lit = cv2.inRange(cv2.max(cv2.max(red, green), blue), LIT, 255)
         x, y, width, height = cv2.boundingRect(lit)
@@ -56,7 +56,7 @@ class Evidence:
     def joint_costs(
         self, places: Float64[np.ndarray, "places 2"]
     ) -> Float64[np.ndarray, " places"]:
-        """0 where a joint's disc can be; what the picture rules out costs `_NEVER`."""
+        """Cost of a joint at each place: 0 if its disc can be there, `_NEVER` if it cannot."""
         there = np.isfinite(places).all(axis=1)
         inside = there & self._inside(np.nan_to_num(places, nan=-1.0))
         x, y = self._pixels(places[inside]).T
@@ -65,7 +65,7 @@ class Evidence:
         return costs
 
     def covered_near(self, place: Float64[np.ndarray, " 2"]) -> Float64[np.ndarray, " 2"] | None:
-        """The place nearest to one at which something may lie over a joint's disc, if any is."""
+        """The nearest place at which something may cover a joint's disc, if there is one."""
         reach = int(_REACH * self._radius) + 1
         centre = place.astype(int) - self._low
         low = np.clip(centre - reach, 0, self._window)
@@ -82,7 +82,7 @@ class Evidence:
         parents: Float64[np.ndarray, "parents 2"],
         children: Float64[np.ndarray, "children 2"],
     ) -> Float64[np.ndarray, "parents children"]:
-        """Cost of a limb between each two places by how much of it is not drawn; 0 for none."""
+        """Cost of a limb between each two places, from its undrawn share; 0 if none is missing."""
         steps = np.linspace(*_MIDDLE, _SAMPLES)[:, None]
         start, end = parents[:, None, None], children[None, :, None]
         points = start + steps * (end - start)
@@ -94,7 +94,7 @@ class Evidence:
         drawn = (possible[y, x] & inside).mean(axis=2)
         coloured = (own[y, x] & inside).mean(axis=2)
         cost = np.clip((_DRAWN - drawn) * _STEEPNESS, 0.0, _NEVER)
-        # A short limb is under its discs.
+        # A short limb is hidden by its discs.
         length = np.linalg.norm(np.nan_to_num(end - start), axis=-1)[..., 0]
         long = np.clip(length / self._radius / 2 - 1.5, 0.0, 1.0)
         cost += np.clip((_OWN - coloured) * _OWN_STEEPNESS, 0.0, _NEVER) * long
@@ -106,7 +106,7 @@ class Evidence:
         parents: Float64[np.ndarray, "parents 2"],
         children: Float64[np.ndarray, "children 2"],
     ) -> Float64[np.ndarray, "parents children"]:
-        """Cost of two joints of a limb of which neither is where the picture's edge cuts it off."""
+        """Cost of a pair of joints of which neither lies where the picture's edge cuts the limb."""
         costs = np.zeros((len(parents), len(children)))
         for end in ends:
             if self.at_edge(end):
@@ -120,29 +120,29 @@ class Evidence:
     def is_drawn(
         self, limb: int, start: Float64[np.ndarray, " 2"], end: Float64[np.ndarray, " 2"]
     ) -> bool:
-        """Whether a limb's own colour is seen between two places."""
+        """Whether a limb's own colour is visible between two places."""
         points = start + np.linspace(*_MIDDLE, _SAMPLES)[:, None] * (end - start)
         x, y = self._pixels(points).T
         _, own = self._masks(limb)
         return bool((own[y, x] & self._inside(points)).mean() >= _OWN)
 
     def radii(self, start: Float64[np.ndarray, " 2"], end: Float64[np.ndarray, " 2"]) -> float:
-        """The distance of two places in radii of a disc."""
+        """The distance between two places in disc radii."""
         return float(np.linalg.norm(end - start)) / self._radius
 
     def is_cut_disc(self, centre: Float64[np.ndarray, " 2"], pixels: int) -> bool:
-        """Whether a disc is so little of one, at the edge, that its centre lies outside."""
+        """Whether so little of a disc is visible at the edge that its centre lies outside."""
         border = np.minimum(centre, self._size - 1 - centre).min()
         whole = np.pi * self._radius**2
         return bool(border < self._radius and pixels < _CUT_DISC * whole)
 
     def at_edge(self, place: Float64[np.ndarray, " 2"]) -> bool:
-        """Whether a limb that is seen to end here is cut off by the edge of the picture."""
+        """Whether a limb whose visible end is here is cut off by the picture's edge."""
         reach = 0.5 * self._radius + 1.5
         return bool((place < reach).any() or (place > self._size - 1 - reach).any())
 
     def _masks(self, limb: int) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
-        """Where a limb can be, with a pixel's leeway, and where its own colour is."""
+        """Where a limb can be, with one pixel of tolerance, and where its own colour is."""
         if limb in self._masks_of:
             return self._masks_of[limb]
         own = self._dim & (self._step == limb)

@@ -1,4 +1,4 @@
-"""Which of the joints that were found are one figure's: those that drawn limbs hold together."""
+"""Selects the joints that form a figure: those connected by drawn limbs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ FOREARMS = {
     for limb, (parent, child) in enumerate(LIMBS)
     if child in (RIGHT_WRIST, LEFT_WRIST)
 }
-"""Of each wrist the limb that ends there, and the elbow."""
+"""For each wrist, the limb that ends there and the elbow."""
 _FOREARM_LIMBS = tuple(limb for limb, _ in FOREARMS.values())
 _FIGURE = 9.0
-"""Radii of a disc that a figure's drawn limbs are long at least, laid end to end: the lines of a
-hand, which look like short limbs, are not."""
-_SHORT = 3.0  # radii between two joints whose discs cover their limb
-_CUT_SHORT = 2.0  # radii of a limb that is seen before the edge of the picture cuts it off
-_LINE = 0.6  # slenderness of a limb, whose pieces in a hand are blobs
-_NEAR = 4.0  # radii from a joint to where its limb begins to be seen
+"""Least total length of a figure's drawn limbs in disc radii. The lines of a hand, which look like
+short limbs, are shorter."""
+_SHORT = 3.0  # most radii between two joints whose discs hide their limb
+_CUT_SHORT = 2.0  # least visible radii of a limb that the picture's edge cuts off
+_LINE = 0.6  # least slenderness of a limb; pieces of its colour in a hand are blobs
+_NEAR = 4.0  # most radii from a joint to the visible start of its limb
 
 
 def held_joints(
@@ -32,17 +32,17 @@ def held_joints(
     whole: Bool[np.ndarray, " 18"],
     evidence: Evidence,
 ) -> Bool[np.ndarray, " 18"]:
-    """Which joints belong to a figure: linked by limbs that are drawn, and long enough together.
+    """Which joints belong to a figure: connected by drawn limbs of sufficient total length.
 
-    Hands are full of dots and lines that look like joints. Two joints are linked by a limb whose
-    colour is seen between them, or that their discs (`whole`: seen as large as they are drawn) or a
-    hand may hide; those of the head, which lie close and under the face's points, also by one of
-    which little is seen (`fitting`). A limb that the edge of the picture cuts off makes a figure of
-    its other end.
+    Hands are full of dots and lines that look like joints and limbs. Two joints are connected if
+    their limb's colour is visible between them, or if their discs (`whole`: fully visible) or a
+    hand may hide it. Joints of the head lie close together under the face's points; they are also
+    connected by a limb of which little is visible (`fitting`). A limb that the picture's edge cuts
+    off makes its other end a figure.
     """
     there = joints[:, 2] > 0
     places = joints[:, :2].astype(np.float64)
-    figure = np.arange(18)  # the joint that names each joint's figure
+    figure = np.arange(18)  # the joint that represents each joint's figure
     length = np.zeros(18)
     for index, (a, b) in enumerate(LIMBS):
         if there[a] and there[b]:
@@ -58,7 +58,7 @@ def held_joints(
                 figure[figure == figure[b]] = figure[a]
         elif index in limbs and (there[a] or there[b]):
             joint = a if there[a] else b
-            # Hands hide wrists' discs; of any other joint that is all there is, the disc is seen.
+            # Hands hide the discs of wrists. Any other lone joint must show its disc.
             seen = joints[joint, 2] == 1 or joint in FOREARMS
             if seen and _is_cut_off(places[joint], limbs[index], evidence):
                 length[figure[joint]] += _FIGURE
@@ -66,7 +66,7 @@ def held_joints(
 
 
 def _is_cut_off(joint: np.ndarray, limb: Limb, evidence: Evidence) -> bool:
-    """Whether a limb goes from a joint to the edge of the picture."""
+    """Whether a limb runs from a joint to the edge of the picture."""
     near, away = sorted(limb.ends, key=lambda end: float(np.linalg.norm(end - joint)))
     long = evidence.radii(near, away) > _CUT_SHORT and limb.slender > _LINE
     return long and evidence.radii(near, joint) < _NEAR and evidence.at_edge(away)

@@ -1,9 +1,9 @@
-"""Skeleton pictures read back: from the coloured limbs and discs of one person to its joints.
+"""Reads skeleton pictures: from the coloured limbs and discs of one person to its joints.
 
-The reverse of `posecast.geometry.drawing`, for pictures by DWPose's and ControlNet's drawing code
-of any stroke width, compressed or not. A limb is found by its hue at the drawing's lower
-brightness, a joint by its hue at full brightness; the joints are then placed so that both agree.
-Hands and the face may be drawn; they are not read.
+This is the inverse of `posecast.geometry.drawing`, for pictures by DWPose's and ControlNet's
+drawing code with any stroke width, compressed or not. Limbs are found by their hue at the drawing's
+lower brightness, joints by their hue at full brightness. The joints are then placed so that both
+agree. Hands and face may be drawn but are not read.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from posecast.media.pose_formats.skeleton_strokes import (
 )
 from posecast.media.pose_formats.skeleton_wrists import limb_half_width, wrist_under_hand
 
-_MAX_DISCS = 12  # of one hue: hands have many dots of one
+_MAX_DISCS = 12  # most discs of one hue: hands have many dots of the same hue
 _NO_DISC = 1.5  # cost of a joint without a disc
-_HAND = 0.3  # cost of a wrist at its hand's first dot
-_WHOLE = 0.3  # of a disc's pixels that are seen of one that nothing lies over
-_FAR = 4.0  # most that one end of a limb costs
+_HAND = 0.3  # cost of a wrist placed at its hand's first dot
+# a disc is whole if its pixel count over the usual one is between this and its inverse
+_WHOLE = 0.3
+_FAR = 4.0  # highest cost of one end of a limb, and the cost of an absent joint
 
-# Which hue draws which limb in other conventions, in OpenPose-18 joints (18: the mid hip).
+# Hue to limb in other conventions, in OpenPose-18 joints (18 is the mid hip).
 _OPENPOSE_ARMS = {1: (1, 2), 2: (2, 3), 3: (3, 4), 4: (1, 5), 5: (5, 6), 6: (6, 7)}
 PALETTES: dict[str, dict[int, tuple[int, int]]] = {
     "DWPose": dict(enumerate(LIMBS)),
@@ -47,11 +48,11 @@ PALETTES: dict[str, dict[int, tuple[int, int]]] = {
         **_OPENPOSE_ARMS, 7: (1, 8), 8: (8, 9), 9: (9, 10), 10: (1, 11), 11: (11, 12), 12: (12, 13),
     },
 }  # fmt: skip
-"""Limbs by hue (in steps of 20 degrees) of each known way to draw; ours is the first."""
+"""Hue (in steps of 20 degrees) to limb for each known convention; the first is ours."""
 
 
 def is_skeleton_picture(picture: UInt8[np.ndarray, "height width 3"]) -> bool:
-    """Whether a picture is bright, colourful or white strokes on black and little else."""
+    """Whether a picture shows bright colourful or white strokes on black, and little else."""
     value = picture.max(axis=2)
     lit = value >= LIT
     if not lit.any():
@@ -63,15 +64,15 @@ def is_skeleton_picture(picture: UInt8[np.ndarray, "height width 3"]) -> bool:
 
 
 def palette_fits(picture: UInt8[np.ndarray, "height width 3"]) -> dict[str, tuple[int, int]]:
-    """For each known palette, also with red and blue swapped: limbs that meet, of how many pairs.
+    """For each palette, also with red and blue swapped: limb pairs that meet, and all pairs.
 
-    Two limbs that share a joint end near each other where the palette is the picture's own. Names
-    are those of `PALETTES`, swapped ones with ``" (BGR)"`` after them.
+    With the picture's own palette, two limbs that share a joint end near each other. The names are
+    those of `PALETTES`; swapped ones have ``" (BGR)"`` appended.
     """
     fits: dict[str, tuple[int, int]] = {}
     for suffix, image in (("", picture), (" (BGR)", picture[..., ::-1])):
         limbs, discs = find_strokes(np.ascontiguousarray(image))
-        # Discs lie over the ends of their limbs.
+        # Discs cover the ends of their limbs.
         reach = 0.04 * extent(limbs) + 2.5 * np.sqrt(disc_pixels(discs))
         for name, palette in PALETTES.items():
             pairs = [
@@ -85,15 +86,15 @@ def palette_fits(picture: UInt8[np.ndarray, "height width 3"]) -> dict[str, tupl
 
 
 def shows_several(picture: UInt8[np.ndarray, "height width 3"]) -> bool:
-    """Whether at least four limbs are there twice: more than one person was drawn."""
+    """Whether at least four limbs occur twice: more than one person is drawn."""
     limbs, _ = find_strokes(picture)
     return sum(limb.others > 0.35 * limb.pixels for limb in limbs.values()) >= 4
 
 
 def read_skeleton(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "18 3"]:
-    """The body joints of the one person of an RGB picture, in pixels; absent ones zero.
+    """The body joints of the single person of an RGB picture, in pixels; absent ones zero.
 
-    Confidence is 1 for a joint whose disc is seen, 0.8 where only limbs that end there are.
+    Confidence is 1 if the joint's disc is visible, 0.8 if only limbs that end there are.
     """
     joints = np.zeros((18, 3), np.float32)
     limbs, discs = find_strokes(picture)
@@ -136,7 +137,7 @@ def read_skeleton(picture: UInt8[np.ndarray, "height width 3"]) -> Float32[np.nd
 def _look_under_hands(
     picture: np.ndarray, joints: np.ndarray, limbs: dict[int, Limb], dots: np.ndarray, disc: float
 ) -> None:
-    """Move the wrists whose discs are not seen to where they fit the picture best."""
+    """Move wrists without a visible disc to where they fit the picture best."""
     hidden = [
         wrist
         for wrist, (_, elbow) in FOREARMS.items()
@@ -163,10 +164,11 @@ def _candidates(
     dots: np.ndarray,
     evidence: Evidence,
 ) -> list[np.ndarray]:
-    """Of each joint the places it may be at, rows of x, y, cost: discs, and where its limbs end.
+    """Candidate places of each joint, rows of x, y, cost: discs, and ends of its limbs.
 
-    The last row is none at all (NaN). `disc` is the pixels of a whole disc: one of another size,
-    half covered or something else of the colour, costs up to 1. `dots` are the pixels of hands'.
+    The last row (NaN) stands for an absent joint. `disc` is the pixel count of a whole disc: a disc
+    of another size, half covered or something else of that colour, costs up to 1. `dots` are the
+    pixels of the hands' dots.
     """
     candidates = []
     for joint in range(18):
@@ -174,7 +176,7 @@ def _candidates(
             (*centre, min(1.0, 0.4 * abs(np.log(area / disc))))
             for centre, area in discs[joint][:_MAX_DISCS]
         ]
-        # Hands are drawn over wrists, with lines of any hue: there a disc is no better witness.
+        # Hands are drawn over wrists with lines of any hue, so a disc is weaker evidence there.
         no_disc = _NO_DISC / 2 if joint in FOREARMS else _NO_DISC
         own = [limbs[i] for i, pair in enumerate(LIMBS) if joint in pair and i in limbs]
         hidden = [tip for limb in own for tip in limb.tips if not evidence.at_edge(tip)]
@@ -185,7 +187,7 @@ def _candidates(
         if joint in FOREARMS:
             forearm, elbow = FOREARMS[joint]
             starts = [centre for centre, _ in discs[elbow][:1]]
-            # The edge of the picture may cut off the elbow.
+            # The picture's edge may cut off the elbow.
             if forearm in limbs:
                 starts += [end for end in limbs[forearm].ends if evidence.at_edge(end)]
             for start in starts:
@@ -196,10 +198,10 @@ def _candidates(
 
 
 def _place(candidates: list[np.ndarray], fits: list[np.ndarray]) -> list[int]:
-    """The candidate of each joint, all at once at the least cost: limbs form a tree from the neck.
+    """The index of each joint's candidate with the least total cost over the tree of limbs.
 
-    Exact, from the leaves to the root; LIMBS name the joint nearer to the neck first, and parents
-    before their children.
+    Exact dynamic programming from the leaves to the root, the neck. LIMBS lists parents before
+    children, and in each limb the joint nearer to the neck first.
     """
     costs = [places[:, 2].copy() for places in candidates]
     best_child: dict[int, np.ndarray] = {}
@@ -222,7 +224,7 @@ def _limb_fit(
     unit: float,
     evidence: Evidence,
 ) -> np.ndarray:
-    """Cost (parents, children) of a limb between each two places, by what is seen of it."""
+    """Cost (parents, children) of a limb between each two places, given its visible part."""
     if limb is None:
         return _unseen_fit(parents, children, disc, unit)
     missing = [0.0 if evidence.at_edge(end) else _FAR for end in limb.ends]
@@ -239,11 +241,11 @@ def _fit(
     unit: float,
     missing: list[float],
 ) -> np.ndarray:
-    """Cost (parents, children) of a limb between each two places, the better way round.
+    """Cost (parents, children) of a limb between each two places, in the better direction.
 
-    A limb's line is sure; how far it goes is not: what lies over it cuts it short, and compression
-    lends its hue to a neighbour's. One of which little is seen says little. No joint at an end
-    costs `missing`: nothing where the edge of the picture cuts the limb off.
+    A limb's line is reliable, but its length is not: drawings over it shorten it, and compression
+    gives its hue to neighbouring pixels. A limb of which little is visible has little weight. An
+    absent joint at an end costs `missing`, which is 0 if the picture's edge cuts the limb off.
     """
     axis = limb.ends[1] - limb.ends[0]
     axis = axis / max(float(np.linalg.norm(axis)), 1e-9)
@@ -259,16 +261,16 @@ def _fit(
 
 
 def _length_costs(limb: Limb, parents: np.ndarray, children: np.ndarray, unit: float) -> np.ndarray:
-    """Cost (parents, children) of joints much farther apart, or nearer, than the limb is long."""
+    """Cost (parents, children) of joints much further apart, or closer, than the limb's length."""
     length = float(np.linalg.norm(limb.ends[1] - limb.ends[0]))
     longer = np.linalg.norm(parents[:, None] - children, axis=-1) - length
-    # A limb may be hidden in part; beyond its joints there is none of it.
+    # Part of a limb may be hidden, but it never extends beyond its joints.
     away = np.where(longer > 0, longer / 4, -longer / 2) / unit
     return np.nan_to_num(np.clip(away - 1.0, 0.0, 2 * _FAR))
 
 
 def _unseen_fit(parents: np.ndarray, children: np.ndarray, disc: float, unit: float) -> np.ndarray:
-    """Cost (parents, children) where no limb is seen: it is under its discs, or was not drawn."""
+    """Cost (parents, children) if the limb is not visible: hidden by its discs, or not drawn."""
     apart = np.linalg.norm(parents[:, None] - children, axis=-1)
     cost = np.clip((apart - 2.5 * np.sqrt(disc)) / unit, 0.0, _FAR)
     return np.where(np.isnan(apart), 0.5 * _FAR, cost)

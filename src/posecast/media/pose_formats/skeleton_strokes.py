@@ -1,4 +1,4 @@
-"""What is seen in a skeleton picture: strokes of limbs and discs of joints, by hue."""
+"""Finds the strokes of limbs and the discs of joints in a skeleton picture, by hue."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ import cv2
 import numpy as np
 
 HUES = 18
-"""Hues of the drawing: 20 degrees apart, the same for joint i and limb i."""
+"""Number of hues in the drawing, 20 degrees apart; joint i and limb i share one."""
 LIT = 60
-"""The least value (of 255) of what is drawn."""
+"""Least brightness (HSV value, of 255) of drawn pixels."""
 BRIGHT = 200
-"""Between limbs (153 of 255) and discs (255)."""
+"""Brightness threshold between limbs (153 of 255) and discs (255)."""
 _COLOURFUL = 110  # least saturation
-_RING = 2  # pixels around a disc that compression dims to a limb's brightness
+_RING = 2  # width in pixels of the ring around a disc that compression dims to a limb's brightness
 _MIN_LIMB = 6  # pixels
-_MIN_PROFILE = 8  # places along a limb that its width is known at
-_COVERED = 0.5  # most of a limb that may be hidden at an end, as a share of what is seen
+_MIN_PROFILE = 8  # least number of places along a limb at which its width is known
+_COVERED = 0.5  # largest hidden part at an end of a limb, as a share of its visible length
 _MIN_DISC = 3
-_LINE = 0.4  # least slenderness of a limb whose direction is sure
-_CROSSING = 0.1  # least sine of the angle at which lines cross in a sure place
-MAX_HIDDEN = 4.0  # radii of a disc that a forearm may be long of which nothing is seen
+_LINE = 0.4  # least slenderness of a limb with a reliable direction
+_CROSSING = 0.1  # least sine of the angle at which two lines cross at a reliable place
+MAX_HIDDEN = 4.0  # longest invisible forearm, in disc radii
 
 
 @dataclass(frozen=True)
 class Limb:
-    """A limb's visible part."""
+    """The visible part of a limb."""
 
     centre: np.ndarray
     ends: np.ndarray
     tips: np.ndarray
-    """Where its ends would be if nothing lay over them."""
+    """Estimated places of its ends if nothing covered them."""
     pixels: int
     slender: float
-    """0 for a blob, whose direction says nothing, to 1 for a line."""
+    """From 0 for a blob, which has no direction, to 1 for a line."""
     others: int
-    """Pixels of the largest piece of this colour that is not in line with it: somebody else's."""
+    """Pixels of the largest piece of this colour out of line with it: another person's limb."""
 
 
 def find_strokes(picture: np.ndarray) -> tuple[dict[int, Limb], list[list[tuple[np.ndarray, int]]]]:
-    """Limbs by hue, and of each hue the discs there may be: centre (x, y) and pixels."""
+    """Limbs by hue, and the possible discs of each hue: centre (x, y) and pixel count."""
     hue, saturation, value = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))
     lit = cv2.inRange(saturation, _COLOURFUL, 255) & cv2.inRange(value, LIT, 255)
     rows, columns = np.nonzero(lit)
@@ -52,7 +52,7 @@ def find_strokes(picture: np.ndarray) -> tuple[dict[int, Limb], list[list[tuple[
         same = steps == index
         if not same.any():
             continue
-        # A window round this hue's pixels: much less than the picture.
+        # Work in a window around this hue's pixels, much smaller than the picture.
         y, x = rows[same], columns[same]
         corner = np.array([x.min(), y.min()], float)
         full = np.zeros((np.ptp(y) + 1, np.ptp(x) + 1), np.uint8)
@@ -70,7 +70,7 @@ def find_strokes(picture: np.ndarray) -> tuple[dict[int, Limb], list[list[tuple[
 
 
 def _pieces(mask: np.ndarray) -> list[np.ndarray]:
-    """Connected pieces as (pixels, 2) of x, y, the largest first."""
+    """Connected components as arrays (pixels, 2) of x, y, the largest first."""
     count, labels = cv2.connectedComponents(mask, connectivity=8)
     rows, columns = np.nonzero(labels)
     order = np.argsort(labels[rows, columns], kind="stable")
@@ -81,7 +81,7 @@ def _pieces(mask: np.ndarray) -> list[np.ndarray]:
 
 
 def _limb(pieces: list[np.ndarray], corner: np.ndarray) -> Limb | None:
-    """The largest piece and all that lie in line with it (what crosses a limb cuts it)."""
+    """The largest piece and all pieces in line with it: crossing strokes cut a limb."""
     if not pieces or len(pieces[0]) < _MIN_LIMB:
         return None
     points = pieces[0]
@@ -105,11 +105,11 @@ def _limb(pieces: list[np.ndarray], corner: np.ndarray) -> Limb | None:
 
 
 def _ends(along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where a limb is seen to begin and end along its axis, and where it would if all were seen.
+    """Visible start and end of a limb along its axis, and estimates for the whole limb.
 
-    Not where it is a sliver of its usual width: compression lends a limb's hue to the edges of its
-    neighbours. An ellipse's squared width is a parabola along it, zero at its tips: so what is seen
-    tells where they are, if a hand or a face covers one.
+    Slivers much narrower than the limb are ignored: compression gives a limb's hue to its
+    neighbours' edges. The squared width of an ellipse is a parabola along its axis, zero at the
+    tips. The visible part therefore gives the position of a tip that a hand or a face covers.
     """
     low = float(along.min())
     width = np.bincount((along - low).astype(int))
@@ -130,21 +130,21 @@ def _ends(along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         reach = _COVERED * length
         whole[0] = np.clip(roots[0], seen[0] - reach, seen[0])
         whole[1] = np.clip(roots[1], seen[1], seen[1] + reach)
-        # What crosses a limb makes it narrower there.
+        # Crossing strokes make a limb narrower there.
         fit = np.polyval((bend, slope, height), place)
         inside &= width.astype(float) ** 2 > 0.6 * fit
     return low + seen, low + whole
 
 
 def _axis(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Centre, direction, and the standard deviation across it."""
+    """Centre, direction, and the standard deviation across the direction."""
     centre = points.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov((points - centre).T) + 1e-9 * np.eye(2))
     return centre, vectors[:, 1], float(np.sqrt(max(values[0], 0.0)))
 
 
 def hand_dots(picture: np.ndarray) -> np.ndarray:
-    """The pixels (n, 2) of x, y in the full blue of a hand's dots (and of one knee's disc)."""
+    """Pixels (n, 2) of x, y with the full blue of hands' dots (and of one knee's disc)."""
     blue = cv2.inRange(picture, (0, 0, BRIGHT), (BRIGHT // 3, BRIGHT // 3, 255))
     rows, columns = np.nonzero(blue)
     return np.stack([columns, rows], axis=1).astype(float)
@@ -153,11 +153,11 @@ def hand_dots(picture: np.ndarray) -> np.ndarray:
 def hand_root(
     elbow: np.ndarray, forearm: Limb | None, dots: np.ndarray, radius: float
 ) -> np.ndarray | None:
-    """The centre of a hand's first dot, which lies on the wrist and covers its disc, if any.
+    """The centre of a hand's first dot, if any; it lies on the wrist and covers its disc.
 
-    It is the first that the line from the elbow meets beyond the middle of what is seen of the
-    forearm: a short piece of that has no direction of its own. Where nothing is seen of it, it is
-    the dot nearest to the elbow.
+    It is the first dot on the line from the elbow through the middle of the forearm's visible part,
+    beyond that middle; a short piece has no reliable direction itself. If the forearm is not
+    visible, it is the dot nearest to the elbow.
     """
     if not len(dots):
         return None
@@ -176,18 +176,18 @@ def hand_root(
 
 
 def disc_pixels(discs: list[list[tuple[np.ndarray, int]]]) -> float:
-    """Pixels of a whole disc: the median over hues of each one's largest."""
+    """Pixel count of a whole disc: the median over hues of each hue's largest disc."""
     sizes = [max(area for _, area in found) for found in discs if found]
     return float(np.median(sizes)) if sizes else 12.0
 
 
 def apart(one: Limb, other: Limb) -> float:
-    """Pixels between the nearest ends of two limbs."""
+    """Distance in pixels between the nearest ends of two limbs."""
     return float(np.linalg.norm(one.ends[:, None] - other.ends, axis=-1).min())
 
 
 def meeting(one: Limb, other: Limb) -> np.ndarray | None:
-    """Where the lines of two limbs cross, if that is between or near the ends of both."""
+    """The crossing of two limbs' lines, if it is between or near the ends of both."""
     steps = [limb.ends[1] - limb.ends[0] for limb in (one, other)]
     across = np.column_stack([steps[0], -steps[1]])
     lengths = [float(np.linalg.norm(step)) for step in steps]
@@ -202,7 +202,7 @@ def meeting(one: Limb, other: Limb) -> np.ndarray | None:
 
 
 def extent(limbs: dict[int, Limb]) -> float:
-    """The longer side of the box around all limbs, in pixels."""
+    """The longer side of the bounding box of all limbs, in pixels."""
     if not limbs:
         return 1.0
     ends = np.concatenate([limb.ends for limb in limbs.values()])

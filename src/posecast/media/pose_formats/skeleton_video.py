@@ -1,7 +1,7 @@
-"""A rendered skeleton video or picture of one person (DWPose's drawing) read back to keypoints.
+"""Reads a rendered skeleton video or picture of one person (DWPose's drawing) as keypoints.
 
-What the drawing is, is decided by its content: the order of red and blue by which way round the
-limbs that share a joint meet, and so is whose palette it has.
+The content decides on the palette and on the order of red and blue: with the right ones, limbs that
+share a joint meet there.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from posecast.media.pose_formats.skeleton_pictures import (
 from posecast.media.video import iterate_video, read_info
 from posecast.types import PoseSequence
 
-_LOOKED_AT = 6  # frames with something in them decide what kind of drawing it is
+_LOOKED_AT = 6  # number of non-empty frames that decide on the kind of drawing
 _OURS = next(iter(PALETTES))
 
 
 def is_skeleton_video(path: str | Path) -> bool:
-    """Whether a video shows drawn skeletons on black, by its first frames with anything in them.
+    """Whether a video shows drawn skeletons on black, by its first non-empty frames.
 
-    Raises InputError where it cannot be read.
+    Raises InputError if it cannot be read.
     """
     return bool(_sample(path))
 
 
 def read_skeleton_video(path: Path) -> PoseSequence:
-    """The body (openpose18) of the one person of a skeleton video, its frames' size the canvas.
+    """Read the body (openpose18) of the single person of a skeleton video; the canvas is a frame.
 
-    Raises InputError for a plain video, a drawing of another convention or of several people.
+    Raises InputError for a plain video, another drawing convention or several people.
     """
     swapped = _is_swapped(_sample(path), path)
     joints: list[np.ndarray] = []
@@ -54,7 +54,7 @@ def read_skeleton_video(path: Path) -> PoseSequence:
 
 
 def read_skeleton_picture(path: Path) -> PoseSequence:
-    """As `read_skeleton_video`, of a single picture."""
+    """As `read_skeleton_video`, for a single picture."""
     picture = read_image(path)
     swapped = _is_swapped([picture] if is_skeleton_picture(picture) else [], path)
     joints = _read(picture, swapped)
@@ -62,9 +62,9 @@ def read_skeleton_picture(path: Path) -> PoseSequence:
 
 
 def read_skeleton_folder(files: Sequence[Path | None], folder: Path) -> PoseSequence:
-    """As `read_skeleton_video`, of a folder of pictures, one a frame; None is one that is missing.
+    """As `read_skeleton_video`, for a folder with one picture per frame; None is a missing one.
 
-    Raises InputError also for pictures of different sizes.
+    Raises InputError also if the pictures differ in size.
     """
     there = [file for file in files if file is not None]
     swapped = _is_swapped(_drawn(read_image(file) for file in there), folder)
@@ -91,7 +91,7 @@ def _read(picture: np.ndarray, swapped: bool) -> np.ndarray:
 
 
 def _sample(path: str | Path) -> list[np.ndarray]:
-    """Some of the first frames, if they are drawn skeletons; else none."""
+    """Some of the first frames if they are drawn skeletons; else an empty list."""
     with closing(iterate_video(path)) as frames:
         return _drawn(frames)
 
@@ -109,7 +109,7 @@ def _drawn(frames: Iterable[np.ndarray]) -> list[np.ndarray]:
 
 
 def _is_swapped(pictures: list[np.ndarray], path: Path) -> bool:
-    """Whether red and blue are swapped. Raises InputError where it is no drawing that we read."""
+    """Whether red and blue are swapped. Raises InputError if the drawing cannot be read."""
     if not pictures:
         raise PlainFootage.at(
             path,
@@ -119,7 +119,7 @@ def _is_swapped(pictures: list[np.ndarray], path: Path) -> bool:
     for picture in pictures:
         for name, fit in palette_fits(picture).items():
             totals[name] = totals.get(name, np.zeros(2)) + fit
-    # Of equal shares, the one with more limbs to tell by; one pair met is no evidence.
+    # The + 1 favours palettes with more pairs, as one meeting pair is little evidence.
     shares = {name: met / (pairs + 1) for name, (met, pairs) in totals.items()}
     best = max(shares, key=lambda name: shares[name])
     if shares[best] < 0.5:

@@ -1,9 +1,9 @@
-"""Wrists under drawn hands: of all places, the one whose forearm explains the picture best.
+"""Finds wrists under drawn hands: the place whose forearm explains the picture best.
 
-A hand hides its wrist's disc and the end of its forearm, but not all that they say. The forearm's
-ellipse and the disc, drawn from the elbow to a place, may cover nothing black and no earlier limb,
-for later strokes alone lie over them; and what is seen of them must be theirs. The hand's first
-dot, which lies about the wrist, decides where that leaves a choice.
+A hand hides its wrist's disc and the end of the forearm, but some evidence remains. Drawn from the
+elbow to a candidate place, the forearm's ellipse and the wrist's disc may not cover black or an
+earlier limb, because only later strokes lie over them, and their visible pixels must have their
+colours. If several places remain, the hand's first dot, which lies near the wrist, decides.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from posecast.geometry.drawing import limb_outline
 from posecast.geometry.skeleton import LIMBS
 from posecast.media.pose_formats.skeleton_strokes import BRIGHT, HUES, LIT, MAX_HIDDEN, Limb
 
-_BEYOND = 3.0  # lengths of what is seen of a forearm that it may be long
-_LEEWAY = 4.0  # pixels left unexplained that say little
-_ROOT_WEIGHT = 4.0  # cost of a wrist a disc's radius from where its hand begins
-_ROOT_MOST = 9.0  # squared radii
-_ASIDE = 0.7  # radii within which a dot lies on the line from the elbow
+_BEYOND = 3.0  # longest forearm, as a multiple of its visible length
+_LEEWAY = 4.0  # number of unexplained pixels that cost 1
+_ROOT_WEIGHT = 4.0  # cost of a wrist one disc radius away from the start of its hand
+_ROOT_MOST = 9.0  # largest squared distance that is counted, in squared radii
+_ASIDE = 0.7  # largest distance in radii of a dot on the line from the elbow
 
 
 class _Window:
-    """Part of a skeleton picture: which limb or joint each pixel may be of."""
+    """Part of a skeleton picture, with the limbs or joints to which each pixel may belong."""
 
     def __init__(self, picture: np.ndarray, points: np.ndarray, margin: int) -> None:
         low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
@@ -37,28 +37,28 @@ class _Window:
         self._mask = np.zeros(value.shape, np.uint8)
 
     def limb_weights(self, limb: int) -> np.ndarray:
-        """1 where the limb cannot be, -1 where it is seen, 0 where something may lie over it."""
+        """1 where the limb cannot be, -1 where it is visible, 0 where something may cover it."""
         dim = ~self._bright & ~self._black
         wrong = self._black | (dim & (self._step < limb))
         return (wrong.astype(np.float32) - (dim & (self._step == limb))).ravel()
 
     def disc_weights(self, joint: int) -> np.ndarray:
-        """The same for a joint's disc, over which lie only bright strokes."""
+        """The same for a joint's disc, which only bright strokes can cover."""
         seen = self._bright & (self._step == joint)
         return ((~self._bright).astype(np.float32) - seen).ravel()
 
     def limb_cost(
         self, weights: np.ndarray, start: np.ndarray, end: np.ndarray, half_width: int
     ) -> float:
-        """Pixels that a limb between two places leaves unexplained, up to a constant."""
+        """Number of pixels that a limb between two places leaves unexplained, up to a constant."""
         self._mask[:] = 0
-        # A joint is drawn in the pixel that it lies in: its middle is the best guess.
+        # A joint is drawn at the pixel that contains it, so the pixel's centre is the best guess.
         first, last = (np.stack([start, end]) - self.corner + 0.5).tolist()
         cv2.fillConvexPoly(self._mask, limb_outline(first, last, half_width), 1)
         return float(weights[self._mask.ravel() > 0].sum())
 
     def disc_cost(self, weights: np.ndarray, centre: np.ndarray, radius: int) -> float:
-        """The same of a disc."""
+        """The same for a disc."""
         self._mask[:] = 0
         x, y = (centre - self.corner).astype(int).tolist()
         cv2.circle(self._mask, (x, y), radius, 1, thickness=-1)
@@ -71,7 +71,7 @@ def limb_half_width(
     sure: list[int],
     radius: int,
 ) -> int:
-    """The half width in pixels that the limbs are drawn with, by those in `sure` (of LIMBS)."""
+    """The drawn limbs' half width in pixels, measured on those in `sure` (indices of LIMBS)."""
     widths = range(1, 2 * radius + 2)
     costs = np.zeros(len(widths))
     for limb in sure:
@@ -90,10 +90,10 @@ def wrist_under_hand(
     dots: Float64[np.ndarray, "_ 2"],
     strokes: tuple[int, int],
 ) -> Float64[np.ndarray, " 2"]:
-    """Where a wrist lies that was read without seeing its disc: `read`, or better.
+    """The place of a wrist whose disc is not visible: `read`, or a better place.
 
-    `forearm` is the limb's number and what is seen of it, `dots` are the pixels of hands' dots,
-    `strokes` the half width of limbs and the radius of discs. All points are pixels x, y.
+    `forearm` is the limb's number and its visible part, `dots` are the pixels of the hands' dots,
+    `strokes` are the half width of limbs and the radius of discs. All in pixels, points as x, y.
     """
     half_width, radius = strokes
     limb, seen = forearm
@@ -117,14 +117,14 @@ def wrist_under_hand(
 
 
 def _lattice(points: np.ndarray, step: int) -> np.ndarray:
-    """Every `step`-th pixel of some, both ways."""
+    """The points on a grid of `step` pixels."""
     return points[((points.astype(int) % step) == 0).all(axis=1)]
 
 
 def _root_costs(
     places: np.ndarray, elbow: np.ndarray, dots: np.ndarray, radius: int
 ) -> Float64[np.ndarray, " places"]:
-    """How far each place is from the middle of the first dot on the line from the elbow to it."""
+    """Cost of each place by its distance to the first dot on the line from the elbow to it."""
     steps = places - elbow
     length = np.maximum(np.linalg.norm(steps, axis=1), 1e-9)
     axes = steps / length[:, None]

@@ -1,4 +1,4 @@
-"""The people of single frames made into the tracks of one clip."""
+"""Joins the people of single frames into the tracks of one clip."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from posecast.types import PoseSequence
 def tracks_of_people(
     frames: Sequence[PeopleFrame], path: Path, canvas: tuple[int, int]
 ) -> PoseSequence:
-    """One clip of frames in pixels of the canvas (height, width).
+    """Make a clip from frames in pixels of the canvas (height, width).
 
-    People without a present joint are left out. Raises InputError where people make too many
-    tracks.
+    People without a present joint are left out. Raises InputError if there are too many tracks.
     """
     whole_body = any(frame.whole_body for frame in frames)
     people = [frame.people if whole_body else frame.people[:, :18] for frame in frames]
@@ -42,9 +41,9 @@ def tracks_of_people(
 def _track_of_each(
     ids: Sequence[tuple[int, ...] | None], people: list[np.ndarray], path: Path
 ) -> tuple[list[Int64[np.ndarray, " _"]], int]:
-    """For each frame the track of each of its people (-1: of none), and how many tracks there are.
+    """The track of each person in each frame (-1 for none), and the number of tracks.
 
-    By the file's ids if each frame's tell its people apart, else by nearness.
+    Tracks follow the file's ids if these distinguish people in every frame, else proximity.
     """
     seen = [np.asarray(present(persons).any(axis=1)) for persons in people]
     if len(people) == 1:
@@ -52,7 +51,7 @@ def _track_of_each(
         return [alone], int(seen[0].sum())
     known = [names for names in ids if names is not None]
     several = any(len(persons) > 1 for persons in people)
-    # One id for everybody who is ever there alone is one person; many are perhaps counters.
+    # In files of lone people, one common id is one person; many ids may just be counters.
     if len(known) == len(people) and (several or len({n for own in known for n in own}) == 1):
         there = {
             n
@@ -77,7 +76,7 @@ def _track_of_each(
 def _first_order(
     frames: Sequence[PeopleFrame], names: list[Int64[np.ndarray, " _"]], count: int
 ) -> tuple[int, ...] | None:
-    """The first order that any frame states, as tracks; whoever is not in that frame is behind."""
+    """The first order that a frame states, as tracks; those not in that frame are behind."""
     for frame, own in zip(frames, names, strict=True):
         if frame.front_to_back is not None:
             named = [int(own[person]) for person in frame.front_to_back if own[person] >= 0]

@@ -1,7 +1,7 @@
-"""Clips in other tools' formats: OpenPose JSON, ComfyUI's POSE_KEYPOINT, DWPose dictionaries.
+"""Writes clips in other formats: OpenPose JSON, ComfyUI's POSE_KEYPOINT, DWPose dictionaries.
 
-All tracks are in every frame, in their order, and are named, so that reading them back needs no
-tracking; what is absent has confidence 0. Numbers read back as the same float32.
+Every frame holds all tracks in order, with ids, so that reading them back needs no tracking. Absent
+joints have confidence 0. Numbers read back as the same float32.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from posecast.geometry.skeleton import (
 )
 from posecast.types import PoseSequence
 
-_PUPILS = 2  # OpenPose's face has 70 points, the last two of which nobody else finds
+# OpenPose's face has 70 points, of which the last two are the pupils, unknown to others
+_PUPILS = 2
 
 
 def openpose_frames(sequence: PoseSequence) -> list[dict[str, Any]]:
     """OpenPose 1.3's JSON value of each frame: COCO-18, or BODY_25 with face and hands.
 
-    The canvas is said as ControlNet says it, the order of the characters as `front_to_back`.
+    The canvas is stated as in ControlNet's JSON, the order of the characters as `front_to_back`.
     """
     return [
         {
@@ -49,7 +50,7 @@ def openpose_frames(sequence: PoseSequence) -> list[dict[str, Any]]:
 def comfyui_frames(sequence: PoseSequence) -> list[dict[str, Any]]:
     """ComfyUI's POSE_KEYPOINT: a list of frames in pixels, with confidence 1 or 0.
 
-    ControlNet's nodes take a joint of confidence below 1 for absent. Feet have no place in it.
+    ControlNet's nodes treat joints with confidence below 1 as absent. The format has no feet.
     """
     keypoints = sequence.keypoints.copy()
     seen = np.asarray(present(keypoints))
@@ -72,7 +73,7 @@ def comfyui_frames(sequence: PoseSequence) -> list[dict[str, Any]]:
 
 
 def dwpose_frames(sequence: PoseSequence) -> np.ndarray:
-    """DWPose dictionaries as an object array, one a frame; feet have no place in them."""
+    """DWPose dictionaries as an object array, one per frame; the format has no feet."""
     size = np.array([sequence.width, sequence.height], np.float64)
     keypoints = _cleaned(sequence.keypoints).astype(np.float64)
     unseen = keypoints[..., 2] <= 0
@@ -116,7 +117,7 @@ def _about(sequence: PoseSequence) -> dict[str, Any]:
 def _openpose_person(
     person: Float32[np.ndarray, "joints 3"], body25: bool = True
 ) -> dict[str, Any]:
-    """The parts of a person, as OpenPose names them; of a body, no hands and face."""
+    """The parts of a person under OpenPose's names; only the body if it has no hands and face."""
     if len(person) == 18:
         return {"pose_keypoints_2d": _flat(person)}
     body = person[BODY]
@@ -136,5 +137,5 @@ def _cleaned(keypoints: np.ndarray) -> np.ndarray:
 
 
 def _flat(points: np.ndarray) -> list[float]:
-    # str of a float32 is the shortest text that reads back as the same float32.
+    # str of a float32 is the shortest text that gives the same float32 again.
     return [float(str(value)) for value in points.astype(np.float32).ravel()]
