@@ -1,7 +1,8 @@
-"""The cut-out engine: a plan becomes a video by moving the picture's own pixels.
+"""The cut-out engine: it turns a plan into a video by moving the picture's own pixels.
 
-No diffusion, no latents. A body is cut into parts that move with its bones; who is behind a part
-shows, and behind everybody the picture without its people. Any CPU, any size, frame by frame.
+It uses no diffusion and no latents. Each body is cut into layers that move with its bones, over the
+picture with its people removed. It works on any CPU, at any size, frame by frame. See
+docs/design/cutout.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`CutoutAnimator`: a picture and poses in, frames out, without diffusion."""
+"""`CutoutAnimator`: turns a picture and poses into frames, without diffusion."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ from posecast.geometry.framing import default_size
 from posecast.geometry.smoothing import without_jitter
 
 Frame = UInt8[np.ndarray, "height width channels"]
-"""RGB; over a transparent ground RGB and alpha."""
+"""RGB; RGBA with a transparent ground."""
 
 MODEL_NAME = "cutout"
 MOST_PIXELS = 1920 * 1080
-"""Of a frame whose size nobody chose: larger pictures are made smaller."""
+"""Largest default frame; larger pictures are scaled down unless a size is given."""
 
 
 @dataclass(frozen=True)
 class CutoutAnimator(Planning):
     """Animates every character of a picture by moving the picture's own pixels.
 
-    Nothing is learnt and nothing is drawn at random, but for the mender: a small network that
-    mends puppets at small sizes (`mends`).
+    Nothing is random. Apart from the networks that find masks and hands, only the mender is
+    trained: a small network that repairs frames of small size (`mends`).
     """
 
-    USES_HANDS: ClassVar[bool] = False  # nothing of the picture is moved by them
+    USES_HANDS: ClassVar[bool] = False  # drivers' hands are not used
     mender: Path | None = None
-    """Folder of the mender's weights; None: those that come in the package."""
+    """Folder of the mender's weights; None for those in the package."""
 
     @classmethod
     def from_pretrained(cls, model: str | Path = MODEL_NAME) -> CutoutAnimator:
-        """The animator with the mender of the package, or of a model folder that has a `mender/`.
+        """The animator with the package's mender, or that of a model folder with a `mender/`.
 
         Raises:
-            InputError: no such folder.
+            InputError: the folder does not exist.
         """
         if str(model) == MODEL_NAME:
             return cls()
@@ -84,10 +84,10 @@ class CutoutAnimator(Planning):
         """Animate `reference` (path, PIL image or uint8 array) by `poses` (paths or sequences).
 
         `options`, and `changes` to its fields (`reference_poses`, `masks`, `size`, `assign`, ...),
-        say who moves whom (`PlanOptions`). `mend` and `ground` are as in `frames`.
+        decide who moves whom (`PlanOptions`). `mend` and `ground` are as in `frames`.
 
         Raises:
-            InputError: something cannot be read or does not fit together.
+            InputError: an input cannot be read, or the inputs do not fit together.
         """
         if cast is not None:
             changes["cast"] = cast
@@ -104,14 +104,14 @@ class CutoutAnimator(Planning):
         first: int = 0,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Frame]:
-        """The frames of a plan, one by one as they are made: memory does not grow with the length.
+        """Yield the frames of a plan one by one; memory does not grow with the length.
 
-        Those from `first` on, which are the same as if all were made. `mend` says whether the
-        mender goes over them; None: where it helps (`mends`). `ground`: what is behind the people;
-        None: the picture without them.
+        Frames start at `first` and do not depend on it. `mend` applies the mender; None applies it
+        where it helps (`mends`). `ground` is the background; None is the picture without its
+        people.
 
         Raises:
-            InputError: the mender is asked for over another ground: it knows the picture's alone.
+            InputError: `mend` is combined with a `ground`: the mender only knows the picture's own.
         """
         if mend and ground is not None:
             raise InputError("`mend=True`: not with `background=` or `transparent=True`")
@@ -142,14 +142,14 @@ class CutoutAnimator(Planning):
 
 
 def steadied(plan: AnimationPlan) -> Float32[np.ndarray, "characters frames joints 3"]:
-    """The drivers of a plan without jitter and gaps, and with feet that stand still."""
+    """The plan's driving tracks without gaps and jitter, and with standing feet kept still."""
     calm = without_jitter(held(plan.keypoints))
     return planted(calm, plan.reference_keypoints, plan.fps)
 
 
 def mends(plan: AnimationPlan) -> bool:
-    """Whether the mender helps: in small pictures, as it has learnt on puppets of 128x128.
+    """Whether the mender helps: only in small frames, as it was trained on puppets of 128x128.
 
-    Larger photographs come out softer by it, with stains where somebody stood.
+    It makes larger photographs softer and leaves stains where people stood.
     """
     return max(plan.size) <= SMALL

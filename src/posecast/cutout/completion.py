@@ -1,12 +1,12 @@
-"""Holes of a picture filled by example (Wexler et al. 2007).
+"""Fills holes in a picture by example (Wexler et al. 2007).
 
-Every patch that touches the hole comes to look like some patch of the rest.
+In the result, every patch that touches the hole resembles some patch of the known rest.
 
-From coarse to fine, in turn: each patch finds its nearest among those of the rest, and each pixel
-of the hole takes the mean of what the nearest ones have there. Patches are compared by their
-principal components, all with all, so that nothing is drawn at random. Pictures of people stand
-upright: patches at the same height are preferred. Above the finest level only fine detail is
-copied, from where the patches were found.
+From coarse to fine levels, two steps alternate: each patch finds its nearest patch in the rest, and
+each pixel of the hole becomes the mean of what the found patches have there. Patches are compared
+by their principal components, all with all, so nothing is random. Patches at the same height are
+preferred, because pictures of people are upright. Beyond the finest level, only fine detail is
+copied from where the patches were found.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8
 
 LONGEST = 256
-"""Longest side of the finest level on which patches are compared, pixels."""
+"""Longest side in pixels of the finest level on which patches are compared."""
 _COARSEST = 24
-"""Shorter side of the coarsest, at least."""
+"""Minimum shorter side of the coarsest level, in pixels."""
 _RADIUS = 3
-"""Of a patch, pixels."""
+"""Radius of a patch in pixels: patches are 7x7."""
 _COMPONENTS = 24
 _SOURCES = 8000
-"""Patches of the rest, at most: every so many in both directions."""
+"""Maximum number of source patches; if there are more, a regular grid of them is used."""
 _ROUNDS = (8, 5, 3)
-"""On the coarsest level, on the next, on all others."""
+"""Iterations on the coarsest level, on the next one, and on each of the others."""
 _UPRIGHT, _NEAR = 0.02, 0.004
-"""Mean squared difference of colours (0..1) that a source as far as the picture's longest side
-costs: above or below, and beside."""
+"""Weights of a source's vertical and horizontal distance. At a distance of the picture's longest
+side, the cost is this weight, in mean squared differences of colours in 0..1."""
 _TRUST = 1.3
-"""How much less a patch says a pixel further into the hole."""
+"""Factor by which a patch's weight falls per pixel further into the hole."""
 _LOOSE, _SOLVES = 1e-3, 200
-"""How much the levels of the sources themselves count beside their slopes; steps of the solver."""
+"""Weight of the sources' colours relative to their gradients, and iterations of the solver."""
 _UNLIKE = 6.0
-"""Logarithm of how much less the worst patches count."""
+"""Largest reduction of a badly matching patch's weight, as a natural logarithm."""
 _CHUNK = 2048
 
 
 def completed(
     picture: UInt8[np.ndarray, "height width 3"], hole: Bool[np.ndarray, "height width"]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture with its hole filled; what is not the hole stays as it is.
+    """The picture with its hole filled; other pixels are unchanged.
 
-    A hole that leaves no whole patch is filled from its edges (Telea 2004, OpenCV's).
+    If the hole leaves no complete patch, it is filled from its edges (Telea 2004, OpenCV).
     """
     if not hole.any() or hole.all():
         return picture.copy()
@@ -70,7 +70,7 @@ def completed(
 
 
 def _sizes(size: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Heights and widths of the levels, coarse first."""
+    """(height, width) of each level, the coarsest first."""
     scale = min(1.0, LONGEST / max(size))
     sizes: list[tuple[int, int]] = []
     while min(size) * scale >= _COARSEST or not sizes:
@@ -81,12 +81,12 @@ def _sizes(size: tuple[int, ...]) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class _Level:
-    """A picture at one size: the patches that are looked for, and those that are there."""
+    """A picture at one size, with the patches to be filled and the known patches."""
 
     colours: Float32[np.ndarray, "h w 3"]
     hole: Bool[np.ndarray, "h w"]
     targets: Int[np.ndarray, "n 2"]
-    """Rows and columns of the middles of patches that touch the hole."""
+    """Rows and columns of the centres of patches that touch the hole."""
     sources: Int[np.ndarray, "m 2"]
     trust: Float32[np.ndarray, " n"]
 
@@ -105,7 +105,7 @@ class _Level:
         whole = np.zeros(size, bool)
         inner = slice(_RADIUS, size[0] - _RADIUS), slice(_RADIUS, size[1] - _RADIUS)
         around = cv2.dilate(touched.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        whole[inner] = ~around[inner]  # slopes reach a pixel beyond a patch
+        whole[inner] = ~around[inner]  # gradients reach one pixel beyond a patch
         step = max(1, int(np.ceil(np.sqrt(whole.sum() / _SOURCES))))
         thinned = np.zeros(size, bool)
         thinned[::step, ::step] = whole[::step, ::step]
@@ -117,7 +117,7 @@ class _Level:
         )  # fmt: skip
 
     def beside(self) -> Float32[np.ndarray, "h w 3"]:
-        """The hole filled between what is to its left and to its right; else from its edges."""
+        """A first guess: rows interpolated from left to right, else Telea's method."""
         bytes_ = np.rint(self.colours * 255).astype(np.uint8)
         start = cv2.inpaint(bytes_, self.hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
         colours = start.astype(np.float32) / 255
@@ -133,7 +133,7 @@ class _Level:
     def nearest(
         self, colours: Float32[np.ndarray, "h w 3"]
     ) -> tuple[Int[np.ndarray, "n 2"], Float32[np.ndarray, " n"]]:
-        """The source of each target's nearest patch, and the mean squared difference."""
+        """The source of the patch nearest to each target's, and the mean squared difference."""
         side = 2 * _RADIUS + 1
         padded = cv2.copyMakeBorder(colours, *(_RADIUS,) * 4, cv2.BORDER_REPLICATE)
         windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(0, 1))
@@ -166,10 +166,10 @@ class _Level:
     def joined(
         self, found: Int[np.ndarray, "n 2"], unlike: Float32[np.ndarray, " n"]
     ) -> Float32[np.ndarray, "h w 3"]:
-        """The hole with the slopes that the sources have there, and the level of what is around.
+        """The hole with the gradients of the sources and the colour level of its surroundings.
 
-        Where what was found on one side meets what was found on the other there is no seam: a
-        Poisson equation (Perez et al. 2003), by conjugate gradients.
+        It solves a Poisson equation (Perez et al. 2003) by conjugate gradients, so that no seam is
+        visible where sources from different sides meet.
         """
         means = self.mean(found, unlike)
         slopes = []
@@ -185,7 +185,7 @@ class _Level:
     def mean(
         self, found: Int[np.ndarray, "n 2"], unlike: Float32[np.ndarray, " n"]
     ) -> Float32[np.ndarray, "h w 3"]:
-        """The hole as the sources of all patches over each pixel have it."""
+        """The hole as the weighted mean of the sources of all patches that cover each pixel."""
         height, width = self.hole.shape
         usual = max(2 * float(np.quantile(unlike, 0.75)), 1e-6)
         trust_of = self.trust * np.exp(-np.minimum(unlike / usual, _UNLIKE))
@@ -208,9 +208,9 @@ def _poisson(
     slopes: Sequence[Float32[np.ndarray, "h w 3"]],
     hole: Bool[np.ndarray, "h w"],
 ) -> Float32[np.ndarray, "h w 3"]:
-    """Colours that have the slopes (down, right) in a hole as nearly as can be."""
+    """Colours whose gradients (down, right) in a hole are as close as possible to `slopes`."""
     inner = hole[..., None]
-    pairs = []  # both ends of each slope that touches the hole
+    pairs = []  # masks of the gradients with an end in the hole
     for axis in (0, 1):
         touch = np.zeros_like(hole)
         near = np.diff(hole.astype(np.int8), axis=axis) != 0
@@ -254,7 +254,7 @@ def _with_detail(
     level: _Level,
     found: Int[np.ndarray, "n 2"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The finest level enlarged, with the fine detail of the picture where patches were found."""
+    """The finest level enlarged, plus fine detail of the picture from where patches were found."""
     height, width = hole.shape
     small = level.hole.shape
     large = cv2.resize(colours, (width, height), interpolation=cv2.INTER_CUBIC) * 255
@@ -271,7 +271,8 @@ def _with_detail(
         source = source.astype(int).clip(0, (height - 1, width - 1))
         there = source[:, 0], source[:, 1]
         detail = picture[there].astype(np.float32) - coarse[there]
-        reach = 2 * int(np.ceil(1 / scale.min())) + 1  # nearer to the hole, means are unsure
+        # nearer to the hole, the coarse colours are unreliable
+        reach = 2 * int(np.ceil(1 / scale.min())) + 1
         near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
         large[rows, columns] += np.where(near[there][:, None] > 0, 0, detail)
     done[hole] = np.rint(large[hole]).clip(0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Holes in pictures, filled from around."""
+"""Fills holes in pictures from their surroundings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Float32
 
 _LEAST = 1e-3
-"""Where less than this much is known around, a mean is taken from further away."""
+"""If less than this weight is known nearby, the mean comes from further away."""
 
 
 def filled(
     colours: Float32[np.ndarray, "height width 3"], known: Float32[np.ndarray, "height width"]
 ) -> Float32[np.ndarray, "height width 3"]:
-    """Holes take the weighted mean of what is around them, from a pyramid of means."""
+    """Fill holes with the weighted mean of their surroundings, from a pyramid of means."""
     levels = [(colours * known[..., None], known)]
     while min(levels[-1][1].shape) > 1:
         levels.append((cv2.pyrDown(levels[-1][0]), cv2.pyrDown(levels[-1][1])))

@@ -1,8 +1,9 @@
-"""Skirts, dresses and coats: what hangs from the hips in one piece, and how it goes with the legs.
+"""Skirts, dresses and coats: detects cloth that hangs from the hips and moves it with the legs.
 
-Whether somebody wears one is read off the silhouette. From the crotch down to a hem it is filled
-between the legs; at the hem it steps in on both sides, or opens between the legs at once. Trousers
-open little by little, from the crotch.
+The silhouette decides whether a person wears one. It is filled between the legs from the crotch
+down to a hem. At the hem it becomes narrower on both sides, or opens between the legs abruptly.
+Trousers open gradually, from the crotch on. Levels are fractions of the way from the hips (0) to
+the ankles (1).
 """
 
 from __future__ import annotations
@@ -26,52 +27,58 @@ from posecast.cutout.pieces import (
 from posecast.cutout.stance import Stance
 
 _LEVELS = 65
-"""Levels from the hips (0) to the ankles (1) at which a silhouette is looked at."""
+"""Number of levels from the hips (0) to the ankles (1) at which a silhouette is measured."""
 _CROTCH = 0.125
-"""Down to this level trousers are filled, too."""
+"""Down to this level, trousers are filled between the legs too."""
 _SPAN = 0.125
-"""A hem is seen over so many levels, as a share of all."""
+"""Range of levels over which a hem shows."""
 _FILLED = 0.97
-"""Of what is between the axes of both legs, so much is somebody's above a hem."""
+"""Minimum share of the pixels between the axes of both legs that belong to the person above a
+hem."""
 _OPEN, _APART = 0.5, 0.1
-"""Below a hem so much of it is not, where legs are at least so far apart, by the height: those that
-stand close open anywhere."""
+"""Below a hem, at least `_OPEN` of the pixels between the legs are not the person's, if the legs
+are at least `_APART` body heights apart. Legs closer together may have a gap anywhere."""
 _NARROWER, _STEP = 0.77, 0.015
-"""Below a hem a silhouette is at most so wide as above; it steps in so far on both sides (by the
-height) where the gap between the legs does not show it."""
+"""Below a hem, the silhouette has at most `_NARROWER` of the width above it. If the gap between the
+legs does not show the hem, each side must step in by at least `_STEP` body heights."""
 _AT_ONCE = 0.6
-"""If a gap opens at a hem, so much of it is there after two levels: a crotch is a wedge."""
+"""If a gap opens at a hem, at least this share of it is open after two levels. At a crotch it opens
+more slowly."""
 _EDGE = 0.15
-"""A hem is between the levels at which so much of that is lost, and all but so much."""
+"""The hem lies between the levels at which this share of the lost width is lost, and all but this
+share."""
 _GOWN = 1.3
-"""Who is filled down to the ankles wears a gown if that is so much wider there than at the hips."""
+"""A silhouette filled down to the ankles is a gown if it is this many times as wide there as at the
+crotch's level."""
 _REACH, _STEPS = 0.35, 281
-"""A silhouette is looked at so far to both sides, by the height, in so many steps."""
+"""Reach to both sides in body heights, and number of samples, of a silhouette's measurement."""
 _ARM = 1.1
-"""What is so near to an arm, by its half width, is not the garment's outline."""
+"""Pixels up to this many half widths from an arm's bone do not count as the garment's outline."""
 _BESIDE = 0.25
-"""Share of the way from one leg to the other up to which cloth goes with the nearer one alone."""
+"""Share of the way between the legs up to which cloth moves only with the nearer one."""
 _HIPS = (-0.02, 0.3)
-"""Levels between which cloth passes from the trunk to the legs."""
+"""Range of levels over which cloth changes from moving with the trunk to moving with the legs."""
 _FOLLOWS = 0.5
-"""Cloth beside a leg turns by so much of what the leg turns against the trunk: it hangs."""
+"""Share of a leg's turn relative to the trunk by which the cloth beside it turns: it hangs down."""
 _KNEES = 0.12
-"""So many levels above and below the knees cloth bends with them."""
+"""Range of levels above and below the knees over which cloth bends with them."""
 _TIGHT = 0.25
-"""Legs that come together narrow the cloth by at most so much of what was between them."""
+"""Legs that come together narrow the cloth by at most this share of their distance in the
+picture."""
 
 
 @dataclass(frozen=True)
 class Garment:
-    """One piece of cloth from the hips to a hem."""
+    """A piece of cloth from the hips to a hem."""
 
     axes: tuple[Float64[np.ndarray, "k 2"], Float64[np.ndarray, "k 2"]]
-    """Right and left leg: places at levels from the hips to the ankles, or as far as they go."""
+    """Points of the right and the left leg at the levels 0, 0.5 and 1: hip, knee and ankle."""
     hem: tuple[float, float]
-    """Level down to which it surely goes, and from which on it surely ends."""
+    """The level down to which it surely reaches, and the level from which on it surely has
+    ended."""
 
     def axis(self, side: int, levels: np.ndarray) -> Float64[np.ndarray, "n 2"]:
-        """Places of a leg (0 right, 1 left) at levels."""
+        """Points of a leg (0 right, 1 left) at the given levels."""
         return _along(self.axes[side], levels)
 
     @property
@@ -82,7 +89,7 @@ class Garment:
 
 
 def garment_of(matte: Float32[np.ndarray, "height width"], body: Stance) -> Garment | None:
-    """What somebody wears over both legs, by the silhouette (0..1); None: trousers, or no legs."""
+    """The garment over both legs, judged by the silhouette (0..1); None for trousers or no legs."""
     if not {RIGHT_LEG[0], LEFT_LEG[0]} <= set(body.bones):
         return None
     axes = _axis(body, RIGHT_LEG), _axis(body, LEFT_LEG)
@@ -91,7 +98,7 @@ def garment_of(matte: Float32[np.ndarray, "height width"], body: Stance) -> Garm
 
 
 def _axis(body: Stance, limb: tuple[Piece, ...]) -> Float64[np.ndarray, "3 2"]:
-    """Hip, knee and ankle; a shin that is not there is taken to go on straight."""
+    """Hip, knee and ankle; a missing shin is assumed to continue the thigh."""
     upper = body.bones[limb[0]]
     lower = body.bones.get(limb[1])
     return np.stack([upper.start, upper.end, upper.end + (lower or upper).way])
@@ -106,7 +113,7 @@ def _hem(
     body: Stance,
     axes: tuple[Float64[np.ndarray, "3 2"], Float64[np.ndarray, "3 2"]],
 ) -> tuple[float, float] | None:
-    """The levels of the hem; None where there is none."""
+    """The levels of the hem (`Garment.hem`); None if there is none."""
     rows = _Rows.of(matte, body, axes)
     levels = np.linspace(0, 1, _LEVELS)
     crotch, span = (round(level * (_LEVELS - 1)) for level in (_CROTCH, _SPAN))
@@ -129,15 +136,15 @@ def _hem(
 
 @dataclass(frozen=True)
 class _Rows:
-    """A silhouette across the legs, level by level, by the height."""
+    """Measurements of a silhouette across the legs, level by level, in body heights."""
 
     filled: Float64[np.ndarray, " levels"]
-    """Share of what is between the axes that is somebody's."""
+    """Share of the pixels between the legs' axes that belong to the person."""
     apart: Float64[np.ndarray, " levels"]
-    """From axis to axis."""
+    """Distance from axis to axis."""
     width: Float64[np.ndarray, " levels"]
     left: Float64[np.ndarray, " levels"]
-    """From the middle to where it ends; the same to the right."""
+    """Distance from the middle to the silhouette's end; `right` is the same to the right."""
     right: Float64[np.ndarray, " levels"]
 
     @classmethod
@@ -175,10 +182,11 @@ class _Rows:
         )
 
     def end_there(self, above: int, below: int, opening: int) -> bool:
-        """Whether cloth ends between two levels; `opening`: the first one with a gap.
+        """Whether cloth ends between two levels; `opening` is the first level with a gap.
 
-        Either the legs stand so far apart, and are so bare, that they cannot have filled it; or the
-        outline steps in on both sides, and what gap there is opens at once.
+        It does if the legs are far apart with a wide gap between them, so that they alone cannot
+        have filled the space above; or if the outline steps in on both sides and any gap opens
+        abruptly.
         """
         gap = 1 - self.filled
         if min(self.apart[above], self.apart[below]) >= _APART and gap[below] >= _OPEN:
@@ -205,7 +213,7 @@ def _without_arms(
 
 
 def _run(row: Bool[np.ndarray, " n"], inside: Bool[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-    """What of a row hangs together with something `inside`."""
+    """The connected parts of a row that have a pixel `inside`."""
     numbers = np.cumsum(np.diff(row.astype(np.int8), prepend=0) == 1) * row
     touched = np.unique(numbers[inside & row])
     return np.isin(numbers, touched[touched > 0]) & row
@@ -213,24 +221,24 @@ def _run(row: Bool[np.ndarray, " n"], inside: Bool[np.ndarray, " n"]) -> Bool[np
 
 @dataclass(frozen=True)
 class Drape:
-    """Places of a garment, which go with both legs: between them it is stretched, never torn."""
+    """Mesh points of a garment that move with both legs: it stretches and never tears."""
 
     garment: Garment
     places: Int[np.ndarray, " k"]
-    """Their numbers."""
+    """Indices of the mesh points."""
     levels: Float64[np.ndarray, " k"]
     offsets: tuple[Places, Places]
-    """From the axes of the right and of the left leg, pixels."""
+    """Offsets in pixels from the axes of the right and of the left leg."""
     legs: Float64[np.ndarray, " k"]
-    """How much they go with the legs, else with the trunk."""
+    """Weight 0..1 of the legs; the rest is the trunk's."""
     left: Float64[np.ndarray, " k"]
-    """How much of that with the left one."""
+    """Share 0..1 of the left leg in that weight."""
 
     @classmethod
     def of(
         cls, garment: Garment, places: Float[np.ndarray, "n 2"], own: Bool[np.ndarray, " n"]
     ) -> Drape:
-        """Of the `own` among the places of a mesh, in the picture."""
+        """Make it for the garment's `own` points among those of a mesh in the picture."""
         middle = (garment.axes[0] + garment.axes[1]) / 2
         levels = _levels(middle, places)
         own = own & (levels > _HIPS[0])
@@ -248,7 +256,7 @@ class Drape:
         )
 
     def moved(self, motion: Motion, trunk: Places) -> Places:
-        """Where the places go; `trunk`: where they go with the trunk."""
+        """The new places of the points; `trunk` are their places if they moved with the trunk."""
         right, left = (self._with_leg(motion, side) for side in (0, 1))
         hips = self.garment.axes[1][:1] - self.garment.axes[0][:1]
         hips = _facing(motion, hips) @ rotation(motion.turns[Piece.TRUNK].angle).T
@@ -279,7 +287,7 @@ class Drape:
 
 
 def _facing(motion: Motion, offsets: Places) -> Places:
-    """Offsets of the source; mirrored about the trunk's axis where the target is turned round."""
+    """Offsets in the source; mirrored about the trunk's axis if the target faces the other way."""
     if not motion.turned:
         return offsets
     down = motion.source.down
@@ -289,7 +297,7 @@ def _facing(motion: Motion, offsets: Places) -> Places:
 def _levels(
     middle: Float64[np.ndarray, "3 2"], places: Float[np.ndarray, "n 2"]
 ) -> Float64[np.ndarray, " n"]:
-    """Levels of places by the line in the middle of both legs; it goes on beyond its ends."""
+    """Levels of points along the line midway between the legs, which continues beyond its ends."""
     upper, lower = np.diff(middle, axis=0)
     first = (places - middle[0]) @ upper / max(float(upper @ upper), 1e-6) / 2
     second = 0.5 + (places - middle[1]) @ lower / max(float(lower @ lower), 1e-6) / 2

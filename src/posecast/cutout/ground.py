@@ -1,4 +1,4 @@
-"""What is behind the people, where it is not the picture without them."""
+"""A background that replaces the picture without its people."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from posecast.media.images import read_image
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """Another picture, or nothing: frames are transparent then."""
+    """Another picture, or a transparent background."""
 
     pixels: UInt8[np.ndarray, "height width channels"]
-    """RGB, or RGB and alpha that are all 0."""
+    """RGB, or RGBA with all values 0 for a transparent one."""
 
     @classmethod
     def of(
         cls, background: str | Path | None, size: Size, transparent: bool = False
     ) -> Ground | None:
-        """At the size (height, width) of the frames; None: the picture without its people.
+        """Make it at the frames' size (height, width); None is the picture without its people.
 
         Raises:
-            InputError: both are asked for, or the picture cannot be read.
+            InputError: both are given, or the picture cannot be read.
         """
         if background is not None and transparent:
             raise InputError("`background=` and `transparent=True`: expected one of them")

@@ -1,4 +1,4 @@
-"""Hands whose points are known: where they are, finger by finger, whatever they lie on."""
+"""Draws hands from their 21 known points, finger by finger."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from posecast.cutout.pieces import Piece
 from posecast.geometry.skeleton import LEFT_WRIST, RIGHT_WRIST, present, skeleton_height
 
 _SURE = 0.5
-"""A hand is one, and that of its wrist, from so much confidence on."""
+"""Minimum confidence of a hand's wrist point."""
 _OFF = 0.08
-"""Its wrist is no further off the body's, by the height."""
+"""Largest distance between a hand's wrist and the body's, in body heights."""
 _FINGERS = tuple((0, *range(first, first + 4)) for first in (1, 5, 9, 13, 17))
 _PALM = (0, 1, 5, 9, 13, 17)
 _WRIST, _KNUCKLE = 0, 9
 FINGER = 0.22
-"""How thick fingers are, by the length from the wrist to the middle knuckle."""
+"""Thickness of fingers as a share of the length from the wrist to the middle knuckle."""
 _SIDES = ((Piece.RIGHT_HAND, RIGHT_WRIST), (Piece.LEFT_HAND, LEFT_WRIST))
 
 
 def seen_hands(
     points: Float[np.ndarray, "2 21 3"], pose: Float32[np.ndarray, "joints 3"]
 ) -> dict[Piece, Float64[np.ndarray, "21 2"]]:
-    """The hands (right, left) of a pose that are surely its own; all in pixels."""
+    """The hands (right, left) that reliably belong to a pose; all in pixels."""
     found = {}
     off = _OFF * skeleton_height(pose)
     for (piece, wrist), hand in zip(_SIDES, points.astype(np.float64), strict=True):
@@ -40,9 +40,9 @@ def draw_hand(
     value: int,
     thick: float = 1.0,
 ) -> None:
-    """Draw a hand of which the points are known (pixels of the image), in place.
+    """Draw a hand from its points (pixels of the image), in place.
 
-    `thick`: of its fingers, by what they are.
+    `thick` multiplies the thickness of its fingers.
     """
     places = np.rint(hand.clip(-1e4, 1e4)).astype(np.int32)
     width = thick * FINGER * float(np.hypot(*(hand[_KNUCKLE] - hand[_WRIST])))

@@ -1,4 +1,4 @@
-"""Joints that a driver loses for a while: no limb blinks, and none jumps."""
+"""Fills gaps of joints that a driver loses for a while, so that no limb vanishes or jumps."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ Tracks = Float32[np.ndarray, "characters frames joints 3"]
 
 
 def held(tracks: Tracks) -> Tracks:
-    """Tracks whose lost joints stay with the joint that they hang on.
+    """Tracks whose lost joints stay with their parent joint.
 
-    From where they were last seen, relative to it, they go straight to where they are seen next.
-    Before the first and after the last time they keep their place. Who is not in a frame at all
-    stays away, and joints that are never seen stay absent.
+    In a gap, a joint's offset from its parent is interpolated linearly between the last and the
+    next known one. Before the first and after the last known frame, it is constant. People who are
+    absent from a frame stay absent, and so do joints that are never present.
     """
     kept = tracks.copy()
     for track in kept:
         there = np.asarray(present(track[:, :18]).any(axis=1))
         _hold(track, there, NECK, None)
         for inner, outer in BONES:
-            if outer < RIGHT_EYE:  # a head without eyes and ears is turned
+            if outer < RIGHT_EYE:  # missing eyes and ears mean a turned head: they are not filled
                 _hold(track, there, outer, inner)
     return kept
 
 
 def _hold(track: np.ndarray, there: np.ndarray, joint: int, inner: int | None) -> None:
-    """Fill one joint's gaps in place, where the person is `there`."""
+    """Fill one joint's gaps in place, in the frames in which the person is `there`."""
     seen = np.asarray(present(track[:, joint]))
     base = np.zeros((len(track), 2), np.float32)
     if inner is not None:

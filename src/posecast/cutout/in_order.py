@@ -1,4 +1,4 @@
-"""Frames made by several threads, given one by one in their order."""
+"""Makes frames in several threads and yields them in order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TypeVar
 Made = TypeVar("Made")
 
 MOST_THREADS = 8
-"""More than these wait for each other."""
+"""More threads only wait for each other."""
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -24,10 +24,10 @@ def available_cores() -> int:
 def in_order(
     make: Callable[[int], Made], indices: Sequence[int], threads: int | None = None
 ) -> Iterator[Made]:
-    """`make` of all indices in turn, by as many threads as there are cores (at most 8).
+    """Yield `make` of each index in order, computed by one thread per core (at most 8).
 
-    No more than one result a thread waits to be taken, so memory does not grow with them. A
-    failure is raised where its result would have come.
+    At most one result per thread waits to be taken, so memory is bounded. An exception is raised at
+    the place of its result.
     """
     threads = threads or min(available_cores(), MOST_THREADS)
     if threads == 1:

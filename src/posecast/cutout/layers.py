@@ -1,8 +1,8 @@
-"""A person as layers that lie over one another: trunk with head, each arm, each leg.
+"""Cuts a person into layers: trunk with head, each upper arm, each forearm with hand, each leg.
 
-Each layer is a picture of its own with soft edges, whole also where something lies before it, on a
-mesh whose places know the pieces that they go with. Everything that is invented is invented here,
-once a clip.
+Each layer is a picture with soft edges on a mesh whose points know the pieces with which they move.
+Parts of a layer that something hides are completed. All inpainting of people happens here, once per
+clip.
 """
 
 from __future__ import annotations
@@ -25,84 +25,87 @@ from posecast.cutout.stance import Stance
 ARMS = (*RIGHT_ARM, *LEFT_ARM)
 BODY = (Piece.TRUNK, Piece.HEAD)
 _CELLS = 1200
-"""Cells of the meshes of one body, about."""
+"""Approximate number of mesh cells on the area of one body."""
 _SMALLEST = 3.0
-"""Side of a cell, pixels, at least."""
+"""Smallest side of a cell in pixels."""
 _SEAM = 0.012
-"""How far a layer goes on beneath the one above, by the height."""
+"""How far a layer continues beneath the one above it, in body heights."""
 _FEATHER = 1.5
-"""Width of the soft edge between two layers, pixels."""
+"""Width of the soft edge between two layers in pixels."""
 _SOFT, _SOFT_NECK = 0.06, 0.12
-"""Around a joint, differences of distances over which the turn is shared out, by the height; heads
-also come nearer to the trunk and go away from it."""
+"""Range of the difference between the distances to two pieces, in body heights, over which the turn
+of their joint is blended. It is larger at the neck, since heads also move towards and away from the
+trunk."""
 _NEAR = {**dict.fromkeys((limb[0] for limb in LIMBS), 0.1), Piece.HEAD: 1.0}
 _JOINED = np.eye(len(Piece), dtype=bool)
-"""Pieces that hang together, the inner first."""
+"""[inner, outer] is True for a piece and itself or its child."""
 for _outer, _inner in PARENT.items():
     _JOINED[_inner, _outer] = True
 _HARD = (Piece.RIGHT_UPPER_ARM, Piece.LEFT_UPPER_ARM)
 _NEAR_JOINT = 0.09
-"""So near to a joint it is soft, by the height; at the neck by distances alone."""
+"""Radius of the soft area around a joint in body heights, if not in `_NEAR`."""
 _CORE = 0.7
-"""What something hides of a limb is whole up to here, by its half width."""
+"""Hidden parts of a limb are completed up to this many half widths from its bone."""
 _BENEATH = 0.3
-"""Legs go on so far beneath a hem, by thighs and shins."""
+"""How far a leg's completed part reaches up beneath a hem, in lengths of its thigh or shin."""
 _TRUNK_CORE = 0.85
-"""The same of a trunk, by its width."""
+"""Hidden parts of a trunk are completed up to this share of its width."""
 _OPAQUE = 0.6
-"""From so much of a pixel on its colour, freed from the ground's, is the person's."""
+"""Least matte value of a pixel whose colour, freed from the background's, is used."""
 _NECK = 0.032
-"""Half the width of a neck that something hides, by the height."""
+"""Half width of a completed neck, in body heights."""
 _CAP = 1.0
-"""Around the shoulder an arm takes along what lies there, up to here by its half width."""
+"""Radius of the disc around the shoulder that belongs to the arm, in the arm's half widths."""
 _OFF, _WIDEST = 0.015, 1.5
-"""The disc around an elbow: so far from the joint at most, by the height; so wide, by the arm."""
+"""Elbow discs: largest distance of the centre from the joint in body heights, and largest radius in
+the arm's half widths."""
 _STRANGE = 0.01
-"""Colours so near to what is no neighbour on the body are not trusted, by the height."""
+"""Colours closer than this (body heights) to a layer that is no neighbour on the body are not
+used."""
 _BEHIND = 0.03
-"""Arms that the trunk hides go on so far around where their bones show it, by the height."""
+"""An arm hidden by the trunk is completed this far around its bone, in body heights."""
 _AROUND = 0.02
-"""They are coloured by means over so much (a standard deviation), by the height: outlines and
-shadows are no colours of skin."""
+"""Standard deviation in body heights of the mean that gives such an arm its colour; it averages
+outlines and shadows away."""
 _LEAST_SEEN = 0.25
-"""A limb of which less is to be seen is taken from the other side of the body."""
+"""A limb with a smaller visible share is replaced by that of the other side of the body."""
 _NOTCH, _SMALL = 0.05, 256.0
-"""Half the width of notches that are filled, by the height; they are found on a copy on which a
-body is no taller, pixels."""
+"""Half width of notches that are filled, in body heights; and the body's largest height in pixels
+on the reduced copy that is used for this."""
 _MARGIN = 0.15
-"""Around the bones, by the height: what may be the body's beyond its mask."""
+"""Margin of the body's box around its bones, in body heights."""
 
 
 class Seen(NamedTuple):
-    """What a picture shows of one person."""
+    """One person in a picture."""
 
     picture: UInt8[np.ndarray, "height width 3"]
     matte: Float32[np.ndarray, "height width"]
-    """How much of each pixel is the person's, 0..1."""
+    """The person's share of each pixel, 0..1."""
     covered: Bool[np.ndarray, "height width"]
-    """Where others are before it."""
+    """Where other people are in front."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a person, as the picture shows it."""
+    """One layer of a person, in the picture's pose."""
 
     pieces: tuple[Piece, ...]
     corner: tuple[int, int]
-    """x and y of its picture in the reference."""
+    """x and y of the layer's origin in the reference."""
     picture: UInt8[np.ndarray, "height width 4"]
-    """RGB and how much of each pixel is the layer's."""
+    """RGB and alpha."""
     skin: Skin
     triangles: Int[np.ndarray, "m 3"]
-    """Of the skin's places."""
+    """Indices of the skin's points."""
 
 
 def layers_of(
     seen: Seen, body: Stance, wanted: Collection[tuple[Piece, ...]] | None = None
 ) -> tuple[list[Layer], list[tuple[Piece, ...]]]:
-    """The layers of one person, far ones first, and the pieces of those that are mostly hidden.
+    """The layers of one person, far ones first, and the pieces of mostly hidden layers.
 
-    `wanted`: the pieces of the layers to make; None: all.
+    `wanted` holds the pieces of the layers to make, even if hidden; None for all.
     """
     picture, matte, covered = seen
     box = _box(matte, body)
@@ -152,7 +155,7 @@ def _same_arm(one: tuple[Piece, ...], other: tuple[Piece, ...]) -> bool:
 
 
 def _given(parting: Parting, body: Stance, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
-    """Around where the trunk is seen in place of an arm."""
+    """The area around an arm's bone where the trunk is visible instead of the arm."""
     side = 2 * max(1, round(_BEHIND * body.height * parting.scale)) + 1
     grown = cv2.dilate(parting.given.astype(np.uint8), np.ones((side, side), np.uint8))
     return cv2.resize(grown, size[::-1], interpolation=cv2.INTER_NEAREST) > 0
@@ -161,7 +164,7 @@ def _given(parting: Parting, body: Stance, size: tuple[int, int]) -> Bool[np.nda
 def _hiding(
     winner: Int[np.ndarray, "h w"], stack: Sequence[tuple[Piece, ...]], index: int
 ) -> Bool[np.ndarray, "h w"]:
-    """Where something hides a layer: those above it; of the trunk any arm, for it is seen there."""
+    """Where a layer is hidden: by layers above it; the trunk also by visible arms behind it."""
     above = winner > index
     if stack[index] == BODY:
         above |= np.isin(winner, [i for i, pieces in enumerate(stack) if pieces[0] in ARMS])
@@ -174,7 +177,7 @@ def _beside(
     pieces: tuple[Piece, ...],
     reach: int,
 ) -> Bool[np.ndarray, "h w"]:
-    """Near what is no neighbour on the body: an arm beside the trunk, whose colours are not its."""
+    """Pixels near a layer that is no neighbour on the body, such as an arm beside the trunk."""
     arm = pieces[0] in ARMS
     strange = [i for i, other in enumerate(stack) if (other[0] in ARMS) != arm]
     found = np.isin(winner, strange).astype(np.uint8)
@@ -182,12 +185,12 @@ def _beside(
 
 
 def _seen(sure: Bool[np.ndarray, "h w"], core: Float32[np.ndarray, "h w"]) -> float:
-    """How much of what is surely a layer's is to be seen."""
+    """Visible share of a layer's core."""
     return float((sure * core).sum() / max(core.sum(), 1e-6))
 
 
 def stacked(body: Stance) -> list[tuple[Piece, ...]]:
-    """The pieces of each layer, far ones first, in a stance."""
+    """The pieces of each layer in a stance, far ones first."""
     arms = [limb for limb in LIMBS[:2] if limb[0] in body.bones]
     far = [part for limb in arms if not body.before[limb[0]] for part in (limb[:1], limb[1:])]
     near = [part for limb in arms if body.before[limb[0]] for part in (limb[:1], limb[1:])]
@@ -216,7 +219,7 @@ def _box(matte: np.ndarray, body: Stance) -> tuple[slice, slice] | None:
 def _nearest(
     parting: Parting, pieces: tuple[Piece, ...], size: tuple[int, int]
 ) -> Float32[np.ndarray, "h w"]:
-    """Distances from the nearest of some pieces, of every pixel of the box."""
+    """Distance of each pixel of the box from the nearest of the pieces."""
     small = parting.distances[list(pieces)].min(axis=0)
     return np.asarray(cv2.resize(small, size[::-1], interpolation=cv2.INTER_LINEAR))
 
@@ -224,9 +227,9 @@ def _nearest(
 def _own_share(
     distances: Float32[np.ndarray, "layers h w"], index: int, height: float
 ) -> Float32[np.ndarray, "h w"]:
-    """How much of each pixel is one layer's, were all of them the person's.
+    """One layer's share of each pixel, assuming that all pixels are the person's.
 
-    It goes on a seam's width beneath those above it, so that nothing shines through between.
+    It continues by `_SEAM` beneath the layers above, so that no gap shows between them.
     """
     lead = np.full(distances.shape[1:], np.inf, np.float32)
     if index > 0:
@@ -243,9 +246,9 @@ def _cap(
     arm: Bool[np.ndarray, "h w"],
     corner: tuple[int, int],
 ) -> Float32[np.ndarray, "h w"]:
-    """1 around the joints of an arm: it turns there, and what it uncovers must not gape.
+    """1 around the joints of an arm, so that no gap opens when it turns.
 
-    Around an elbow as far as the `arm` itself is seen: both of its layers have that disc.
+    The disc around an elbow is limited to the visible `arm`; both of the arm's layers have it.
     """
     found = np.zeros(arm.shape, np.uint8)
     if pieces[0] in ARMS:
@@ -263,7 +266,7 @@ def _cap(
 
 
 def _inscribed(region: Bool[np.ndarray, "h w"], centre: np.ndarray, off: float) -> float:
-    """Radius of the largest disc inside a region whose centre is at most so far from a place."""
+    """Radius of the largest disc in a region with its centre within about `off` of a point."""
     inside = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 3)
     (left, top), (right, bottom) = (
         np.rint([centre - off, centre + off + 1]).clip(0, region.shape[::-1]).astype(int).tolist()
@@ -272,7 +275,7 @@ def _inscribed(region: Bool[np.ndarray, "h w"], centre: np.ndarray, off: float) 
 
 
 def _closed(own: Bool[np.ndarray, "h w"], height: float) -> Float32[np.ndarray, "h w"]:
-    """What lies in notches of a layer, which a hand makes that is before it."""
+    """A layer with notches filled, such as those that a hand in front of it makes."""
     scale = min(1.0, _SMALL / height)
     size = (max(1, round(own.shape[1] * scale)), max(1, round(own.shape[0] * scale)))
     small = cv2.resize(own.astype(np.float32), size, interpolation=cv2.INTER_AREA)
@@ -285,7 +288,7 @@ def _closed(own: Bool[np.ndarray, "h w"], height: float) -> Float32[np.ndarray, 
 def _spread(
     picture: UInt8[np.ndarray, "h w 3"], sure: Bool[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """What is sure as it is, and elsewhere the colour of the nearest that is."""
+    """Reliable colours unchanged; elsewhere the colour of the nearest reliable pixel."""
     if not sure.any():
         return picture
     _, labels = cv2.distanceTransformWithLabels(
@@ -304,9 +307,10 @@ def _coloured(
     behind: Bool[np.ndarray, "h w"],
     deviation: float,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A layer's colours: what is sure as it is, `behind` the trunk means of it, else the nearest.
+    """A layer's colours: reliable ones unchanged, means of them where `behind`, else the nearest.
 
-    The means are weighted by the distance (a Gaussian's `deviation` in pixels).
+    `behind` is where the trunk hides an arm. Means have Gaussian weights with `deviation` in
+    pixels.
     """
     colours = _spread(picture, sure)
     if not behind.any():
@@ -324,7 +328,7 @@ def _cores(
     corner: tuple[int, int],
     garment: Garment | None,
 ) -> Float32[np.ndarray, "h w"]:
-    """1 where some pieces surely are, whatever hides them."""
+    """1 where the pieces surely are, even if something hides them."""
     found = np.zeros(size, np.uint8)
 
     def place(point: np.ndarray) -> tuple[int, int]:
@@ -351,7 +355,7 @@ def _cores(
                 continue
             thick = max(1, round(2 * _CORE * HALF_WIDTHS[piece] * body.height))
             start = visible_from(piece, garment)
-            if start > BEGIN.get(piece, 0.0):  # a little of a leg goes on beneath its hem
+            if start > BEGIN.get(piece, 0.0):  # a leg continues a little beneath its hem
                 start = max(0.0, start - _BENEATH)
             if start >= 1:
                 continue
@@ -367,7 +371,7 @@ def _meshed(
     body: Stance,
     cell: float,
 ) -> tuple[Skin, Int[np.ndarray, "m 3"]]:
-    """A square mesh over a layer, and how its places are moved."""
+    """A regular mesh over a layer, and how its points move."""
     height, width = share.shape
     rows, columns = int(np.ceil(height / cell)) + 1, int(np.ceil(width / cell)) + 1
     small = cv2.dilate((share > 0.01).astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -400,7 +404,7 @@ def _meshed(
 def skinned(
     places: Float[np.ndarray, "n 2"], parting: Parting, pieces: tuple[Piece, ...], body: Stance
 ) -> Skin:
-    """Which pieces of a layer places go with."""
+    """The pieces of a layer with which points move."""
     there = [p for p in pieces if p in body.bones or p is Piece.TRUNK]
     joints = [
         piece for piece, parent in PARENT.items()

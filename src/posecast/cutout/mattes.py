@@ -1,4 +1,4 @@
-"""How much of each pixel of the picture is each character's."""
+"""Mattes: the share of each of the picture's pixels that belongs to each character."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from posecast.casting.plan import AnimationPlan
 Masks = Float32[np.ndarray, "characters height width"]
 
 _AROUND = 0.06
-"""What is drawn differs from the median of what is so far around, by the picture's longest side."""
+"""Radius, as a share of the picture's longest side, of the median that strokes differ from."""
 _DRAWN = 24
-"""So much, of 255, in one of its colours."""
+"""Least difference of a stroke from that median, of 255, in one channel."""
 _LARGEST = 0.08
-"""A stroke that adds more than this to all people, by their area, is the ground's."""
+"""A stroke that adds more than this share of all people's area belongs to the background."""
 
 
 def mattes_of(plan: AnimationPlan) -> Masks:
-    """As the plan says, else as a network sees people, else by colours and strokes."""
+    """The plan's masks, else those of the package's network, else those by colours and strokes."""
     if plan.masks is not None:
         hard = np.isin(plan.masks, (0, 1)).all()
         return _softened(plan.masks) if hard else plan.masks
@@ -39,16 +39,16 @@ def mattes_of(plan: AnimationPlan) -> Masks:
 
 
 def _softened(masks: Masks) -> Masks:
-    """Hard edges over three pixels."""
+    """Blur hard edges over three pixels."""
     return np.stack([cv2.GaussianBlur(mask, (3, 3), 0) for mask in masks])
 
 
 def with_strokes(
     picture: UInt8[np.ndarray, "height width 3"], people: Bool[np.ndarray, "height width"]
 ) -> Bool[np.ndarray, "height width"]:
-    """A mask with the strokes that are drawn on to it, and what they close in.
+    """Extend a mask by drawn strokes that touch it, and by the small areas that these enclose.
 
-    Cuts by colour lose the hair, the hem or the fingers of somebody who is lines on paper.
+    Segmentation by colour loses the hair, hem or fingers of a figure drawn in lines on paper.
     """
     side = 2 * max(1, round(_AROUND * max(people.shape))) + 1
     ground = cv2.medianBlur(picture, min(side, 255))
@@ -69,6 +69,6 @@ def with_strokes(
 
 
 def _nearest(masks: Masks) -> np.ndarray:
-    """Whose mask each pixel is nearest to."""
+    """The index of the mask that is nearest to each pixel."""
     distances = [cv2.distanceTransform((m <= 0.5).astype(np.uint8), cv2.DIST_L2, 3) for m in masks]
     return np.argmin(np.stack(distances), axis=0)

@@ -1,7 +1,8 @@
-"""Mends a warped reference: outlines, hair and skirts, hidden sides, ground where somebody stood.
+"""The mender: repairs outlines, hair, skirts, hidden sides and uncovered background of small
+frames.
 
-A small U-Net of convolutions on pixels, from the layers of `cutout.warp_layers.WarpLayers` to one
-picture, which it gives as a correction of the warped one. Trained by regression.
+It is a small convolutional U-Net on pixels. It maps the layers of `cutout.warp_layers.WarpLayers`
+to a picture, as a correction of the warped reference, and is trained by regression.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from posecast.cutout.warp_layers import WarpLayers
 from posecast.media.json_rules import Table, many, whole
 
 AT_ONCE = 4
-"""Pictures that are mended at once where there are many."""
+"""Number of pictures per batch."""
 SETTINGS: Table = {"widths": many(whole(1, 8192), 1, 8), "norm_groups": whole(1, 1024)}
-"""What its config file may say."""
+"""Rules of its config file."""
 _FOLD = 2
-"""Side of the squares of pixels that are channels at the first level."""
+"""Side of the squares of pixels that become channels at the first level."""
 
 
 class Mender(ModelMixin, ConfigMixin):
-    """`widths` of its levels, from half the picture's size on, each half of the one before."""
+    """`widths` are its levels' channels; level k is the picture over 2^(k+1)."""
 
     @register_to_config
     def __init__(
@@ -56,11 +57,11 @@ class Mender(ModelMixin, ConfigMixin):
             ]
         )
         self.conv_out = nn.Conv2d(widths[0], 3 * _FOLD**2, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)  # a fresh one mends nothing
+        nn.init.zeros_(self.conv_out.weight)  # a fresh one changes nothing
         nn.init.zeros_(self.conv_out.bias)  # type: ignore[arg-type]
 
     def forward(self, layers: Float[Tensor, "n c H W"]) -> Float[Tensor, "n 3 H W"]:
-        """Layers (`WarpLayers`; H and W even) to pictures in about 0..1, not clipped."""
+        """Map layers (`WarpLayers`; H and W even) to pictures of about 0..1, not clipped."""
         x = self.conv_in(F.pixel_unshuffle(layers, _FOLD))
         skips = []
         for block, smaller in zip(self.down_blocks, self.downsamplers, strict=True):

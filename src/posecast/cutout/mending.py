@@ -1,4 +1,4 @@
-"""The mender's share: small pictures are mended by a network after they are cut and moved."""
+"""Mended frames: small pictures are cut, moved and then repaired by the mender."""
 
 from __future__ import annotations
 
@@ -31,16 +31,17 @@ Frame = UInt8[np.ndarray, "height width 3"]
 Layers = Float32[np.ndarray, "20 height width"]
 
 _AHEAD, _MEMORY = 15, 32
-"""Corrections of the ground are a mean over frames: so many ahead, so many at most."""
+"""Corrections of the background are averaged over frames: `_AHEAD` later ones, at most `_MEMORY` in
+all."""
 _FLICKER = 0.05
-"""Corrections of the ground that differ by less from that mean, of 0..1, are the same one."""
+"""Corrections of the background closer to that mean than this (of 0..1) are replaced by it."""
 
 
 def load_mender(folder: str | Path | None = None) -> Mender:
-    """The mender of a folder (`mender/` of a model folder), or the one that comes in the package.
+    """Load the mender of a folder (`mender/` of a model folder), or the package's.
 
     Raises:
-        InputError: files are missing or not as they should be.
+        InputError: a file is missing or invalid.
     """
     with ExitStack() as stack:
         if folder is None:
@@ -62,13 +63,13 @@ def load_mender(folder: str | Path | None = None) -> Mender:
 
 @dataclass(frozen=True)
 class MendedPicture:
-    """The people of a small picture, moved, and what a network needs to mend them."""
+    """A small picture that can be moved, with the layers that the mender needs."""
 
     carrier: WarpLayers
 
     @classmethod
     def of(cls, plan: AnimationPlan) -> MendedPicture:
-        """The plan's picture, as `moving.MovingPicture.of` cuts it."""
+        """Prepare the plan's picture."""
         return cls(
             WarpLayers.of(plan.picture, plan.reference_keypoints, plan.ranks_in_picture, plan.seen)
         )
@@ -78,7 +79,7 @@ class MendedPicture:
         keypoints: Float32[np.ndarray, "characters joints 3"],
         ranks: Int[np.ndarray, " characters"],
     ) -> Layers:
-        """What the mender is given for these poses (`WarpLayers`)."""
+        """The mender's input for these poses (`WarpLayers`)."""
         height, width = self.carrier.picture.shape[:2]
         layers = np.empty((WarpLayers.CHANNELS, height, width), np.float32)
         skeletons = draw_poses(keypoints, (height, width)).transpose(2, 0, 1) / np.float32(255)
@@ -88,7 +89,7 @@ class MendedPicture:
 
 
 def mended_frames(mender: Mender, layers: Iterator[Layers]) -> Iterator[Frame]:
-    """Frames of layers as they come, with steady ground; `_AHEAD` wait at a time."""
+    """Yield mended frames with a steady background; `_AHEAD` frames are held back."""
     corrected = _corrected(mender, layers)
     waiting = deque(islice(corrected, _AHEAD + 1))
     ground = SteadyGround.of(waiting)
@@ -101,14 +102,14 @@ def mended_frames(mender: Mender, layers: Iterator[Layers]) -> Iterator[Frame]:
 
 @dataclass(frozen=True)
 class Corrected:
-    """A moved picture and what the mender adds to it."""
+    """A moved picture and the mender's correction of it."""
 
     layers: Float[Tensor, "20 height width"]
     correction: Float[Tensor, "3 height width"]
 
     @property
     def ground(self) -> Bool[Tensor, "height width"]:
-        """Where the parts have nobody."""
+        """Where no body part is."""
         return self.layers[WarpLayers.BODY] == 0
 
 
@@ -122,28 +123,28 @@ def _corrected(mender: Mender, layers: Iterator[Layers]) -> Iterator[Corrected]:
 def corrections_of(
     mender: Mender, layers: Float[Tensor, "n 20 height width"]
 ) -> Float[Tensor, "n 3 height width"]:
-    """What the mender adds to the moved pictures, at any size."""
+    """The mender's corrections of the moved pictures, at any size."""
     height, width = layers.shape[2:]
-    odd = (0, width % 2, 0, height % 2)  # it takes even sides
+    odd = (0, width % 2, 0, height % 2)  # the mender needs even sides
     even = F.pad(layers, odd, mode="replicate") if any(odd) else layers
     return mender(even)[..., :height, :width] - layers[:, WarpLayers.CARRIED]
 
 
 @dataclass
 class SteadyGround:
-    """What the mender corrects of the ground is the same in all frames: a running mean.
+    """Keeps the mender's corrections of the background constant over time by a running mean.
 
-    The mender sees one frame at a time. Where it is far from that mean it has seen hair or a skirt
-    where the parts have nobody: no flicker, and left as it is.
+    The mender sees one frame at a time, so its corrections flicker. A correction far from the mean
+    is no flicker: there it found hair or a skirt outside the body parts, and it is kept.
     """
 
     mean: Float[Tensor, "3 height width"]
     count: Float[Tensor, "height width"]
-    """Frames that the mean is of."""
+    """Number of frames in the mean."""
 
     @classmethod
     def of(cls, frames: Sequence[Corrected]) -> SteadyGround:
-        """The mean over some frames: over all whose ground it is, then over those near to that."""
+        """The mean over frames: first of all that show background, then of those near that mean."""
         corrections = torch.stack([frame.correction for frame in frames])
         ground = torch.stack([frame.ground for frame in frames])
         for _ in range(2):
@@ -153,14 +154,14 @@ class SteadyGround:
         return cls(mean, count)
 
     def learn(self, frame: Corrected) -> None:
-        """Take the next frame's corrections into the mean, where they are the ground's."""
+        """Add the next frame's corrections of the background to the mean."""
         same = frame.ground & ((self.count == 0) | self._near(frame))
         self.count = (self.count + same).clamp(max=_MEMORY)
         step = same / self.count.clamp(min=1)
         self.mean = self.mean + step * (frame.correction - self.mean)
 
     def frame(self, frame: Corrected) -> Frame:
-        """The moved picture with its corrections; those of the ground are the mean's."""
+        """The moved picture with its corrections; those of the background come from the mean."""
         same = frame.ground & self._near(frame)
         correction = torch.where(same, self.mean, frame.correction)
         mended = (frame.layers[WarpLayers.CARRIED] + correction).clamp(0, 1)

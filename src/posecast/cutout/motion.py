@@ -1,8 +1,8 @@
-"""Where the places of a body go when it takes another pose: pieces that turn, soft at the joints.
+"""Moves the points of a body to another pose: rigid pieces that turn, blended at the joints.
 
-Each piece is turned and stretched along its bone; across it, it keeps the size of its person, so a
-foreshortened forearm is short and not thin, and its hand keeps its shape. Between two pieces the
-turn itself is shared out (not the places, which would shrink the joint), about the joint.
+Each piece is turned and stretched along its bone. Across the bone it is scaled with the person, so
+a foreshortened forearm is short but not thin, and its hand keeps its shape. Between two pieces the
+angle about the joint is interpolated; interpolating positions would shrink the joint.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ Matrix = Float64[np.ndarray, "2 2"]
 
 @dataclass(frozen=True)
 class Turn:
-    """A stretch (symmetric, in the picture's axes) and then a turn, about a place that moves."""
+    """A stretch (a symmetric matrix in the picture's axes), and a rotation about a moving pivot."""
 
     pivot: Float64[np.ndarray, " xy"]
     moved: Float64[np.ndarray, " xy"]
-    """Where the pivot goes."""
+    """The pivot's new place."""
     angle: float
     stretch: Matrix
     axis: Float64[np.ndarray, " xy"]
-    """Along the bone, of length 1."""
+    """Unit vector along the bone."""
     behind: float
-    """How much what lies behind the pivot is stretched along the bone."""
+    """Stretch along the bone of points behind the pivot."""
 
     @classmethod
     def of(cls, bone: Bone, target: Bone, along: float, across: float, behind: float) -> Turn:
-        """Of a bone to its target, where they begin, stretched as said along and across it."""
+        """From a bone to its target, about their starts, stretched by `along` and `across` it."""
         axis = bone.way / bone.length
         side = np.array([-axis[1], axis[0]])
         stretch = along * np.outer(axis, axis) + across * np.outer(side, side)
         return cls(bone.start, target.start, target.angle - bone.angle, stretch, axis, behind)
 
     def __call__(self, places: Places) -> Places:
-        """Where places go."""
+        """The new places of points."""
         return self.moved + self.stretched(places - self.pivot) @ rotation(self.angle).T
 
     def stretched(self, offsets: Places) -> Places:
-        """Offsets from the pivot (x, y), stretched.
+        """Offsets (x, y) from the pivot, stretched.
 
-        A bone that was foreshortened is stretched a lot: what lies behind the joint must not be.
+        A foreshortened bone may be stretched a lot; points behind the joint must not be.
         """
         along = offsets @ self.axis
         whole = float(self.axis @ self.stretch @ self.axis)
@@ -60,29 +60,29 @@ class Turn:
 
 
 def rotation(angle: float) -> Matrix:
-    """By an angle in radians, from x towards y."""
+    """The rotation by an angle in radians, from x towards y."""
     c, s = math.cos(angle), math.sin(angle)
     return np.array([[c, -s], [s, c]])
 
 
 @dataclass(frozen=True)
 class Motion:
-    """From one stance of a person to another."""
+    """The motion from one stance of a person to another."""
 
     source: Stance
     target: Stance
     turns: dict[Piece, Turn]
-    """Of every piece of the source; the trunk's is about the middle of its shoulders."""
+    """The turn of each piece of the source; the trunk's is about the middle of its shoulders."""
     scale: float
-    """How much larger the person is in the target."""
+    """The person's size in the target relative to the source."""
     turned: bool
     """Whether the target is seen from the other side."""
 
     @classmethod
     def between(cls, source: Stance, target: Stance, scale: float) -> Motion:
-        """`scale` is `Motion.scale`.
+        """The motion between two stances; `scale` is `Motion.scale`.
 
-        What the target does not show goes with the piece that it hangs on, as it is.
+        A piece without a bone in the target moves with its parent, unchanged.
         """
         down, new_down = source.down, target.down
         wide = _across(target.trunk.half_top, target.trunk.half_bottom, new_down)
@@ -100,7 +100,7 @@ class Motion:
         return motion
 
     def _carried_along(self, piece: Piece, bone: Bone, scale: float) -> Turn:
-        """A piece that goes with the one it hangs on, or with the trunk where that is not there."""
+        """The turn of a piece that moves with its parent, or the trunk if it has none."""
         parent = PARENT[piece]
         if parent not in self.turns:
             parent = Piece.TRUNK
@@ -111,19 +111,19 @@ class Motion:
         return Turn(bone.start, moved, angle, np.eye(2) * scale, axis, scale)
 
     def trunk(self, places: Places) -> Places:
-        """Where places of the trunk go."""
+        """The new places of points of the trunk."""
         return self.target.trunk.at(*self.source.trunk.coordinates(places))
 
     def of(self, piece: Piece, places: Places, trunk: Places) -> Places:
-        """Where places of a piece go; `trunk`: where they go with the trunk."""
+        """The new places of a piece's points; `trunk` are their places if moved with the trunk."""
         return trunk if piece is Piece.TRUNK else self.turns[piece](places)
 
     def shared(
         self, piece: Piece, share: np.ndarray, own: np.ndarray, places: Places, trunk: Places
     ) -> Places:
-        """Where places between a piece (share 1) and the one that it hangs on (0) go.
+        """The new places of points between a piece (share 1) and its parent (share 0).
 
-        `own`: whether they are the piece's where nothing is shared.
+        `own` says which of the points belong to the piece itself.
         """
         outer, parent = self.turns[piece], PARENT[piece]
         inner = self.turns[parent]
@@ -146,16 +146,17 @@ class Motion:
 
 _FOREARMS = (Piece.RIGHT_FOREARM, Piece.LEFT_FOREARM)
 _BENDS = (math.radians(60), math.radians(120))
-"""Joints that turn by less are soft, by more hard: skin would curl there."""
+"""Turns up to the first angle are blended softly, from the second on not at all: cloth would
+curl."""
 _ELBOW_BENDS = (math.radians(20), math.radians(50))
-"""The same of elbows, whose two layers both have the disc around the joint."""
+"""The same for elbows, where both layers have the disc around the joint."""
 
 
 def _sharpened(share: np.ndarray, own: np.ndarray, bend: float, elbow: bool) -> np.ndarray:
-    """Shares of a joint that turns by `bend` radians: as they are, up to all or nothing.
+    """Shares at a joint that turns by `bend` radians: unchanged if small, 0 or 1 if large.
 
-    Two pieces of one mesh meet where both have a half. Of two layers, at an `elbow`, each keeps
-    what it has beneath or above the other.
+    Two pieces of one mesh meet where the share is 0.5. At an `elbow`, each of the two layers keeps
+    its own points, also those beneath or above the other layer.
     """
     soft, end = _ELBOW_BENDS if elbow else _BENDS
     hard = min(max((bend - soft) / (end - soft), 0.0), 0.999)
@@ -171,7 +172,7 @@ _STRETCHED = {
 
 
 def _across(top: np.ndarray, bottom: np.ndarray, down: Bone) -> float:
-    """Half the mean width of a trunk, negative where it is seen from behind."""
+    """Half the mean width of a trunk; negative if it is seen from behind."""
     axis = down.way / down.length
     half = (top + bottom) / 2
     width = float(half[0] * axis[1] - half[1] * axis[0])
@@ -180,7 +181,7 @@ def _across(top: np.ndarray, bottom: np.ndarray, down: Bone) -> float:
 
 @dataclass(frozen=True)
 class Shared:
-    """Places near a joint, and how much they are the outer piece's."""
+    """Mesh points near a joint, and the outer piece's share in each."""
 
     places: Int[np.ndarray, " k"]
     """Their numbers."""
@@ -189,7 +190,7 @@ class Shared:
 
 @runtime_checkable
 class Drape(Protocol):
-    """Places that go neither with one piece nor with one joint."""
+    """Mesh points that move neither with one piece nor with one joint."""
 
     @property
     def places(self) -> Int[np.ndarray, " k"]:
@@ -197,23 +198,23 @@ class Drape(Protocol):
         ...
 
     def moved(self, motion: Motion, trunk: Places) -> Places:
-        """Where they go; `trunk`: where they go with the trunk."""
+        """Their new places; `trunk` are their places if moved with the trunk."""
         ...
 
 
 @dataclass(frozen=True)
 class Skin:
-    """Which piece each place of a mesh goes with, and how it is shared out at the joints."""
+    """The piece with which each mesh point moves, and the shares at the joints."""
 
     places: Places
     pieces: Int[np.ndarray, " n"]
     shares: Mapping[Piece, Shared]
-    """By the outer piece of a joint."""
+    """Keyed by the outer piece of a joint."""
     drape: Drape | None = None
-    """How what hangs from the hips goes with the legs."""
+    """How a garment moves with the legs, if there is one."""
 
     def moved(self, motion: Motion) -> Places:
-        """Where the places go."""
+        """The new places of all points."""
         along, across = motion.source.trunk.coordinates(self.places)
         trunk = motion.target.trunk.at(along, across)
         moved = np.empty_like(self.places)

@@ -1,4 +1,4 @@
-"""A picture whose people can be moved: made ready once, then a frame for any poses."""
+"""A picture whose people can be moved: prepared once, then rendered for any poses."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from posecast.geometry.depth_order import paint_order
 from posecast.geometry.skeleton import present, skeleton_height
 
 Frame = UInt8[np.ndarray, "height width channels"]
-"""RGB, or RGB and alpha."""
+"""RGB or RGBA."""
 Person = Float32[np.ndarray, "joints 3"]
 Hands = Float32[np.ndarray, "2 21 3"]
 
 _MOST = 1.0
-"""How far colours are taken away from the ground's, by how far they are: less is known of faint
-pixels."""
+"""Largest correction of an edge pixel's colour, as a multiple of its difference from the
+background. It limits the error in faint pixels."""
 _LOWER = 0.9
-"""Length of a forearm or shin, by the upper arm's or thigh's."""
+"""Assumed length of a cut-off forearm or shin, as a multiple of the upper arm's or thigh's."""
 _BEYOND, _FADES, _SOFT_END = 0.15, 0.5, 0.08
-"""Limbs that the picture's border cuts go on so far beyond it, by its longest side, and fade over
-so much of that; all else ends over so much of it."""
+"""Limbs that the picture's border cuts off continue beyond it for `_BEYOND` of its longest side,
+and fade over `_FADES` of that. Everything else fades over `_SOFT_END` of it."""
 _LIMB = 0.16
-"""Width of a limb that goes on, by the height."""
+"""Width of a continued limb, in body heights."""
 _MIRROR = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
 
 
 @dataclass(frozen=True)
 class MovingPerson:
-    """One person of a picture, in layers.
+    """One person of a picture as layers.
 
-    Limbs that are hidden are those of the other side, from the picture's mirror image.
+    Mostly hidden limbs are replaced by those of the other side, from the mirrored picture.
     """
 
     pose: Person
@@ -56,7 +56,7 @@ class MovingPerson:
 
     @classmethod
     def of(cls, seen: Seen, pose: Person, hands: Hands) -> MovingPerson:
-        """From the picture, and where the person and the hands (right, left) are in it."""
+        """Cut a person from the picture, given the pose and the hands (right, left) in it."""
         width = seen.picture.shape[1]
         mirrored_pose = mirror_image(pose, width)
         layers: list[Layer] = []
@@ -74,10 +74,10 @@ class MovingPerson:
         return cls(pose, layers, mirrored_pose, mirrored)
 
     def paint(self, pose: Person, frame: Frame, ids: Ids, mark: int, border: int) -> None:
-        """Put the person into a frame, at a pose; nothing where the pose shows no trunk.
+        """Paint the person into a frame at a pose; does nothing if the pose has no trunk.
 
-        `ids` takes `mark` where it is seen. The frame begins `border` pixels right of and below
-        where the pose's coordinates do.
+        `ids` is set to `mark` where the person is visible. The frame's origin is `border` pixels
+        right of and below the origin of the pose's coordinates.
         """
         pose = stiffened(self.pose, pose, sideways(self.pose))
         motion, mirrored = _motion(self.pose, pose), _motion(self.mirrored_pose, pose)
@@ -104,18 +104,19 @@ def _motion(pose: Person, target: Person) -> Motion | None:
 
 @dataclass(frozen=True)
 class MovingPicture:
-    """The people of a picture over the picture without them."""
+    """The people of a picture, and the picture without them."""
 
     people: list[MovingPerson]
     plate: Frame
     border: int
-    """By how much the people's coordinates are larger than the plate's, pixels."""
+    """Offset in pixels of the people's coordinates relative to the plate's."""
     scale: int = 1
-    """How much larger all is than the frames: small pictures are nearly all edges."""
+    """Scale relative to the frames: small pictures, mostly edges, are worked on at twice their
+    size."""
 
     @classmethod
     def of(cls, plan: AnimationPlan) -> MovingPicture:
-        """The plan's picture, cut by its masks, else by those that are found, else by colours."""
+        """Cut the plan's picture by its masks (`mattes.mattes_of`)."""
         picture, keypoints, mattes = plan.picture, plan.reference_keypoints, mattes_of(plan)
         scale = 2 if max(plan.size) <= SMALL else 1
         if scale > 1:
@@ -147,7 +148,7 @@ class MovingPicture:
         ranks: Int[np.ndarray, " characters"],
         ground: Frame | None = None,
     ) -> Frame:
-        """Everybody at their pose, painted far to near, over the plate or another `ground`."""
+        """Paint everybody at their pose, far to near, over the plate or another `ground`."""
         return self.shown(keypoints, ranks, ground)[0]
 
     def shown(
@@ -156,7 +157,7 @@ class MovingPicture:
         ranks: Int[np.ndarray, " characters"],
         ground: Frame | None = None,
     ) -> tuple[Frame, Ids]:
-        """The frame, and who is seen at each of its pixels."""
+        """The frame, and the visible character at each pixel (`painting.Ids`)."""
         frame = self.plate.copy()
         if ground is not None:
             frame = np.asarray(cv2.resize(ground, frame.shape[1::-1])).copy()
@@ -174,7 +175,7 @@ class MovingPicture:
 
 
 def _straight(frame: Frame) -> Frame:
-    """Colours as they are, of a frame whose colours are times its alpha."""
+    """Convert a frame from premultiplied to straight alpha."""
     share = np.maximum(frame[..., 3:].astype(np.float32), 1) / 255
     colours = np.rint(np.minimum(frame[..., :3] / share, 255)).astype(np.uint8)
     return np.dstack([colours, frame[..., 3]])
@@ -183,7 +184,7 @@ def _straight(frame: Frame) -> Frame:
 def without_ground(
     picture: Frame, matte: Float32[np.ndarray, "height width"], plate: Frame
 ) -> Frame:
-    """The colours that people have at their soft edges, freed from what is behind them."""
+    """Remove the background's colour from people's soft edges."""
     share = matte[..., None]
     difference = picture - plate.astype(np.float32)
     freed = picture + difference * np.minimum((1 - share) / np.maximum(share, 1e-3), _MOST)
@@ -191,7 +192,7 @@ def without_ground(
 
 
 def with_joints_outside(pose: Person, size: tuple[int, ...]) -> Person:
-    """Limbs that the picture's border cuts go on straight, to joints outside of it."""
+    """Continue limbs that the picture's border cuts off straight on to joints outside."""
     whole = pose.copy()
     for inner, middle, outer in CHAINS.values():
         if present(whole[outer]) or not (present(whole[inner]) and present(whole[middle])):
@@ -203,7 +204,7 @@ def with_joints_outside(pose: Person, size: tuple[int, ...]) -> Person:
 
 
 def mirror_image(pose: Person, width: int) -> Person:
-    """A pose in the mirror image of its picture: left is right there."""
+    """The pose in the mirrored picture, with left and right joints exchanged."""
     mirrored = pose[_MIRROR].copy()
     seen = present(mirrored)
     mirrored[seen, 0] = width - 1 - mirrored[seen, 0]
@@ -217,7 +218,7 @@ def _shifted(pose: Person, border: int) -> Person:
 
 
 def _is_cut(matte: Float32[np.ndarray, "height width"]) -> bool:
-    """Whether somebody reaches the border of the picture."""
+    """Whether anybody reaches the picture's border."""
     edges = matte[0], matte[-1], matte[:, 0], matte[:, -1]
     return max(float(edge.max(initial=0)) for edge in edges) > 0.5
 
@@ -229,7 +230,7 @@ def _bordered(image: np.ndarray, border: int) -> np.ndarray:
 def _cut_off(
     matte: Float32[np.ndarray, "height width"], pose: Person, border: int
 ) -> Float32[np.ndarray, "height width"]:
-    """A matte that goes on beyond its picture where limbs do, and elsewhere ends softly there."""
+    """A matte that continues beyond the picture's border along limbs, and fades out elsewhere."""
     if border == 0:
         return matte
     inside = [np.minimum(np.arange(n), np.arange(n)[::-1]) for n in matte.shape]

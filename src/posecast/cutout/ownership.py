@@ -1,8 +1,8 @@
-"""Who of a picture's people, and what of a body, a pixel of the picture belongs to.
+"""Assigns pixels to a picture's people and their parts, for the mender's layers.
 
-Parts that reach the same pixel are told apart by whose colours it has: each part's own are sampled
-near its bone, and whatever reaches a pixel from further away gives way where another one's colours
-fit the pixel better.
+If several parts reach the same pixel, colours decide: each part's colours are sampled near its
+bone, and a part that reaches a pixel from further away gives way if another part's colours fit the
+pixel better.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from posecast.geometry.body_part import BodyPart
 from posecast.geometry.colours import colour_distances, lab_colours, sampled
 
 _CORE = 0.35
-"""So near to its bone, by its reach, a part gives way to none, and its colours are sampled."""
+"""Share of a part's reach within which it gives way to no other, and its colours are sampled."""
 _BETTER = 12.0
-"""Distance in CIELAB by which another part's colours have to fit better."""
+"""How much closer (CIELAB) another part's colours must be to take over a pixel."""
 _SAMPLES, _FEWEST = 24, 3
-"""How many colours stand for a part; with less than the fewest it is not judged by colours."""
+"""Number of sampled colours per part; with fewer than `_FEWEST` its colours are not used."""
 
 
 @dataclass(frozen=True)
 class Ownership:
-    """Of every pixel of a picture."""
+    """The owner of each pixel of a picture."""
 
     owner: Int[np.ndarray, "height width"]
-    """The character, -1 nobody."""
+    """The character; -1 for nobody."""
     nearest: Float32[np.ndarray, "height width"]
-    """`BodyPart.distance` of the character's nearest part; infinite for nobody."""
+    """`BodyPart.distance` to the character's nearest part; infinite for nobody."""
     reached: Bool[np.ndarray, "height width"]
-    """Whether any part of anybody reaches it."""
+    """Whether any part of any character reaches the pixel."""
 
 
 @dataclass(frozen=True)
 class _Claim:
-    """A part, the box of pixels that it may reach, and its distance there."""
+    """A part, the box of pixels that it may reach, and their distances."""
 
     character: int
     part: BodyPart
@@ -54,10 +54,10 @@ def ownership(
     people: Sequence[tuple[int, Sequence[BodyPart | None]]],
     silhouettes: Bool[np.ndarray, "characters height width"] | None = None,
 ) -> Ownership:
-    """Of a picture (RGB bytes) with the parts of its `people` (character, parts), far to near.
+    """The owners in an RGB picture of `people`, pairs of character and parts, far ones first.
 
-    Where silhouettes are given each alone belongs to its character, and colours are looked at;
-    without them whoever is nearer owns all in reach.
+    With silhouettes, each character can only own pixels of its own, and colours are used. Without
+    them, the nearer character owns all pixels in reach.
     """
     size = (picture.shape[0], picture.shape[1])
     claims = [
@@ -81,7 +81,7 @@ def _shares(
     claims: Sequence[_Claim],
     silhouettes: Bool[np.ndarray, "characters height width"] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The owner of every pixel, its distance, and the index of the claim that has it; -1 none."""
+    """The owner of each pixel, its distance, and the index of its claim; -1 for none."""
     owner, nearest, winner = np.full(size, -1), np.full(size, np.inf, np.float32), np.full(size, -1)
     for character in order:
         own, best = np.full(size, np.inf, np.float32), np.full(size, -1)
@@ -102,7 +102,7 @@ def _settled(
     claims: Sequence[_Claim],
     winner: Int[np.ndarray, "height width"],
 ) -> list[_Claim]:
-    """Claims without what they reach far from their bones and others fit better."""
+    """The claims without pixels far from their bones whose colours fit another claim better."""
     lab = lab_colours(picture)
     best = np.full(winner.shape, np.inf, np.float32)
     fits = []
@@ -126,7 +126,7 @@ def _settled(
 def nearest_parts(
     size: tuple[int, int], people: Sequence[Sequence[BodyPart | None]], indices: Sequence[int]
 ) -> Int[np.ndarray, "height width"]:
-    """Which of some parts, of anybody's, each pixel is nearest to; -1 out of their reach."""
+    """The given part, of any person, that is nearest to each pixel; -1 out of reach."""
     nearest, found = np.full(size, np.inf, np.float32), np.full(size, -1)
     for parts in people:
         for index in indices:

@@ -1,4 +1,4 @@
-"""Layers of people painted where their meshes go."""
+"""Paints layers into a frame through their moved meshes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from jaxtyping import Float, Int, UInt8
 from posecast.cutout.layers import Layer
 
 Frame = UInt8[np.ndarray, "height width channels"]
-"""RGB, or RGB times alpha and alpha."""
+"""RGB, or RGBA with premultiplied alpha."""
 Ids = UInt8[np.ndarray, "height width"]
-"""Who is seen at each pixel: 0 the background, j + 1 character j."""
+"""The visible character at each pixel: 0 for the background, j + 1 for character j."""
 
 
 def paint(
@@ -21,9 +21,9 @@ def paint(
     ids: Ids | None = None,
     mark: int = 0,
 ) -> None:
-    """Put a layer into a frame, its mesh's places moved (pixels of the frame).
+    """Paint a layer into a frame, with its mesh points `moved` (pixels of the frame).
 
-    `ids` takes `mark` where most of a pixel is the layer's.
+    `ids` is set to `mark` where the layer covers more than half of a pixel.
     """
     box = _box(moved, frame.shape[:2])
     if box is None:
@@ -68,7 +68,7 @@ def _box(moved: np.ndarray, size: tuple[int, ...]) -> tuple[slice, slice] | None
 def _rasterised(
     triangles: Float[np.ndarray, "m 3 2"], size: tuple[int, int]
 ) -> Int[np.ndarray, "h w"]:
-    """The last triangle over each pixel; -1: none."""
+    """The index of the last triangle over each pixel; -1 for none."""
     owner = np.full(size, -1, np.int32)
     corners = np.rint(triangles.clip(-1e4, 1e4) * 16).astype(np.int32)
     for index, corner in enumerate(corners):
@@ -79,7 +79,7 @@ def _rasterised(
 def _back(
     source: Float[np.ndarray, "m 3 2"], target: Float[np.ndarray, "m 3 2"]
 ) -> Float[np.ndarray, "m 2 3"]:
-    """The affine map of each triangle from where it went to where it was."""
+    """Each triangle's affine map from its target back to its source."""
     a, b = (target[:, i] - target[:, 0] for i in (1, 2))
     area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
     area = np.where(np.abs(area) < 1e-9, 1e-9, area)

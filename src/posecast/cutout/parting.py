@@ -1,7 +1,8 @@
-"""Which piece of a body each pixel of its mask belongs to.
+"""Assigns each pixel of a person's mask to a piece of the body.
 
-By the way to each bone inside the mask (never across what is not the person), which is longer
-across edges of colour: a sleeve is its arm's, also where it hangs beside the trunk.
+A pixel belongs to the piece with the shortest path to its bone. Paths stay inside the mask if
+possible and are longer across edges of colour, so that a sleeve belongs to its arm even where it
+hangs beside the trunk. Colours that are rare on a piece add to its distance.
 """
 
 from __future__ import annotations
@@ -20,30 +21,31 @@ from posecast.cutout.stance import Stance
 from posecast.geometry.colours import lab_colours
 
 _TALL = 224.0
-"""A body is parted on a copy on which its skeleton is no taller, pixels."""
+"""Largest height in pixels of the skeleton on the reduced copy that is used."""
 _EDGE, _STEEP = 5.0, 8.0
-"""A step over so great a difference of colours (CIELAB) costs one pixel more, at most so many."""
+"""A step costs one pixel more per `_EDGE` of colour difference (CIELAB), at most `_STEEP` more."""
 _CORE, _TRUNK_CORE, _HEAD_CORE = 0.25, 0.65, 0.75
-"""Where a piece begins: so near to its bone by its half width, in so much of the trunk's width, so
-near to the middle of the head by its radius."""
+"""Seeds: half width around a bone in the piece's half widths, share of the trunk's width, and share
+of the head's radius."""
 BEGIN = {
     Piece.RIGHT_UPPER_ARM: 0.35,
     Piece.LEFT_UPPER_ARM: 0.35,
     Piece.RIGHT_THIGH: 0.15,
     Piece.LEFT_THIGH: 0.15,
 }
-"""Seeds begin so far along the bone: shoulders and hips lie inside the trunk."""
+"""Share of the bone at which seeds start: shoulders and hips lie inside the trunk."""
 _FORK = 0.03
-"""The trunk goes on so far below the hips where the legs part, by the height."""
+"""How far the trunk's seed continues below the hips between the legs, in body heights."""
 _ENDS = {Piece.RIGHT_HAND: 0.6, Piece.LEFT_HAND: 0.6}
-"""They end so far along it: which way a hand bends is not known."""
+"""Share of the bone at which seeds end: the direction of a hand is not known exactly."""
 _SEED, _BARE, _FINGERS = 0.6, 2.0, 0.006
-"""Where a hand's points are known it begins on so thick fingers (by what they are), and nothing
-else on so thick ones; so far it reaches beyond that, by the height."""
+"""With known hand points, the hand's seed has fingers of `_SEED` times their thickness, no other
+seed is within `_BARE` times their thickness, and the hand reaches `_FINGERS` body heights beyond
+its seed."""
 _BEFORE = 0.02
-"""By the height: what an arm before the trunk gains on it."""
+"""Advantage in body heights of an arm in front of the trunk."""
 _TELLING = 0.016
-"""What a colour costs, by the height, where it is e times rarer among a piece's own."""
+"""Cost in body heights of a colour that is e times rarer on a piece than elsewhere."""
 _GROUPS: tuple[tuple[Piece, ...], ...] = (
     (Piece.TRUNK,),
     (Piece.HEAD,),
@@ -52,34 +54,34 @@ _GROUPS: tuple[tuple[Piece, ...], ...] = (
     (RIGHT_LEG[0], LEFT_LEG[0]),
     (*RIGHT_LEG[1:], *LEFT_LEG[1:]),
 )
-"""Pieces of the same colours."""
+"""Groups of pieces that share their colours."""
 _BINS, _RAREST = 8, 3.0
-"""Of a colour's channel; logarithm of how much rarer still counts."""
+"""Histogram bins per channel, and the largest rarity (natural logarithm) that counts."""
 _STRANGER, _STRANGEST, _ROUNDS = 1.1, 2.5, 3
-"""A colour that is so much rarer (logarithm) in all arms than in the trunk, or so much in all other
-pieces of arms, is not where one begins; so often that is looked at."""
+"""An arm's seed loses pixels whose colour is rarer by `_STRANGER` (natural logarithm) on arms than
+on the trunk, or by `_STRANGEST` on all other arm pieces; repeated up to `_ROUNDS` times."""
 _AROUND = 1.3
-"""The trunk does not begin so near to an arm that is before it, by the arm's half width."""
+"""The trunk's seed keeps this many half widths away from the bone of an arm in front of it."""
 _OUTSIDE = 4.0
-"""Steps that lead out of the mask cost so much more: nobody is there."""
+"""Additional cost in pixels of a step to a pixel outside the mask."""
 _FAR = 1e3
 
 
 @dataclass(frozen=True)
 class Parting:
-    """How far each pixel of a box of the picture is from the surface of each piece."""
+    """Distances of the pixels of a box of the picture from the surface of each piece."""
 
     distances: Float32[np.ndarray, "pieces rows columns"]
-    """By the height of the body, below 0 inside; `_FAR` or so where there is no way."""
+    """In body heights, negative inside; about `_FAR` if there is no path."""
     scale: float
-    """Pixels of it by pixels of the picture."""
+    """Pixels of `distances` per pixel of the picture."""
     corner: tuple[int, int]
-    """x and y in the picture."""
+    """x and y of the box in the picture."""
     given: Bool[np.ndarray, "rows columns"]
-    """Where an arm's bone is, and the trunk is seen: the arm is behind it."""
+    """Where an arm's bone lies but the trunk is visible: the arm is behind it."""
 
     def at(self, piece: Piece, places: Float[np.ndarray, "n 2"]) -> Float64[np.ndarray, " n"]:
-        """The distances from a piece at places (x, y) of the picture."""
+        """Distances from a piece at points (x, y) of the picture."""
         where = (places - self.corner + 0.5) * self.scale - 0.5
         x, y = where.astype(np.float32).T[:, None]
         field, border = self.distances[piece], cv2.BORDER_REPLICATE
@@ -94,9 +96,9 @@ def parted(
     box: tuple[slice, slice],
     garment: Garment | None = None,
 ) -> Parting:
-    """The pixels of a box, which holds all of a mask (0..1), parted by a stance.
+    """Part the pixels of a box, which contains the whole mask (0..1), by a stance.
 
-    A garment is the trunk's.
+    A garment belongs to the trunk.
     """
     scale = min(1.0, _TALL / body.height)
     rows, columns = box
@@ -129,7 +131,7 @@ def _settled(
     picture: UInt8[np.ndarray, "h w 3"],
     lab: Float32[np.ndarray, "h w 3"],
 ) -> Float32[np.ndarray, "pieces h w"]:
-    """Distances by the ways from the seeds, and by the colours that pieces so turn out to have."""
+    """Distances from path lengths to the seeds, and from the colours of the resulting pieces."""
     ways = _ways(seeds, inside, lab)
     distances = np.full_like(ways, _FAR)
     for piece in Piece:
@@ -151,9 +153,9 @@ def _given_back(
     inside: Bool[np.ndarray, "h w"],
     colours: Int[np.ndarray, "h w"],
 ) -> Bool[np.ndarray, "h w"]:
-    """Give the trunk what arms begin with and has its colours (in place), and say where.
+    """Move pixels of arms' seeds with the trunk's colours to its seed, in place; returns them.
 
-    Joints are a little off, and a bare arm beside a dress begins on the dress.
+    Joints are slightly off, so the seed of a bare arm beside a dress may lie on the dress.
     """
     arms = [*RIGHT_ARM, *LEFT_ARM]
 
@@ -163,7 +165,7 @@ def _given_back(
     trunk = rarity([Piece.TRUNK])
     in_arms = np.min([rarity(group) for group in _GROUPS if group[0] in arms], axis=0)
     given = np.zeros(inside.shape, bool)
-    for piece in (*RIGHT_ARM[:2], *LEFT_ARM[:2]):  # hands have colours of their own
+    for piece in (*RIGHT_ARM[:2], *LEFT_ARM[:2]):  # hands have their own colours
         others = rarity([other for other in arms if other is not piece])
         strange = (cv2.blur(in_arms - trunk, (3, 3)) > _STRANGER) | (
             cv2.blur(others - trunk, (3, 3)) > _STRANGEST
@@ -182,7 +184,7 @@ def _seeds(
     corner: tuple[int, int],
     garment: Garment | None,
 ) -> UInt8[np.ndarray, "pieces h w"]:
-    """1 where each piece begins."""
+    """Seeds: 1 where each piece surely is."""
     seeds = np.zeros((len(Piece), *size), np.uint8)
 
     def place(point: np.ndarray) -> tuple[int, int]:
@@ -214,7 +216,7 @@ def _seeds(
         limb = RIGHT_ARM if piece in RIGHT_ARM else LEFT_ARM
         if piece in limb and body.before[limb[0]]:
             cv2.line(seeds[Piece.TRUNK], *line, 0, thick(piece, _AROUND))
-        if piece in limb[1:]:  # folded, they are nearer to the camera than their upper arm
+        if piece in limb[1:]:  # a folded forearm is in front of its upper arm
             cv2.line(seeds[limb[0]], *line, 0, thick(piece, _AROUND))
     for piece, hand in body.hands.items():
         points = (hand - corner + 0.5) * scale - 0.5
@@ -226,7 +228,7 @@ def _seeds(
 
 
 def visible_from(piece: Piece, garment: Garment | None) -> float:
-    """Where along its bone a limb begins to be seen."""
+    """The fraction along its bone from which a piece is visible."""
     begin = BEGIN.get(piece, 0.0)
     for limb in (RIGHT_LEG, LEFT_LEG):
         if garment is not None and piece in limb[:2]:
@@ -235,7 +237,7 @@ def visible_from(piece: Piece, garment: Garment | None) -> float:
 
 
 def _colours(picture: UInt8[np.ndarray, "h w 3"]) -> Int[np.ndarray, "h w"]:
-    """The number of each pixel's bin of colours."""
+    """The index of each pixel's colour bin."""
     bins = (picture.astype(np.int64) * _BINS) >> 8
     return (bins[..., 0] * _BINS + bins[..., 1]) * _BINS + bins[..., 2]
 
@@ -243,7 +245,7 @@ def _colours(picture: UInt8[np.ndarray, "h w 3"]) -> Int[np.ndarray, "h w"]:
 def _rarity(
     colours: Int[np.ndarray, "h w"], own: Bool[np.ndarray, "h w"]
 ) -> Float64[np.ndarray, "h w"]:
-    """How rare each pixel's colour is in what is `own` (a logarithm)."""
+    """Rarity of each pixel's colour among `own` pixels: minus the logarithm of its frequency."""
     counts = np.bincount(colours[own], minlength=_BINS**3) + 1e-2
     return -np.log(counts / counts.sum())[colours]
 
@@ -253,7 +255,7 @@ def _foreign(
     inside: Bool[np.ndarray, "h w"],
     picture: UInt8[np.ndarray, "h w 3"],
 ) -> Float32[np.ndarray, "pieces h w"]:
-    """How much rarer each colour is in each piece than where it is most common (logarithms)."""
+    """How much rarer each colour is on each piece than where it is most common (logarithms)."""
     winner, colours = distances.argmin(axis=0), _colours(picture)
     rarity = [_rarity(colours, inside & np.isin(winner, group)) for group in _GROUPS]
     excess = np.clip(np.stack(rarity) - np.min(rarity, axis=0), 0, _RAREST).astype(np.float32)
@@ -268,7 +270,7 @@ def _ways(
     inside: np.ndarray,
     lab: Float32[np.ndarray, "h w 3"],
 ) -> Float32[np.ndarray, "pieces h w"]:
-    """Lengths of the shortest ways to the seeds, by sweeps to all four sides."""
+    """Lengths of the shortest paths to the seeds, by sweeps in all four directions."""
     ways = np.where(seeds > 0, np.float32(0), np.float32(_FAR * 100))
     outside = np.where(inside, np.float32(0), np.float32(_OUTSIDE))
 
@@ -283,7 +285,7 @@ def _ways(
         _sweep(ways[:, ::-1], down[::-1], rising[::-1], falling[::-1], outside[::-1])
         side = ways.transpose(0, 2, 1)
         _sweep(side, right.T, falling.T, rising.T, outside.T)
-        # To the left: columns from the last to the first.
+        # Leftwards: columns from the last to the first.
         _sweep(side[:, ::-1], right.T[::-1], rising.T[::-1], falling.T[::-1], outside.T[::-1])
         if np.array_equal(before, ways):
             break
@@ -293,7 +295,7 @@ def _ways(
 def _sweep(
     ways: np.ndarray, down: np.ndarray, falling: np.ndarray, rising: np.ndarray, outside: np.ndarray
 ) -> None:
-    """From row to row: straight, and by both diagonals (in place)."""
+    """Sweep from row to row, straight and along both diagonals, in place."""
     diagonal = np.float32(2**0.5)
     for row in range(1, ways.shape[1]):
         above, here = ways[:, row - 1], ways[:, row]

@@ -1,4 +1,4 @@
-"""The pieces that a body is made of, and which hangs on which."""
+"""The pieces of a body, and their tree."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from posecast.geometry.skeleton import (
 
 
 class Piece(IntEnum):
-    """The pieces, parents before children."""
+    """The pieces of a body, parents before children."""
 
     TRUNK = 0
     HEAD = 1
@@ -41,7 +41,7 @@ class Piece(IntEnum):
 
     @property
     def mirrored(self) -> Piece:
-        """The same on the other side of the body."""
+        """The same piece on the other side of the body."""
         side, _, rest = self.name.partition("_")
         other = {"RIGHT": "LEFT", "LEFT": "RIGHT"}.get(side)
         return self if other is None else Piece[f"{other}_{rest}"]
@@ -52,7 +52,7 @@ LEFT_ARM = (Piece.LEFT_UPPER_ARM, Piece.LEFT_FOREARM, Piece.LEFT_HAND)
 RIGHT_LEG = (Piece.RIGHT_THIGH, Piece.RIGHT_SHIN, Piece.RIGHT_FOOT)
 LEFT_LEG = (Piece.LEFT_THIGH, Piece.LEFT_SHIN, Piece.LEFT_FOOT)
 LIMBS = (RIGHT_ARM, LEFT_ARM, RIGHT_LEG, LEFT_LEG)
-"""From the trunk outwards."""
+"""Each limb's pieces from the trunk outwards."""
 PARENT = {
     Piece.HEAD: Piece.TRUNK,
     **{limb[0]: Piece.TRUNK for limb in LIMBS},
@@ -64,7 +64,7 @@ CHAINS = {
     RIGHT_LEG: (RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE),
     LEFT_LEG: (LEFT_HIP, LEFT_KNEE, LEFT_ANKLE),
 }
-"""The joints of each limb: where its first piece begins, its second, its third."""
+"""The joints at which each limb's first, second and third piece start."""
 HALF_WIDTHS = {
     Piece.TRUNK: 0.046,
     Piece.HEAD: 0.03,
@@ -73,5 +73,5 @@ HALF_WIDTHS = {
     **dict(zip(RIGHT_LEG, (0.062, 0.048, 0.036), strict=True)),
     **dict(zip(LEFT_LEG, (0.062, 0.048, 0.036), strict=True)),
 }
-"""How far a body in tight clothes reaches from its bones, by the height; trunk and head: from
-their cores."""
+"""Half widths of the pieces of a body in tight clothes, in body heights, from the bone. Those of
+trunk and head are measured from their seeds in `parting`."""

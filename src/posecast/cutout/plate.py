@@ -1,4 +1,4 @@
-"""The picture without its people: what shows where somebody stood."""
+"""The clean plate: the picture without its people."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from jaxtyping import Float32, UInt8
 from posecast.cutout.completion import completed
 
 _ANY = 0.1
-"""What is so much somebody's is somebody's."""
+"""Pixels of which more than this share is a person's are removed."""
 _MARGIN = 0.006
-"""Grown around the silhouettes, by the picture's longest side: edges hold the people's colours."""
+"""Margin around silhouettes, as a share of the picture's longest side: edges keep people's
+colours."""
 _FEATHER = 0.004
-"""Standard deviation of the seam between picture and invention, by the longest side."""
+"""Standard deviation of the soft seam between picture and inpainting, as a share of that side."""
 
 
 def clean_plate(
     picture: UInt8[np.ndarray, "height width 3"], people: Float32[np.ndarray, "height width"]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture with its people (0..1) inpainted by example, soft at the seam.
+    """The picture with its people (0..1) inpainted by example, with a soft seam.
 
-    Nothing is invented where there is nobody; where there is nothing but people, they stay.
+    Without people the picture is unchanged. If people cover all of it, they stay.
     """
     longest = max(people.shape)
     margin = max(1, round(_MARGIN * longest))

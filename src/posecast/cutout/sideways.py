@@ -1,6 +1,6 @@
-"""Who stands sideways: trunk, arms and legs lie over one another there, and cannot be told apart.
+"""People who stand sideways: trunk, arms and legs overlap there and cannot be separated well.
 
-Such a body is moved more rigidly: its trunk keeps its width, its arms turn little against it.
+Such a body is moved more rigidly: the trunk keeps its width, and the arms turn little against it.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from posecast.geometry.skeleton import (
 Person = Float32[np.ndarray, "joints 3"]
 
 _SIDEWAYS, _FRONTAL = 0.35, 0.5
-"""Shoulders so far apart, by the length of the trunk, are seen from the side, or not; in between in
-part."""
+"""Distance of the shoulders, in trunk lengths, up to which a person is sideways, and from which on
+frontal. In between, partly."""
 _UPPER, _LOWER = math.radians(20), math.radians(40)
-"""Most that upper arms and forearms turn against the trunk there."""
+"""Largest turn of upper arms (against the trunk) and forearms (likewise) of a sideways person."""
 _TORSO = [NECK, RIGHT_SHOULDER, LEFT_SHOULDER, RIGHT_HIP, LEFT_HIP]
 
 
 def sideways(pose: Person) -> float:
-    """How much somebody stands sideways: 0 no, 1 yes; 0 where shoulders or hips are not seen."""
+    """How far a person stands sideways, 0..1; 0 if shoulders or hips are absent."""
     if not present(pose[_TORSO]).all():
         return 0.0
     points = pose[:, :2].astype(np.float64)
@@ -42,15 +42,15 @@ def sideways(pose: Person) -> float:
 
 
 def stiffened(source: Person, target: Person, share: float) -> Person:
-    """The pose that somebody who stands sideways (`share`, 0..1) in the picture takes for another.
+    """Limit a target pose for a person who stands sideways (`share`, 0..1) in the picture.
 
-    `source`: the pose in the picture; both with 18 joints, in pixels.
+    `source` is the pose in the picture. Both have 18 joints, in pixels.
     """
     if share <= 0 or not present(target[_TORSO]).all():
         return target
     was, now = source[:, :2].astype(np.float64), target[:, :2].astype(np.float64)
     (top, bottom), (new_top, new_bottom) = _ends(was), _ends(now)
-    # Complex numbers: the trunk turns and grows as a whole.
+    # As complex numbers: multiplying by `turn` turns and scales the trunk as a whole.
     turn = _number(new_bottom - new_top) / (_number(bottom - top) or 1)
     stiff = now.copy()
     for joint in _TORSO[1:]:
@@ -75,7 +75,7 @@ def stiffened(source: Person, target: Person, share: float) -> Person:
 
 
 def _ends(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The neck and the middle of the hips."""
+    """The neck, and the middle of the hips."""
     return points[NECK], (points[RIGHT_HIP] + points[LEFT_HIP]) / 2
 
 

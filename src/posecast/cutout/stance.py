@@ -1,4 +1,4 @@
-"""How somebody stands: where each piece of a body begins and which way it goes."""
+"""Stances: the start and direction of each piece of a body in one pose."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from posecast.geometry.skeleton import (
 Point = Float64[np.ndarray, " xy"]
 
 HAND, FOOT = 0.075, 0.06
-"""Length of a hand and of a foot, by the height."""
+"""Lengths of a hand and of a foot, in body heights."""
 _STEEPEST = 0.4
-"""The line of the shoulders falls at most so much, by their width."""
+"""Largest slope of the lines of shoulders and hips: displacement along the trunk per half width."""
 _LEVEL = 0.4
-"""How much of a shin's turn its foot takes part in: feet stay on the ground."""
+"""Share of its shin's angle from the vertical by which a foot turns: feet stay on the ground."""
 
 
 @dataclass(frozen=True)
 class Quad:
-    """A trunk: the middles of shoulders and hips, and half of each toward the person's left."""
+    """A trunk: middles of shoulders and hips, and vectors from there to the person's left side."""
 
     top: Point
     bottom: Point
@@ -42,7 +42,7 @@ class Quad:
     half_bottom: Point
 
     def at(self, along: np.ndarray, across: np.ndarray) -> Float64[np.ndarray, "n 2"]:
-        """Places: along 0 at the shoulders and 1 at the hips, across -1 to 1 from right to left."""
+        """Points; `along` is 0 at the shoulders, 1 at the hips; `across` is -1 right, 1 left."""
         along, across = along[..., None], across[..., None]
         middle = self.top + along * (self.bottom - self.top)
         half = self.half_top + along * (self.half_bottom - self.half_top)
@@ -51,7 +51,7 @@ class Quad:
     def coordinates(
         self, places: Float64[np.ndarray, "n 2"]
     ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-        """Along and across of places, by Newton's method; kept where the map does not fold."""
+        """The inverse of `at`, by Newton's method, clipped to where the map does not fold."""
         down, narrow = self.bottom - self.top, self.half_bottom - self.half_top
         along, across = np.full(len(places), 0.5), np.zeros(len(places))
         for _ in range(8):
@@ -68,50 +68,50 @@ class Quad:
 
 @dataclass(frozen=True)
 class Bone:
-    """A piece but the trunk: from where, and how far it goes (a vector), in pixels."""
+    """Any piece except the trunk: its start, and the vector to its end, in pixels."""
 
     start: Point
     way: Point
 
     @property
     def end(self) -> Point:
-        """Where it ends."""
+        """Its end, in pixels."""
         return self.start + self.way
 
     @property
     def length(self) -> float:
-        """Pixels."""
+        """Length in pixels."""
         return max(float(np.hypot(*self.way)), 1e-3)
 
     @property
     def angle(self) -> float:
-        """Radians, in the picture's axes."""
+        """Angle in radians, in the picture's axes."""
         return math.atan2(float(self.way[1]), float(self.way[0]))
 
 
 @dataclass(frozen=True)
 class Stance:
-    """One pose of one person; of pieces that it does not show there is no bone."""
+    """One pose of one person. Pieces that it does not show have no bone."""
 
     height: float
     trunk: Quad
     bones: dict[Piece, Bone]
-    """The head's begins at its centre and goes up to its crown."""
+    """The head's bone runs from its centre to its crown."""
     before: dict[Piece, bool]
-    """Of each first piece of an arm: whether it is nearer to the camera than the trunk."""
+    """For the upper arms: whether the arm is nearer to the camera than the trunk."""
     hands: dict[Piece, Float64[np.ndarray, "21 2"]] = field(default_factory=dict)
-    """Points of the hands that are seen as such: the wrist, then four of each finger."""
+    """Points of detected hands: the wrist, then four of each finger."""
 
     @property
     def down(self) -> Bone:
-        """The trunk's axis."""
+        """The trunk's axis, from shoulders to hips."""
         return Bone(self.trunk.top, self.trunk.bottom - self.trunk.top)
 
 
 def stance(
     person: Float[np.ndarray, "joints 3"], other: Float[np.ndarray, "joints 3"]
 ) -> Stance | None:
-    """Of a pose (pixels); the trunk by what this and the `other` pose show. None: no shoulders."""
+    """The stance of a pose (pixels); both poses define the trunk. None without shoulders."""
     parts = body_parts(person, other)
     trunk = parts[Part.TRUNK]
     if trunk is None:

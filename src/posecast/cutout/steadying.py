@@ -1,7 +1,7 @@
-"""Feet that stand still: a picture that is moved by estimated joints slides over its ground.
+"""Keeps standing feet still: with estimated joints, people would slide over the ground.
 
-Estimated ankles are off by a few pixels, for seconds. Where a foot does not go anywhere it stays
-where it is; where that is where it is in the picture, it stays there to the pixel.
+Estimated ankles are off by a few pixels for seconds. A foot that does not go anywhere is kept at
+one place. If that is close to its place in the picture, it is kept exactly there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float32, Float64
 from posecast.geometry.skeleton import LEFT_ANKLE, RIGHT_ANKLE, present, skeleton_height
 
 _BOX, _SECONDS = 0.05, 0.5
-"""A foot stands that keeps within a box of this diagonal, by the height, for so long."""
+"""A foot stands if it stays within a box of this diagonal (body heights) for this long."""
 _EASE = 0.2
-"""Seconds over which it comes to stand, and gets going."""
+"""Seconds over which a foot is eased into and out of standing."""
 
 
 def planted(
@@ -25,7 +25,7 @@ def planted(
     standing: Float32[np.ndarray, "characters joints 3"],
     fps: float,
 ) -> Float32[np.ndarray, "characters frames joints 3"]:
-    """Tracks whose ankles do not move while they stand; `standing`: the poses in the picture."""
+    """Tracks whose ankles are fixed while they stand; `standing` are the poses in the picture."""
     still = tracks.copy()
     for track, person in zip(still, standing, strict=True):
         reach = _BOX * float(skeleton_height(person))
@@ -48,9 +48,9 @@ def _stands(
     reach: float,
     least: int,
 ) -> Iterator[tuple[int, int]]:
-    """Runs of frames that keep within a box, as begins and ends: from the first, as far as can be.
+    """Greedily find maximal runs of frames (begin, end) that stay within a box.
 
-    Runs of fewer than `least` frames are none.
+    Runs shorter than `least` frames are skipped.
     """
     begin = 0
     while begin < len(places):
@@ -70,7 +70,7 @@ def _stands(
 
 
 def _eased(begin: int, end: int, frames: int, ease: float) -> Float64[np.ndarray, " run"]:
-    """How much of each frame of a run stands: less where it begins and ends within the clip."""
+    """Weight of standing in each frame of a run: eased at ends that are not the clip's."""
     frame = np.arange(begin, end)
     depth = np.full(len(frame), np.inf)
     if begin > 0:

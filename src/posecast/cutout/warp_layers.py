@@ -1,4 +1,4 @@
-"""All that a network needs to mend a warped reference (our extension; docs/method.md, map 7)."""
+"""The mender's input: a warped reference and what helps to repair it."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from posecast.geometry.silhouettes import people_of
 from posecast.geometry.skeleton import present
 
 SMALL = 256
-"""Pictures with no side longer than this are carried at twice their size: there most pixels of a
-character are edges."""
+"""Pictures with no longer side than this are warped at twice their size: most of a character's
+pixels are edges there."""
 
 
 @dataclass(frozen=True)
 class WarpLayers:
-    """All that a network can use to mend a warped reference (`cutout.mender`), pose by pose."""
+    """Makes the input layers of the mender (`cutout.mender`), pose by pose."""
 
     picture: UInt8[np.ndarray, "height width 3"]
     body: ReferenceWarp
     wide: ReferenceWarp
     scale: int = 1
-    """How much larger these two are than what they make."""
+    """Scale of `body` and `wide` relative to the layers."""
 
     CARRIED = slice(0, 3)
-    """Channels: the silhouettes, carried over the background (RGB, 0..1)."""
+    """Channels: the moved silhouettes over the background (RGB, 0..1)."""
     KNOWN = 3
-    """How far those are known: 1, `GUESS` or 0."""
+    """How reliable those are: 1, `GUESS` or 0."""
     WIDE = slice(4, 7)
-    """The same with wide parts, which bring hair and skirts and what is beside them, and heads as
-    they were."""
+    """The same with wide parts, which include hair, skirts and what is beside them, and with heads
+    unturned."""
     WIDE_KNOWN = 7
     WIDE_GROUND = slice(8, 11)
-    """What the background would be there, carried alike."""
+    """The clean plate, moved in the same way."""
     GROUND = slice(11, 14)
-    """The background at rest."""
+    """The clean plate at rest."""
     GROUND_KNOWN = 14
     SKELETONS = slice(15, 18)
     DEPTH_ORDER = slice(18, 19)
     BODY = 19
-    """Above 0 where the warp shows somebody. Small pictures are carried enlarged, and their layers
-    are means, in part of one and in part of another where edges are."""
+    """Above 0 where the warp shows a person. At edges of small pictures, whose layers are reduced
+    from twice the size, it may be fractional."""
     CHANNELS = 20
 
     @classmethod
@@ -56,7 +56,7 @@ class WarpLayers:
         ranks: Int[np.ndarray, " characters"],
         masks: UInt8[np.ndarray, "characters height width"] | None = None,
     ) -> WarpLayers:
-        """Of a reference picture, as `ReferenceWarp` takes it; `masks` as `people_of` does."""
+        """Prepare a reference picture as for `ReferenceWarp`; `masks` as for `people_of`."""
         scale = 2 if max(picture.shape[:2]) <= SMALL else 1
         large = picture
         if scale > 1:
@@ -81,7 +81,7 @@ class WarpLayers:
         depth_order: Float32[np.ndarray, "1 height width"],
         out: Float32[np.ndarray, "20 height width"],
     ) -> None:
-        """Write the layers of one pose into `out`; the other condition maps are that pose's."""
+        """Write the layers of one pose into `out`; `skeletons` and `depth_order` are its maps."""
         large = out
         if self.scale > 1:
             keypoints = enlarged(keypoints, self.scale)
@@ -97,7 +97,8 @@ class WarpLayers:
             size = (out.shape[2], out.shape[1])
             for channel in (*range(self.SKELETONS.start), self.BODY):
                 cv2.resize(large[channel], size, out[channel], interpolation=cv2.INTER_AREA)
-            # Enlarged and made small again a picture is not quite itself; ground that stays is.
+            # Enlarging and reducing changes a picture slightly; unmoved background is copied
+            # exactly.
             rests = (out[self.BODY] == 0) & (out[self.KNOWN] == 1)
             out[self.CARRIED][:, rests] = unit_colours(self.picture[rests]).T
         out[self.SKELETONS], out[self.DEPTH_ORDER] = skeletons, depth_order
@@ -106,7 +107,7 @@ class WarpLayers:
 def enlarged(
     keypoints: Float[np.ndarray, "characters joints 3"], scale: int
 ) -> Float[np.ndarray, "characters joints 3"]:
-    """Where joints are in a picture so many times as large; the middle of pixel 0 is 0."""
+    """Joints in a picture enlarged by `scale`; the centre of pixel 0 is 0."""
     larger = keypoints.copy()
     larger[..., :2] = keypoints[..., :2] * scale + (scale - 1) / 2
     return np.where(present(keypoints)[..., None], larger, keypoints)

@@ -1,12 +1,11 @@
-"""The reference's own pixels, carried to where a pose asks for them (our extension).
+"""Warps the reference's pixels to another pose, part by part; used for the mender's input.
 
 A character is cut into parts (`body_parts`): trunk, neck, head with its features, feet, and the two
-bones of each arm and leg, or a lap in place of the thighs. Each has coordinates along and across
-it, in the reference and in the target; a pixel of the target shows what the reference has at the
-same coordinates of the same part. It is what a paper puppet does, and what Balakrishnan et al. do
-before their network (arXiv 1804.07739): rough at the joints, blind to what the reference hides, but
-true to patterns, which no network of a few megabytes redraws from memory. docs/method.md,
-"Condition maps" 7.
+bones of each arm and leg, or a lap in place of the thighs. Each part has coordinates along and
+across it, in the reference and in the target. A target pixel shows the reference's pixel at the
+same coordinates of the same part. Balakrishnan et al. (arXiv 1804.07739) do the same before their
+network. The result is rough at the joints and lacks what the reference hides, but keeps patterns,
+which a network of a few megabytes cannot redraw from memory.
 """
 
 from __future__ import annotations
@@ -29,23 +28,23 @@ from posecast.geometry.parts import FEATURES, MIRROR, THIGHS, Part
 from posecast.geometry.silhouettes import People
 
 GUESS = 0.5
-"""How far a pixel counts as known whose mirror image alone is to be seen, and a pixel of the
-background that silhouettes alone tell from people."""
+"""Reliability of a pixel of which only the mirror image is visible, and of a background pixel that
+only the silhouettes separate from people."""
 WIDE = 1.8
-"""How much further than a body the wide parts reach: as far as long hair and skirts do."""
+"""Reach of wide parts as a multiple of the body's: enough for long hair and skirts."""
 _CUT_REACH = 1.05
-"""The same where silhouettes tell what is body."""
+"""The same if silhouettes limit the body."""
 _CORE = 0.8
-"""What is hidden is guessed up to here, by the reach of a body in tight clothes."""
+"""Hidden pixels are guessed up to this share of the reach of a body in tight clothes."""
 _TOLERANCE, _TURNED_TOLERANCE = 0.25, 0.5
-"""A source counts as the part's own up to this much nearer to another part of the character; the
-second for heads, whose surface moves as they turn."""
+"""A source pixel still counts as a part's own if it is nearer to another part of the character by
+up to this much. The second is for heads, whose surface moves as they turn."""
 _SEEN, _HIDDEN, _EMPTY = 1.0, 0.0, -1.0
 
 
 @dataclass(frozen=True)
 class Carried:
-    """Where the pixels of one character in a box of the picture come from."""
+    """The source of each pixel of one character in a box of the picture."""
 
     rows: slice
     columns: slice
@@ -57,12 +56,13 @@ class Carried:
 
 @dataclass(frozen=True)
 class ReferenceWarp:
-    """A reference picture (RGB bytes) ready to be carried to any pose of its characters.
+    """A reference picture (RGB bytes) prepared for warping to any pose of its characters.
 
-    `ranks` are the reference's own: who hides whom there. With `people` their silhouettes alone are
-    carried, and skirts in one piece; `wide`, all that lies in reach of long hair and of a skirt,
-    whoever wears one; without `people` all in reach of a body in tight clothes. What no part and no
-    dilation map covers, or silhouettes leave, is background; behind them it is guessed.
+    `ranks` are the depth order in the reference. With `people`, only their silhouettes are moved,
+    and skirts in one piece. With `wide`, everything within reach of long hair and a skirt is moved,
+    for every character. Without `people`, everything within reach of a body in tight clothes is.
+    Pixels outside all parts, dilation maps and silhouettes are background; behind people it is
+    guessed.
     """
 
     picture: UInt8[np.ndarray, "height width 3"]
@@ -71,15 +71,15 @@ class ReferenceWarp:
     people: People | None = None
     wide: bool = False
     flat_heads: bool = False
-    """Whether heads keep the face that the picture shows, whichever way they turn."""
+    """Whether heads keep the picture's face instead of turning."""
     background: Float32[np.ndarray, "height width"] = field(init=False, repr=False)
-    """1: surely, `GUESS`: by the silhouettes alone, 0: somebody is before it."""
+    """1 for certain background, `GUESS` by the silhouettes only, 0 behind people."""
     plate: UInt8[np.ndarray, "height width 3"] = field(init=False, repr=False)
     """The picture without its characters."""
     _owner: Int[np.ndarray, "height width"] = field(init=False, repr=False)
     _nearest: Float32[np.ndarray, "height width"] = field(init=False, repr=False)
     _features: Int[np.ndarray, "height width"] = field(init=False, repr=False)
-    """The part that is a feature of a face and no head's surface; else -1."""
+    """The facial feature at each pixel; -1 for none."""
 
     def __post_init__(self) -> None:
         size = (self.picture.shape[0], self.picture.shape[1])
@@ -106,18 +106,18 @@ class ReferenceWarp:
 
     @property
     def _reach(self) -> float:
-        """How far parts reach around their bones, by the reach of a body in tight clothes."""
+        """Reach of parts around their bones, as a multiple of that of a body in tight clothes."""
         if self.wide:
             return WIDE
         return _CUT_REACH if self.people else 1.0
 
     @property
     def _silhouettes(self) -> Bool[np.ndarray, "height width"] | None:
-        """What alone is carried."""
+        """The only pixels that are moved; None for all in reach."""
         return self.people.mask if self.people and not self.wide else None
 
     def _parts(self, character: int, pose: np.ndarray, other: np.ndarray) -> list[BodyPart | None]:
-        """A character's parts: a lap in place of thighs for who wears a skirt, wide a flat head."""
+        """A character's parts; a skirt has a lap instead of thighs, `wide` a flat head."""
         skirt = 0.0
         if self.people:
             skirt = WIDE_SKIRT if self.wide else self.people.skirts[character]
@@ -129,7 +129,7 @@ class ReferenceWarp:
             parts[Part.LAP] = None
         head = parts[Part.HEAD]
         if head is not None and (self.wide or self.flat_heads):
-            yaw = 0.0 if self.flat_heads else head.yaw  # facing the camera it is never mirrored
+            yaw = 0.0 if self.flat_heads else head.yaw  # with yaw 0 a head is never mirrored
             parts[Part.HEAD] = replace(head, flat=True, yaw=yaw)
             parts[FEATURES[0] :] = [None] * len(FEATURES)
         return parts
@@ -142,13 +142,14 @@ class ReferenceWarp:
         plate_out: Float32[np.ndarray, "3 height width"] | None = None,
         body_out: Float32[np.ndarray, "height width"] | None = None,
     ) -> Float32[np.ndarray, "4 height width"]:
-        """Red, green and blue (0..1) of the warped picture, and how far it is known.
+        """Red, green and blue (0..1) of the warped picture, and its reliability.
 
-        Painted far to near over the background, which stays where it is. 1: seen in the reference;
-        `GUESS`: its mirror image on the same body is; 0: neither, colours of what is around, of the
-        same character or of the background. Written into `out` where it is given. `plate_out` takes
-        the same of the picture without its characters: a carried pixel that has the same colour in
-        both was the background's. `body_out` takes 1 where somebody is painted, else 0.
+        Characters are painted far to near over the unmoved background. Reliability is 1 if the
+        pixel is visible in the reference, `GUESS` if only its mirror image on the same body is, and
+        0 if neither; such pixels take colours from around them, of the same character or of the
+        background. The result is written into `out` if given. `plate_out` receives the same warp of
+        the picture without its characters: a moved pixel with the same colour in both was
+        background. `body_out` is set to 1 where a character is painted, else 0.
         """
         if out is None:
             out = np.empty((4, *self.background.shape), np.float32)
@@ -172,7 +173,7 @@ class ReferenceWarp:
         return out
 
     def carried(self, character: int, target: np.ndarray) -> Carried | None:
-        """None where nothing of a character is in the picture."""
+        """The source of each pixel of a character; None if no part of it is in the picture."""
         size = (self.picture.shape[0], self.picture.shape[1])
         source = self.keypoints[character]
         parts = self._parts(character, target, source)
@@ -185,7 +186,7 @@ class ReferenceWarp:
         x, y, known = (np.zeros((bottom - top, right - left), np.float32) for _ in range(3))
         nearest, winner = np.full(known.shape, np.inf, np.float32), np.full(known.shape, -1)
         for index, part in enumerate(parts):
-            if index == FEATURES[0]:  # they are on the head, wherever that is to be seen
+            if index == FEATURES[0]:  # features are on the head, where the head is visible
                 nearest = np.where(winner == Part.HEAD, np.float32(np.inf), np.float32(-np.inf))
             if part is None:
                 continue
@@ -215,10 +216,10 @@ class ReferenceWarp:
         origins: Sequence[tuple[int, BodyPart | None]],
         place: tuple[np.ndarray, np.ndarray, np.ndarray],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """x, y and how far known, of what a part shows, or where it is hidden its mirror image.
+        """Source x, y and reliability of a part's pixels; hidden ones use the mirror image.
 
-        `place`: along, across, distance of pixels. `_EMPTY` also what is hidden altogether and too
-        far out to be guessed.
+        `place` holds along, across and distance of pixels. The result is `_EMPTY` also for pixels
+        that are hidden on both sides and too far out to be guessed.
         """
         own, mirrored = origins
         found = self._source(character, part, *own, *place)
@@ -245,9 +246,9 @@ class ReferenceWarp:
         across: np.ndarray,
         distance: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """x and y of where pixels of a part come from, and `_SEEN` where they are to be seen there.
+        """Source x and y of a part's pixels, and whether they are `_SEEN` there.
 
-        `_HIDDEN` behind something else, `_EMPTY` where there is nobody.
+        They may be `_HIDDEN` behind something else, or `_EMPTY` where no character is.
         """
         if origin is None:
             nowhere = np.zeros_like(along)
@@ -275,9 +276,9 @@ def _paint(
     carried: Carried,
     planes: Float32[np.ndarray, "3 height width"],
 ) -> None:
-    """Put what is carried into the planes; what is not known takes the character's own colours.
+    """Paint moved pixels into the planes; unknown ones take the character's own colours.
 
-    Of somebody whom the reference does not show nothing is painted.
+    A character that the reference does not show is not painted.
     """
     shown = carried.known > 0
     if not shown.any():
