@@ -53,6 +53,7 @@ PAGES = {
         "docs/design/robustness",
         "docs/design/claims-log",
         "docs/design/gpu-log",
+        "docs/design/cutout-log",
         "docs/api/posecast",
     ],
     "Project": ["README", "CHANGELOG", "SECURITY"],
