@@ -1,7 +1,7 @@
-"""The planned cast in other systems' own input formats: a file a system, a table of them.
+"""Exports the planned cast in other systems' input formats: one module per system, and a table.
 
-Poses come as the plan has them: assigned, fitted, ordered, smoothed. The formats and where each is
-documented are in docs/export.md.
+Poses are the plan's: assigned, fitted, ordered, smoothed. docs/export.md describes the formats and
+says where each is documented.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""AnimateAnyone (MooreThreads): a picture and a skeleton video, named in a configuration.
+"""Exports for AnimateAnyone (MooreThreads): a picture and a skeleton video for its configuration.
 
-Read from MooreThreads/Moore-AnimateAnyone, `scripts/pose2vid.py` and `tools/vid2pose.py`: poses are
-drawn as DWPose does it, the video's name ends in `_kps.mp4`, and `test_cases` maps pictures to
-videos. It is made for one person.
+According to MooreThreads/Moore-AnimateAnyone, `scripts/pose2vid.py` and `tools/vid2pose.py`, poses
+are drawn as by DWPose, the video's name ends in `_kps.mp4`, and `test_cases` maps pictures to
+videos. The system is made for one person.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ FILES = (r"reference\.png", r"poses_kps\.mp4")
 
 
 def write(scene: Scene, folder: Path) -> None:
-    """The picture, and the video of everybody's skeletons."""
+    """Write the picture and the video of all skeletons."""
     write_image(scene.plan.picture, folder / "reference.png")
     write_video(drawn(scene), folder / "poses_kps.mp4", scene.plan.fps)
 
 
 def drawn(scene: Scene) -> Iterator[Frame]:
-    """The skeletons of each frame in DWPose's drawing."""
+    """Yield the skeletons of each frame in DWPose's drawing style."""
     for number in range(scene.plan.num_frames):
         yield draw_poses(scene.keypoints[:, number], scene.size)

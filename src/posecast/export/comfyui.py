@@ -1,7 +1,7 @@
-"""ComfyUI: POSE_KEYPOINT as a file, skeletons and masks as pictures that its loaders take.
+"""Exports for ComfyUI: POSE_KEYPOINT as a file; skeletons and masks as pictures for its loaders.
 
-POSE_KEYPOINT is what Fannovel16/comfyui_controlnet_aux hands between its nodes
-(`node_wrappers/pose_keypoint_postprocess.py`) and its "Save Pose Keypoints" writes.
+POSE_KEYPOINT is the type that the nodes of Fannovel16/comfyui_controlnet_aux exchange
+(`node_wrappers/pose_keypoint_postprocess.py`) and that "Save Pose Keypoints" writes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILES = (r"reference\.png", r"(poses|reference_poses)\.json", r"poses\.mp4",
 
 
 def write(scene: Scene, folder: Path, shots: Iterator[Shot]) -> None:
-    """Poses of the clip and of the picture, the drawn clip, and masks (white on black)."""
+    """Write poses of the clip and the picture, the drawn clip, and masks (white on black)."""
     write_image(scene.plan.picture, folder / "reference.png")
     write_json(pose_keypoints(scene), folder / "poses.json")
     write_json(comfyui_frames(standing(scene)), folder / "reference_poses.json")
@@ -47,7 +47,7 @@ def write(scene: Scene, folder: Path, shots: Iterator[Shot]) -> None:
 
 
 def pose_keypoints(scene: Scene) -> list[dict[str, object]]:
-    """POSE_KEYPOINT of the clip; who is in front is added to each frame as `front_to_back`."""
+    """POSE_KEYPOINT of the clip; each frame also has the order as `front_to_back`."""
     return [
         {**frame, "front_to_back": list(scene.order(number))}
         for number, frame in enumerate(comfyui_frames(scene.poses()))

@@ -1,4 +1,4 @@
-"""Where somebody's face is, as Wan-Animate cuts it out (`get_face_bboxes`)."""
+"""Face boxes as Wan-Animate computes them (`get_face_bboxes`)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from jaxtyping import Float
 from posecast.geometry.skeleton import FACE, HEAD, present, skeleton_height
 
 Box = tuple[int, int, int, int]
-"""Left, top, right, bottom, pixels."""
+"""Left, top, right, bottom in pixels."""
 
 FACE_SIZE = 512
-"""Sides of its face video."""
+"""Side of Wan-Animate's face video, in pixels."""
 _AREA = 1.3
-"""By how much the box around the points of the face grows."""
+"""Factor by which the area of the box around a face's points grows."""
 _ENOUGH = 40
-"""Points of a face, of 68, whose box is that of the whole."""
+"""Minimum number of known points, of 68, whose box counts as the whole face's."""
 _HALF = 0.055
-"""Half a side of a face by a person's height, where only the head's five points are known."""
+"""Half the side of a face in body heights, if only the head's five points are known."""
 
 
 def face_box(person: Float[np.ndarray, "joints 3"], size: tuple[int, int]) -> Box | None:
-    """The box of a face within a frame of `size` (height, width); None where no head is seen."""
+    """The box of a face in a frame of `size` (height, width); None if no head is present."""
     seen = present(person)
     if len(person) > FACE.start and seen[FACE].sum() >= _ENOUGH:
         points = person[FACE][seen[FACE], :2]
@@ -39,7 +39,7 @@ def face_box(person: Float[np.ndarray, "joints 3"], size: tuple[int, int]) -> Bo
 
 
 def _grown(box: tuple[float, float, float, float], size: tuple[int, int]) -> Box | None:
-    """The box with its area grown by `_AREA`, three times as much upwards as downwards."""
+    """The box with its area multiplied by `_AREA`; it grows upwards three times as much as down."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     wider, higher = width * (_AREA**0.5 - 1), height * (_AREA**0.5 - 1)

@@ -1,8 +1,8 @@
-"""MultiAnimate: a picture, skeleton frames, a folder of masks for each person.
+"""Exports for MultiAnimate: a picture, skeleton frames, and a folder of masks for each person.
 
-Read from hyc001/MultiAnimate, `examples/inference_multi3.py`: frames are the files of `pose/` but
-`pose.jpg`, which is the picture's pose; masks have the frames' names. A mask must be grey: one of
-three channels is left out by its reader.
+According to hyc001/MultiAnimate, `examples/inference_multi3.py`, frames are the files of `pose/`
+except `pose.jpg`, which is the picture's pose; masks have the frames' names. Masks must be grey,
+because its reader skips masks with three channels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FILES = (r"ref\.png", r"pose/pose\.jpg", r"pose/\d{6}\.png", r"masks/character_\
 
 
 def write(scene: Scene, folder: Path, shots: Iterator[Shot]) -> None:
-    """The folder that its script is pointed at."""
+    """Write the folder that its script reads."""
     write_image(scene.plan.picture, folder / "ref.png")
     (folder / "pose").mkdir()
     standing = draw_poses(scene.plan.reference_keypoints, scene.plan.size)

@@ -1,7 +1,7 @@
-"""OpenPose's own JSON: a file a frame, BODY_25 with hands and face where they are known.
+"""Exports OpenPose JSON: one file per frame, BODY_25 with hands and face if known.
 
-Documented in CMU-Perceptual-Computing-Lab/openpose, `doc/02_output.md`. People are listed in the
-order of the cast; who is in front is added as `front_to_back`, frame by frame.
+The format is documented in CMU-Perceptual-Computing-Lab/openpose, `doc/02_output.md`. People are in
+the order of the cast; each frame also has the order in depth as `front_to_back`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FILES = (r"reference\.png", r"reference_keypoints\.json", r"poses/poses_\d{12}_k
 
 
 def write(scene: Scene, folder: Path) -> None:
-    """The picture, its keypoints, and a folder of poses."""
+    """Write the picture, its keypoints, and a folder of poses."""
     write_image(scene.plan.picture, folder / "reference.png")
     write_json(openpose_frames(standing(scene))[0], folder / "reference_keypoints.json")
     (folder / "poses").mkdir()
@@ -42,5 +42,5 @@ def standing(scene: Scene) -> PoseSequence:
 
 
 def write_json(value: Any, path: Path) -> None:
-    """A JSON value as a file."""
+    """Write a JSON value to a file."""
     path.write_text(json.dumps(value, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,8 +1,8 @@
-"""SCAIL-2: pose video, driving masks and reference mask in pure colours.
+"""Exports for SCAIL-2: pose video, driving masks and reference mask in pure colours.
 
-Read from zai-org/SCAIL-2 (`sample_video.py`, the README of branch `wan-scail2`): black says that
-the background is not to be seen at a place, white that it is, a colour whose motion belongs to
-whom. A channel is on from 225 of 255. Sides are multiples of 32.
+According to zai-org/SCAIL-2 (`sample_video.py`, the README of branch `wan-scail2`), white marks
+visible background, black background that is not to be shown, and each colour a character. A channel
+counts as on from 225 of 255. Sides are multiples of 32.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ COLOURS = {
     "blue": (0, 0, 255), "red": (255, 0, 0), "green": (0, 255, 0),
     "magenta": (255, 0, 255), "cyan": (0, 255, 255), "yellow": (255, 255, 0),
 }  # fmt: skip
-"""Of the characters, in their order; the system knows no more."""
+"""Colours of the characters, in order; the system has no more."""
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 STEP = 32
 PIXELS = (704, 1280)
-"""It is said to follow poses best at this size."""
+"""The size at which SCAIL-2 is said to follow poses best."""
 FILES = (r"ref\.png", r"ref_mask\.png", r"rendered_v2\.mp4", r"driving\.mp4",
          r"rendered_mask_v2\.mp4", r"replace_mask\.mp4")  # fmt: skip
 
 _RADIUS = 0.0126
-"""Of a bone's cylinder, by a person's height: 21.5 mm of 1.7 m in SCAIL-Pose."""
-# SCAIL-Pose's RGB of each of `LIMBS`, and the order in which it draws them: outwards.
+"""Radius of a bone's cylinder in body heights: 21.5 mm of 1.7 m in SCAIL-Pose."""
+# SCAIL-Pose's RGB for each of `LIMBS`, and its drawing order, from the trunk outwards.
 _BONES = (
     (255, 0, 0), (0, 255, 255), (255, 85, 0), (255, 170, 0), (0, 170, 255), (0, 85, 255),
     (180, 255, 0), (0, 255, 0), (0, 255, 85), (0, 0, 255), (85, 0, 255), (170, 0, 255),
@@ -46,10 +46,10 @@ _OUTWARDS = (0, 2, 3, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
 
 def write(scene: Scene, folder: Path, shots: Iterator[Shot]) -> None:
-    """The four files that its `generate.py` takes, and the clip that the masks belong to.
+    """Write the four files that its `generate.py` takes, and the clip to which the masks belong.
 
-    ``animation``: `rendered_v2.mp4` shows the poses, `driving.mp4` the moved picture, which may be
-    given in its place. ``replacement``: `rendered_v2.mp4` is the video itself.
+    For ``animation``, `rendered_v2.mp4` shows the poses; `driving.mp4` is the moved picture, which
+    may be used instead. For ``replacement``, `rendered_v2.mp4` is the video itself.
     """
     write_image(scene.plan.picture, folder / "ref.png")
     replaces = scene.form == "replacement"
@@ -74,7 +74,7 @@ def write(scene: Scene, folder: Path, shots: Iterator[Shot]) -> None:
 def coloured(
     ids: UInt8[np.ndarray, "*frames height width"], background: tuple[int, int, int]
 ) -> UInt8[np.ndarray, "*frames height width 3"]:
-    """Images of ids in the system's colours; whoever it has no colour for is black."""
+    """Id images in the system's colours; characters without a colour are black."""
     table = np.zeros((256, 3), np.uint8)
     table[0] = background
     table[1 : len(COLOURS) + 1] = list(COLOURS.values())
@@ -91,10 +91,10 @@ def draw_bones(
     size: tuple[int, int],
     front_to_back: Sequence[int],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Bones as SCAIL-Pose's cylinders seem to a camera, far people first; hands and faces over all.
+    """Draw bones like SCAIL-Pose's cylinders, far people first, and hands and faces over all.
 
-    Theirs are rendered in space from estimated depths; these are flat, and know who is in front but
-    not which arm.
+    SCAIL-Pose renders in 3D from estimated depths. This drawing is flat: it knows the order of
+    people, but not which arm is in front.
     """
     canvas = np.zeros((*size, 3), np.uint8)
     for character in reversed(front_to_back):
@@ -115,5 +115,5 @@ def draw_bones(
 
 
 def _lit(colour: tuple[int, int, int]) -> tuple[int, ...]:
-    """A bone's colour under SCAIL-Pose's light."""
+    """A bone's colour under SCAIL-Pose's lighting."""
     return tuple(min(255, round(255 * (value / 300 + 0.15))) for value in colour)

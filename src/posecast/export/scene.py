@@ -1,4 +1,4 @@
-"""What is exported: the cast's poses, and at each pixel of each frame who is seen there."""
+"""The exported content: the cast's poses, and the visible character at each pixel of each frame."""
 
 from __future__ import annotations
 
@@ -30,58 +30,58 @@ Ids = UInt8[np.ndarray, "height width"]
 
 @dataclass(frozen=True)
 class Shot:
-    """One frame: the moved picture or the driver's own, and who is seen where in it."""
+    """One frame: the moved picture or the driver's own frame, with the visible characters."""
 
     number: int
     picture: Frame
     ids: Ids
-    """0 nobody of the cast, j + 1 character j."""
+    """0 for none of the cast, j + 1 for character j."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A plan in one of two forms.
+    """A plan in one of two export forms.
 
-    ``animation``: the picture comes to life. Poses are the plan's, pictures and masks those of the
-    cut-out engine, in which whoever is in front hides the others. ``replacement``: the picture's
-    characters take the places of the people of a video. Poses, pictures and masks are those of the
-    video, and the masks found by the network of the package.
+    ``animation``: the picture is animated. Poses are the plan's; pictures and masks come from the
+    cut-out engine, with people in front hiding others. ``replacement``: the picture's characters
+    replace the people of a video. Poses and pictures are the video's, and the network in the
+    package finds the masks.
     """
 
     plan: AnimationPlan
     form: Form
     size: Size
-    """Height and width of all that moves; the picture has the plan's."""
+    """Height and width of the frames; the picture has the plan's size."""
     keypoints: Float32[np.ndarray, "characters frames joints 3"]
     """In pixels of `size`."""
     people_weights: str | Path | None = None
-    """Of the network that finds masks in a video."""
+    """Weights of the network that finds masks in a video."""
 
     @classmethod
     def of(cls, plan: AnimationPlan) -> Scene:
-        """A plan's own scene: its picture comes to life at its size."""
+        """A plan's scene for ``animation``, at the plan's size."""
         plan = with_found_masks(plan)
         return cls(plan, "animation", plan.size, plan.keypoints)
 
     @property
     def masks_are_from(self) -> str:
-        """In words, for whoever reads the export."""
+        """The masks' origin in words, for the export's description."""
         if self.form == "replacement":
             return "found in the driver's video"
         return "the cut-out engine's layers"
 
     def order(self, frame: int) -> tuple[int, ...]:
-        """The characters in a frame, front first."""
+        """The characters of a frame from front to back."""
         return tuple(int(i) for i in np.argsort(self.plan.ranks[frame], kind="stable"))
 
     def poses(self) -> PoseSequence:
-        """The cast's tracks, without an order: that may change from frame to frame."""
+        """The cast's tracks, without a fixed order, as it may change from frame to frame."""
         joints: JointSet = "openpose18" if self.keypoints.shape[2] == 18 else "wholebody134"
         height, width = self.size
         return PoseSequence(self.keypoints, width, height, self.plan.fps, joints)
 
     def shots(self) -> Iterator[Shot]:
-        """All frames, one by one as they are made.
+        """Yield all frames one by one.
 
         Raises:
             InputError: the driver's video cannot be read.
@@ -91,7 +91,7 @@ class Scene:
         return self._filmed()
 
     def reference_ids(self) -> Ids:
-        """Who is seen where in the picture."""
+        """The visible character at each pixel of the picture."""
         plan = self.plan
         masks = plan.masks
         if masks is None:
@@ -107,12 +107,12 @@ class Scene:
         absent = [i for i, driver in enumerate(self.plan.cast.drivers) if driver is None]
         for number, frame in enumerate(frames_of(footage, self.plan.fps)):
             picture, people = framing.image(frame), self.keypoints[:, number].copy()
-            people[absent] = 0  # they stand in the picture, not in the video
+            people[absent] = 0  # they are in the picture but not in the video
             yield Shot(number, picture, to_ids(masks_of(picture, people, self.order(number))))
 
 
 def frames_of(footage: Footage, rate: float) -> Generator[Frame, None, None]:
-    """The frames of a driver's video at the times of those that are made, the nearest to each."""
+    """The frame of a driver's video that is nearest in time to each output frame."""
     count = len(footage.keypoints)
     own = rate if is_picture(footage.path) else read_info(footage.path).fps
     first = round(footage.start * own)
@@ -126,7 +126,7 @@ def frames_of(footage: Footage, rate: float) -> Generator[Frame, None, None]:
                 done += 1
             if done == count:
                 return
-    while frame is not None and done < count:  # the last time lies behind the last frame
+    while frame is not None and done < count:  # the last output times lie after the last frame
         yield frame
         done += 1
 
@@ -139,14 +139,15 @@ def plan_scene(
     step: int = 1,
     pixels: Size | None = None,
 ) -> Scene:
-    """Read and match the inputs for a system that takes sides by `step`.
+    """Read and match the inputs for a system whose sides are multiples of `step`.
 
-    Frames have as many pixels as `pixels` (height, width) and the shape of what they show: the
-    picture, or for ``replacement`` the video; without `pixels` they have its size.
+    Frames have about as many pixels as `pixels` (height, width), with the aspect ratio of the
+    picture, or for ``replacement`` of the video. Without `pixels` they have its size.
 
     Raises:
-        InputError: something cannot be read or does not fit together, a side is no multiple of
-            `step`, or for ``replacement`` the drivers are not people of one plain video.
+        InputError: an input cannot be read, the inputs do not fit together, a side is not a
+            multiple of `step`, or for ``replacement`` the drivers are not people of one plain
+            video.
     """
     asked = options.size
     if asked is not None:
@@ -169,28 +170,28 @@ def plan_scene(
 
 
 def check_step(size: Size, step: int) -> None:
-    """Refuse a size (height, width) with sides that are no multiples of `step`.
+    """Refuse a size (height, width) with a side that is not a multiple of `step`.
 
     Raises:
-        InputError: it has one.
+        InputError: a side is not.
     """
     if size[0] % step or size[1] % step:
         raise InputError(f"`size={size[0]}x{size[1]}`: expected sides that are multiples of {step}")
 
 
 def fitting_size(shown: Size, step: int, pixels: Size | None) -> Size:
-    """The size nearest to a shape and a number of pixels whose sides are multiples of `step`."""
+    """The size with sides in multiples of `step` nearest to an aspect ratio and a pixel count."""
     height, width = shown if pixels is None else default_size(pixels, shown)
     return max(step, step * round(height / step)), max(step, step * round(width / step))
 
 
 def _order(plan: AnimationPlan) -> list[int]:
-    """The characters in the picture, front first."""
+    """The characters in the picture, from front to back."""
     return [int(i) for i in np.argsort(plan.ranks_in_picture, kind="stable")]
 
 
 def _one_video(plan: AnimationPlan) -> Footage:
-    """The video that all drivers are in."""
+    """The one video that contains all drivers."""
     found = [
         footage
         for footage, driver in zip(plan.footage, plan.cast.drivers, strict=True)
@@ -209,7 +210,7 @@ def _one_video(plan: AnimationPlan) -> Footage:
 
 
 def _in_video(plan: AnimationPlan, size: Size) -> Float32[np.ndarray, "characters frames joints 3"]:
-    """Everybody as found in the video, framed to `size`; of those who are not in it, nothing."""
+    """All characters as found in the video, framed to `size`; absent if not in it."""
     keypoints = np.zeros_like(plan.keypoints)
     for character, footage in enumerate(plan.footage):
         if footage is not None:

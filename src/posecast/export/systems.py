@@ -1,4 +1,4 @@
-"""The systems there are exports for, in one table; and the folder of one, written whole."""
+"""The table of supported systems; writes the export folder of one, atomically."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from posecast.export.scene import Form, Scene, Shot, check_step
 from posecast.media.atomic import whole_folder
 
 OnProgress = Callable[[str, int, int], None]
-"""Hears of a phase how many of all frames are done."""
+"""Called with a phase, the number of frames done, and the number of all frames."""
 Writer = Callable[[Scene, Path, Iterator[Shot]], None]
 
 ABOUT = "export.json"
-"""What the folder holds and of whom, in every export."""
+"""The file in every export that describes its content."""
 
 
 @dataclass(frozen=True)
 class System:
-    """What one of them takes."""
+    """A supported system's requirements."""
 
     title: str
     write: Writer
     files: tuple[str, ...]
-    """Patterns of the files it writes: an earlier export, which may be replaced."""
+    """Patterns of its files; an earlier export that consists of these may be replaced."""
     step: int = 1
-    """Sides of frames are multiples of it."""
+    """Sides of frames must be multiples of this."""
     pixels: Size | None = None
-    """As many as this size has make a frame; None: as many as the picture has."""
+    """Frames have about this size's pixel count; None for that of the picture."""
     forms: tuple[Form, ...] = ("animation",)
     most: int | None = None
-    """Characters it can tell apart."""
+    """Most characters that it can distinguish; None for no limit."""
     marks: tuple[str, ...] | Callable[[int], str] = "character_{}".format
-    """What each character is called in it."""
+    """The name of each character in the export."""
 
     def mark(self, character: int) -> str:
-        """What tells a character from the others in this export."""
+        """The name of a character in this export."""
         return self.marks(character) if callable(self.marks) else self.marks[character]
 
 
 def _poses_alone(write: Callable[[Scene, Path], None]) -> Writer:
-    """A writer that needs no pictures or masks, so that none are made."""
+    """A writer that needs no pictures and masks, so that none are made."""
     return lambda scene, folder, shots: write(scene, folder)
 
 
@@ -75,10 +75,10 @@ SYSTEMS: dict[str, System] = {
 
 
 def check_form(name: str, form: Form) -> None:
-    """Refuse a form that a system does not know.
+    """Refuse a form that a system does not support.
 
     Raises:
-        InputError: it does not.
+        InputError: the system does not support it.
     """
     if form not in SYSTEMS[name].forms:
         raise InputError(f"`form={form}`: {SYSTEMS[name].title} knows animation only")
@@ -87,11 +87,11 @@ def check_form(name: str, form: Form) -> None:
 def write_export(
     name: str, scene: Scene, out: str | Path, on_progress: OnProgress | None = None
 ) -> None:
-    """Write a scene for a system of `SYSTEMS` as a folder, whole or not at all.
+    """Write a scene for a system of `SYSTEMS` as a folder, atomically.
 
     Raises:
-        InputError: more characters than it tells apart, sides that it does not take, or a folder
-            with other files is there.
+        InputError: there are too many characters, a side is not supported, or the folder holds
+            other files.
         OSError: the disk is full or fails.
     """
     system = SYSTEMS[name]

@@ -1,4 +1,4 @@
-"""Several writers fed by one pass over frames that are dear to make."""
+"""Feeds several writers from one pass over frames that are expensive to make."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ Item = TypeVar("Item")
 Consumer = Callable[[Iterator[Item]], object]
 
 _AT_ONCE = 2
-"""Items that wait for a consumer."""
+"""Most items that wait for a consumer."""
 _PATIENCE = 0.1
-"""Seconds after which a full queue is asked whether its consumer still lives."""
+"""Seconds between checks, while a queue is full, of whether its consumer is alive."""
 
 
 class _Broken(Exception):
-    """Making the items has failed: a consumer must not finish what it writes."""
+    """Making the items failed: a consumer must not finish its output."""
 
 
 def together(items: Iterable[Item], consumers: Sequence[Consumer[Item]]) -> None:
-    """Give every item to every consumer, each in a thread of its own; wait for all of them.
+    """Pass every item to every consumer, each in its own thread, and wait for all.
 
-    The first failure, of a consumer or of making the items, is raised once all have ended; the
-    others see their items break off with an error, so that no file looks whole.
+    The first failure, of a consumer or of making the items, is raised when all have ended. The
+    others' items end with an error, so that no incomplete file looks complete.
     """
     queues: list[Queue[tuple[str, Item | None]]] = [Queue(_AT_ONCE) for _ in consumers]
     failures: list[BaseException] = []

@@ -1,8 +1,8 @@
-"""Wan-Animate (Wan2.2-Animate-14B): a pose and a face video of one person, and what is around.
+"""Exports for Wan-Animate (Wan2.2-Animate-14B): pose, face and background videos per person.
 
-Read from Wan-Video/Wan2.2, `wan/animate.py` (`prepare_source`, `prepare_source_for_replace`) and
-`wan/modules/animate/preprocess` (how poses are drawn, faces cut out and masks grown). It animates
-one person at a time: everybody of the cast has a folder.
+According to Wan-Video/Wan2.2, `wan/animate.py` (`prepare_source`, `prepare_source_for_replace`) and
+`wan/modules/animate/preprocess` (how poses are drawn, faces cropped and masks grown). It animates
+one person at a time, so each character has a folder.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ PIXELS = (720, 1280)
 FILES = tuple(rf"character_\d+/src_{name}" for name in (r"ref\.png", r"(pose|face|bg|mask)\.mp4"))
 
 _GROWN, _TIMES = 7, 3
-"""Its masks are grown three times by a square of 7 pixels."""
+"""Its masks are dilated three times by a square of 7 pixels."""
 # Ankle, big and small toe in wholebody134, and the RGB of the line and of the disc at its end.
 _FEET = (
     (LEFT_ANKLE, (18, 19), (255, 0, 85), (200, 200, 0)),
     (RIGHT_ANKLE, (21, 22), (200, 200, 0), (100, 100, 0)),
 )
 _LINE_SHARE = 0.6
-"""Lines are dimmer than discs."""
+"""Brightness of lines relative to discs."""
 
 
 def write(scene: Scene, folder: Path, shots: Iterator[Shot]) -> None:
-    """A folder for each character, which `generate.py --src_root_path` takes."""
+    """Write a folder for each character, for `generate.py --src_root_path`."""
     characters = range(scene.plan.num_characters)
     fps, ids = scene.plan.fps, scene.reference_ids()
     consumers: list[Callable[[Iterator[Shot]], object]] = []
@@ -77,7 +77,7 @@ def _around(shot: Shot, character: int) -> Frame:
 
 
 def grown(ids: Ids, character: int) -> Bool[np.ndarray, "height width"]:
-    """Where a character is to be made: its mask and some ground around it, but nobody else."""
+    """Where a character is to be generated: its mask with a margin, without other characters."""
     mine = (ids == character + 1).astype(np.uint8)
     square = np.ones((_GROWN, _GROWN), np.uint8)
     near = cv2.dilate(mine, square, iterations=_TIMES).astype(bool)
@@ -92,7 +92,7 @@ def _poses(scene: Scene, character: int) -> Iterator[Frame]:
 def draw_person(
     person: Float[np.ndarray, "joints 3"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """One person as its own preprocessing draws it: body, feet and hands, without the face."""
+    """Draw one person as its preprocessing does: body, feet and hands, without the face."""
     canvas = np.zeros((*size, 3), np.uint8)
     width = max(min(size) // 200 - 1, 1)
     fine = max(width // 2, 1)
@@ -115,7 +115,7 @@ def draw_person(
 
 
 def _faces(scene: Scene, character: int) -> Iterator[Frame]:
-    """The driver's face where it was filmed; else the picture's own, which keeps still."""
+    """The driver's face from its video; else the picture's face, unmoving."""
     footage = scene.plan.footage[character]
     if footage is None:
         box = face_box(scene.plan.reference_keypoints[character], scene.plan.size)

@@ -1,8 +1,7 @@
-"""Who may talk to the server: this machine's browser, with the token of the printed address.
+"""Access control: only this machine's browser, with the token from the printed address.
 
-A page of another site must neither read nor start anything: `Host` is checked against names that
-were made to point here (DNS rebinding), `Origin` and `Sec-Fetch-Site` against foreign pages, and
-the interface answers to nobody without the token.
+Pages of other sites must neither read nor start anything. `Host` is checked against DNS rebinding,
+`Origin` and `Sec-Fetch-Site` against foreign pages, and every request needs the token.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def policy(framed_by: str = "'none'") -> str:
-    """What the page may load, and which sites may show it in a frame of theirs."""
+    """The Content-Security-Policy: what the page may load, and which sites may frame it."""
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
         "media-src 'self' blob:; connect-src 'self'; font-src 'self'; base-uri 'none'; "
@@ -42,27 +41,27 @@ SAFETY = {
 
 @runtime_checkable
 class Entrance(Protocol):
-    """Who is let in, and how they are greeted."""
+    """Decides on each request, and answers requests for the page."""
 
     def refusal(self, scope: Scope) -> Response | None:
-        """The answer to who may not come in; None: come in."""
+        """The response that refuses a request; None if it is accepted."""
         ...
 
     def greet(self, request: Request, page: Response) -> Response:
-        """The answer to who asks for the page."""
+        """The response to a request for the page."""
         ...
 
 
 @dataclass(frozen=True)
 class Door:
-    """Under which names the server is reached, and what opens it."""
+    """The names under which the server is reached, and the token that opens it."""
 
     port: int
     token: str
 
     @classmethod
     def at(cls, port: int, file: Path) -> Door:
-        """With the token in a file that nobody else may read: pages survive a new server."""
+        """A door whose token is kept in a private file, so that pages survive a restart."""
         try:
             token = file.read_text(encoding="ascii")
         except (OSError, ValueError):
@@ -77,30 +76,30 @@ class Door:
 
     @property
     def hosts(self) -> set[str]:
-        """What `Host` may say."""
+        """Accepted values of `Host`."""
         return {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
 
     @property
     def origins(self) -> set[str]:
-        """What `Origin` may say."""
+        """Accepted values of `Origin`."""
         return {f"http://{host}" for host in self.hosts}
 
     @property
     def cookie(self) -> str:
-        """Its name; cookies do not tell ports apart."""
+        """The cookie's name; it holds the port, because cookies do not distinguish ports."""
         return f"posecast-{self.port}"
 
     @property
     def address(self) -> str:
-        """What is printed and opened."""
+        """The address that is printed and opened."""
         return f"http://127.0.0.1:{self.port}/?token={self.token}"
 
     def opens(self, token: str | None) -> bool:
-        """Whether a token is the right one."""
+        """Whether a token is correct."""
         return token is not None and secrets.compare_digest(token.encode(), self.token.encode())
 
     def refusal(self, scope: Scope) -> Response | None:
-        """The answer to who may not come in; None: come in."""
+        """The response that refuses a request; None if it is accepted."""
         headers = Headers(scope=scope)
         inside = scope["path"].startswith("/api/")
         if headers.get("host") not in self.hosts:
@@ -125,7 +124,7 @@ class Door:
         return None if cookie is None else cookie.value
 
     def greet(self, request: Request, page: Response) -> Response:
-        """The page; at the printed address, the way to it: the token moves into a cookie."""
+        """The page; at the printed address, a redirect that moves the token into a cookie."""
         query = request.query_params
         if not self.opens(query.get("token")):
             return page
@@ -142,7 +141,7 @@ def _refused(reason: str) -> Response:
 
 
 class Guard:
-    """Lets through what the door does, and adds what browsers should hold pages to."""
+    """ASGI middleware that applies the door and adds security headers."""
 
     def __init__(self, app: ASGIApp, door: Entrance) -> None:
         self._app, self._door = app, door

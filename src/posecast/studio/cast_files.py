@@ -1,6 +1,6 @@
-"""A project as the command line reads it: cast sheet, poses, masks, and the command itself.
+"""Writes a project as files for the command line: cast sheet, poses, masks, and the command.
 
-Previews and videos are made from these files alone, so that `posecast animate` makes the same.
+Previews and videos are made from these files only, so `posecast animate` gives the same result.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ USUAL_RATE = 25.0
 
 @dataclass(frozen=True)
 class CastFiles:
-    """Files that together say what is to be made."""
+    """The files that define a video."""
 
     picture: Path
     cast: Path
@@ -43,26 +43,26 @@ class CastFiles:
     sound: Path | None = None
     sound_start: float = 0.0
     drivers: tuple[str, ...] = ()
-    """Ids of the drivers, one a file of poses."""
+    """Ids of the drivers, one per pose file."""
     tracks: tuple[str, ...] = ()
-    """What people call the tracks, numbered through."""
+    """Names of the tracks for users, numbered across all files."""
 
     def arguments(self, folder: Path) -> list[str]:
-        """What `posecast animate` is given, as seen from a folder."""
+        """Arguments for `posecast animate`, with paths relative to a folder."""
         words = ["--reference", self.picture.relative_to(folder).as_posix()]
         for path in self.poses:
             words += ["--poses", path.relative_to(folder).as_posix()]
         words += ["--cast", self.cast.relative_to(folder).as_posix()]
         if self.mask is not None:
             words += ["--mask", self.mask.relative_to(folder).as_posix()]
-        words += ["--fill-gaps", "0"]  # done already
+        words += ["--fill-gaps", "0"]  # the tracks are filled already
         if self.sound is not None:
             words += ["--sound", self.sound.relative_to(folder).as_posix()]
             words += ["--sound-start", f"{self.sound_start:g}"]
         return words
 
     def options(self) -> dict[str, Any]:
-        """The same as fields of `PlanOptions`."""
+        """The same as keyword arguments of `PlanOptions`."""
         return {
             "cast": self.cast,
             "mask": self.mask,
@@ -72,7 +72,7 @@ class CastFiles:
         }
 
     def as_json(self, folder: Path) -> dict[str, Any]:
-        """Plain values, with paths as seen from the project's folder."""
+        """Plain values, with paths relative to the project's folder."""
 
         def named(path: Path | None) -> str | None:
             return None if path is None else path.relative_to(folder).as_posix()
@@ -90,10 +90,10 @@ class CastFiles:
 
 
 def files_from_json(folder: Path, tree: dict[str, Any]) -> CastFiles:
-    """The files that `CastFiles.as_json` names.
+    """The inverse of `CastFiles.as_json`.
 
     Raises:
-        InputError: one of them is not in the project's folder.
+        InputError: a file is not in the project's folder.
     """
 
     def placed(name: str) -> Path:
@@ -118,17 +118,17 @@ def files_from_json(folder: Path, tree: dict[str, Any]) -> CastFiles:
 
 
 def command_line(folder: str, arguments: Sequence[str], out: str) -> str:
-    """Words for a shell: into the project's folder, and make the video."""
+    """A shell command that enters the project's folder and makes the video."""
     return f"cd {shlex.quote(folder)}\n" + shlex.join(
         ["posecast", "animate", *arguments, "-o", out]
     )
 
 
 def write_files(folder: Path, state: State, into: Path | None = None) -> CastFiles:
-    """Write what a state says, into the project's folder or a folder in it.
+    """Write a state's files into the project's folder or a folder in it.
 
     Raises:
-        InputError: there is no picture, nobody in it, or no driver whose people are found.
+        InputError: there is no picture, nobody in it, or no driver with tracks.
     """
     document, picture = state.document, state.picture
     if picture is None:
@@ -163,7 +163,7 @@ def write_files(folder: Path, state: State, into: Path | None = None) -> CastFil
 
 
 def used_drivers(state: State) -> list[Driver]:
-    """Drivers that move somebody, in their order; the first one where all stand still."""
+    """Drivers that move a character, in order; the first driver if all characters stand still."""
     ready = [d for use in state.document.drivers for d in state.drivers if d.id == use.id]
     ready = [driver for driver in ready if driver.state == READY]
     moving = {p.moved_by.driver for p in state.document.people if p.moved_by is not None}
@@ -171,7 +171,7 @@ def used_drivers(state: State) -> list[Driver]:
 
 
 def people_of(document: Document, picture: Picture) -> PoseSequence:
-    """The characters as poses of one frame; hidden joints are absent."""
+    """The characters as a pose sequence of one frame; hidden joints are absent."""
     keypoints = np.zeros((len(document.people), 1, JOINTS, 3), np.float32)
     for i, person in enumerate(document.people):
         keypoints[i, 0, : len(person.joints)] = person.joints
@@ -182,7 +182,7 @@ def people_of(document: Document, picture: Picture) -> PoseSequence:
 
 
 def sheet_of(document: Document, drivers: Sequence[Driver]) -> CastSheet:
-    """The cast sheet, with tracks numbered through the drivers' files."""
+    """The cast sheet, with tracks numbered across the drivers' files."""
     firsts = np.cumsum([0, *(driver.tracks for driver in drivers)]).tolist()
     numbers = {driver.id: int(first) for driver, first in zip(drivers, firsts, strict=False)}
     counts = {driver.id: driver.tracks for driver in drivers}
@@ -197,13 +197,14 @@ def sheet_of(document: Document, drivers: Sequence[Driver]) -> CastSheet:
     order = tuple(
         OrderChange(change.from_frame, tuple(places[key] for key in change.keys))
         for change in document.order
-        if change.from_frame < frames  # later ones stay in the document for a longer clip
+        # later changes stay in the document, in case the clip becomes longer
+        if change.from_frame < frames
     )
     return CastSheet(tuple(characters), order, document.retarget)
 
 
 def _track_file(folder: Path, driver: Driver, use: Use) -> Path:
-    """A driver as it is used, written once for each way of using it."""
+    """The pose file of a driver as used; written once per distinct use."""
     digest = hashlib.sha256(repr(astuple(use)).encode()).hexdigest()[:12]
     path = folder / "tracks" / f"{driver.id}.{digest}.json"
     if not path.exists():
@@ -215,23 +216,23 @@ def _track_file(folder: Path, driver: Driver, use: Use) -> Path:
 
 
 def frames_of(driver: Driver, use: Use, rate: float) -> int:
-    """Frames that a driver makes as it is used, at a rate."""
+    """Number of frames that a driver gives as used, at a rate."""
     first, stop = _cut(use, driver.fps, driver.frames)
     return frames_within(stop - first + round(use.offset * driver.fps), driver.fps, rate)
 
 
 def _cut(use: Use, rate: float, frames: int) -> tuple[int, int]:
-    """The first frame that is used, and the one after the last."""
+    """The first used frame, and the one after the last."""
     first = min(round(use.first * rate), frames - 1)
     stop = frames if use.last is None else min(frames, round(use.last * rate))
     return first, max(stop, first + 1)
 
 
 def as_used(sequence: PoseSequence, use: Use, name: str) -> PoseSequence:
-    """A driver steadied, cut to the seconds that are used, and held before its offset.
+    """A driver smoothed, cut to the used seconds, and held still during its offset.
 
     Raises:
-        InputError: nothing of it is left.
+        InputError: no track is left.
     """
     rate = sequence.fps or USUAL_RATE
     steady = steadied(sequence, use.smooth, use.fill, rate)
@@ -249,7 +250,7 @@ def as_used(sequence: PoseSequence, use: Use, name: str) -> PoseSequence:
 def _sound(
     folder: Path, document: Document, drivers: Sequence[Driver]
 ) -> tuple[Path | None, float]:
-    """The sound of the first driver that has one and begins at once."""
+    """The sound of the first driver that has sound and no offset, and its start in seconds."""
     for driver in drivers:
         use = document.use(driver.id)
         if driver.sound and not use.offset:
@@ -258,13 +259,13 @@ def _sound(
 
 
 def read_keys(path: Path) -> np.ndarray:
-    """An image of people's keys."""
+    """Read an image of people's keys."""
     with Image.open(path, formats=["PNG"]) as image:
         return np.array(image)
 
 
 def write_keys(keys: np.ndarray, folder: Path) -> str:
-    """An image of keys as a file that is named by its content; returns the name."""
+    """Write an image of keys to a file named by its content; returns the name."""
     name = hashlib.sha256(repr(keys.shape).encode() + keys.tobytes()).hexdigest()[:24]
     path = folder / f"{name}.png"
     if not path.exists():
@@ -274,7 +275,7 @@ def write_keys(keys: np.ndarray, folder: Path) -> str:
 
 
 def _write_mask(folder: Path, document: Document, path: Path) -> Path | None:
-    """The image of ids (character + 1) of an image of keys; None where there is nobody in it."""
+    """Write the id image (character + 1) for an image of keys; None if it shows nobody."""
     source = None if document.mask is None else folder / "masks" / f"{document.mask}.png"
     keys = np.zeros((1, 1), np.uint8) if source is None else read_keys(source)
     ids = np.zeros_like(keys)

@@ -1,4 +1,4 @@
-"""Who is moved by which track before anybody says so."""
+"""The initial assignment of tracks to characters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from posecast.studio.document import Moved
 from posecast.studio.projects import READY, State
 
 _CLEAR = 0.25
-"""A track of which less is seen, by the one that is seen most, is not taken by itself."""
+"""Tracks whose visible share, relative to the best track's, is smaller are not assigned."""
 
 
 def guessed(state: State) -> State:
-    """The state with tracks for characters that have none, from left to right.
+    """The state with tracks assigned to characters without one, from left to right.
 
-    Tracks of which little is seen (people in the background) are left over; so are characters where
-    there are not enough tracks.
+    Rarely visible tracks (people in the background) are not used. Characters stay without a track
+    if there are too few.
     """
     document = state.document
     free = [p for p in document.people if p.moved_by is None]

@@ -1,7 +1,7 @@
-"""Small pictures in a row, for the page: a header and JPEGs, each after its length.
+"""Clips for the page: a header and small JPEGs, each preceded by its length.
 
-The page reads the same form from files and from an answer that grows: driver footage, previews and
-made videos are all played by one player, to the frame.
+Files and streamed responses have the same form, so one frame-exact player shows driver footage,
+previews and finished videos.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from posecast.media.atomic import whole_file
 Frame = UInt8[np.ndarray, "height width 3"]
 
 QUALITY = 84
-"""Of the JPEGs."""
+"""JPEG quality."""
 MOST_RATE = 16.0
-"""Frames a second that the page is given at most."""
+"""Highest frame rate that is sent to the page."""
 
 
 def step_at(rate: float) -> int:
-    """Every how many frames one is shown, at a rate."""
+    """The step between frames that are shown, at a rate."""
     return max(1, math.ceil(rate / MOST_RATE - 1e-6))
 
 
 def block(data: bytes) -> bytes:
-    """Bytes after their length."""
+    """Bytes preceded by their length."""
     return len(data).to_bytes(4, "big") + data
 
 
 def header(value: dict[str, Any]) -> bytes:
-    """What comes first."""
+    """The header block of a clip."""
     return block(json.dumps(value, allow_nan=False).encode())
 
 
 def picture(frame: Frame, side: int | None = None) -> bytes:
-    """A frame as a JPEG, made smaller where its longer side is over `side`."""
+    """A frame as JPEG, scaled down if its longer side exceeds `side`."""
     if side is not None and max(frame.shape[:2]) > side:
         height, width = smaller((frame.shape[0], frame.shape[1]), side)
         frame = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA))
@@ -52,13 +52,13 @@ def picture(frame: Frame, side: int | None = None) -> bytes:
 
 
 def smaller(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Height and width of the same shape whose longer side is `side`, or as they are if less."""
+    """Height and width scaled so that the longer side is at most `side`."""
     scale = min(1.0, side / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def write_clip(path: Path, about: dict[str, Any], pictures: Iterable[bytes]) -> None:
-    """A file of them."""
+    """Write a clip to a file."""
     with whole_file(path) as part, part.open("wb") as file:
         file.write(header(about))
         for data in pictures:
@@ -66,7 +66,7 @@ def write_clip(path: Path, about: dict[str, Any], pictures: Iterable[bytes]) -> 
 
 
 def stream(about: dict[str, Any], pictures: Iterable[bytes]) -> Iterator[bytes]:
-    """The same, piece by piece."""
+    """Yield the blocks of a clip one by one."""
     yield header(about)
     for data in pictures:
         yield block(data)

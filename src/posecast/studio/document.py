@@ -1,4 +1,4 @@
-"""What a user decides in the studio, as one frozen value: checked when it comes from the page."""
+"""The user's decisions as one frozen value, checked when it comes from the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_DRIVERS = 32
 MOST_CHANGES = 10_000
 MOST_SECONDS = 1e6
 JOINTS = 134
-"""Of `wholebody134`; documents may end earlier, the rest is absent."""
+"""Joints of `wholebody134`; documents may have fewer, and the rest is absent."""
 _BODY = 18
 _LONGEST_NAME = 120
 
@@ -34,23 +34,23 @@ class Person:
     """One character of the picture."""
 
     key: int
-    """1 to 255, its value in the mask; it stays when others come and go."""
+    """Its value in the mask, 1 to 255; it does not change when people are added or removed."""
     name: str
     joints: tuple[Joint, ...]
     """x, y in pixels of the picture and a confidence; below 0.3 a joint is hidden."""
     moved_by: Moved | None = None
-    """None: it stands still."""
+    """None for a character that stands still."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """How a driver is used: which seconds of it, from when on, and how it is steadied."""
+    """How a driver is used: which seconds of it, its offset, and how it is smoothed."""
 
     id: str
     first: float = 0.0
     """Seconds into the driver."""
     last: float | None = None
-    """Seconds into the driver; None: its end."""
+    """Seconds into the driver; None for its end."""
     offset: float = 0.0
     """Seconds for which its first pose is held before it moves."""
     smooth: float = 0.0
@@ -59,7 +59,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Change:
-    """From this frame on, who is in front: keys of people, the nearest first."""
+    """The front-to-back order from a frame on: keys of people, nearest first."""
 
     from_frame: int
     keys: tuple[int, ...]
@@ -67,23 +67,23 @@ class Change:
 
 @dataclass(frozen=True)
 class Document:
-    """All that can be undone."""
+    """Everything that undo covers."""
 
     name: str = "Untitled"
     people: tuple[Person, ...] = ()
     mask: str | None = None
-    """Name of an image of keys in the project's `masks/`."""
+    """File name of an image of keys in the project's `masks/`."""
     drivers: tuple[Use, ...] = ()
     order: tuple[Change, ...] = field(default=())
     retarget: bool = True
-    """Whether drivers are fitted to their characters."""
+    """Whether drivers are retargeted to their characters."""
 
     def use(self, driver: str) -> Use:
         """How a driver is used."""
         return next(use for use in self.drivers if use.id == driver)
 
     def normal(self) -> Document:
-        """The same without what refers to nobody: orders name everybody once, drivers are there."""
+        """The document without dangling references: orders name each person once, drivers exist."""
         keys = [person.key for person in self.people]
         known = {use.id for use in self.drivers}
         people = tuple(
@@ -126,10 +126,10 @@ class Document:
 
 
 def read_document(value: Any) -> Document:
-    """A document from plain values.
+    """Read a document from plain values.
 
     Raises:
-        InputError: something is missing, of another kind or out of its range.
+        InputError: a value is missing, of the wrong kind or out of range.
     """
     tree = _mapping(value, "the document")
     people = tuple(_person(p, i) for i, p in enumerate(_list(tree, "people", MOST_PEOPLE)))
@@ -238,20 +238,20 @@ def _text(value: Any, place: str) -> str:
 
 
 def _word(value: Any, place: str) -> str:
-    """A name that the studio gave: letters, digits, hyphens."""
+    """A name that the studio generated: letters, digits, hyphens."""
     if not isinstance(value, str) or not 0 < len(value) <= 64 or not is_word(value):
         raise InputError(f"document: {place}: expected a name of letters, digits and hyphens")
     return value
 
 
 def is_word(text: str) -> bool:
-    """Whether a name is one that is safe in a path: lower-case letters, digits, hyphens."""
+    """Whether a name is safe in a path: lower-case letters, digits, hyphens."""
     return all(c.isascii() and (c.isdigit() or c.islower() or c == "-") for c in text) and bool(
         text
     )
 
 
 def free_key(people: Sequence[Person]) -> int:
-    """A key that nobody has."""
+    """An unused key."""
     taken = {person.key for person in people}
     return next(key for key in range(1, 256) if key not in taken)

@@ -1,4 +1,4 @@
-"""Work on the drivers of a project: the videos and pose files that move its people."""
+"""A project's drivers: the videos and pose files that move its people."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from posecast.studio.work import Work, inside
 
 
 class Drivers:
-    """What the page may ask for about a project's drivers."""
+    """The page's requests about a project's drivers."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
 
     def add(self, project: Project, path: Path, name: str, folder: bool = False) -> str:
-        """Take a driver that was received; its people are looked for. Returns its id."""
+        """Add a received driver, and start to find its people. Returns its id."""
         if folder:
             path = unpack(path, name)
         driver = Driver(new_id("driver"), inside(project, path), name)
@@ -39,7 +39,7 @@ class Drivers:
         return driver.id
 
     def read(self, project: Project, driver: Driver) -> None:
-        """Look for the people of a driver."""
+        """Start to find the people of a driver."""
         picture = project.state.picture
         arguments = {
             "path": str(project.folder / driver.file),
@@ -78,6 +78,6 @@ def _with_tracks(state: State, driver: Driver) -> State:
     first = all(d.state != READY for d in state.drivers)
     state = state.with_driver(driver)
     if first:
-        # As the command line does: people of plain footage are framed as they happen to be.
+        # As on the command line: retarget people of plain footage, whose framing is arbitrary.
         state = replace(state, document=replace(state.document, retarget=driver.found))
     return guessed(state)

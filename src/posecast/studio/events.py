@@ -1,4 +1,4 @@
-"""What happens in a project, told to every page that shows it (server-sent events)."""
+"""Server-sent events: changes in a project for every page that shows it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 BEAT = 15.0
-"""Seconds after which a silent line is written, so that a lost connection is noticed."""
+"""Seconds after which a keep-alive line is sent, so that a lost connection is noticed."""
 
 
 class Hub:
@@ -20,7 +20,7 @@ class Hub:
         self._lock = threading.Lock()
 
     def tell(self, kind: str, value: Any) -> None:
-        """Send an event to everybody."""
+        """Send an event to all listeners."""
         text = f"event: {kind}\ndata: {json.dumps(value, allow_nan=False)}\n\n"
         with self._lock:
             listeners = list(self._listeners)
@@ -29,7 +29,7 @@ class Hub:
                 loop.call_soon_threadsafe(queue.put_nowait, text)
 
     async def listen(self, first: dict[str, Any]) -> AsyncIterator[str]:
-        """Events as text, from one of `first` (kind: value) on."""
+        """Yield events as text: first those in `first` (kind to value), then new ones."""
         queue: asyncio.Queue[str] = asyncio.Queue()
         listener = (asyncio.get_running_loop(), queue)
         with self._lock:

@@ -1,6 +1,6 @@
-"""The studio for visitors from anywhere: the same page, a folder and small limits for each.
+"""The studio for public visitors: the same page, with a folder and small limits for each.
 
-There is no token. A visitor is known by a random cookie, and sees nothing of the others.
+There is no token. A random cookie identifies a visitor, who sees nothing of the others.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from posecast.studio.work import Lanes, Limits
 
 COOKIE = "posecast-visitor"
 KEPT = 3 * 3600.0
-"""Seconds after a visitor's last request for which the projects stay."""
+"""Seconds for which projects are kept after a visitor's last request."""
 MOST_VISITORS = 200
 LIMITS = Limits(upload=64 * 2**20, models=("cutout",), pixels=1280 * 720, shows_folders=False)
 
 
 class Visitors:
-    """A studio for each visitor. Workers are shared: jobs of all wait in one queue."""
+    """One studio per visitor. All share the workers and their queue."""
 
     def __init__(self, home: Path, limits: Limits) -> None:
         self._home, self._limits = home, limits
@@ -44,10 +44,10 @@ class Visitors:
             shutil.rmtree(old, ignore_errors=True)
 
     def find(self, request: Request) -> Studio:
-        """The studio of whoever asks.
+        """The studio of the visitor who sent a request.
 
         Raises:
-            HTTPException: no cookie yet, or too many visitors at once.
+            HTTPException: the request has no cookie, or there are too many visitors.
         """
         name = request.cookies.get(COOKIE, "")
         if not re.fullmatch(r"[0-9a-f]{32}", name):
@@ -72,19 +72,19 @@ class Visitors:
 
 
 class OpenDoor:
-    """Lets everybody in, but no page of another site.
+    """Accepts all visitors, but no requests from pages of other sites.
 
-    `framed_by`: the address of a site that shows the page in a frame; None: no site may.
+    `framed_by` is the address of a site that may show the page in a frame; None for no site.
     """
 
     def __init__(self, framed_by: str | None = None) -> None:
         self._framed_by = framed_by
 
     def refusal(self, scope: Scope) -> Response | None:
-        """The answer to another site's page; None: come in."""
+        """The response to another site's page; None if the request is accepted."""
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        # No page can say the second header without asking first, which is never granted.
+        # Pages cannot send the second header without a preflight request, which is never granted.
         ours = (headers.get("host"), headers.get("x-forwarded-host"))
         if origin is not None and urlsplit(origin).netloc not in ours:
             return PlainTextResponse("pages of other sites may not use the studio\n", 403)
@@ -100,16 +100,17 @@ class OpenDoor:
 
     def _cookie(self, request: Request) -> str:
         secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
-        # In another site's frame browsers send only cookies that say so. `Partitioned`: one a site.
+        # In another site's frame, browsers send only `SameSite=None` cookies; `Partitioned` per
+        # site.
         kind = "Lax" if self._framed_by is None or not secure else "None; Partitioned"
         cookie = f"{COOKIE}={secrets.token_hex(16)}; HttpOnly; Path=/; SameSite={kind}"
         return f"{cookie}; Secure" if secure else cookie
 
 
 def hosted_app(home: Path, limits: Limits = LIMITS, framed_by: str | None = None) -> Starlette:
-    """The application for a server that anybody can reach.
+    """The application for a public server.
 
-    `framed_by` is the address of a site that shows the page in a frame, such as a model hub's.
+    `framed_by` is the address of a site that may show the page in a frame, such as a model hub's.
     """
     visitors = Visitors(home, limits)
     return create_app(visitors.find, OpenDoor(framed_by))

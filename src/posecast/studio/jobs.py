@@ -1,4 +1,4 @@
-"""The work that goes on for a project: who asked, how far it is, and how to stop it."""
+"""The jobs of a project: their targets, progress, and how to stop them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from posecast.studio.projects import new_id
 from posecast.studio.worker import PATIENCE, Job, Lane
 
 _OFTEN = 0.15
-"""Seconds between two words about progress."""
+"""Minimum seconds between two progress messages."""
 
 OnEnd = Callable[[str, Any], None]
-"""Hears how a job ended: `done` and its value, `failed` and a line, or `stopped`."""
+"""Called when a job ends: `done` and its value, `failed` and a line, or `stopped`."""
 
 
 @dataclass
 class Running:
-    """A job, as the page shows it."""
+    """A job as shown on the page."""
 
     id: str
     kind: str
@@ -29,11 +29,11 @@ class Running:
     done: int = 0
     total: int | None = None
     begun: float = 0.0
-    """Seconds since it began (not since it was asked for); 0: it waits."""
+    """Seconds since it started (not since it was queued); 0 while it waits."""
 
 
 class JobBook:
-    """The jobs of one project, on one or the other lane."""
+    """The jobs of one project, on both lanes."""
 
     def __init__(self, publish: Callable[[list[dict[str, Any]]], None]) -> None:
         self._publish = publish
@@ -43,7 +43,7 @@ class JobBook:
         self._told = 0.0
 
     def listed(self) -> list[dict[str, Any]]:
-        """All that go on or wait."""
+        """All running and waiting jobs."""
         with self._lock:
             return [asdict(running) for running, _, _ in self._jobs.values()]
 
@@ -79,7 +79,7 @@ class JobBook:
         return running.id
 
     def stop(self, job: str) -> None:
-        """Stop a job by its id, or all whose target it is; nothing where there is none."""
+        """Stop a job by its id, or all jobs with that target; does nothing if there are none."""
         with self._lock:
             found = [
                 entry for entry in self._jobs.values() if job in (entry[0].id, entry[0].target)
@@ -88,7 +88,7 @@ class JobBook:
             lane.stop(waiting)
 
     def close(self) -> None:
-        """Stop all, and wait until they have ended."""
+        """Stop all jobs and wait until they have ended."""
         with self._lock:
             entries = list(self._jobs.values())
         for _, job, lane in entries:
@@ -97,7 +97,7 @@ class JobBook:
             job.ended.wait(2 * PATIENCE)
 
     def has(self, target: str) -> bool:
-        """Whether something is going on for a target."""
+        """Whether a target has a running or waiting job."""
         with self._lock:
             return any(running.target == target for running, _, _ in self._jobs.values())
 

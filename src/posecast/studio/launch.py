@@ -1,4 +1,4 @@
-"""`posecast studio`: the server on this machine, and the browser that shows it."""
+"""`posecast studio`: starts the server on this machine, and the browser."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _TRIES = 20
 
 
 def home_folder() -> Path:
-    """Where projects are kept where nobody says."""
+    """The default folder of projects."""
     return Path.home() / "posecast-studio"
 
 
 def listening(port: int | None) -> socket.socket:
-    """A socket on this machine: at `port`, or at the first free one from `PORT` on.
+    """A listening socket on this machine: at `port`, else at the first free port from `PORT` on.
 
     Raises:
         InputError: the port is taken.
@@ -38,7 +38,7 @@ def listening(port: int | None) -> socket.socket:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             server.bind((HOST, number))
-            server.listen(128)  # who follows the address at once waits until it is served
+            server.listen(128)  # a browser that opens the address at once waits until it is served
             return server
         except OSError:
             server.close()
@@ -53,10 +53,10 @@ def serve(
     say: Callable[[str], None],
     models: Sequence[str] = (),
 ) -> None:
-    """Serve until interrupted. `say` is given the address, on one line.
+    """Serve until interrupted. `say` is called with the address, on one line.
 
     Raises:
-        InputError: the port is taken, another studio has the folder, or a file cannot be read.
+        InputError: the port is taken, another studio uses the folder, or a file cannot be read.
     """
     from posecast.studio.opening import opened
 

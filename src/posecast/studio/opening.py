@@ -1,4 +1,4 @@
-"""Files that are named on the command line: copied into a new project, as if they were dropped."""
+"""Makes a project from files named on the command line, as if they were dropped on the page."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from posecast.studio.service import Studio
 
 
 def opened(studio: Studio, files: Sequence[Path]) -> Project | None:
-    """A project of some files: the first picture, and all others as drivers; None without files.
+    """A project with the first picture, and all other files as drivers; None without files.
 
     Raises:
-        InputError: one is not there, or is no picture although it is the only one.
+        InputError: a file does not exist, or the only file is not a picture.
     """
     if not files:
         return None

@@ -1,4 +1,4 @@
-"""Work on the picture of a project: its people, their joints and masks."""
+"""A project's picture: its people, their joints and masks."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from posecast.studio.wording import plainly
 from posecast.studio.work import Work, inside
 
 MOST_MASK = 4096 * 4096
-"""Largest mask that the page may send, pixels."""
+"""Largest mask that the page may send, in pixels."""
 
 
 class Pictures:
-    """What the page may ask for about a project's picture."""
+    """The page's requests about a project's picture."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
 
     def add(self, project: Project, path: Path, name: str) -> None:
-        """Take a picture that was received; its people are looked for.
+        """Add a received picture, and start to find its people.
 
         Raises:
-            InputError: it cannot be read; the file is removed.
+            InputError: it cannot be read; the file is then removed.
         """
         height, width = _checked(path, check_picture, name)
         stem = Path(name).stem[:60] or "Untitled"
@@ -51,7 +51,7 @@ class Pictures:
         self.find_people(project)
 
     def find_people(self, project: Project, poses: Path | None = None) -> None:
-        """Look for the people of the picture, or take them from a file of poses."""
+        """Find the people of the picture, or read them from a pose file."""
         picture = _picture_of(project)
         if poses is None:
             project.change(lambda state: _with_picture(state, FINDING, ""))
@@ -73,13 +73,13 @@ class Pictures:
             else:
                 project.change(lambda state: _with_picture(state, READY, ""))
 
-        # Beside the drivers' people: the picture's are found while a video is looked through.
+        # On the quick lane, so that it runs while a driver's video is processed on the other.
         self._work.book(project).start(
             self._work.lanes.quick, "find_people", "picture", arguments, ended
         )
 
     def find_mask(self, project: Project, key: int) -> None:
-        """Cut one person out anew, by the joints as they are now."""
+        """Find one person's mask again, by the current joints."""
         picture, document = _picture_of(project), project.state.document
         if all(person.key != key for person in document.people):
             raise InputError(f"no person {key} in this project")
@@ -106,10 +106,10 @@ class Pictures:
         )
 
     def add_mask(self, project: Project, data: bytes, height: int, width: int) -> str:
-        """Keep an image of keys that was drawn on the page; returns its name.
+        """Store an image of keys that was drawn on the page; returns its name.
 
         Raises:
-            InputError: it is not of that size.
+            InputError: the data does not have that size.
         """
         if not 0 < height * width <= MOST_MASK or len(data) != height * width:
             raise InputError(f"mask: {len(data)} bytes; expected {width}x{height}")

@@ -1,4 +1,4 @@
-"""Projects: a folder each, whose state is one file that is replaced whole at every change."""
+"""Projects: one folder each, whose state is a file that every change replaces atomically."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ QUEUED, RUNNING, STOPPED, DONE = "queued", "running", "stopped", "done"
 
 @dataclass(frozen=True)
 class Picture:
-    """The picture of a project and what became of it."""
+    """The picture of a project and its state."""
 
     file: str
     """Relative to the project's folder."""
     name: str
-    """As it was called where it came from."""
+    """Its original file name."""
     width: int
     height: int
     state: str = FINDING
@@ -41,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver's file and what was found in it."""
+    """A driver's file and the tracks found in it."""
 
     id: str
     file: str
@@ -54,19 +54,19 @@ class Driver:
     frames: int = 0
     tracks: int = 0
     found: bool = False
-    """Whether its people were looked for in plain footage."""
+    """Whether its people were found in plain footage."""
     sound: bool = False
     early: bool = False
-    """Whether only its first frames have been looked through yet."""
+    """Whether only its first frames have been processed so far."""
     seen: tuple[int, ...] = ()
-    """Of each track, joints that are seen, over all frames."""
+    """For each track, the number of visible joints over all frames."""
     places: tuple[float, ...] = ()
-    """Of each track, where it is in the mean, 0 the left edge, 1 the right one."""
+    """For each track, its mean horizontal place: 0 at the left edge, 1 at the right."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A video that was made, is being made, or can be gone on with."""
+    """A video that is finished, being made, or stopped and resumable."""
 
     id: str
     name: str
@@ -74,9 +74,9 @@ class Result:
     height: int
     width: int
     command: str
-    """What makes the same video."""
+    """The shell command that makes the same video."""
     arguments: tuple[str, ...]
-    """The same, after `posecast animate`, without the output."""
+    """Its arguments after `posecast animate`, without the output."""
     settings: dict[str, Any]
     state: str = QUEUED
     message: str = ""
@@ -87,12 +87,12 @@ class Result:
     made: str = ""
     notes: tuple[str, ...] = ()
     driver: str | None = None
-    """The driver that is shown beside it."""
+    """The driver shown beside it."""
 
 
 @dataclass(frozen=True)
 class State:
-    """All of a project that outlives the server."""
+    """Everything of a project that survives a restart."""
 
     revision: int = 0
     document: Document = field(default_factory=Document)
@@ -101,19 +101,19 @@ class State:
     results: tuple[Result, ...] = ()
 
     def driver(self, driver: str) -> Driver:
-        """A driver by its id. Raises `InputError` where there is none."""
+        """A driver by its id. Raises `InputError` if there is none."""
         return _of(self.drivers, driver, "driver")
 
     def result(self, result: str) -> Result:
-        """A result by its id. Raises `InputError` where there is none."""
+        """A result by its id. Raises `InputError` if there is none."""
         return _of(self.results, result, "video")
 
     def with_driver(self, driver: Driver) -> State:
-        """The same with another state of a driver that is there, or a new one."""
+        """The state with a driver replaced or added."""
         return replace(self, drivers=_put(self.drivers, driver))
 
     def with_result(self, result: Result) -> State:
-        """The same with another state of a result that is there, or a new one."""
+        """The state with a result replaced or added."""
         return replace(self, results=_put(self.results, result))
 
     def as_json(self) -> dict[str, Any]:
@@ -142,30 +142,30 @@ def _put(things: tuple[Any, ...], new: Any) -> tuple[Any, ...]:
 
 
 class Project:
-    """An open project. Its state changes under a lock and is on the disk before anybody sees it."""
+    """An open project. Its state changes under a lock and is saved before it becomes visible."""
 
     def __init__(self, folder: Path, state: State) -> None:
         self.folder, self._state = folder, state
         self.lock = threading.RLock()
         self.gone = False
-        """Whether it was deleted: what still ends then changes nothing."""
+        """Whether it was deleted; jobs that end later then change nothing."""
         self.on_change: Callable[[State], None] = lambda state: None
 
     @property
     def id(self) -> str:
-        """Its folder's name."""
+        """The name of its folder."""
         return self.folder.name
 
     @property
     def state(self) -> State:
-        """As it is now."""
+        """The current state."""
         return self._state
 
     def change(self, step: Callable[[State], State]) -> State:
-        """Replace the state by what `step` makes of it, and save it.
+        """Replace the state by `step(state)` and save it.
 
         Raises:
-            OSError: the disk is full or fails; the state stays then.
+            OSError: the disk is full or fails; the state is then unchanged.
         """
         with self.lock:
             if self.gone:
@@ -182,7 +182,7 @@ def _save(folder: Path, state: State) -> None:
 
 
 class Projects:
-    """The projects in one folder, which this process has to itself."""
+    """The projects in one folder, which this process has locked."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -193,11 +193,11 @@ class Projects:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Let others have the folder."""
+        """Release the folder."""
         self._writer.__exit__(None, None, None)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Of each project its id, its name and when it changed last, the newest first."""
+        """Id, name and time of the last change of each project, the newest first."""
         found = []
         for file in self.home.glob(f"*/{FILE}"):
             if is_word(file.parent.name):
@@ -211,7 +211,7 @@ class Projects:
         return sorted(found, key=lambda project: -project["changed"])
 
     def new(self, name: str | None = None) -> Project:
-        """An empty project in a folder of its own, called by its name, else by the time."""
+        """A new, empty project; its folder is named by `name`, else by the time."""
         called = name or datetime.now().strftime("%Y-%m-%d %H-%M")
         slug = re.sub(r"[^a-z0-9]+", "-", called.lower()).strip("-")[:40].strip("-") or "project"
         with self._lock:
@@ -229,7 +229,7 @@ class Projects:
         """A project by its id.
 
         Raises:
-            InputError: there is none, or its file is damaged.
+            InputError: it does not exist, or its file is damaged.
         """
         with self._lock:
             if name not in self._open:
@@ -248,7 +248,7 @@ class Projects:
 
 
 def read_state(path: Path) -> State:
-    """The state in a file. Work that was going on when the server ended is asked for again.
+    """Read the state from a file. Work that the last server left unfinished is queued again.
 
     Raises:
         InputError: the file is damaged.
@@ -289,17 +289,17 @@ def _result(tree: dict[str, Any]) -> Result:
 
 
 def now() -> str:
-    """The time, to the second."""
+    """The current time, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def new_id(prefix: str) -> str:
-    """A name that nothing has yet."""
+    """A new unique name."""
     return f"{prefix}-{secrets.token_hex(4)}"
 
 
 def safe_name(name: str, otherwise: str) -> str:
-    """A file's name without anything that a path or a shell could stumble over."""
+    """A file name without characters that are unsafe in paths or shells."""
     base = re.split(r"[/\\]", name)[-1]
     kept = re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("-.")[-80:].lstrip("-.")
     return kept or otherwise

@@ -1,4 +1,4 @@
-"""What a task in a worker process tells the server, and how it hears that it is to stop."""
+"""Messages from a task in a worker process to the server, and its stop signal."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ class Stopped(Exception):
 
 
 class Reporter:
-    """What a task tells the server; each call raises `Stopped` once the job is to stop."""
+    """Sends a task's messages to the server; each call raises `Stopped` if the job was stopped."""
 
     def __init__(self, connection: Connection, stop: Event) -> None:
         self._connection, self._stop = connection, stop
 
     def progress(self, phase: str, done: int, total: int | None) -> None:
-        """How much of a phase is done."""
+        """Report the progress of a phase."""
         self.send("progress", (phase, done, total))
 
     def send(self, kind: str, value: Any) -> None:
-        """A message of another kind."""
+        """Send a message of another kind."""
         self.check()
         self._connection.send((kind, value))
 
     def check(self) -> None:
-        """Raise `Stopped` if the job is to stop."""
+        """Raise `Stopped` if the job was stopped."""
         if self._stop.is_set():
             raise Stopped

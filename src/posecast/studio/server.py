@@ -1,4 +1,4 @@
-"""The server: addresses to methods of `Studio`, and the page's files."""
+"""The server: routes to methods of `Studio`, and the page's files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(find: Callable[[Request], Studio], door: Entrance) -> Starlette:
-    """The application. `find` says whose studio a request is for."""
+    """The application. `find` returns the studio for a request."""
     api = Api(find)
     app = Starlette(
         routes=[
@@ -71,13 +71,13 @@ async def _disk(request: Request, error: Exception) -> Response:
 
 
 class Api:
-    """The interface. Each method is an address; what takes time runs in threads or workers."""
+    """The interface: one method per route; slow work runs in threads or workers."""
 
     def __init__(self, find: Callable[[Request], Studio]) -> None:
         self._find = find
 
     def routes(self) -> list[Route]:
-        """All addresses below `/api`."""
+        """All routes below `/api`."""
         of, result = "/projects/{project}", "/projects/{project}/results/{result}"
         driver = "/projects/{project}/drivers/{driver}"
         table: list[tuple[str, str, Handler]] = [
@@ -119,11 +119,11 @@ class Api:
             raise HTTPException(404, str(error)) from error
 
     async def about(self, request: Request) -> Response:
-        """What there is, before a project is open."""
+        """Projects, models and limits, before a project is open."""
         return JSONResponse(await run_in_threadpool(self._find(request).about))
 
     async def new_project(self, request: Request) -> Response:
-        """A new project."""
+        """Create a project."""
         studio = self._find(request)
         project = await run_in_threadpool(studio.projects.new)
         studio.open(project.id)
@@ -141,7 +141,7 @@ class Api:
         return JSONResponse({})
 
     async def events(self, request: Request) -> Response:
-        """The state, and all changes from now on."""
+        """Server-sent events: the state, then all changes."""
         studio, project = self._project(request)
         first = {"state": studio.shown(project), "jobs": studio.work.book(project).listed()}
         stream = studio.work.hub(project).listen(first)
@@ -156,7 +156,7 @@ class Api:
         return JSONResponse({"revision": revision})
 
     async def put_picture(self, request: Request) -> Response:
-        """A new picture."""
+        """Receive a picture."""
         studio, project = self._project(request)
         name = request.query_params.get("name", "picture")[:200]
         path = await self._received(request, studio, project, name)
@@ -164,7 +164,7 @@ class Api:
         return JSONResponse({}, 201)
 
     async def picture(self, request: Request) -> Response:
-        """The picture as the page shows it: decoded, upright, as JPEG."""
+        """The picture for the page: decoded, upright, as JPEG."""
         _, project = self._project(request)
         picture = project.state.picture
         if picture is None:
@@ -174,7 +174,7 @@ class Api:
         return Response(data, media_type="image/jpeg")
 
     async def put_people(self, request: Request) -> Response:
-        """A file of poses that says who is in the picture."""
+        """Receive a pose file with the people of the picture."""
         studio, project = self._project(request)
         name = request.query_params.get("name", "people.json")[:200]
         path = await self._received(request, studio, project, name)
@@ -182,19 +182,19 @@ class Api:
         return JSONResponse({}, 202)
 
     async def find_people(self, request: Request) -> Response:
-        """Look for the people of the picture again."""
+        """Find the people of the picture again."""
         studio, project = self._project(request)
         await run_in_threadpool(studio.pictures.find_people, project)
         return JSONResponse({}, 202)
 
     async def find_mask(self, request: Request) -> Response:
-        """Cut one person out again."""
+        """Find one person's mask again."""
         studio, project = self._project(request)
         await run_in_threadpool(studio.pictures.find_mask, project, request.path_params["key"])
         return JSONResponse({}, 202)
 
     async def put_mask(self, request: Request) -> Response:
-        """An image of keys, a byte a pixel."""
+        """Receive an image of keys, one byte per pixel."""
         studio, project = self._project(request)
         height, width = _number(request, "height"), _number(request, "width")
         data = await _body(request, MOST_MASK)
@@ -202,7 +202,7 @@ class Api:
         return JSONResponse({"mask": name}, 201)
 
     async def mask(self, request: Request) -> Response:
-        """An image of keys: their numbers are its grey levels."""
+        """An image of keys as grey levels."""
         _, project = self._project(request)
         name = request.path_params["name"]
         path = project.folder / "masks" / f"{name}.png"
@@ -211,7 +211,7 @@ class Api:
         return FileResponse(path, headers={"cache-control": "private, max-age=31536000, immutable"})
 
     async def post_driver(self, request: Request) -> Response:
-        """A new driver: a file, or a folder sent as one."""
+        """Receive a driver: a file, or a folder sent as one."""
         studio, project = self._project(request)
         name = request.query_params.get("name", "driver")[:200]
         folder = request.query_params.get("folder") == "1"
@@ -220,7 +220,7 @@ class Api:
         return JSONResponse({"driver": driver}, 201)
 
     async def find_driver(self, request: Request) -> Response:
-        """Look for a driver's people again."""
+        """Find a driver's people again."""
         studio, project = self._project(request)
         driver = project.state.driver(request.path_params["driver"])
         await run_in_threadpool(studio.drivers.read, project, driver)
@@ -247,7 +247,7 @@ class Api:
         return JSONResponse(await run_in_threadpool(driver_tracks, str(path)))
 
     async def preview(self, request: Request) -> Response:
-        """Small frames of the cast as it is, as fast as they are made; `kind=maps` for the maps."""
+        """Stream small frames of the current cast; condition maps with `kind=maps`."""
         studio, project = self._project(request)
         side = _number(request, "side", 320)
         if side not in PREVIEW_SIDES:
@@ -256,7 +256,7 @@ class Api:
         files = await run_in_threadpool(write_files, project)
         arguments = {"files": files, "side": side, "first": _number(request, "from", 0)}
         stream = _streamed(studio, project, task, arguments)
-        # What goes wrong before the first piece is an answer of its own.
+        # An error before the first piece becomes an error response.
         first = await anext(stream, b"")
         return StreamingResponse(_chained(first, stream), media_type="application/octet-stream")
 
@@ -276,7 +276,7 @@ class Api:
         return JSONResponse({"result": result}, 202)
 
     async def go_on(self, request: Request) -> Response:
-        """Go on with a video that was stopped."""
+        """Resume a stopped video."""
         studio, project = self._project(request)
         await run_in_threadpool(studio.videos.go_on, project, request.path_params["result"])
         return JSONResponse({}, 202)
@@ -288,7 +288,7 @@ class Api:
         return JSONResponse({})
 
     async def result_clip(self, request: Request) -> Response:
-        """The frames of a video that are made so far, small, to be played on the page."""
+        """The frames of a video made so far, small, for the page's player."""
         _, project = self._project(request)
         result = project.state.result(request.path_params["result"])
         shown = project.folder / "results" / result.id / "shown"
@@ -306,7 +306,7 @@ class Api:
         )
 
     async def video(self, request: Request) -> Response:
-        """A finished video, to be heard."""
+        """A finished video with its sound."""
         _, project = self._project(request)
         result = project.state.result(request.path_params["result"])
         path = project.folder / "results" / result.id / "video.mp4"
@@ -315,7 +315,7 @@ class Api:
         return FileResponse(path, media_type="video/mp4")
 
     async def download(self, request: Request) -> Response:
-        """A finished video in any form; frames come as a ZIP file."""
+        """A finished video in any format; frames as a ZIP file."""
         studio, project = self._project(request)
         result = project.state.result(request.path_params["result"])
         kind = request.query_params.get("as", "mp4")
@@ -332,7 +332,7 @@ class Api:
         return await _given(stem, lambda then: studio.videos.export(project, system, then))
 
     async def file(self, request: Request) -> Response:
-        """A file of the cast as it is now: the sheet, the people, the masks."""
+        """A file of the current cast: the sheet, the people or the masks."""
         _, project = self._project(request)
         name = request.path_params["name"]
         if name not in (SHEET, PEOPLE, MASKS):
@@ -344,7 +344,7 @@ class Api:
         return FileResponse(path, filename=name)
 
     async def stop(self, request: Request) -> Response:
-        """Stop a job, or all for one target."""
+        """Stop a job, or all jobs of a target."""
         studio, project = self._project(request)
         await run_in_threadpool(studio.work.book(project).stop, request.path_params["job"])
         return JSONResponse({})
@@ -397,7 +397,7 @@ def _zipped(folder: Path) -> bytes:
 
 
 async def _given(stem: str, start: Callable[[Callable[[str, Any], None]], None]) -> Response:
-    """What a job writes, to be kept under a name; a folder as a ZIP file.
+    """A job's output as an attachment; a folder as a ZIP file.
 
     Raises:
         InputError: the job failed.
@@ -418,7 +418,7 @@ def _attachment(data: bytes, name: str, kind: str) -> Response:
 
 
 async def _awaited(start: Callable[[Callable[[str, Any], None]], None]) -> tuple[str, Any]:
-    """What a job that calls back from another thread ends with."""
+    """The final message of a job that calls back from another thread."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[tuple[str, Any]] = loop.create_future()
 
@@ -434,10 +434,10 @@ async def _awaited(start: Callable[[Callable[[str, Any], None]], None]) -> tuple
 async def _streamed(
     studio: Studio, project: Project, task: str, arguments: dict[str, Any]
 ) -> AsyncIterator[bytes]:
-    """The pieces of a task as they come; who stops listening stops the task.
+    """Yield the pieces of a task as they come; closing the stream stops the task.
 
     Raises:
-        InputError: it failed.
+        InputError: the task failed.
     """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""`Studio`: one visitor's projects, and the work on them that the page may ask for."""
+"""`Studio`: one visitor's projects, and the work on them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from posecast.studio.work import Lanes, Limits, Work
 
 
 class Stale(Exception):
-    """The document has changed meanwhile: another page has saved."""
+    """Another page has saved the document meanwhile."""
 
 
 class Studio:
-    """One visitor's studio: projects in a folder, and the work on them."""
+    """One visitor's projects in a folder, and the work on them."""
 
     def __init__(self, home: Path, lanes: Lanes, limits: Limits | None = None) -> None:
         self.projects = Projects(home)
@@ -36,11 +36,11 @@ class Studio:
         self.videos = Videos(self.work, self.speeds)
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Release the folder."""
         self.projects.close()
 
     def about(self) -> dict[str, Any]:
-        """What the page needs to know before there is a project."""
+        """Data for the page before a project is open."""
         limits = self.work.limits
         return {
             "version": __version__,
@@ -54,10 +54,10 @@ class Studio:
         }
 
     def open(self, name: str) -> Project:
-        """A project by its id; work that the last server left undone is asked for again.
+        """Open a project by its id; work that the last server left unfinished is queued again.
 
         Raises:
-            InputError: there is none.
+            InputError: it does not exist.
         """
         project = self.projects.open(name)
         if not self.work.begin(project):
@@ -72,23 +72,23 @@ class Studio:
         return project
 
     def delete(self, project: Project) -> None:
-        """Remove a project with all its files; its work stops."""
+        """Stop a project's work and remove all its files."""
         project.gone = True
         self.work.end(project)
         self.projects.delete(project.id)
 
     def shown(self, project: Project) -> dict[str, Any]:
-        """A project as the page is told of it."""
+        """A project's data for the page."""
         return self._shown(project, project.state)
 
     def _shown(self, project: Project, state: State) -> dict[str, Any]:
         return {**state.as_json(), "id": project.id, "folder": self.work.place(project)}
 
     def save(self, project: Project, base: int, tree: Any) -> int:
-        """Replace the document by one that was made of the revision `base`; returns the new one.
+        """Replace the document by one based on revision `base`; returns the new revision.
 
         Raises:
-            InputError: it is no document.
+            InputError: the value is not a document.
             Stale: another page has saved meanwhile.
         """
         document = read_document(tree)

@@ -1,4 +1,4 @@
-"""How fast this machine makes videos, learnt from those that it has made."""
+"""How fast this machine makes videos, measured on earlier ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from posecast.studio.projects import Result
 
 
 class Speeds:
-    """Seconds that each model took for a megapixel of frames, kept in a folder."""
+    """Seconds per megapixel of frames for each model, stored in a folder."""
 
     def __init__(self, home: Path) -> None:
         self._file = home / "speeds.json"
 
     def known(self) -> dict[str, float]:
-        """Seconds a megapixel by model; empty where none was made yet."""
+        """Seconds per megapixel by model; empty if nothing was made yet."""
         try:
             known = json.loads(self._file.read_text(encoding="utf-8"))
             return {str(name): float(value) for name, value in known.items()}
@@ -24,7 +24,7 @@ class Speeds:
             return {}
 
     def learn(self, made: Result, value: dict[str, float]) -> None:
-        """Keep seconds a megapixel of frames, to say beforehand how long the next will take."""
+        """Store the seconds per megapixel of a finished video, to forecast the next one."""
         if value["pixels"] > 0 and value["seconds"] > 0:
             steps = made.settings.get("steps") or "own"
             name = made.model if made.model == "cutout" else f"{made.model}-{steps}"

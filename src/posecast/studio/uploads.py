@@ -1,4 +1,4 @@
-"""Files that come from the page: named safely, of a bounded size, and checked before they stay."""
+"""Receives files from the page: names them safely, limits their size, and checks them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from posecast.media.images import read_image
 from posecast.studio.projects import new_id, safe_name
 
 MOST_BYTES = 8 * 2**30
-"""Of one file."""
+"""Largest file."""
 SPARE = 512 * 2**20
-"""Bytes of the disk that stay free."""
+"""Bytes of disk space that must stay free."""
 MOST_FILES = 100_000
-"""Of a folder of poses."""
+"""Most files in a folder of poses."""
 _HEAD = 16 * 2**20
 
 
 async def receive(body: AsyncIterator[bytes], folder: Path, name: str, most: int) -> Path:
-    """Write a body to a new file in a folder; nothing stays of one that breaks off.
+    """Write a request body to a new file in a folder; removes it if the transfer breaks off.
 
     Raises:
-        InputError: it is empty, over `most` bytes, or the disk would be full.
+        InputError: the body is empty or over `most` bytes, or the disk is nearly full.
     """
     path = _new_place(folder, safe_name(name, "file"))
     part = path.with_name(f".{path.name}.part")
@@ -55,10 +55,10 @@ def _new_place(folder: Path, name: str) -> Path:
 
 
 def unpack(bundle: Path, name: str) -> Path:
-    """A folder of files, sent as one: 4 bytes of length, names and sizes in JSON, then the bytes.
+    """Unpack a folder sent as one file: 4 bytes of length, names and sizes in JSON, then the data.
 
     Raises:
-        InputError: it is not of that form.
+        InputError: the file does not have this form.
     """
     folder = _new_place(bundle.parent, safe_name(name, "folder"))
     try:
@@ -86,7 +86,7 @@ def unpack(bundle: Path, name: str) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Take away what turned out to be of no use."""
+    """Remove a received file or folder."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -94,10 +94,10 @@ def remove(path: Path) -> None:
 
 
 def check_picture(path: Path) -> tuple[int, int]:
-    """Height and width of a picture that can be read.
+    """Check that a picture can be read; returns its height and width.
 
     Raises:
-        InputError: it cannot.
+        InputError: it cannot be read or is too small.
     """
     pixels = read_image(path)
     if min(pixels.shape[:2]) < 16:

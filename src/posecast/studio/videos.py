@@ -1,4 +1,4 @@
-"""Work on the videos of a project: make, go on, encode and export them."""
+"""A project's videos: make, resume, encode and export them."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from posecast.studio.work import Work
 
 
 class Videos:
-    """What the page may ask for about a project's videos."""
+    """The page's requests about a project's videos."""
 
     def __init__(self, work: Work, speeds: Speeds) -> None:
         self._work, self._speeds = work, speeds
 
     def make(self, project: Project, model: str, size: Any, settings: Any) -> str:
-        """Make a video of the cast as it is; returns its id.
+        """Make a video of the current cast; returns its id.
 
         Raises:
-            InputError: no such model or size, or something is still missing.
+            InputError: the model or size is not allowed, or an input is missing.
         """
         if model not in self._work.limits.models:
             raise InputError(f"model: expected {' or '.join(self._work.limits.models)}")
@@ -72,7 +72,7 @@ class Videos:
         return result
 
     def go_on(self, project: Project, result: str) -> None:
-        """Make a video that is queued, or one that was stopped, from where it is."""
+        """Start a queued video, or resume a stopped one."""
         made = project.state.result(result)
         if self._work.book(project).has(result) or made.state == DONE:
             return
@@ -119,7 +119,7 @@ class Videos:
     def download(
         self, project: Project, result: str, kind: str, then: Callable[[str, Any], None]
     ) -> None:
-        """Write a made video in another form; `then` hears `done` and its path, or `failed`."""
+        """Write a finished video in another format; `then` gets `done` and its path, or `failed`."""
         made = project.state.result(result)
         place = project.folder / "results" / result
         if kind not in get_args(OutputFormat):
@@ -141,10 +141,10 @@ class Videos:
         )
 
     def export(self, project: Project, system: str, then: Callable[[str, Any], None]) -> None:
-        """Write the cast for another system; `then` hears `done` and the folder, or `failed`.
+        """Write the cast for another system; calls `then` with `done` and the folder, or `failed`.
 
         Raises:
-            InputError: no such system, or something is still missing.
+            InputError: the system is unknown, or an input is missing.
         """
         if system not in SYSTEMS:
             raise InputError(f"expected one of {', '.join(SYSTEMS)}")
@@ -160,7 +160,7 @@ class Videos:
 
 
 def write_files(project: Project, into: Path | None = None) -> cast_files.CastFiles:
-    """The cast as files. Raises `InputError` where something is still missing."""
+    """Write the cast as files. Raises `InputError` if an input is missing."""
     with project.lock:
         return cast_files.write_files(project.folder, project.state, into)
 
@@ -172,7 +172,7 @@ def _check_whole(state: State) -> None:
 
 
 def _put(project: Project, result: Result) -> None:
-    """Save a result, unless it was deleted meanwhile."""
+    """Save a result unless it was deleted meanwhile."""
     with project.lock:
         if any(r.id == result.id for r in project.state.results):
             project.change(lambda state: state.with_result(result))
@@ -186,7 +186,7 @@ def _size(size: Any, most: int) -> tuple[int, int]:
 
 
 def _settings(model: str, given: Any) -> dict[str, Any]:
-    """Steps, seed and speed, where the model has such things."""
+    """Check steps, seed and speed, if the model has them."""
     if model == "cutout" or not isinstance(given, dict):
         return {}
     steps, seed = given.get("steps"), given.get("seed", 0)

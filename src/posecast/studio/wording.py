@@ -1,4 +1,4 @@
-"""The library's lines for people who look at a page: no parameters, no paths of the project."""
+"""Rewords the library's messages for the page: without parameters and the project's paths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HINT = re.compile(r"[:;]? *(or give keypoints \()?`[a-z_]+=[^`]*`( leaves[^;]*|
 
 
 def in_names(line: str, people: Sequence[str], tracks: Sequence[str]) -> str:
-    """A note of the casting room with people and tracks called as on the page, from 1 on."""
+    """A planning note with the page's names of people and tracks, numbered from 1."""
 
     def named(names: Sequence[str], match: re.Match[str]) -> str:
         number = int(match[1])
@@ -21,7 +21,7 @@ def in_names(line: str, people: Sequence[str], tracks: Sequence[str]) -> str:
 
 
 def plainly(line: str, folder: Path | None = None) -> str:
-    """A line without the names of parameters, and without the folder that files are in."""
+    """A line without parameter names and without the folder of the files."""
     if folder is not None:
         line = line.replace(f"{folder}/", "").replace(str(folder), "")
     line = _HINT.sub("", line).replace("(docs/using.md)", "").strip(" ;:")

@@ -1,4 +1,4 @@
-"""What all work of one studio shares: processes, limits, and each project's jobs and pages."""
+"""State shared by a studio's work: processes, limits, and each project's jobs and listeners."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from posecast.studio.worker import Lane
 
 @dataclass(frozen=True)
 class Lanes:
-    """The worker processes: what a user waits for, and what takes its time."""
+    """The two worker processes: `quick` for work that a user waits for, `long` for the rest."""
 
     quick: Lane
     long: Lane
 
     @classmethod
     def begin(cls) -> Lanes:
-        """Two lanes, whose processes start with their first jobs."""
+        """Create both lanes; their processes start with their first jobs."""
         return cls(Lane("quick"), Lane("long"))
 
     def close(self) -> None:
-        """End both."""
+        """End both lanes."""
         self.quick.close()
         self.long.close()
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one visitor may ask for."""
+    """Limits for one visitor."""
 
     upload: int = MOST_BYTES
     models: tuple[str, ...] = ("cutout", "embedded")
     pixels: int = 8192 * 8192
-    """Of a frame."""
+    """Most pixels of a frame."""
     shows_folders: bool = True
-    """Whether visitors are told where on the machine their files are."""
+    """Whether visitors see the paths of their files on the machine."""
 
 
 class Work:
@@ -53,7 +53,7 @@ class Work:
         self._lock = threading.Lock()
 
     def begin(self, project: Project) -> bool:
-        """Open the jobs and listeners of a project; False where they are open."""
+        """Open the jobs and listeners of a project; False if they are open already."""
         with self._lock:
             if project.id in self._hubs:
                 return False
@@ -62,14 +62,14 @@ class Work:
             return True
 
     def end(self, project: Project) -> None:
-        """Stop the jobs of a project and forget its listeners."""
+        """Stop the jobs of a project and drop its listeners."""
         self.book(project).close()
         with self._lock:
             self._books.pop(project.id)
             self._hubs.pop(project.id)
 
     def hub(self, project: Project) -> Hub:
-        """The pages that listen to a project."""
+        """The listeners of a project."""
         return self._hubs[project.id]
 
     def book(self, project: Project) -> JobBook:
@@ -77,10 +77,10 @@ class Work:
         return self._books[project.id]
 
     def place(self, project: Project) -> str:
-        """Where a project is, as its visitor is told."""
+        """The place of a project as shown to its visitor."""
         return str(project.folder) if self.limits.shows_folders else project.id
 
 
 def inside(project: Project, path: Path) -> str:
-    """A file of a project, relative to its folder."""
+    """The path of a project's file relative to its folder."""
     return path.relative_to(project.folder).as_posix()

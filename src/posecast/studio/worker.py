@@ -1,6 +1,6 @@
-"""Worker processes: one job at a time each, in order; a job can be stopped, and may crash alone.
+"""Worker processes: each runs one job at a time, in order. Jobs can be stopped.
 
-The server stays responsive whatever a job does, and a job that dies takes no project with it.
+The server stays responsive whatever a job does, and a crashing job affects no project.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from posecast.studio.reporting import Reporter, Stopped
 logger = logging.getLogger(__name__)
 
 PATIENCE = 5.0
-"""Seconds that a job has to stop by itself."""
+"""Seconds for a job to stop by itself before its process is killed."""
 
 OnMessage = Callable[[str, Any], None]
-"""Hears of `progress` (phase, done, total), `frame` and `header` (bytes), and last of `done` (its
-value), `failed` (a line) or `stopped`."""
+"""Called with `progress` (phase, done, total), `frame` and `header` (bytes), and finally with
+`done` (its value), `failed` (a line) or `stopped`."""
 
 
 @dataclass
 class Job:
-    """A task (the name of a function in `studio.tasks`), its arguments, and who listens."""
+    """A task (the name of a function in `studio.tasks`), its arguments, and its listener."""
 
     task: str
     arguments: dict[str, Any]
@@ -40,14 +40,14 @@ class Job:
     ended: threading.Event = field(default_factory=threading.Event)
 
     def tell(self, kind: str, value: Any = None) -> None:
-        """Pass a message on; the last one ends the job."""
+        """Pass a message to the listener; the final one ends the job."""
         if kind in ("done", "failed", "stopped"):
             self.ended.set()
         self.on_message(kind, value)
 
 
 class Lane:
-    """A process and its queue."""
+    """A worker process and its queue."""
 
     def __init__(self, name: str) -> None:
         self._context = multiprocessing.get_context("spawn")
@@ -63,16 +63,16 @@ class Lane:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Put a job at the end of the queue."""
+        """Append a job to the queue."""
         self._queue.put(job)
 
     def warm(self) -> None:
-        """Start the process before there is a job."""
+        """Start the process before the first job."""
         with self._lock:
             self._ready()
 
     def stop(self, job: Job) -> None:
-        """Stop a job that runs or waits; one that does not heed is ended with its process."""
+        """Stop a running or waiting job; if it does not stop in time, its process is killed."""
         job.stopping.set()
         with self._lock:
             if self._job is not job:
@@ -81,12 +81,12 @@ class Lane:
         threading.Thread(target=self._insist, args=(job,), daemon=True).start()
 
     def close(self) -> None:
-        """End the process and the thread; whoever listens hears no more."""
+        """End the process and the thread; listeners get no more messages."""
         self._closing = True
         self._queue.put(None)
         process = self._process
         if process is not None and process.is_alive():
-            process.kill()  # it leaves signals to this one
+            process.kill()  # it ignores signals
 
     def _insist(self, job: Job) -> None:
         if not job.ended.wait(PATIENCE):
@@ -142,7 +142,7 @@ class Lane:
 
 
 def work(connection: Connection, stop: Event) -> None:
-    """The life of a worker process: jobs until the server is gone."""
+    """The main loop of a worker process: run jobs until the server is gone."""
     from posecast.media.interruption import work_for_parent
 
     work_for_parent()

@@ -1,6 +1,6 @@
-"""What worker processes do. Each function takes a `Reporter` and plain arguments.
+"""The tasks of worker processes. Each function takes a `Reporter` and plain arguments.
 
-Only the workers import this: the server itself reads no pictures and finds nobody.
+Only workers import this: the server itself reads no pictures and runs no networks.
 """
 
 from posecast.studio.tasks.drivers import read_driver

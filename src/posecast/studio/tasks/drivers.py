@@ -1,4 +1,4 @@
-"""What moves people: the tracks of a file of any kind, and small pictures of it."""
+"""Driver tasks: the tracks of a file of any kind, and small pictures of it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from posecast.studio.tasks.people import estimator
 from posecast.types import PoseSequence
 
 DRIVER_SIDE = 360
-"""The longer side of a driver's small pictures."""
+"""Longer side of a driver's small pictures, in pixels."""
 EARLY = 48
-"""Frames of a video after which its people can be tried, while the rest is looked through."""
+"""Frames of a video after which its tracks can be used, while the rest is processed."""
 NO_CANVAS = (1024, 1024)
-"""Of pose files in shares of a canvas, while there is no picture."""
+"""Canvas of pose files in fractions while there is no picture."""
 _BODY = 18
 JOINTS = 134
 
@@ -44,7 +44,7 @@ JOINTS = 134
 def read_driver(
     report: Reporter, path: str, poses: str, clip: str, canvas: tuple[int, int] | None
 ) -> dict[str, Any]:
-    """The tracks of a driver of any kind, written as poses, and small pictures of it."""
+    """Write the tracks of a driver of any kind as poses, and its small pictures."""
     notes: list[str] = []
     report.progress("reading", 0, None)
     try:
@@ -57,16 +57,17 @@ def read_driver(
         if sequence.fps is None:
             sequence = replace(sequence, fps=USUAL_RATE)
         _draw_clip(report, sequence, Path(clip))
-    if sequence.fps is None:  # a still picture
+    if sequence.fps is None:  # a still picture has no rate
         sequence = replace(sequence, fps=USUAL_RATE)
     write_poses(sequence, poses)
     return {**facts_of(sequence, Path(path), found), "message": "; ".join(notes)}
 
 
 def facts_of(sequence: PoseSequence, path: Path, found: bool) -> dict[str, Any]:
-    """What `projects.Driver` holds of a driver.
+    """The fields of `projects.Driver` for a driver.
 
-    Among it how much is seen of each track (joints, over all frames), and where: x as a share.
+    They include each track's number of visible joints over all frames, and its mean x as a
+    fraction.
     """
     shown = np.asarray(present(sequence.keypoints[:, :, :_BODY]))
     joints = np.maximum(shown.sum(axis=(1, 2)), 1)
@@ -87,7 +88,7 @@ def facts_of(sequence: PoseSequence, path: Path, found: bool) -> dict[str, Any]:
 def _followed(
     report: Reporter, path: Path, poses: Path, clip: Path, notes: list[str]
 ) -> PoseSequence:
-    """The people of plain footage; its small pictures are kept on the way."""
+    """Track the people of plain footage and store its small pictures on the way."""
     still = is_picture(path)
     rate = None if still else read_info(path).fps
     total = 1 if still else read_header(path).declared_frames or None
@@ -130,7 +131,7 @@ def _followed(
 
 
 class Early:
-    """An estimator that hands over, once, what it has found in the first `EARLY` frames."""
+    """An estimator that passes on, once, the people of the first `EARLY` frames."""
 
     def __init__(
         self, estimate: PoseEstimator, hand_over: Callable[[list[np.ndarray]], None] | None
@@ -159,14 +160,14 @@ class Early:
 def _early_tracks(
     people: list[np.ndarray], size: tuple[int, int], rate: float | None
 ) -> PoseSequence:
-    """What is found so far, as tracks: those of the whole video begin with them."""
+    """Tracks of the people found so far; the tracks of the whole video start with these."""
     ordered = [found[list(left_to_right(found))] for found in people]
     tracks = track_people(ordered, JOINTS, rate)
     return PoseSequence(tracks, size[1], size[0], rate or USUAL_RATE, "wholebody134")
 
 
 def _draw_clip(report: Reporter, sequence: PoseSequence, clip: Path) -> None:
-    """Small pictures of poses that no footage belongs to."""
+    """Draw small pictures of poses without footage."""
     rate = sequence.fps or USUAL_RATE
     step = clips.step_at(rate)
     size = clips.smaller((sequence.height, sequence.width), DRIVER_SIDE)
@@ -183,7 +184,7 @@ def _draw_clip(report: Reporter, sequence: PoseSequence, clip: Path) -> None:
 
 
 def driver_tracks(poses: str) -> dict[str, Any]:
-    """A driver's bodies for the page: of each track and frame x and y in whole pixels, or null."""
+    """A driver's bodies for the page: x and y in whole pixels per track and frame, or null."""
     sequence = read_poses(poses)
     shown = np.asarray(present(sequence.keypoints[:, :, :_BODY]))
     points = np.rint(sequence.keypoints[:, :, :_BODY, :2]).astype(int)

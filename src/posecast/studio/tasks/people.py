@@ -1,4 +1,4 @@
-"""The people of a picture: found, and cut out."""
+"""Picture tasks: find people and their masks."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from posecast.studio.cast_files import read_keys, write_keys
 from posecast.studio.reporting import Reporter
 
 MASK_SIDE = 1536
-"""The longer side of masks that are worked on."""
+"""Longer side of edited masks, in pixels."""
 
 
 @lru_cache(1)
 def estimator() -> PoseEstimator:
-    """What finds people, loaded once a process."""
+    """The pose estimator, loaded once per process."""
     return pose_estimator()
 
 
 def find_people(
     report: Reporter, picture: str, masks: str, poses: str | None = None
 ) -> dict[str, Any]:
-    """The people of a picture: joints, an image of keys (1, 2, ...), and who seems to be in front.
+    """Find the people of a picture: joints, an image of keys (1, 2, ...), and a likely order.
 
-    `poses` is a file that says where they are; without it they are looked for.
+    `poses` is a pose file to read them from; without it they are estimated.
     """
     report.progress("finding people", 0, None)
     pixels = load_picture(picture)
@@ -69,13 +69,13 @@ def find_people(
 
 
 def _joints(person: np.ndarray) -> list[list[float]]:
-    """x, y and confidence to a hundredth; what is absent at the end is left out."""
+    """x, y and confidence to a hundredth, without absent joints at the end."""
     count = max(24, int(np.flatnonzero(person[:, 2])[-1]) + 1) if person[:, 2].any() else 24
     return [[round(float(v), 2) for v in joint] for joint in person[:count]]
 
 
 def _keys_of(soft: np.ndarray, keys: Iterable[int]) -> np.ndarray:
-    """Soft masks as an image of keys, at the size at which masks are worked on."""
+    """Convert soft masks to an image of keys, at the size of edited masks."""
     size = clips.smaller((soft.shape[1], soft.shape[2]), MASK_SIDE)
     image = np.zeros(size, np.uint8)
     for mask, key in zip(soft, keys, strict=True):
@@ -87,7 +87,7 @@ def _keys_of(soft: np.ndarray, keys: Iterable[int]) -> np.ndarray:
 def find_mask(
     report: Reporter, picture: str, masks: str, mask: str | None, people: list[Any], key: int
 ) -> dict[str, Any]:
-    """The image of keys with one person's part found anew; `people` are (key, joints)."""
+    """The image of keys with one person's mask found again; `people` are (key, joints)."""
     report.progress("cutting out", 0, None)
     pixels = load_picture(picture)
     standing = np.zeros((len(people), 134, 3), np.float32)

@@ -1,4 +1,4 @@
-"""The cast at a small size, at once: frames by the cut-out, or the condition maps."""
+"""Preview tasks: small frames by the cut-out, or the condition maps."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _stamp(path: Path) -> int:
 
 
 def small_plan(files: CastFiles, side: int) -> AnimationPlan:
-    """The plan of some files at a small size; what it is read from is kept for the next one."""
+    """The plan of some files at a small size; inputs are cached for the next one."""
     pixels = _pixels(str(files.picture), _stamp(files.picture))
     tracks = [_tracks(str(path), _stamp(path)) for path in files.poses]
     height, width = (2 * round(s / 2) for s in clips.smaller(pixels.shape[:2], side))
@@ -57,7 +57,7 @@ _moving: dict[str, MovingPicture] = {}
 
 
 def moving_picture(plan: AnimationPlan) -> MovingPicture:
-    """The cut-out of a plan's picture: made anew only when picture, people or masks change."""
+    """The moving picture of a plan; made again only if picture, people or masks change."""
     digest = hashlib.sha256(plan.picture.tobytes() + plan.reference_keypoints.tobytes())
     digest.update(plan.ranks_in_picture.tobytes())
     if plan.seen is not None:
@@ -70,7 +70,7 @@ def moving_picture(plan: AnimationPlan) -> MovingPicture:
 
 
 def preview(report: Reporter, files: CastFiles, side: int, first: int) -> dict[str, Any]:
-    """Small frames as fast as they come: a `header`, then a `frame` each, from `first` on round."""
+    """Send a `header`, then a `frame` for each frame, starting at `first` and wrapping around."""
     plan = small_plan(files, side)
     step = clips.step_at(plan.fps)
     shown = list(range(0, plan.num_frames, step))
@@ -93,20 +93,20 @@ def preview(report: Reporter, files: CastFiles, side: int, first: int) -> dict[s
 
 
 def condition_maps(report: Reporter, files: CastFiles, side: int, first: int) -> dict[str, Any]:
-    """As `preview`, of the maps that the paper's guiders would see."""
+    """As `preview`, with the maps that the paper's guiders would get."""
     from posecast.pipeline.map_pictures import preview_frames
     from posecast.pipeline.map_renderer import MapRenderer
 
     plan = small_plan(files, side)
     report.send("header", clips.header(about_plan(plan, 1)))
-    # A few frames at a time: the page shows the first of them at once.
+    # In small chunks, so that the page can show the first frames at once.
     for frame in preview_frames(plan, MapRenderer(plan).chunks(8)):
         report.send("frame", clips.block(clips.picture(frame)))
     return {}
 
 
 def about_plan(plan: AnimationPlan, step: int) -> dict[str, Any]:
-    """What the page shows of a plan: its times, the fitted skeletons, and what is to be known."""
+    """Data of a plan for the page: its times, the fitted skeletons and notes."""
     shown = np.asarray(present(plan.keypoints[:, ::step, :_BODY]))
     points = np.rint(plan.keypoints[:, ::step, :_BODY, :2] * 4).astype(int)
     tracks = [
@@ -128,6 +128,6 @@ def about_plan(plan: AnimationPlan, step: int) -> dict[str, Any]:
 
 
 def notes_of(plan: AnimationPlan, files: CastFiles) -> list[str]:
-    """The plan's notes with people and tracks called as on the page."""
+    """The plan's notes, with the page's names of people and tracks."""
     names = [character.note for character in plan.cast.characters]
     return [in_names(note, names, files.tracks) for note in plan.notes]

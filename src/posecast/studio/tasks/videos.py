@@ -1,4 +1,4 @@
-"""Videos at full size, in any form, and what each character does for other programs."""
+"""Video tasks: full-size videos in any format, and exports for other systems."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from posecast.studio.reporting import Reporter
 from posecast.studio.tasks.previews import notes_of
 
 SHOWN_SIDE = 960
-"""The longer side of a made video's pictures on the page."""
+"""Longer side of a video's pictures on the page, in pixels."""
 
 
 def make(
@@ -32,9 +32,9 @@ def make(
     size: tuple[int, int] | None,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """A video: its frames as they are made into `frames/`, then `video.mp4`, as `animate` does.
+    """Make a video as `animate` does: its frames in `frames/`, then `video.mp4`.
 
-    Frames that an earlier try left are kept where each is made for itself.
+    Frames left by an earlier try are reused if frames do not depend on each other.
     """
     place = Path(folder)
     for part in ("frames", "shown"):
@@ -64,7 +64,7 @@ def _moved(
     animator = CutoutAnimator.from_pretrained()
     plan = animator.plan(files.picture, list(files.poses), options)
     first = 0
-    if not mends(plan):  # the mender's frames hang together
+    if not mends(plan):  # mended frames depend on each other
         while first < plan.num_frames and _is_whole(place / "frames" / f"frame_{first:06d}.png"):
             first += 1
     if first == plan.num_frames:
@@ -101,7 +101,7 @@ def _denoised(
 
 
 def write_frame(frame: np.ndarray, place: Path, index: int) -> None:
-    """A frame as the page shows it and, after that, without loss: a kill leaves it whole or not."""
+    """Write a frame for the page, then losslessly; a kill leaves complete files only."""
     (place / "shown" / f"frame_{index:06d}.jpg").write_bytes(clips.picture(frame, SHOWN_SIDE))
     path = place / "frames" / f"frame_{index:06d}.png"
     part = path.with_suffix(".part")
@@ -116,13 +116,13 @@ def _is_whole(path: Path) -> bool:
 
 
 def kept_frames(place: Path) -> Iterator[np.ndarray]:
-    """The frames of a result, in their order."""
+    """The stored frames of a result, in order."""
     for path in sorted((place / "frames").glob("frame_*.png")):
         yield read_image(path)
 
 
 def encode(report: Reporter, folder: str, out: str, fps: float, files: CastFiles) -> dict[str, Any]:
-    """A made video in another form, by the ending of `out`."""
+    """Write a finished video in another format, by the ending of `out`."""
     from posecast.media.sound import Sound
 
     place = Path(folder)
@@ -139,7 +139,7 @@ def encode(report: Reporter, folder: str, out: str, fps: float, files: CastFiles
 
 
 def export(report: Reporter, files: CastFiles, out: str, system: str) -> dict[str, Any]:
-    """The cast for another system, as `posecast export` writes it: a folder."""
+    """Write the cast for another system as a folder, as `posecast export` does."""
     from posecast.export import SYSTEMS, plan_scene, write_export
 
     report.progress("planning", 0, None)
