@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ def test_presets_are_within_the_table() -> None:
     for name, preset in PRESETS.items():
         check_config(name, preset())
         check_fit(name, preset())
+
+
+def test_the_width_of_keys_is_the_first_width_for_each_feature() -> None:
+    config = PRESETS["tiny"]()
+    wider = replace(config, unet={**config.unet, "key_channels": 64})
+    found = attempt(lambda: check_fit("config", wider))
+    assert found.startswith("config: unet.key_channels: found 64; expected 48, ")
+    assert found.endswith("pose, identity, place")
 
 
 @pytest.mark.parametrize(

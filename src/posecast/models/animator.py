@@ -49,7 +49,6 @@ class Animator(nn.Module):
 
     def __init__(self, config: AnimatorConfig) -> None:
         super().__init__()
-        _check_keys(config)
         self.config = config
         self.unet = UNet(**config.unet, motion=config.motion)
         self.reference_net = UNet(**{**config.unet, "key_channels": 0}, role="reference")
@@ -326,13 +325,3 @@ class Animator(nn.Module):
     def _decode(self, latents: Tensor) -> Tensor:
         decoded: Any = self.vae.decode(latents)
         return decoded if isinstance(decoded, Tensor) else decoded.sample
-
-
-def _check_keys(config: AnimatorConfig) -> None:
-    """ValueError: the width of keyed attention's features does not fit what it compares."""
-    keys, first = config.unet.get("key_channels", 0), config.unet.get("widths", (320,))[0]
-    if keys and keys != len(config.keyed_by) * first:
-        raise ValueError(
-            f"unet.key_channels is {keys}; expected {len(config.keyed_by) * first}, a first width "
-            f"of {first} for each of {', '.join(config.keyed_by)}"
-        )

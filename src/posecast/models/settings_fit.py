@@ -1,4 +1,4 @@
-"""Whether the settings of a model's parts, each within its bounds, make one model together."""
+"""Checks that the settings of a model's parts, each valid on its own, fit together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from posecast.models.presets import AnimatorConfig
 from posecast.models.settings import INDEX, MOTION, check_guiders, check_settings
 
 STRIDE = 8
-"""Pixels to a latent: of every autoencoder and guider here."""
+"""Pixels per latent, for every autoencoder and guider."""
 FIELDS = {
     **INDEX,
     "vae_class": one_of("PatchAutoencoder", "AutoencoderKL"),
@@ -29,18 +29,18 @@ _PARTS = {
     "scheduler": "DDIMScheduler",
 }
 _LACKING = ("motion", "vae", "image_encoder")
-"""Parts that a model may do without."""
+"""Parts that a model may lack."""
 Misfit = tuple[str, str]
 """The setting, and what is wrong with it."""
 
 
 def check_config(path: str | Path, config: AnimatorConfig, place: str = "") -> None:
-    """Hold a whole model's config against the table. Raises `InputError` as `check_settings`."""
+    """Check a whole model's config against the table. Raises `InputError` as `check_settings`."""
     check_values(path, vars(config), place)
 
 
 def check_values(path: str | Path, values: Mapping[str, Any], place: str = "") -> None:
-    """Hold some fields of an `AnimatorConfig`, by name, against the table.
+    """Check some fields of an `AnimatorConfig`, by name, against the table.
 
     Raises:
         InputError: as `check_settings`.
@@ -59,7 +59,7 @@ def check_values(path: str | Path, values: Mapping[str, Any], place: str = "") -
 
 
 def check_fit(path: str | Path, config: AnimatorConfig, place: str = "") -> None:
-    """InputError: settings, each within its bounds, of parts that do not make one model."""
+    """Raise `InputError` if settings, each valid on its own, contradict each other."""
     for name, problem in _misfits(config):
         raise InputError.at(path, problem, f"{place}{name}")
 
@@ -73,12 +73,11 @@ def _misfits(config: AnimatorConfig) -> Iterator[Misfit]:
         yield from _of_guider(
             f"guiders.{name}", guider, (first, known_conditions()[name].channels), cells
         )
-    keys = config.unet.get("key_channels", 0)
-    if keys and keys != first * len(config.keyed_by):
-        yield (
-            "unet.key_channels",
-            f"found {keys}; expected {first} for each of {list(config.keyed_by)}",
-        )
+    keys, wanted = config.unet.get("key_channels", 0), first * len(config.keyed_by)
+    if keys and keys != wanted:
+        each = ", ".join(config.keyed_by)
+        problem = f"found {keys}; expected {wanted}, the U-Net's first width ({first}) for each of"
+        yield "unet.key_channels", f"{problem} {each}"
     if config.vae is not None:
         own = config.vae.get("latent_channels", 4 if config.vae_class == "AutoencoderKL" else 24)
         channels = config.unet.get("in_channels", 4)

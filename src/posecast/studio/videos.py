@@ -119,7 +119,7 @@ class Videos:
     def download(
         self, project: Project, result: str, kind: str, then: Callable[[str, Any], None]
     ) -> None:
-        """Write a finished video in another format; `then` gets `done` and its path, or `failed`."""
+        """Write a finished video in another form; `then` gets `done` and its path, or `failed`."""
         made = project.state.result(result)
         place = project.folder / "results" / result
         if kind not in get_args(OutputFormat):
