@@ -1,1 +1,1 @@
-"""What Posecast costs. A package of its own name, whatever else is installed."""
+"""Benchmarks of Posecast's speed and memory."""

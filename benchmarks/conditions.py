@@ -1,7 +1,8 @@
-"""Frames a second of the condition maps, on one core: ``python benchmarks/conditions.py``.
+"""Frames per second of the condition maps on one core: ``python benchmarks/conditions.py``.
 
-Two characters, every map with background flow, over a window of 16 frames; CPU time (user and
-system), the best of several rounds after a warm-up: other work on the machine still counts a bit.
+Two characters and all maps, with background flow, over a window of 16 frames. It measures CPU time
+(user and system), the best of several rounds after a warm-up; other work on the machine has some
+effect.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from posecast.geometry.condition_maps import Scene, condition_maps
 
 FRAMES = 16
-# openpose18 of somebody standing, in hundredths of the picture's height.
+# openpose18 of a standing person, in hundredths of the picture's height.
 STANDING = [
     (50, 12), (50, 22), (42, 22), (36, 35), (33, 47), (58, 22), (64, 35), (67, 47), (45, 50),
     (44, 70), (44, 90), (55, 50), (56, 70), (56, 90), (48, 10), (52, 10), (46, 11), (54, 11),
@@ -23,7 +24,7 @@ STANDING = [
 
 
 def two_people(size: tuple[int, int], joints: int) -> np.ndarray:
-    """Two overlapping people who walk apart; the points of hands, feet and face lie at random."""
+    """Two overlapping people who walk apart; points of hands, feet and face are random."""
     height, width = size
     rng = np.random.default_rng(0)
     keypoints = np.ones((2, FRAMES, joints, 3), dtype=np.float32)
@@ -44,7 +45,7 @@ def frames_per_second(size: tuple[int, int], joints: int, codes: bool, rounds: i
     flow = np.ones((FRAMES, 2, *size), dtype=np.float32)
     identity = np.ones((2, 8), dtype=np.float32) if codes else None
     best = np.inf
-    for _ in range(rounds + 1):  # the first round warms up memory and is seldom the best
+    for _ in range(rounds + 1):  # the first round warms up memory and is rarely the best
         start = time.process_time()
         maps = condition_maps(Scene(keypoints, keypoints[:, 0], ranks, size, flow, codes=identity))
         best = min(best, time.process_time() - start)

@@ -1,9 +1,8 @@
-"""Six puppets that the cut-out moves, by their pictures: ``python -m benchmarks.contact_sheet``.
+"""A sheet of six puppets moved by the cut-out: ``python -m benchmarks.contact_sheet``.
 
-A sheet for the documentation, and for looking: the stage's puppets are free of anybody's rights.
-Pictures are the first frames of shots, in trousers and in skirts, alone and in pairs; the poses are
-those of the same shots, later on, and the masks the stage's own. Nothing is mended, so that the
-cut-out is seen alone.
+It is for the documentation and for visual checks: the stage's puppets are free of rights. Pictures
+are the first frames of shots, with trousers and skirts, alone and in pairs. Poses are from later in
+the same shots, and masks are the stage's own. Nothing is mended, to show the cut-out alone.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from posecast.media.images import write_image
 from posecast.puppets import PuppetSettings, plan_shots, render
 
 SIZE, SHOT = (400, 300), 25
-"""Height and width of a picture; frames of its shot, of which the last one is shown."""
+"""Height and width of a picture, and number of frames of its shot, of which the last is shown."""
 SEEDS, PAIR = (3, 11, 19, 27, 35, 43), (4, 5)
-"""The six shots, and which of them are of two."""
+"""Seeds of the six shots, and the indices of those with two puppets."""
 GAP = 6
-"""Pixels of white between pictures."""
+"""Width in pixels of the white gaps."""
 
 
 def pair(seed: int, two: bool) -> np.ndarray:
-    """A picture and what the cut-out makes of it for the last pose of its shot."""
+    """A picture beside the cut-out's frame for the last pose of its shot."""
     weights = (0.0, 1.0) if two else (1.0,)
     settings = PuppetSettings(SIZE, SHOT, characters=weights)
     shot = plan_shots(seed, settings, 1)[0]

@@ -1,9 +1,10 @@
 """Speed and memory of the cut-out engine: ``python -m benchmarks.cutout``.
 
-Two puppets of the stage, the first frame of a shot as the picture, and the shot's own poses to and
-fro. The first frame's time holds the set-up (the picture cut, the plate made). With ``--write`` the
-frames go into an MP4, which is what a user waits for. Each line is measured in a process of its
-own, whose largest resident set is what the operating system saw: it must not grow with the length.
+Two puppets of the stage: the first frame of a shot is the picture, and the shot's own poses drive
+it, forwards and backwards. The first frame's time includes the set-up (cutting the picture, making
+the plate). With ``--write`` the frames are written to an MP4, as for users. Each line is measured
+in its own process. The largest resident set that the operating system reports must not grow with
+the length.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 SHOT = 24
-"""Frames of the shot."""
+"""Number of frames of the shot."""
 COLUMNS = ("frames", "set-up s", "frames/s", "core s/frame", "resident MB")
 
 

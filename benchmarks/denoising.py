@@ -1,10 +1,10 @@
 """Speed, arithmetic and memory of denoising, beside a plain composition of diffusers' classes:
 ``python benchmarks/denoising.py --size 256x256 --frames 16``.
 
-A step (both halves of guidance), a whole window (`--steps` steps, from what is projected once a
-video to the last latents) and the decoding of its frames, on random weights: speed does not depend
-on them. The plain composition (`plain.py`) has the same weights and must give the same numbers;
-the difference is printed, and above 1e-4 (in float32) the exit status is 1.
+It measures a step (both halves of guidance), a whole window (`--steps` steps, from the projections
+made once per video to the last latents) and the decoding of its frames. Weights are random, as
+speed does not depend on them. The plain composition (`plain.py`) has the same weights and must give
+the same numbers. The difference is printed; above 1e-4 (in float32) the exit status is 1.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from posecast.models.presets import PRESETS, AnimatorConfig
 from posecast.models.unet import UNet
 
 TOLERANCE = 1e-4
-"""Of the largest value: what both may differ by in float32."""
+"""Largest allowed difference in float32, relative to the largest value."""
 DECODED_AT_ONCE = 16
 Decode = Callable[[Tensor], Tensor]
 
@@ -118,7 +118,7 @@ class Plain:
 
 
 def random_unet(config: AnimatorConfig, device: torch.device, dtype: torch.dtype) -> UNet:
-    """A denoiser whose every weight counts, made where it shall be, without a second copy."""
+    """A denoiser with random weights everywhere, created on the device without a second copy."""
     with torch.device("meta"):
         unet = UNet(**config.unet, motion=config.motion).to(dtype)
     unet = nn.Module.to_empty(unet, device=device).eval().requires_grad_(False)
@@ -128,7 +128,7 @@ def random_unet(config: AnimatorConfig, device: torch.device, dtype: torch.dtype
 
 
 def randomise(module: nn.Module) -> None:
-    """Kaiming-like weights: activations neither vanish nor explode on their way."""
+    """Kaiming-like random weights, so that activations neither vanish nor explode."""
     for name, weight in module.named_parameters():
         if weight.ndim == 1:
             weight.fill_(1.0 if name.endswith("weight") else 0.0)
@@ -217,7 +217,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
 def decoders(
     config: AnimatorConfig, device: torch.device, dtype: torch.dtype
 ) -> tuple[Decode, Decode] | None:
-    """The usual way frame by frame, and ours in slices; None: the VAE is not diffusers' own."""
+    """Decoding frame by frame as usual, and ours in slices; None if the VAE is not diffusers'."""
     if config.vae_class != "AutoencoderKL":
         return None
     usual, ours = (
@@ -233,12 +233,12 @@ def decoders(
 
 
 def relative(a: Tensor, b: Tensor) -> float:
-    """The largest difference by the largest value."""
+    """The largest difference relative to the largest value."""
     return float((a.float() - b.float()).abs().max() / b.float().abs().max())
 
 
 def table(figures: dict[str, Any]) -> str:
-    """Markdown: a line a row and contestant."""
+    """The figures as Markdown: one line per row and contestant."""
     lines = [
         "| | | TFLOP | s | TFLOP/s | of peak | peak GiB | speed-up |",
         "|---|---|---:|---:|---:|---:|---:|---:|",

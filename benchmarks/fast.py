@@ -1,10 +1,10 @@
-"""What each shortcut loses and saves: ``python benchmarks/fast.py --clips 4``.
+"""Loss and saving of each shortcut: ``python benchmarks/fast.py --clips 4``.
 
-Held-out clips of the stage bench, made by a model with 50 DDIM steps, with fewer steps, with each
-shortcut alone and with all of them (`--fast`). Against the truth: PSNR of the whole frame and of
-the characters, SSIM. Against the 50-step result: PSNR and SSIM. Saved: the arithmetic of the
-denoiser (counted, not timed) and the time, both as ratios to 50 steps in the same process. The
-decoder, the ReferenceNet and the maps are in neither: they are the same in all.
+A model makes held-out clips of the stage bench with 50 DDIM steps, with fewer steps, with each
+shortcut alone and with all of them (`--fast`). Against the truth it reports PSNR of the whole frame
+and of the characters, and SSIM; against the 50-step result PSNR and SSIM. Savings are the
+denoiser's arithmetic (counted) and time (measured), as ratios to 50 steps in the same process. The
+decoder, the ReferenceNet and the maps are excluded, because they are the same in all.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from posecast.pipeline.animation import AnimationPipeline
 
 Frames = np.ndarray
 NUM_STEPS, GUIDANCE_SCALE = 50, 1.5
-"""A full-size model's own."""
+"""Defaults of a full-size model."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ SETTINGS = (
 
 @dataclass
 class Tally:
-    """What one setting came to, a value a clip."""
+    """The results of one setting, one value per clip."""
 
     tflop: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Tally:
 def watched(pipe: AnimationPipeline, tally: Tally, known: dict[Any, int]) -> Iterator[None]:
     """Add the denoiser's arithmetic and time in the block to the tally.
 
-    Calls of one kind cost the same: each kind is counted once, in an extra run that is not timed.
+    Calls of the same kind cost the same, so each kind is counted once, in an extra untimed run.
     """
     unet = pipe.animator.unet
     flops, seconds, forward = 0, 0.0, unet.forward
@@ -109,7 +109,7 @@ def run(
     settings: Sequence[Setting],
     hear: Callable[[str], None],
 ) -> dict[str, Tally]:
-    """Every setting on every clip."""
+    """Run every setting on every clip."""
     window = pipe.animator.config.window
     tallies = {setting.name: Tally() for setting in settings}
     known: dict[Any, int] = {}
@@ -144,7 +144,7 @@ def structure(frames: Frames, truth: Frames) -> float:
 
 
 def figures(tallies: dict[str, Tally]) -> list[dict[str, Any]]:
-    """Means over clips; work and time as the first setting's by each one's."""
+    """Means over clips; work and time as ratios of the first setting's to each one's."""
     first = next(iter(tallies.values()))
     return [
         {
@@ -159,7 +159,7 @@ def figures(tallies: dict[str, Tally]) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown."""
+    """The rows as a Markdown table."""
     lines = [
         "| setting | PSNR | of characters | SSIM | PSNR to the first row | SSIM to it "
         "| TFLOP a clip | less work | faster |",

@@ -1,7 +1,8 @@
-"""Milliseconds a frame of L1, MAE, PSNR, SSIM on one core: ``python benchmarks/image_metrics.py``.
+"""Milliseconds per frame of L1, MAE, PSNR, SSIM on one core: ``python
+benchmarks/image_metrics.py``.
 
-Beside them scikit-image's SSIM alone of the same definition, where scikit-image is installed.
-Processor time, the best of several rounds: other work on the machine still counts a bit.
+If scikit-image is installed, its SSIM of the same definition is measured too. It measures CPU time,
+the best of several rounds; other work on the machine has some effect.
 """
 
 from __future__ import annotations

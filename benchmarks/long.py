@@ -1,12 +1,11 @@
 """Memory of long clips: ``python -m benchmarks.long --frames 500 2000``.
 
-Two characters walk through a picture for that many frames, one denoising step. Each length runs in
-a process of its own, whose largest resident set is what the operating system saw. `counted` is what
-the tensors of that process took at most, the weights left out; `latents` (noise and latents, on the
-CPU) and `kept` (what the guiders say, on the CPU, at most 2 GiB) are the parts of it that grow.
-
-``--stub-denoiser`` leaves out the U-Net's arithmetic and nothing else (its prediction is zero):
-a length that would take hours is then minutes. ``--count`` adds `counted`, and takes longer.
+Two characters walk through a picture for that many frames, with one denoising step. Each length
+runs in its own process, whose largest resident set the operating system reports. `counted` is the
+peak memory of that process's tensors without weights. Its growing parts are `latents` (noise and
+latents, on the CPU) and `kept` (the guiders' outputs, on the CPU, at most 2 GiB).
+``--stub-denoiser`` leaves out only the U-Net's arithmetic (its prediction is zero), which shortens
+hours to minutes. ``--count`` adds `counted`, and takes longer.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ STANDING = [
 
 
 def walkers(frames: int) -> np.ndarray:
-    """Keypoints (2, frames, 18, 3): two people who sway past each other."""
+    """Keypoints (2, frames, 18, 3) of two people who sway past each other."""
     keypoints = np.ones((2, frames, 18, 3), np.float32)
     keypoints[..., :2] = np.array(STANDING, np.float32) * SIZE / 100
     sway = 30 * np.sin(np.arange(frames) / 10)

@@ -1,4 +1,4 @@
-"""What the benchmarks measure with: time, arithmetic, the machine's own peak, peak memory."""
+"""Measurements for the benchmarks: time, arithmetic, the machine's peak, and peak memory."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Measurement:
-    """One thing done: its arithmetic, the best time of several rounds, and the peak memory."""
+    """The arithmetic, best time of several rounds, and peak memory of one piece of work."""
 
     tflop: float
     seconds: float
     peak_gib: float | None
-    """Of the device where it has its own memory, else of the process; None where unknown."""
+    """Peak of the device if it has its own memory, else of the process; None if unknown."""
     result: Any = None
-    """Of the first run."""
+    """The result of the first run."""
 
     def figures(self, peak_tflops: float) -> dict[str, float | None]:
         speed = self.tflop / self.seconds
@@ -38,7 +38,7 @@ class Measurement:
 
 
 def measure(work: Callable[[], Any], device: torch.device, rounds: int) -> Measurement:
-    """A first run counts and warms up; then the best of `rounds`, without the counter."""
+    """Count arithmetic in a first, warming-up run; then take the best time of `rounds`."""
     with count_flops() as counter:
         result = work()
     best = float("inf")
@@ -53,7 +53,7 @@ def measure(work: Callable[[], Any], device: torch.device, rounds: int) -> Measu
 
 
 def count_flops() -> FlopCounterMode:
-    """torch's counter, with the CPU's fused attention that it leaves out."""
+    """torch's counter, extended by the CPU's fused attention."""
 
     def attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
         return sdpa_flop_count(query, key, value)
@@ -63,14 +63,14 @@ def count_flops() -> FlopCounterMode:
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype, rounds: int = 5) -> float:
-    """TFLOP/s of a large square matrix product: what this machine can do at best."""
+    """TFLOP/s of a large square matrix product: this machine's peak."""
     side = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     return 2 * side**3 / 1e12 / measure(lambda: a @ b, device, rounds).seconds
 
 
 def machine(device: torch.device) -> str:
-    """The device by name."""
+    """The device's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cpu = platform.processor() or platform.machine()

@@ -1,8 +1,8 @@
-"""Predicted against counted memory of each pass, without the memory and without the arithmetic.
+"""Predicted and counted memory of each pass, without allocating or computing anything.
 
-The networks run on fake tensors, which have shapes and no contents; what is alive after every
-operation is added up. That is the memory of tensors: work space inside of kernels, the driver's
-context and fragments are not in it.
+The networks run on fake tensors, which have shapes but no contents, and the sizes of all live
+tensors are summed after every operation. This excludes workspace inside kernels, the driver's
+context and fragmentation.
 
     python -m benchmarks.memory                  # the paper's sizes
     python -m benchmarks.memory --sizes 512x512 --dtype float32
@@ -30,7 +30,7 @@ from posecast.pipeline.placement import needs_of
 
 
 class PeakMemory(TorchDispatchMode):
-    """Bytes of all tensors made in the block, at their most."""
+    """Peak bytes of all tensors created in the block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def tensors_of(tree: object) -> list[Tensor]:
 
 
 def peak_of(work: Callable[[], object]) -> tuple[int, object]:
-    """The most bytes that a piece of work holds (its result included), and its result."""
+    """The peak bytes of a piece of work, including its result, and its result."""
     with torch.no_grad(), PeakMemory() as memory:
         result = work()
     return memory.peak, result
@@ -122,7 +122,7 @@ def count(animator: Animator, size: tuple[int, int], window: int) -> Counted:
 def run(config: AnimatorConfig, size: tuple[int, int], dtype: torch.dtype, fake: bool = True):
     """(predicted, counted) for one model and size."""
     mode: AbstractContextManager = FakeTensorMode() if fake else nullcontext()
-    # A memory format cannot be given to fake weights, and changes no size.
+    # Fake weights do not support memory formats, which do not change sizes.
     layout = patch("posecast.models.animator.channels_last", lambda module: None)
     default = torch.get_default_dtype()
     with mode, layout if fake else nullcontext():

@@ -1,7 +1,8 @@
-"""How fast the built-in estimator finds and follows people: `python benchmarks/people.py`.
+"""Speed of the built-in estimator on video: `python benchmarks/people.py`.
 
-Two drawn people who walk past each other at 1280x720, or a video of yours; frames a second of
-everything from the file to the tracks, and how much memory grows from a third of it to the end.
+Two drawn people walk past each other at 1280x720, or a video of yours is used. It reports frames
+per second from the file to the tracks, and the growth of memory from a third of the video to its
+end.
 """
 
 from __future__ import annotations

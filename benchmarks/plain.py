@@ -1,14 +1,14 @@
-"""The same denoising step put together from diffusers' own classes in the usual way.
+"""The same denoising step composed of diffusers' own classes in the usual way.
 
-What `denoising.py` measures Posecast against: `UNet2DConditionModel` with an attention processor
-that reads the reference, AnimateDiff's motion modules from `Attention` and `FeedForward`, both
-halves of guidance as one batch. As published implementations do it:
+`denoising.py` compares Posecast with it: `UNet2DConditionModel` with an attention processor that
+reads the reference, AnimateDiff's motion modules from `Attention` and `FeedForward`, and both
+halves of guidance as one batch. As in published implementations:
 
 - the reference's tokens are appended to every frame's own and projected with them, in every step;
 - both halves attend to the reference, and the unconditional one does it again without;
-- attention to the one appearance token runs whole.
+- attention to the single appearance token is computed in full.
 
-The networks' weights are those of a `posecast.models.unet.UNet`, so both give the same numbers.
+The weights are those of a `posecast.models.unet.UNet`, so both give the same numbers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from posecast.models.unet import UNet
 
 
 class ReferenceProcessor:
-    """Self-attention over own and reference tokens; the first half of the batch then without."""
+    """Self-attention over own and reference tokens, computed again without for the first half."""
 
     def __init__(self) -> None:
         self.reference: Tensor | None = None
@@ -187,7 +187,7 @@ class PlainUNet(nn.Module):
 
 
 def like_first(state: Mapping[str, Tensor]) -> Tensor:
-    """Any of the weights: for their device and precision."""
+    """Any weight, to read its device and precision."""
     return next(iter(state.values()))
 
 

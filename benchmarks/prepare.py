@@ -1,7 +1,7 @@
-"""What preparing costs beside decoding and DIS flow: `python benchmarks/prepare.py`.
+"""Cost of preparing compared with decoding and DIS flow alone: `python benchmarks/prepare.py`.
 
-A stage clip at 896x640 with given poses. CPU time of one process, so that other load on the machine
-does not count; decoding plus DIS and the whole are measured in turns.
+It uses a stage clip at 896x640 with given poses, and measures CPU time of one process, which other
+load hardly affects. Decoding plus DIS and the whole are measured alternately.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The cut-out beside the published way of AnimatedDrawings: ``python -m benchmarks.rigid_mesh``.
+"""The cut-out compared with AnimatedDrawings' method: ``python -m benchmarks.rigid_mesh``.
 
-That way (Smith et al. 2023, arXiv 2303.12741), plainly: one mesh over the mask, its joints pinned,
-everything else as rigid as possible (Sorkine and Alexa 2007). A real clip is re-enacted: its first
-frame is the picture, its own poses (one pose file) drive, its own frames are the truth. Prints the
-PSNR (dB) of the characters, by their dilation maps, and of the whole frame, for both; ``--sheet``
-writes six frames of the truth, of the mesh and of the cut-out.
+That method (Smith et al. 2023, arXiv 2303.12741), in plain form, moves one mesh over the mask with
+pinned joints, as rigidly as possible (Sorkine and Alexa 2007). A real clip is re-enacted: its first
+frame is the picture, its own poses (one pose file) drive it, and its own frames are the truth. It
+prints the PSNR (dB) of the characters, within their dilation maps, and of the whole frame, for
+both. ``--sheet`` writes six frames of the truth, the mesh and the cut-out.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from posecast.media.poses import read_poses
 from posecast.media.video import read_video
 
 CELLS, ROUNDS, PIN = 500, 10, 100.0
-"""Cells of a mesh; rounds of turns and places a frame; weight of a pinned joint."""
+"""Cells per mesh, iterations per frame, and weight of a pinned joint."""
 
 
 class RigidMesh:
-    """A mask's mesh, whose places keep their edges as rigid as the pinned joints let them."""
+    """A mask's mesh that deforms as rigidly as its pinned joints allow."""
 
     def __init__(self, picture: np.ndarray, matte: np.ndarray, joints: np.ndarray) -> None:
         side = max(3.0, float(np.sqrt((matte > 0.5).sum() / CELLS)))
@@ -67,7 +67,7 @@ class RigidMesh:
         self._moved = places.copy()
 
     def to(self, joints: np.ndarray) -> np.ndarray:
-        """Where the places go for these joints, from where they were last."""
+        """The new places of the points for these joints, starting from the last places."""
         places = self.layer.skin.places
         i, j = self._edges.T
         pinned = np.flatnonzero(self._pinned & present(joints))
@@ -95,7 +95,7 @@ class RigidMesh:
 
 
 def rigid_frames(plan: AnimationPlan) -> np.ndarray:
-    """All frames of a plan by rigid meshes over the same plate, from the same masks."""
+    """All frames of a plan, made by rigid meshes with the same plate and masks."""
     mattes = mattes_of(plan)
     everybody = mattes.max(axis=0)
     plate = clean_plate(plan.picture, everybody)
@@ -115,7 +115,7 @@ def rigid_frames(plan: AnimationPlan) -> np.ndarray:
 
 
 def scores(made: np.ndarray, truth: np.ndarray, plan: AnimationPlan) -> tuple[float, float]:
-    """PSNR of the characters and of all, dB."""
+    """PSNR of the characters and of whole frames, in dB."""
     error = ((made.astype(float) - truth) ** 2).mean(axis=-1)
     people = np.stack(
         [dilation_maps(plan.keypoints[:, i], plan.size).any(axis=0) for i in range(len(made))]

@@ -1,10 +1,9 @@
-"""What each verb of the command line costs: ``python -m benchmarks.verbs [--only NAMES]``.
+"""Cost of each verb of the command line: ``python -m benchmarks.verbs [--only NAMES]``.
 
-Each verb runs as users run it, in a process of its own, on 24 and on 72 frames of the same two
-puppets (training: 5 and 25 steps). The difference is the cost of a frame; what is left of the
-shorter run is the cost of starting: Python, the imports, the networks, the picture. CPU time is
-that of all threads, and other work on the machine changes it little; the wall clock's seconds are
-what somebody waits for the longer run there and then.
+Each verb runs as for users, in its own process, on 24 and on 72 frames of the same two puppets
+(training: 5 and 25 steps). The difference gives the cost per frame; the rest of the shorter run is
+the cost of starting (Python, imports, networks, picture). CPU time is that of all threads, which
+other work hardly affects. Wall time is the duration of the longer run on the machine as it is.
 
     OMP_NUM_THREADS=1 python -m benchmarks.verbs      # as the table of docs/performance.md
 """
@@ -58,19 +57,19 @@ VERBS = {
         f"train {CONFIG} model.autoencoder=null steps={{steps}} output={{out}}/run"
     ),
 }
-"""What is shown, and the words of its command."""
+"""Title of each line and its command."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a command took."""
+    """Seconds that a command took."""
 
     wall: float
     cpu: float
 
 
 def material(folder: Path, frames: int) -> None:
-    """The inputs of every verb, `frames` long."""
+    """Write the inputs of every verb, `frames` long."""
     settings = PuppetSettings((768, 512), LONG, characters=(0.0, 1.0), supersample=1)
     clip = render_clip(5, settings)
     for name in ("videos", "poses", "generated"):
@@ -85,10 +84,10 @@ def material(folder: Path, frames: int) -> None:
 
 
 def run(words: str, folder: Path, frames: int) -> Run:
-    """Run a verb and wait for it; the system says what it took.
+    """Run a verb and wait for it; the times are the system's.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: the verb failed.
     """
     with tempfile.TemporaryDirectory() as out:
         named = {"in": folder, "out": out, "frames": frames, "steps": STEPS[frames]}

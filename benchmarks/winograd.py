@@ -1,7 +1,7 @@
 """Our Winograd convolutions beside torch's, layer by layer: ``python benchmarks/winograd.py``.
 
-Layers of the full-size U-Net at 896x640, of its VAE's decoder, and of the small model. The two
-take turns; times are the least of several rounds, on the clock.
+It uses layers of the full-size U-Net at 896x640, of its VAE's decoder, and of the small model. The
+two alternate; times are the shortest wall times of several rounds.
 """
 
 from __future__ import annotations

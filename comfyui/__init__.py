@@ -6,5 +6,5 @@ __all__ = ["comfy_entrypoint"]
 
 
 async def comfy_entrypoint() -> PosecastExtension:
-    """What ComfyUI's loader calls."""
+    """The entry point that ComfyUI's loader calls."""
     return PosecastExtension()

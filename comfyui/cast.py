@@ -1,4 +1,4 @@
-"""What passes between the nodes, and ComfyUI's tensors as Posecast's arrays and back."""
+"""The type that passes between nodes, and conversions between ComfyUI's tensors and arrays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PREVIEW = 640
 
 @dataclass(frozen=True, eq=False)
 class Cast:
-    """A plan, and what it was made of: a model plans anew at a size of its own."""
+    """A plan with its inputs, from which a model can plan again at its own size."""
 
     reference: np.ndarray
     drivers: tuple[PoseSequence, ...]
@@ -37,12 +37,12 @@ class Cast:
     def of(
         cls, reference: np.ndarray, drivers: tuple[PoseSequence, ...], options: PlanOptions
     ) -> Cast:
-        """Who moves whom, settled."""
+        """Make the plan for these inputs."""
         plan = plan_animation(reference, drivers, options)
         return cls(reference, drivers, options, with_found_masks(plan))
 
     def ordered(self, text: str) -> Cast:
-        """The same cast in another order: `1,0`, or `0: 0,1; 24: 1,0` to change it on the way."""
+        """The same cast with another order: `1,0`, or `0: 0,1; 24: 1,0` to change it later."""
         changes = order_changes(text, self.plan.num_characters)
         plan = self.plan
         ranks = ranks_of(changes, plan.num_frames, plan.num_characters)
@@ -52,10 +52,11 @@ class Cast:
 
 
 def order_changes(text: str, characters: int) -> tuple[OrderChange, ...]:
-    """The order of a number of characters, front first, as a user types it.
+    """Parse an order of characters, front first, as typed by a user.
 
     Raises:
-        InputError: not such a text, not each character once, or frames that do not rise from 0.
+        InputError: the text has another form, does not name each character once, or its frames do
+            not rise from 0.
     """
     changes = []
     for part in text.split(";"):
@@ -77,7 +78,7 @@ def order_changes(text: str, characters: int) -> tuple[OrderChange, ...]:
 
 
 def frame_size(name: str, shown: Size) -> Size:
-    """The size of frames that show a picture, for a system of the exports."""
+    """The size of frames for an export's system, given the picture's size."""
     if name == OWN_SIZE:
         return fitting_size(shown, 2, None)
     return fitting_size(shown, SYSTEMS[name].step, SYSTEMS[name].pixels)
@@ -91,20 +92,20 @@ def each_picture(images: torch.Tensor) -> Iterator[np.ndarray]:
 
 
 def smaller(picture: np.ndarray) -> np.ndarray:
-    """A picture to look at: its longest side is at most `PREVIEW` pixels."""
+    """A preview of a picture: its longest side is at most `PREVIEW` pixels."""
     scale = min(1.0, PREVIEW / max(picture.shape[:2]))
     size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
 def images_of(pictures: Any) -> torch.Tensor:
-    """RGB bytes, one picture or many, as ComfyUI's IMAGE."""
+    """Convert RGB bytes, one picture or several, to ComfyUI's IMAGE."""
     array = np.asarray(pictures)
     return torch.from_numpy((array if array.ndim == 4 else array[None]).astype(np.float32) / 255)
 
 
 def masks_of(masks: torch.Tensor, size: Size) -> np.ndarray:
-    """ComfyUI's MASK, one a character, at a picture's size (height, width)."""
+    """Convert ComfyUI's MASK, one per character, to a picture's size (height, width)."""
     resized = torch.nn.functional.interpolate(
         masks[:, None].float(), size=size, mode="bilinear", antialias=True
     )
@@ -112,5 +113,5 @@ def masks_of(masks: torch.Tensor, size: Size) -> np.ndarray:
 
 
 def people_of(value: Any, name: str, fps: float | None = None) -> PoseSequence:
-    """POSE_KEYPOINT, by whatever node it was made, as tracks."""
+    """Read POSE_KEYPOINT, made by any node, as tracks."""
     return poses_of_json(value, name, fps)

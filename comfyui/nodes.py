@@ -1,4 +1,4 @@
-"""The nodes. Each one reads its inputs, calls Posecast and hands the result on."""
+"""The nodes. Each one reads its inputs, calls Posecast and returns the result."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _MORE = ("poses_2", "poses_3", "poses_4")
 
 
 class EstimatePeople(io.ComfyNode):
-    """Pictures to the tracks of the people in them."""
+    """Finds the tracks of people in pictures."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -75,7 +75,7 @@ class EstimatePeople(io.ComfyNode):
 
 
 class CastPeople(io.ComfyNode):
-    """Who of the picture is moved by which driver."""
+    """Assigns drivers to the picture's characters."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -148,7 +148,7 @@ class CastPeople(io.ComfyNode):
 
 
 class DepthOrder(io.ComfyNode):
-    """Who is in front."""
+    """Sets who is in front."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -176,7 +176,7 @@ class DepthOrder(io.ComfyNode):
 
 
 class ConditionsAndMasks(io.ComfyNode):
-    """Poses and masks of the cast, for other nodes."""
+    """Gives poses and masks of the cast to other nodes."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -225,7 +225,7 @@ class ConditionsAndMasks(io.ComfyNode):
 
 
 class Animate(io.ComfyNode):
-    """The clip."""
+    """Makes the clip."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -267,7 +267,7 @@ class Animate(io.ComfyNode):
 
 
 class Export(io.ComfyNode):
-    """A folder for another system."""
+    """Writes a folder for another system."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -307,7 +307,7 @@ class PosecastExtension(ComfyExtension):
 
 
 def _watched(items: Iterable[Any], total: int) -> Iterator[Any]:
-    """The items as they are made, with ComfyUI's progress bar."""
+    """Yield the items with ComfyUI's progress bar."""
     bar = comfy.utils.ProgressBar(total)
     for item in items:
         yield item
@@ -315,7 +315,7 @@ def _watched(items: Iterable[Any], total: int) -> Iterator[Any]:
 
 
 def _drawn_cast(cast: Cast) -> np.ndarray:
-    """The sheet's picture, with boxes around the joints: the sheet's own are the picture's size."""
+    """The cast sheet's picture, with boxes around the joints at the plan's size."""
     plan, sheet = cast.plan, cast.plan.cast
     unboxed = tuple(replace(character, box=None) for character in sheet.characters)
     plan = replace(plan, cast=replace(sheet, characters=unboxed))
@@ -327,7 +327,7 @@ def _drawn_cast(cast: Cast) -> np.ndarray:
 
 
 def _alone(keypoints: np.ndarray, character: int) -> np.ndarray:
-    """The tracks with everybody else absent; -1: all."""
+    """The tracks of one character, with all others absent; -1 for all."""
     if character < 0:
         return keypoints
     kept = np.zeros_like(keypoints)

@@ -59,7 +59,7 @@ PUBLISHED = {
 }
 """SHA-256 of the files of these versions."""
 TOLERANCE = 1e-3
-"""Of our outputs against the originals', by the size of the largest value."""
+"""Largest difference between our outputs and the originals', relative to the largest value."""
 
 _PACKED = "holistic_solution_packed_assets.data"
 _IN_PACKED = {
@@ -67,7 +67,7 @@ _IN_PACKED = {
     "hand_region": slice(9464955, 9588747),
     "face": slice(248408, 1490304),
 }
-"""Networks in one file, as its loader (``*_loader.js``) lists them."""
+"""Offsets of the networks in one file, as its loader (``*_loader.js``) lists them."""
 
 _LAYERS = {
     "CONV_2D": (0, 3, 1, 2),
@@ -75,9 +75,9 @@ _LAYERS = {
     "FULLY_CONNECTED": (0, 1),
     "PRELU": (2, 0, 1),
 }
-"""What becomes a layer of ours, and the order of our weights' dimensions."""
+"""Operators that become our layers, and the order of our weights' dimensions."""
 _IN_METRES = ((117, 288, 2, 2), (63, 1152))
-"""The layers that give points in metres, which we leave out."""
+"""Layers that give points in metres, which we omit."""
 
 
 class Original:
@@ -117,7 +117,7 @@ class Original:
         return [self._net.get_tensor(out["index"]) for out in self._net.get_output_details()]
 
     def layers(self) -> list[tuple[int, list[torch.Tensor]]]:
-        """Stride, and weights (and biases), of all layers in the order of the graph."""
+        """Stride, weights and biases of all layers, in graph order."""
         found = []
         for kind, stride, tensors in self._layers:
             weight, *bias = (self._net.get_tensor(index) for index in tensors)
@@ -130,8 +130,8 @@ class Original:
 def convert(original: Original, module: nn.Module, side: int) -> dict[str, torch.Tensor]:
     """The original's weights under our module's names.
 
-    Our layers run in nearly the same order as the original's: each takes the first of its own shape
-    and stride that is left. `compare` shows whether that was right.
+    Our layers run in nearly the same order as the original's, so each takes the first remaining
+    layer of its shape and stride. `compare` verifies the result.
     """
     original(np.zeros((side, side, 3), np.float32))
     left = original.layers()
@@ -219,7 +219,7 @@ def _draw_face(picture: np.ndarray) -> None:
 
 
 def write(state: dict[str, torch.Tensor], path: Path, kind: str) -> None:
-    """One file of weights."""
+    """Write one weight file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, path, metadata={KIND: kind})
     path.chmod(0o644)
@@ -228,7 +228,7 @@ def write(state: dict[str, torch.Tensor], path: Path, kind: str) -> None:
 
 
 def compare(name: str, ours: np.ndarray, theirs: np.ndarray) -> None:
-    """Stop where an output of ours is not the original's."""
+    """Exit if one of our outputs differs from the original's."""
     error = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
     print(f"  {name}: largest difference {error:.1e} of the largest value")
     if not error < TOLERANCE:

@@ -1,8 +1,8 @@
-"""Make the pictures of docs/gallery.md anew, by the commands of the page itself.
+"""Make the pictures of docs/gallery.md again, with the commands on the page itself.
 
     python scripts/gallery.py --inputs FOLDER [--only NAME]
 
-FOLDER holds the pictures that the page names and that are not in the repository. Each clip becomes
+FOLDER holds the pictures that the page names but that are not in the repository. Each clip becomes
 a small animated WebP in docs/media/gallery.
 """
 
@@ -39,7 +39,7 @@ def commands() -> list[list[str]]:
 
 
 def clip_of(name: str) -> Path:
-    """The clip that a picture of the page shows: of an export its masks."""
+    """The clip that a picture of the page shows; for an export, its masks."""
     folder = MADE / name
     return folder / "rendered_mask_v2.mp4" if folder.is_dir() else MADE / f"{name}.mp4"
 
@@ -64,7 +64,7 @@ def show(name: str) -> None:
 
 
 def main() -> None:
-    """Run the page's commands, then show what they made."""
+    """Run the page's commands, then convert their clips."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--inputs", type=Path, required=True)
     parser.add_argument("--only", default="", help="commands that hold this word")

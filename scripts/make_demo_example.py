@@ -2,9 +2,9 @@
 
     python scripts/make_demo_example.py src/posecast/assets/demo
 
-Two puppets dance past each other. The picture is from another shot of the same two, where they
-stand elsewhere: nothing of the video is in it. The scene's seed is neither one of training nor one
-of the bench. Besides picture and poses it writes the cast sheet, because who is in front changes.
+Two puppets dance past each other. The picture is from another shot of the same two, in which they
+stand elsewhere, so it shows nothing of the video. The scene's seed belongs neither to training nor
+to the bench. Besides picture and poses it writes a cast sheet, because the order changes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
     write_image(picture.frames[PICTURE_FRAME], folder / "reference.png")
     write_poses(people, folder / "reference.poses.json")
     write_poses(poses, folder / "poses.json")
-    # Both shots number the two alike.
+    # Both shots number the two characters in the same way.
     plan = plan_animation(
         folder / "reference.png", poses, reference_poses=people, assign={0: 0, 1: 1}
     )

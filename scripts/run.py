@@ -30,7 +30,7 @@ PROGRAMS = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = PROGRAMS / ("python.exe" if os.name == "nt" else "python")
 STAMP = ENVIRONMENT / "posecast-set-up.json"
 
-# What each verb installs. The second holds the first, so that either verb can follow it.
+# What each verb installs. The second includes the first, so either verb can run after it.
 WANTED = {"demo": ".", "test": ".[dev]"}
 
 CHECKS = {
@@ -39,13 +39,13 @@ CHECKS = {
     "types": [PYTHON, "-m", "mypy"],
     "import contract": [PROGRAMS / "lint-imports"],
     "documentation": [PYTHON, "scripts/docs.py"],
-    # A process a core; a file's tests stay together, for they share what is slow to make.
+    # One process per core; the tests of a file stay together, because they share slow fixtures.
     "tests": [PYTHON, "-m", "pytest", "-n", "auto", "--dist", "loadfile"],
 }
 
 
 def fingerprint() -> str:
-    """A digest of all that decides what is installed."""
+    """A digest of everything that determines the installation."""
     digest = hashlib.sha256(str(ROOT).encode())
     for name in ("constraints.txt", "pyproject.toml"):
         digest.update((ROOT / name).read_bytes())
@@ -94,11 +94,11 @@ def make_environment() -> list[str]:
 
 
 def set_up(verb: str) -> None:
-    """Bring `.venv` to what the verb needs; exits with pip's status when that fails."""
+    """Install what the verb needs into `.venv`; exits with pip's status on failure."""
     if is_up_to_date(verb):
         return
     pip = make_environment()
-    STAMP.unlink(missing_ok=True)  # an interrupted installation must not pass for a whole one
+    STAMP.unlink(missing_ok=True)  # an interrupted installation must not look complete
     print(f"Installing Posecast into {ENVIRONMENT} (some minutes the first time)", flush=True)
     install = [*pip, "install", "--quiet", "--disable-pip-version-check"]
     status = subprocess.run(
@@ -115,12 +115,12 @@ def run_demo(arguments: list[str]) -> int:
 
 
 def run_checks(arguments: list[str]) -> int:
-    """Run all checks, the tests last, also after a failure: one run shows all there is to mend."""
+    """Run all checks, the tests last, even after a failure, so that one run shows all faults."""
     failed = []
     for name, command in CHECKS.items():
         print(f"--- {name}", flush=True)
         extra = arguments if name == "tests" else []
-        # One thread of torch's a process: more would wait for each other.
+        # One torch thread per process: more would only wait for each other.
         environment = {"OMP_NUM_THREADS": "1", **os.environ}
         if subprocess.run([*command, *extra], cwd=ROOT, env=environment).returncode:
             failed.append(name)

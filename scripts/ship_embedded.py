@@ -2,8 +2,8 @@
 
     python scripts/ship_embedded.py runs/embedded/clips/model
 
-Writes src/posecast/assets/models/embedded, beside the model card (README.md) that is kept there by
-hand. Refuses weights that are not finite or a file over 16 MB.
+Writes src/posecast/assets/models/embedded and keeps the hand-written model card (README.md) there.
+Refuses weights that are not finite, and files over 16 MB.
 """
 
 from __future__ import annotations

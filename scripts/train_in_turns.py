@@ -1,12 +1,12 @@
-"""Train on a machine that is lent for minutes: go on from small files, leave small files.
+"""Train in short turns: continue from small files, and leave small files.
 
     python scripts/train_in_turns.py configs/claims/images.yaml parts/images --minutes 8
 
-A turn puts the parts in the folder together to a checkpoint, trains for so many minutes (or to the
-end), and writes the newest checkpoint and what a run leaves beside it back in parts of less than
-16 MB. The next turn may be on another machine: all that it needs is the config and the folder.
-Every checkpoint within a turn (`checkpoint.every_minutes`) goes to parts at once, so that a turn
-that is cut off loses no more than what came after it.
+A turn joins the parts in the folder to a checkpoint, trains for the given minutes (or to the end),
+and writes the newest checkpoint and the run's other files back in parts of less than 16 MB. The
+next turn may be on another machine: it only needs the config and the folder. Every checkpoint
+within a turn (`checkpoint.every_minutes`) is written to parts at once, so an interrupted turn loses
+only the work after it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from posecast.training.config import TrainingConfig, read_config, write_config
 PART_BYTES = 15 * 2**20
 LIST = "parts.json"
 OWN_FILES = (r"part-\d{3,}", re.escape(LIST))
-"""Patterns of what a folder of parts holds: it is replaced only if it holds nothing else."""
+"""Patterns of the files in a folder of parts, which is replaced only if it holds no others."""
 KEPT = ("log.jsonl", "config.yaml", "validation", "model")
-"""What goes along beside the newest checkpoint, where it is there."""
+"""Files and folders that are packed with the newest checkpoint, if they exist."""
 LOOK_SECONDS = 2.0
 
 
 def main() -> None:
-    """Take one turn, as the command line says."""
+    """Run one turn from the command line."""
     arguments = _arguments()
     try:
         config = read_config(arguments.config)
@@ -57,9 +57,9 @@ def take_turn(
     processes: int = 1,
     part_bytes: int = PART_BYTES,
 ) -> int:
-    """Go on from the parts, train, leave parts; the exit status of the training.
+    """Continue from the parts, train, and write parts; returns the training's exit status.
 
-    Raises `InputError`: a part is missing or damaged. Nothing is trained then.
+    Raises `InputError` before training if a part is missing or damaged.
     """
     packed = unpack(parts, config.output) if parts.exists() else 0
     if is_finished(config):
@@ -72,7 +72,7 @@ def take_turn(
         while training.poll() is None:
             time.sleep(LOOK_SECONDS)
             packed = pack_newest(config.output, parts, packed, part_bytes)
-    if not is_finished(config):  # out of time, a run leaves a model too
+    if not is_finished(config):  # a run that is out of time leaves a model too
         shutil.rmtree(config.output / "model", ignore_errors=True)
     newest = checkpoints(config.output)[-1:]
     if newest:
@@ -83,7 +83,7 @@ def take_turn(
 
 
 def is_finished(config: TrainingConfig) -> bool:
-    """Whether a run's model is that of its last step."""
+    """Whether a run's model is from its last step."""
     newest = checkpoints(config.output)[-1:]
     return (config.output / "model").is_dir() and [
         read_progress(folder).step for folder in newest
@@ -91,7 +91,7 @@ def is_finished(config: TrainingConfig) -> bool:
 
 
 def for_minutes(config: TrainingConfig, minutes: float) -> TrainingConfig:
-    """The run for so many minutes more; `max_minutes` counts those of all turns."""
+    """The config for a number of further minutes; `max_minutes` counts those of all turns."""
     before = sum(read_progress(folder).seconds for folder in checkpoints(config.output)[-1:])
     most = before / 60 + minutes
     own = config.max_minutes
@@ -99,27 +99,27 @@ def for_minutes(config: TrainingConfig, minutes: float) -> TrainingConfig:
 
 
 def command(path: Path, processes: int) -> list[str]:
-    """One training stage, going on where its output is."""
+    """The command that continues a training stage from its output."""
     launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     start = [sys.executable, "-m", *(launcher if processes > 1 else [])]
     return [*start, "posecast", "train", str(path), "--resume"]
 
 
 def pack_newest(output: Path, parts: Path, packed: int, part_bytes: int) -> int:
-    """Pack the newest checkpoint if it is newer than step `packed`; the step that is packed now."""
+    """Pack the newest checkpoint if it is newer than step `packed`; returns the packed step."""
     newest = checkpoints(output)[-1:]
     step = read_progress(newest[0]).step if newest else 0
     if step > packed:
         try:
             pack(output, newest[0], parts, part_bytes)
-        except FileNotFoundError:  # a newer one has just taken its place
+        except FileNotFoundError:  # a newer one has just replaced it
             return packed
         return step
     return packed
 
 
 def pack(output: Path, checkpoint: Path, parts: Path, part_bytes: int = PART_BYTES) -> None:
-    """Write a checkpoint, and what of `KEPT` is there, to `parts`, whole or not at all."""
+    """Write a checkpoint, and what exists of `KEPT`, to `parts`, atomically."""
     parts.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile() as file, whole_folder(parts, OWN_FILES) as draft:
         with tarfile.open(fileobj=file, mode="w") as archive:
@@ -136,9 +136,9 @@ def pack(output: Path, checkpoint: Path, parts: Path, part_bytes: int = PART_BYT
 
 
 def unpack(parts: Path, output: Path) -> int:
-    """Put the parts together in a run's output and return the step they are of.
+    """Join the parts in a run's output and return their step.
 
-    Raises `InputError`: a part, or their list, is missing or not what was written.
+    Raises `InputError` if a part or their list is missing or was changed.
     """
     try:
         sums: dict[str, str] = dict(json.loads((parts / LIST).read_text(encoding="utf-8")))

@@ -1,6 +1,7 @@
-"""What pictures show, estimated: whole-body poses, optical flow, relative depth.
+"""Estimators of what pictures show: whole-body poses, masks, optical flow, relative depth.
 
-One small interface each (`pose`, `flow`, `depth`), one file a backend. Arrays in, arrays out;
-networks are imported and loaded when an estimator is made, never before, and their weights are
-found in a folder or downloaded to the user's cache then (`posecast.media.download`).
+Poses, flow and depth have one small interface each (`pose`, `flow`, `depth`) and one module per
+backend. They map arrays to arrays. Networks are imported and loaded only when an estimator is made;
+their weights are then found in a folder or downloaded to the user's cache
+(`posecast.media.download`).
 """

@@ -1,4 +1,4 @@
-"""How far everything in a picture is: the interface of depth estimators."""
+"""The interface of depth estimators."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from posecast.estimators.depth_weights import depth_is_at_hand
 
 @runtime_checkable
 class DepthEstimator(Protocol):
-    """Relative depth of single frames; comparable within a frame, not between frames."""
+    """Relative depth of single frames; values are comparable only within a frame."""
 
     near_is_large: bool
-    """The sign: whether larger values are nearer (see `geometry.depth_order`)."""
+    """Whether larger values are nearer (see `geometry.depth_order`)."""
 
     def __call__(
         self, frames: UInt8[np.ndarray, "frames height width 3"]
     ) -> Float32[np.ndarray, "frames height width"]:
-        """One depth map a frame, at the frame's size, without a unit."""
+        """One depth map per frame, at the frame's size, without a unit."""
         ...
 
 
@@ -33,7 +33,7 @@ def depth_estimator(weights: str | Path | None = None, device: str | None = None
     `device` is one of torch's (default: the best there is).
 
     Raises:
-        InputError: no such device, or the files are missing or not Depth Anything's.
+        InputError: the device does not exist, or the files are missing or not Depth Anything's.
     """
     from posecast.estimators.depth_anything import DepthAnything
 
@@ -41,9 +41,9 @@ def depth_estimator(weights: str | Path | None = None, device: str | None = None
 
 
 def depth_at_hand(device: str | None = None) -> DepthEstimator | None:
-    """The depth estimator where its weights are in the cache already; else None.
+    """The depth estimator if its weights are already in the cache; else None.
 
     Raises:
-        InputError: no such device, or the files are not Depth Anything's.
+        InputError: the device does not exist, or the files are not Depth Anything's.
     """
     return depth_estimator(device=device) if depth_is_at_hand() else None

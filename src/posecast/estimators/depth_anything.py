@@ -31,9 +31,9 @@ from posecast.media.json_text import read_json
 from posecast.weights import SAFETENSORS, read_tensors
 
 SIDE = 518
-"""Pictures are resized to it on the side that needs less scaling, the other in proportion."""
+"""The side that needs less scaling is resized to this, the other one in proportion."""
 MULTIPLE = 14
-"""Sides are multiples of the side of the network's patches."""
+"""Sides are multiples of this, the side of the network's patches."""
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
 _AT_ONCE = 4
@@ -55,7 +55,7 @@ _HEAD: Table = {
     "head_hidden_size": _SIZE,
     "depth_estimation_type": one_of("relative", "metric"),
     "max_depth": either(NOTHING, number(0, 10_000)),
-    # Other networks than the one that is described: none.
+    # No network other than the described one may be named.
     "backbone": NOTHING,
     "backbone_kwargs": NOTHING,
     "use_timm_backbone": one_of(False),
@@ -88,20 +88,21 @@ _BACKBONE: Table = {
 
 
 class DepthAnything:
-    """Any Depth Anything in transformers' layout; see `DepthEstimator`."""
+    """Any Depth Anything model in transformers' layout; see `DepthEstimator`."""
 
     def __init__(self, model: Any, device: torch.device) -> None:
         self._model = model.eval().requires_grad_(False).to(device)
         self._device = device
-        # Relative networks give disparity; metric ones (fine-tuned for rooms or streets) metres.
+        # Relative networks give disparity; metric ones (fine-tuned for rooms or streets) give
+        # metres.
         self.near_is_large: bool = model.config.depth_estimation_type == "relative"
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> DepthAnything:
-        """From a folder of any size of it; without one, the small one of the cache or the web.
+        """Load a model folder of any size; by default, the small model of the cache or the web.
 
         Raises:
-            InputError: a file is missing or not Depth Anything's, or there is no such device.
+            InputError: a file is missing or not Depth Anything's, or the device does not exist.
         """
         for file in (CONFIG, PARAMETERS):
             folder = find_or_download(file, weights, KIND).parent
@@ -127,7 +128,7 @@ class DepthAnything:
 def network_picture(
     frame: UInt8[np.ndarray, "height width 3"],
 ) -> Float32[np.ndarray, "3 network_height network_width"]:
-    """What the published image processor makes of a frame: resized (bicubic), normalised."""
+    """A frame as the published image processor prepares it: resized (bicubic), normalised."""
     height, width = network_size(frame.shape[0], frame.shape[1])
     resized = Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC)
     pixels = np.asarray(resized, np.float32) / 255
@@ -135,7 +136,7 @@ def network_picture(
 
 
 def network_size(height: int, width: int) -> tuple[int, int]:
-    """The (height, width) a frame is resized to: nearest multiples of 14, in its proportions."""
+    """The (height, width) to which a frame is resized: nearest multiples of 14, in proportion."""
     scales = SIDE / height, SIDE / width
     scale = scales[1] if abs(1 - scales[1]) < abs(1 - scales[0]) else scales[0]
     high, wide = (max(1, round(side * scale / MULTIPLE)) * MULTIPLE for side in (height, width))
@@ -143,10 +144,10 @@ def network_size(height: int, width: int) -> tuple[int, int]:
 
 
 def _read_model(folder: Path) -> Any:
-    """The network of a folder, every parameter from the file.
+    """Load the network of a folder; every parameter must be in the file.
 
     Raises:
-        InputError: it is another network's, or broken.
+        InputError: it is another network, or broken.
     """
     from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
@@ -154,7 +155,7 @@ def _read_model(folder: Path) -> Any:
     head, backbone = _settings(folder / CONFIG.name)
     state = read_tensors(path, "Depth Anything's parameters", formats=(SAFETENSORS,))
     try:
-        # Neither a folder nor a name: nothing but these tensors and settings is looked at. (The
+        # Without a folder or name, only these tensors and settings are used. (The
         # names of tensors in files are those of an older transformers, which knows them.)
         model, found = DepthAnythingForDepthEstimation.from_pretrained(
             None,
@@ -162,7 +163,8 @@ def _read_model(folder: Path) -> Any:
             state_dict=state,
             output_loading_info=True,
         )
-    except Exception as error:  # settings within their bounds that make no network; other shapes
+    # settings that are valid on their own but make no network, or other shapes
+    except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError.at(
             folder, f"not a Depth Anything model that can be loaded ({reason})"
@@ -174,9 +176,9 @@ def _read_model(folder: Path) -> Any:
 
 
 def _settings(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings of the head and of its backbone, held to the tables here.
+    """The settings of the head and of its backbone, checked against the tables here.
 
-    transformers itself would take a class, a kernel or another repository from such a file.
+    transformers itself would accept a class, a kernel or another repository from such a file.
     """
     content = read_json(path, 2**20, "a config (JSON)")
     check_mapping(path, content, "")

@@ -1,4 +1,4 @@
-"""The published weights of Depth Anything V2 (small, Apache 2.0): where from, and if at hand."""
+"""The published weights of Depth Anything V2 (small, Apache 2.0): address and availability."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PARAMETERS = PublishedFile(
     size=99_173_660,
 )
 KIND = "depth-anything-v2-small"
-"""The folder of the cache that holds them."""
+"""The cache folder that holds them."""
 
 
 def depth_is_at_hand() -> bool:
-    """Whether they are in the cache already. (Reads no network library.)"""
+    """Whether they are already in the cache; imports no network library."""
     return all(is_at_hand(file, KIND) for file in (CONFIG, PARAMETERS))

@@ -1,4 +1,4 @@
-"""Where torch computes: the device that a user names, or the best one there is."""
+"""Chooses torch's device: the one that the user names, or the best available one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch
 from posecast.errors import InputError
 
 KINDS = ("cpu", "cuda", "mps", "xpu")
-"""torch has others, such as `meta`, that compute nothing."""
+"""Accepted kinds of devices; torch has others, such as `meta`, that compute nothing."""
 
 
 def usable_device(name: str | None = None) -> torch.device:
-    """``cpu``, ``cuda``, ``cuda:1``, ``mps``; without a name the first of CUDA, MPS, CPU there is.
+    """The device ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; by default the first of CUDA, MPS, CPU.
 
     Raises:
-        InputError: the device is not there.
+        InputError: the device is not available.
     """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -24,7 +24,7 @@ def usable_device(name: str | None = None) -> torch.device:
         device = torch.device(name)
         if device.type not in KINDS:
             raise InputError(f"device {name}: expected one of {', '.join(KINDS)}")
-        # With its number: `cuda` is not `cuda:0`.
+        # With its number, because `cuda` does not equal `cuda:0`.
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]

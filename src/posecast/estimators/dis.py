@@ -9,11 +9,11 @@ from jaxtyping import Float32, UInt8
 from posecast.errors import InputError
 
 MIN_SIDE = 12
-"""OpenCV's own limit."""
+"""Smallest side in pixels: OpenCV's own limit."""
 
 
 class DIS:
-    """DIS in OpenCV's medium preset, on the frames' brightness."""
+    """DIS with OpenCV's medium preset, on the frames' brightness."""
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -26,7 +26,7 @@ class DIS:
         """See `FlowEstimator`.
 
         Raises:
-            InputError: the frames are smaller than DIS can work on.
+            InputError: the frames are too small for DIS.
         """
         height, width = first.shape[:2]
         if min(height, width) < MIN_SIDE:

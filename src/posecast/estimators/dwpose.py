@@ -1,8 +1,8 @@
-"""DWPose (arXiv 2307.15880): YOLOX finds people, a whole-body network their 133 points.
+"""DWPose (arXiv 2307.15880): YOLOX finds people, and a whole-body network their 133 points.
 
-Both networks and all constants are those that its authors published for ControlNet, in ONNX. One
-thing is as the networks were trained, and not as most copies of that code run them: the detector
-sees blue first, the pose network red first.
+Both networks and all constants are those that the authors published for ControlNet in ONNX. Unlike
+most copies of that code, the channel order is that of training: BGR for the detector, RGB for the
+pose network.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _STD = np.array([58.395, 57.12, 57.375])
 Box = Float32[np.ndarray, "4"]
 Crop = Float32[np.ndarray, "3 crop_height crop_width"]
 Placement = Float[np.ndarray, "3"]
-"""Where a crop lies: ``x, y`` of its upper left corner and the side of its pixels, in pixels."""
+"""The place of a crop: ``x, y`` of its upper left corner, and the size of its pixels, in pixels."""
 
 
 class DWPose:
@@ -63,10 +63,11 @@ class DWPose:
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> DWPose:
-        """From a folder with the two files, else from the cache or the web.
+        """Load from a folder with the two files, else from the cache or the web.
 
         Raises:
-            InputError: a file is missing or not what it should be; no onnxruntime; no such device.
+            InputError: a file is missing or invalid, onnxruntime is not installed, or the device
+                does not exist.
         """
         if weights is not None and not Path(weights).is_dir():
             raise InputError(
@@ -80,10 +81,10 @@ class DWPose:
     def __call__(
         self, frames: UInt8[np.ndarray, "frames height width 3"]
     ) -> list[Float32[np.ndarray, "_ 134 3"]]:
-        """See `PoseEstimator`: the people that the detector finds, none where it finds none.
+        """See `PoseEstimator`: the people that the detector finds, which may be none.
 
-        (The published code takes the whole frame for a person then, which fills the empty frames of
-        a video with people who are not there.)
+        (If there are none, the published code treats the whole frame as a person, which invents
+        people in empty frames of a video.)
         """
         boxes = self._detector(frames)
         crops = (
@@ -102,7 +103,7 @@ class DWPose:
     def _people(
         self, crops: Iterator[tuple[Crop, Placement]]
     ) -> Iterator[Float32[np.ndarray, "134 3"]]:
-        """The people in the crops, in their order, as many at once as the network takes."""
+        """Yield the people in the crops, in order, in batches of the network's size."""
         while batch := list(islice(crops, self._points.batch)):
             pictures, placements = zip(*batch, strict=True)
             simcc_x, simcc_y = self._points(np.stack(pictures))
@@ -110,7 +111,7 @@ class DWPose:
 
 
 def crop_person(frame: UInt8[np.ndarray, "height width 3"], box: Box) -> tuple[Crop, Placement]:
-    """The box, enlarged and extended to the network's shape, as its picture; black outside."""
+    """The network's picture of a box, enlarged and extended to its aspect; black outside."""
     low, high = np.split(box.astype(np.float64), 2)
     centre, (width, height) = (low + high) / 2, (high - low) * PADDING
     pixel = max(width / CROP_WIDTH, height / CROP_HEIGHT)
@@ -126,7 +127,7 @@ def decode(
     simcc_y: Float32[np.ndarray, "people 133 y_bins"],
     placements: Float[np.ndarray, "people 3"],
 ) -> Float32[np.ndarray, "people 133 3"]:
-    """The likeliest bin of each axis, in pixels of the frame; the lower score is the confidence.
+    """The likeliest bin of each axis, in pixels of the frame; confidence is the lower score.
 
     A joint without any score is (0, 0, 0); a score above 1 counts as 1.
     """

@@ -1,4 +1,4 @@
-"""How pixels move from one frame to another: the interface of flow estimators."""
+"""The interface of optical flow estimators."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FLOW_ESTIMATORS = ("dis", "pwc-net", "raft", "raft-small")
 
 @runtime_checkable
 class FlowEstimator(Protocol):
-    """Dense optical flow between two frames of one size."""
+    """Dense optical flow between two frames of the same size."""
 
     def __call__(
         self,
         first: UInt8[np.ndarray, "height width 3"],
         second: UInt8[np.ndarray, "height width 3"],
     ) -> Float32[np.ndarray, "2 height width"]:
-        """Where each pixel of `first` went: ``second[p + flow[:, p]]`` shows ``first[p]``.
+        """The displacement of each pixel of `first`: ``second[p + flow[:, p]]`` shows ``first[p]``.
 
         ``dx, dy`` in pixels, on the grid of `first`; right and down are positive.
         """
@@ -40,7 +40,8 @@ def flow_estimator(
     downloaded. DIS needs none. `device` is one of torch's (default: the best there is).
 
     Raises:
-        InputError: no such estimator, its library is not installed, or its weights are not there.
+        InputError: the estimator is unknown, its library is not installed, or its weights are
+            missing.
     """
     if name not in FLOW_ESTIMATORS:
         raise InputError(f"flow estimator {name!r}: expected one of {', '.join(FLOW_ESTIMATORS)}")
@@ -60,9 +61,9 @@ def motion_since(
     frame: UInt8[np.ndarray, "height width 3"],
     previous: UInt8[np.ndarray, "height width 3"],
 ) -> Float32[np.ndarray, "2 height width"]:
-    """How each pixel of `frame` has moved since `previous`, pixels a frame, on `frame`'s grid.
+    """The motion of each pixel of `frame` since `previous`, in pixels per frame, on `frame`'s grid.
 
-    This is `Clip.background_flow` (eq. 3 between frame i-1 and i), which the characters' regions
-    of frame i must fit: the flow from `frame` back to `previous`, negated.
+    This is the flow of `Clip.background_flow` (eq. 3 between frame i-1 and i): the negated flow
+    from `frame` back to `previous`, because it must match the characters' regions of frame i.
     """
     return -estimator(frame, previous)

@@ -1,4 +1,4 @@
-"""Networks in ONNX files on onnxruntime: the device, what goes in and comes out, batches."""
+"""Runs ONNX networks on onnxruntime: devices, checks of inputs and outputs, batches."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PROVIDERS = {
     "mps": "CoreMLExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-"""Our devices, as torch calls them, to onnxruntime's providers; the best one first."""
+"""Device names as in torch to onnxruntime's providers; the best one first."""
 
 _BATCH = 16
-"""Pictures run at once by a network that takes any number."""
+"""Batch size for a network that accepts any number of pictures."""
 
 
 class OnnxNetwork:
-    """A network of one picture input, loaded from a file and checked for its inputs and outputs.
+    """A network with one picture input, whose inputs and outputs are checked on loading.
 
     `input_shape` is (channels, height, width); `output_shapes` are those of one picture's outputs,
     in the network's order.
@@ -51,7 +51,7 @@ class OnnxNetwork:
         batch = inputs[0].shape[0]
         self._fixed = isinstance(batch, int)
         self.batch: int = batch if isinstance(batch, int) else _BATCH
-        """Pictures that `__call__` takes at most."""
+        """Most pictures per `__call__`."""
 
     def __call__(
         self, pictures: Float32[np.ndarray, "pictures channels height width"]
@@ -64,7 +64,7 @@ class OnnxNetwork:
 
 
 def _open(path: Path, device: str | None) -> Any:
-    """A session on the device; the CPU does what the device cannot."""
+    """A session on the device; the CPU runs operations that the device lacks."""
     check_regular(path, "an ONNX network")
     try:
         import onnxruntime
@@ -76,8 +76,9 @@ def _open(path: Path, device: str | None) -> Any:
 
     provider, options = _provider(device, onnxruntime.get_available_providers())
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3  # errors: warnings about its own optimiser help nobody
-    # The usual way to say how many threads numeric libraries take; onnxruntime does not read it.
+    # only errors: its warnings about its own optimiser do not help users
+    settings.log_severity_level = 3
+    # The usual setting for numeric libraries' threads, which onnxruntime ignores.
     threads = os.environ.get("OMP_NUM_THREADS", "")
     settings.intra_op_num_threads = int(threads) if threads.isdigit() else 0
     try:
@@ -85,7 +86,7 @@ def _open(path: Path, device: str | None) -> Any:
         if provider != _PROVIDERS["cpu"]:
             providers.append((_PROVIDERS["cpu"], {}))
         session = onnxruntime.InferenceSession(str(path), settings, providers)
-    except Exception as error:  # onnxruntime has a class of its own for each status code
+    except Exception as error:  # onnxruntime has a separate class for each status code
         reason = " ".join(str(error).split())
         raise InputError.at(path, f"not an ONNX network that can be loaded ({reason})") from error
     if device is not None and provider not in session.get_providers():

@@ -1,4 +1,4 @@
-"""Who is in a picture and how they stand: the interface of pose estimators."""
+"""The interface of pose estimators."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ POSE_ESTIMATORS = ("builtin", "dwpose")
 
 @runtime_checkable
 class PoseEstimator(Protocol):
-    """Finds all people of each frame, every frame for itself (identities are tracking's job)."""
+    """Finds all people of each frame independently; identities are left to tracking."""
 
     def __call__(
         self, frames: UInt8[np.ndarray, "frames height width 3"]
     ) -> list[Float32[np.ndarray, "_ 134 3"]]:
-        """One array ``(people, 134, 3)`` a frame: ``x, y, confidence`` in pixels of the frame.
+        """One array ``(people, 134, 3)`` per frame: ``x, y, confidence`` in pixels of the frame.
 
         The joints are ``wholebody134`` (`posecast.geometry.skeleton`). Confidences are the
-        network's, 0..1; a joint it did not find is ``(0, 0, 0)``. A frame without people gives an
-        array of none. People come in the order of the detector's scores, the surest first.
+        network's, 0..1; a joint that was not found is ``(0, 0, 0)``. A frame without people gives
+        an empty array. People are ordered by the detector's score, the highest first.
         """
         ...
 
 
 @runtime_checkable
 class FollowingEstimator(PoseEstimator, Protocol):
-    """One that also looks for people where the frame before had them."""
+    """A pose estimator that can also look for people where the previous frame had them."""
 
     def following(self, fps: float | None = None) -> PoseEstimator:
-        """An estimator for the frames of one video, which are given to it in their order."""
+        """An estimator for the frames of one video, which must come in order."""
         ...
 
 
@@ -45,7 +45,7 @@ def pose_estimator(
     name: str | None = None,
     hands: bool = True,
 ) -> PoseEstimator:
-    """A pose estimator by its name; without one, DWPose where it is at hand, else the built-in one.
+    """A pose estimator by its name; by default DWPose if it is available, else the built-in one.
 
     - ``builtin``: MediaPipe's networks, whose weights come in the package. `weights` is a landmark
       network in a file that `scripts/convert_people.py` wrote. Without `hands` it finds
@@ -57,8 +57,8 @@ def pose_estimator(
     `device` is ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; the default is the best there is.
 
     Raises:
-        InputError: no such estimator or device, onnxruntime is not installed, or the files are
-            missing or not what they should be.
+        InputError: the estimator or device is unknown, onnxruntime is not installed, or the files
+            are missing or invalid.
     """
     chosen = name or default_estimator(weights)
     if chosen == "builtin":
@@ -75,10 +75,10 @@ def pose_estimator(
 def choose_estimator(
     name: str | None, people_weights: Path | None = None, dwpose_weights: Path | None = None
 ) -> str:
-    """The estimator that a command line asks for.
+    """The estimator that the command line asks for.
 
     Raises:
-        InputError: weights of one estimator are given with the other's name, or of both.
+        InputError: weights of both estimators are given, or of one with the other's name.
     """
     given = {"builtin": people_weights, "dwpose": dwpose_weights}
     options = {"builtin": "--people-weights", "dwpose": "--weights"}
@@ -92,14 +92,14 @@ def choose_estimator(
 
 
 def default_estimator(weights: str | Path | None = None) -> str:
-    """The estimator for whom nobody chose: by the `weights`, else by what is at hand."""
+    """The default estimator: by the `weights`, else by what is available."""
     if weights is not None:
         return "builtin" if Path(weights).is_file() else "dwpose"
     return "dwpose" if dwpose_at_hand() else "builtin"
 
 
 def dwpose_at_hand() -> bool:
-    """Whether DWPose could run at once: its weights are in the cache, and onnxruntime is there."""
+    """Whether DWPose can run without a download: its weights are cached, onnxruntime installed."""
     from importlib.util import find_spec
 
     from posecast.estimators.dwpose import DETECTOR, POINTS
@@ -111,7 +111,7 @@ def dwpose_at_hand() -> bool:
 
 
 def about_estimator(name: str, hands: bool = True) -> str:
-    """A line that says which estimator was used, and what the other one would give."""
+    """A note that says which estimator was used and what the other one offers."""
     if name == "builtin":
         found = "bodies, feet, faces and hands" if hands else "bodies, feet and faces"
         return (

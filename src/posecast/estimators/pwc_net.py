@@ -1,7 +1,7 @@
-"""Optical flow by PWC-Net (arXiv 1709.02371), which the paper prepares its videos with.
+"""Optical flow by PWC-Net (arXiv 1709.02371), with which the paper prepares its videos.
 
-The network is written here from its paper and the published definitions; `pwc_net_weights` reads
-the published weights into it.
+The network follows its paper and the published definitions; `pwc_net_weights` reads published
+weights.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from posecast.estimators.devices import usable_device
 from posecast.estimators.pwc_net_weights import Publisher, find_file, read_state
 
 WIDTHS = (16, 32, 64, 96, 128, 196)
-"""Features of the pyramid's six levels, each of half the size of the one before."""
+"""Channels of the pyramid's six levels; each has half the size of the one before."""
 FINEST = 2
-"""The level (from 1) on whose grid the flow is: a quarter of the pictures' size."""
+"""The level (counted from 1) of the resulting flow: a quarter of the pictures' size."""
 DENSE = (128, 128, 96, 64, 32)
-"""Channels that each layer of a decoder adds in front of all that it was given."""
+"""Channels that each layer of a decoder adds in front of its input."""
 CONTEXT = ((128, 1), (128, 2), (128, 4), (96, 8), (64, 16), (32, 1))
 """Channels and dilation of the context network's layers."""
 RADIUS = 4
-"""Of the cost volume, in places of a level: (2 * 4 + 1)^2 = 81 channels."""
+"""Radius of the cost volume in cells of a level: (2 * 4 + 1)^2 = 81 channels."""
 FLOW_SCALE = 20.0
-"""Pixels of flow in one unit of what the decoders say."""
+"""Pixels of flow per unit of the decoders' output."""
 MULTIPLE = 64
-"""Pictures are resized to sides that six halvings divide."""
+"""Sides are multiples of this, because the pyramid halves them six times."""
 INSIDE: dict[Publisher, float] = {"nvidia": 0.9999, "mmflow": 0.9999, "sniklaus": 0.999}
-"""What of a warped feature must come from inside the picture, else it counts as absent: weights run
-as their publisher's code runs them."""
+"""Least share of a warped feature that must come from inside the picture; else it is zero. It
+depends on the publisher, so that weights run as in the publisher's code."""
 _SLOPE = 0.1
 
 
 class PWCNet(nn.Module):
-    """Feature pyramid, and a decoder a level, from the coarsest to the second finest.
+    """A feature pyramid, and one decoder per level from the coarsest to the second finest.
 
-    MMFlow's weights were trained on costs that are sums over features, the others on means.
+    MMFlow's weights were trained with costs that are sums over features, the others with means.
     """
 
     def __init__(self, publisher: Publisher = "nvidia") -> None:
@@ -55,9 +55,9 @@ class PWCNet(nn.Module):
     def forward(
         self, first: Float[Tensor, "b 3 h w"], second: Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b 2 h4 w4"]:
-        """Where places of `first` went, in pixels, at a quarter of the size.
+        """Flow of `first` in pixels, at a quarter of the size.
 
-        Pictures are blue, green, red in 0..1, their sides multiples of `MULTIPLE`.
+        Pictures are BGR in 0..1, with sides in multiples of `MULTIPLE`.
         """
         ours, theirs = self._features(first), self._features(second)
         coarsest, *finer = range(len(WIDTHS), FINEST - 1, -1)
@@ -92,7 +92,7 @@ class PWCNet(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """Of one level: densely connected convolutions, then its flow; both enlarged for the next."""
+    """A level's decoder: densely connected convolutions and the flow, both upsampled."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class _Decoder(nn.Module):
             self.up_features = nn.ConvTranspose2d(channels, 2, 4, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The flow, and what it was seen in."""
+        """The flow, and the features from which it was computed."""
         for layer in self.dense:
             x = torch.cat([functional.leaky_relu(layer(x), _SLOPE), x], dim=1)
         return self.flow(x), x
@@ -116,9 +116,9 @@ class _Decoder(nn.Module):
 def cost_volume(
     first: Float[Tensor, "b c h w"], second: Float[Tensor, "b c h w"]
 ) -> Float[Tensor, "b costs h w"]:
-    """Mean product over features with every place of `second` up to `RADIUS` away, row by row.
+    """Mean product of features with all cells of `second` up to `RADIUS` away, row by row.
 
-    Beyond the border features are zero.
+    Features beyond the border are zero.
     """
     height, width = first.shape[2:]
     padded = functional.pad(second, (RADIUS,) * 4)
@@ -134,9 +134,9 @@ def cost_volume(
 def warped(
     features: Float[Tensor, "b c h w"], flow: Float[Tensor, "b 2 h w"], inside: float
 ) -> Float[Tensor, "b c h w"]:
-    """`features` as they are seen from where `flow` (places of this grid) starts.
+    """`features` sampled at the ends of `flow` (in cells of this grid).
 
-    Zero where less than the share `inside` of what is seen is in the picture.
+    The result is zero where less than the share `inside` of a sample lies in the picture.
     """
     height, width = features.shape[2:]
     rows = torch.arange(height, device=flow.device, dtype=flow.dtype)
@@ -159,7 +159,7 @@ def _level(inputs: int, width: int) -> nn.Sequential:
 
 def _decoder_inputs(level: int) -> int:
     costs = (2 * RADIUS + 1) ** 2
-    # Beside costs: the first picture's features, the coarser flow, and what that was seen in.
+    # Besides costs: the first picture's features, the coarser flow, and its features.
     return costs if level == len(WIDTHS) else costs + WIDTHS[level - 1] + 2 + 2
 
 
@@ -181,10 +181,10 @@ class PWCNetFlow:
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> PWCNetFlow:
-        """`weights` is a file of one of the published kinds, else NVIDIA's of the cache or the web.
+        """Load a `weights` file of a published kind, else NVIDIA's from the cache or the web.
 
         Raises:
-            InputError: no such device, or the file is missing or another network's.
+            InputError: the device does not exist, or the file is missing or another network's.
         """
         path = find_file() if weights is None else Path(weights)
         with torch.device("meta"):
@@ -205,7 +205,7 @@ class PWCNetFlow:
             flow = functional.interpolate(
                 self._network(one, other), (height, width), mode="bilinear", align_corners=False
             )[0]
-        # In pixels of the frames, which were stretched.
+        # Convert to pixels of the frames, which were stretched.
         flow[0] *= width / one.shape[3]
         flow[1] *= height / one.shape[2]
         return flow.float().cpu().numpy()

@@ -1,8 +1,8 @@
-"""The published weights of PWC-Net, under the names of all who publish them.
+"""Reads published weights of PWC-Net under the parameter names of each publisher.
 
-NVIDIA's own and those of sniklaus/pytorch-pwc are the same numbers, converted from Caffe; MMFlow's
-were trained anew, on a cost volume that is not divided by its number of features. NVIDIA's licence
-(CC BY-NC-SA 4.0) admits no commercial use.
+NVIDIA's and those of sniklaus/pytorch-pwc are the same numbers, converted from Caffe. MMFlow's were
+trained separately, with a cost volume that is not divided by the number of features. NVIDIA's
+licence (CC BY-NC-SA 4.0) does not allow commercial use.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ PUBLISHED = PublishedFile(
     f"https://raw.githubusercontent.com/NVlabs/PWC-Net/{_COMMIT}/PyTorch/pwc_net.pth.tar",
     git_blob="27da4cc96929c0474f8083364712df3a1c50c52e",
 )
-"""Fine-tuned on MPI Sintel; the repository's tree states its git blob."""
+"""Fine-tuned on MPI Sintel; the git blob id is stated by the repository's tree."""
 _LARGEST = 200 * 2**20
-"""Bytes; the published files have 38 MB, MMFlow's with an optimizer's state some more."""
+"""Largest file in bytes; published files have 38 MB, MMFlow's more, with the optimizer's state."""
 _WORDS = ("One", "Two", "Thr", "Fou", "Fiv", "Six")
 _UNUSED = ("deconv2",)
-"""A layer that NVIDIA's network has and does not use."""
+"""A layer that NVIDIA's network contains but does not use."""
 
 
 class _Names(NamedTuple):
@@ -43,22 +43,22 @@ class _Names(NamedTuple):
 
 
 def find_file() -> Path:
-    """NVIDIA's file, from the cache or the web.
+    """NVIDIA's file from the cache or the web.
 
     Raises:
-        InputError: it is not there and cannot be downloaded; the message says where it is.
+        InputError: it is missing and cannot be downloaded; the message states its address.
     """
     return find_or_download(PUBLISHED, kind="flow")
 
 
 def read_state(path: Path, network: nn.Module) -> tuple[dict[str, Tensor], Publisher]:
-    """The weights of a published file in our names, and by whose names it was known.
+    """The weights of a published file under our names, and the publisher.
 
     Raises:
-        InputError: no file of weights, or not exactly those of PWC-Net.
+        InputError: the file is not a weight file, or does not hold exactly those of PWC-Net.
     """
     found = read_tensors(path, "the weights of PWC-Net", largest=_LARGEST)
-    # As its own code renames what it loads.
+    # As pytorch-pwc's own code renames loaded parameters.
     found = {name.replace("net", "module", 1) if name[:3] == "net" else name: value
              for name, value in found.items() if name.partition(".")[0] not in _UNUSED}  # fmt: skip
     layers = list(_layers())
@@ -90,9 +90,9 @@ def _check(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) ->
 
 
 def _layers() -> Iterator[_Names]:
-    """Every layer of the network."""
+    """Yield the names of every layer of the network."""
     for level, word in enumerate(_WORDS, start=1):
-        # NVIDIA's last level has the two letters the other way round.
+        # In NVIDIA's last level the first two letters are swapped.
         letters = ("a", "aa", "b") if level < len(_WORDS) else ("aa", "a", "b")
         for place, letter in enumerate(letters):
             yield _Names(
@@ -130,7 +130,7 @@ def _decoder(level: int) -> Iterator[_Names]:
         f"{mmflow}.predict_layer",
     )
     if level > 2:
-        # pytorch-pwc counts what enlarges a level's results to the next one.
+        # pytorch-pwc assigns the upsampling layers to the next finer level.
         finer = f"module{_WORDS[level - 2]}"
         yield _Names(
             f"{ours}.up_flow",

@@ -1,4 +1,5 @@
-"""Optical flow by RAFT (arXiv 2003.12039), torchvision's networks and weights (extra ``flow``)."""
+"""Optical flow by RAFT (arXiv 2003.12039) with torchvision's networks and weights (extra
+``flow``)."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from posecast.weights import read_tensors
 
 _SITE = "https://download.pytorch.org/models/"
 _LARGE, _SMALL = "raft_large_C_T_SKHT_V2-ff5fadd5.pth", "raft_small_C_T_V2-01064c6d.pth"
-# PyTorch publishes the first eight digits, in the files' names; the whole digests are those that
+# PyTorch publishes the first eight digits in the file names; the full digests are those that
 # several projects on GitHub state for these files.
 WEIGHTS = {
     "raft": PublishedFile(
@@ -34,9 +35,9 @@ WEIGHTS = {
 }
 
 _MULTIPLE = 8
-"""Sides are multiples of what the network's features shrink by,"""
+"""Sides are multiples of this, the factor by which the network's features shrink."""
 _MIN_SIDE = 128
-"""and at least as long as its pyramid of correlations needs."""
+"""Smallest side, needed by the network's correlation pyramid."""
 
 
 class RAFT:
@@ -48,11 +49,11 @@ class RAFT:
 
     @classmethod
     def load(cls, name: str, weights: str | Path | None = None, device: str | None = None) -> RAFT:
-        """``raft`` or ``raft-small``; `weights` is its file, else the cache's or the web's.
+        """Load ``raft`` or ``raft-small`` from a `weights` file, else from the cache or the web.
 
         Raises:
-            InputError: no torchvision that fits torch, no such device, or the file is missing or
-                another network's.
+            InputError: there is no torchvision that fits torch, the device does not exist, or the
+                file is missing or another network's.
         """
         network = _network(name)
         path = find_or_download(WEIGHTS[name], kind="flow") if weights is None else Path(weights)
@@ -76,7 +77,7 @@ class RAFT:
         return flows[-1][0, :, :height, :width].float().cpu().numpy().copy()
 
     def _picture(self, frame: UInt8[np.ndarray, "height width 3"]) -> torch.Tensor:
-        """A frame in -1..1, its right and lower border repeated up to a size the network takes."""
+        """A frame in -1..1, padded right and below by repetition to a size the network accepts."""
         picture = torch.from_numpy(frame).to(self._device).permute(2, 0, 1)[None] / 127.5 - 1
         missing = [max(_MIN_SIDE, -(-side // _MULTIPLE) * _MULTIPLE) - side for side in frame.shape]
         return functional.pad(picture, (0, missing[1], 0, missing[0]), mode="replicate")
@@ -85,7 +86,7 @@ class RAFT:
 def _network(name: str) -> Any:
     try:
         from torchvision.models import optical_flow
-    # A torchvision of another build than torch fails with a RuntimeError at its import.
+    # Importing a torchvision of another build than torch raises a RuntimeError.
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(

@@ -1,4 +1,4 @@
-"""People in a picture by YOLOX (arXiv 2107.08430), as its published ONNX file is run."""
+"""Finds people with YOLOX (arXiv 2107.08430), from its published ONNX file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from jaxtyping import Float, Float32, UInt8
 from posecast.estimators.onnx_network import OnnxNetwork
 
 SIDE = 640
-"""The network's pictures are this high and wide."""
+"""Side of the network's square pictures in pixels."""
 STRIDES = (8, 16, 32)
-"""Pixels from one cell to the next in its three grids."""
+"""Cell sizes of its three grids in pixels."""
 CELLS = sum((SIDE // stride) ** 2 for stride in STRIDES)
 CLASSES = 80
 SCORE_THRESHOLD = 0.3
-"""Objectness times person score of a detection that counts (DWPose's)."""
+"""Least objectness times person score of a detection (DWPose's value)."""
 NMS_THRESHOLD = 0.45
-"""Of two boxes whose intersection over union is above it, the less sure one is dropped."""
+"""Of two boxes with a larger intersection over union, the one with the lower score is dropped."""
 _GREY = 114
 _PERSON = 0
 
@@ -28,13 +28,13 @@ class PersonDetector:
     """YOLOX-L (`yolox_l.onnx`): the boxes of all people in a picture."""
 
     def __init__(self, path: Path, device: str | None = None) -> None:
-        # Centre, size, objectness, and 80 class scores a cell.
+        # Centre, size, objectness, and 80 class scores per cell.
         self._network = OnnxNetwork(path, (3, SIDE, SIDE), ((CELLS, 5 + CLASSES),), device)
 
     def __call__(
         self, frames: UInt8[np.ndarray, "frames height width 3"]
     ) -> list[Float32[np.ndarray, "_ 4"]]:
-        """Boxes ``x0, y0, x1, y1`` in pixels of each frame, the surest first."""
+        """Boxes ``x0, y0, x1, y1`` in pixels of each frame, the highest score first."""
         boxes: list[np.ndarray] = []
         for start in range(0, len(frames), self._network.batch):
             part = frames[start : start + self._network.batch]
@@ -49,9 +49,9 @@ class PersonDetector:
 def letterbox(
     frame: UInt8[np.ndarray, "height width 3"],
 ) -> tuple[Float32[np.ndarray, "3 640 640"], float]:
-    """The frame in the upper left of a grey square, blue first, 0..255; and how it was scaled.
+    """The frame in the upper left of a grey square, BGR 0..255, and its scale factor.
 
-    YOLOX was trained on OpenCV's order of channels.
+    YOLOX was trained with OpenCV's channel order.
     """
     height, width = frame.shape[:2]
     scale = min(SIDE / height, SIDE / width)
@@ -62,9 +62,9 @@ def letterbox(
 
 
 def decode(cells: Float32[np.ndarray, "cells 85"]) -> Float[np.ndarray, "cells 5"]:
-    """``x0, y0, x1, y1`` in pixels of the network's picture, and the score of a person.
+    """``x0, y0, x1, y1`` in pixels of the network's picture, and the person score.
 
-    A cell gives its box's centre from its own corner, in cells, and the logarithm of its size.
+    A cell gives its box's centre relative to its corner, in cells, and the logarithm of its size.
     """
     corners, strides = _grid()
     centres = (cells[:, :2] + corners) * strides
@@ -74,14 +74,15 @@ def decode(cells: Float32[np.ndarray, "cells 85"]) -> Float[np.ndarray, "cells 5
 
 
 def person_boxes(found: Float[np.ndarray, "cells 5"]) -> Float[np.ndarray, "people 4"]:
-    """The boxes that score enough and are no doubles of surer ones (non-maximum suppression).
+    """The boxes above the score threshold after non-maximum suppression.
 
     The published code suppresses among all boxes from a score of 0.1 on and drops those up to 0.3
-    afterwards. As only a surer box suppresses another, dropping them first is the same.
+    afterwards. Since only boxes with higher scores suppress others, dropping them first is
+    equivalent.
     """
     found = found[found[:, 4] > SCORE_THRESHOLD]
     found = found[np.argsort(found[:, 4])[::-1]]
-    # Pixels (of the frame) are counted inclusively, as in the published code.
+    # Box sides include both end pixels, as in the published code.
     areas = np.prod(found[:, 2:4] - found[:, :2] + 1, axis=1)
     kept: list[int] = []
     left = np.arange(len(found))
@@ -96,7 +97,7 @@ def person_boxes(found: Float[np.ndarray, "cells 5"]) -> Float[np.ndarray, "peop
 
 
 def _grid() -> tuple[Float32[np.ndarray, "cells 2"], Float32[np.ndarray, "cells 1"]]:
-    """Each cell's column and row in its grid, and its grid's stride; row by row, fine to coarse."""
+    """Each cell's column and row, and its grid's stride; row by row, from fine to coarse grids."""
     corners, strides = [], []
     for stride in STRIDES:
         rows, columns = np.mgrid[: SIDE // stride, : SIDE // stride]

@@ -39,8 +39,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class Animator(nn.Module):
-    """All networks of one model. State is passed between them only by arguments and results of
-    methods.
+    """All networks of one model; state passes between them only as arguments and results.
 
     The VAE is frozen and always in evaluation mode; everything else is trained according to its
     `requires_grad`. `config` is what shaped it; `scheduler` holds the noise schedule and prediction

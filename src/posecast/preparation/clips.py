@@ -1,4 +1,4 @@
-"""A scanned video cut into single-shot clips with tracks and ranks."""
+"""Cuts a scanned video into single-shot clips with tracks and ranks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FoundClip:
 def find_clips(
     scan: Scan, people: People, fps: float, min_frames: int
 ) -> tuple[list[FoundClip], list[str]]:
-    """The clips of a video, and notes on what was left out."""
+    """The clips of a video, and notes about shots that were left out."""
     clips: list[FoundClip] = []
     short = empty = 0
     shots = _shots(scan)
@@ -86,7 +86,7 @@ def _jumps(times: Sequence[int]) -> list[int]:
 
 
 def _parts(frames: int) -> list[slice]:
-    """Equal parts of a long shot."""
+    """The slices of a long shot's nearly equal parts."""
     count = -(-frames // MAX_CLIP_FRAMES)
     edges = [frames * k // count for k in range(count + 1)]
     return [slice(a, b) for a, b in pairwise(edges)]
@@ -95,7 +95,7 @@ def _parts(frames: int) -> list[slice]:
 def _tracked(
     scan: Scan, people: People, start: int, end: int, fps: float
 ) -> tuple[np.ndarray, np.ndarray, Origin]:
-    """Keypoints and ranks of the tracks that the shot shows, in the order of appearance."""
+    """Keypoints and ranks of a shot's tracks, in order of appearance."""
     persons = scan.people[start:end]
     ids = people.tracks(start, persons, fps)
     names = list(dict.fromkeys(int(name) for frame in ids for name in frame if name >= 0))
@@ -126,7 +126,7 @@ def _tracked(
 
 
 def _dense(order: Int64[np.ndarray, " people"]) -> Int64[np.ndarray, " people"]:
-    """Ranks 0, 1, ... of those who have one, in the same order; of equals the first is in front."""
+    """Ranks 0, 1, ... of people who have one, in order; of equal ones the first is in front."""
     ranks = np.full(len(order), NO_RANK, np.int64)
     there = np.flatnonzero(order >= 0)
     ranks[there[np.argsort(order[there], kind="stable")]] = np.arange(len(there))

@@ -1,4 +1,4 @@
-"""The same work on a Ray cluster (extra ``cluster``): one row and one task per video."""
+"""Prepares videos on a Ray cluster (extra ``cluster``): one row and one task per video."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def on_cluster(
     address: str,
     advance: Callable[[int], None],
 ) -> Iterator[Outcome]:
-    """Prepare videos by Ray Data on the cluster at `address` (``local`` starts one here).
+    """Prepare videos with Ray Data on the cluster at `address` (``local`` starts one here).
 
-    Videos and dataset lie where every machine sees them under the same path.
+    All machines must see videos and dataset under the same path.
 
     Raises:
         InputError: Ray is not installed, or there is no cluster at the address.
@@ -58,7 +58,7 @@ def on_cluster(
 def _prepared(
     row: dict[str, Any], sources: Sequence[VideoSource], dataset: Path, settings: PrepareSettings
 ) -> dict[str, Any]:
-    """A worker's share: one video. (Of a module, so that Ray sends its name and no closure.)"""
+    """Prepare one video in a worker. A module-level function, so Ray sends its name, no closure."""
     from posecast.preparation.pool import single_threaded
 
     single_threaded()

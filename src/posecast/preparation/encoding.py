@@ -1,4 +1,4 @@
-"""Latents and image embeddings of a prepared video, computed once by frozen networks."""
+"""Computes latents and image embeddings of a prepared video once, with frozen networks."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from posecast.models.folder import load_animator
 
 _BATCH = 8
 _PARTS = ("vae", "image_encoder")
-_MULTIPLE = 8  # latents are an eighth of the picture
+_MULTIPLE = 8  # latents have an eighth of the picture's size
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A model's VAE and image encoder, and the ids of their results."""
+    """A model's VAE and image encoder, and the ids under which their results are stored."""
 
     animator: Animator
     device: torch.device
@@ -43,7 +43,7 @@ class Encoder:
     def __call__(
         self, pictures: list[np.ndarray]
     ) -> tuple[Float16[np.ndarray, "n c h w"], Float16[np.ndarray, "n dim"]]:
-        """Scaled latents and embeddings of pictures, framed to `size` as training does."""
+        """Scaled latents and embeddings of pictures, framed to `size` as in training."""
         with _one_thread():
             return self._encode(pictures)
 
@@ -57,7 +57,7 @@ class Encoder:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """As in a pool's processes: sums in another order would be other bytes."""
+    """Use one thread, as in a pool's processes: another order of sums would change the bytes."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -68,10 +68,11 @@ def _one_thread() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def load_encoder(model: str, size: tuple[int, int], device: str | None) -> Encoder:
-    """The encoder of this process.
+    """Load the encoder of this process.
 
     Raises:
-        InputError: no such model, one without VAE or image encoder, or a size that is no multiple.
+        InputError: the model does not exist or has no VAE or image encoder, or the size is not a
+            multiple of 8.
     """
     if min(size) < 1 or size[0] % _MULTIPLE or size[1] % _MULTIPLE:
         raise InputError(f"size {size[0]}x{size[1]}: expected multiples of {_MULTIPLE} for latents")
@@ -88,11 +89,10 @@ def load_encoder(model: str, size: tuple[int, int], device: str | None) -> Encod
 
 
 def encode_video(dataset: Path, name: str, encoder: Encoder) -> int:
-    """Compute the missing results of this encoder for all clips of a video; returns the bytes
-    written.
+    """Compute this encoder's missing results for a video's clips; returns the bytes written.
 
-    An entry says that arrays are there only while they are: a kill leaves a video without them,
-    which the next run does again.
+    The video's entry lists arrays only while they are complete. After a kill, the next run computes
+    them again.
     """
     folder = dataset / VIDEOS / name
     records = read_entry(folder / ENTRY)
@@ -123,7 +123,7 @@ def _encode_clip(
     made = []
     clip = islice(frames, record.frames)
     while batch := list(islice(clip, _BATCH)):
-        # Re-encoded videos of an odd size have one repeated column or row more.
+        # Re-encoded videos of an odd size have an additional, repeated column or row.
         made.append(encoder([frame[: record.height, : record.width] for frame in batch]))
     written = 0
     for name, parts in zip(("latents", "embeddings"), zip(*made, strict=True), strict=True):

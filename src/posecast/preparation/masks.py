@@ -1,4 +1,4 @@
-"""Masks of the clips, as images of ids (`prepare --masks`)."""
+"""Writes masks of the clips as id images (`prepare --masks`)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from posecast.media.video import iterate_video
 from posecast.preparation.clips import FoundClip
 
 _KNOWN = ("depth", "given")
-"""Sources of ranks that are not guesses; these ranks decide pixels in several masks."""
+"""Reliable sources of ranks; such ranks decide about pixels in several masks."""
 
 
 def write_masks(
     video: Path, clips: Sequence[FoundClip], folder: Path, masks_of: PersonMasks
 ) -> list[bool]:
-    """A folder of images for each clip, in one more pass over the video; and which clips have one.
+    """Write a folder of images for each clip in another pass; returns which clips have one.
 
-    The `clips` come one after another. One of more characters than an image of ids holds gets none.
+    The `clips` must be in order of time. A clip with more characters than an id image can hold gets
+    none.
     """
     written = []
     at = 0

@@ -1,4 +1,4 @@
-"""The people of a video's frames: estimated, or given in a pose file."""
+"""The people in a video's frames: estimated, or read from a pose file."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ class People(Protocol):
     notes: list[str]
 
     def find(self, start: int, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """``(people, joints, 3)`` for each of these frames, the first of which is frame `start`."""
+        """``(people, joints, 3)`` for each of these frames, which start at frame `start`."""
         ...
 
     def check_length(self, frames: int) -> None:
-        """Raise InputError where the video had another number of frames than expected."""
+        """Raise InputError if the video has an unexpected number of frames."""
         ...
 
     def tracks(
         self, start: int, people: Sequence[np.ndarray], fps: float
     ) -> list[Int64[np.ndarray, " _"]]:
-        """For each frame of a shot the track of each of its people; -1 for none."""
+        """The track of each person in each frame of a shot; -1 for none."""
         ...
 
     def order(self) -> tuple[int, ...] | None:
-        """The tracks from front to back, if the file states it."""
+        """The tracks from front to back, if the file states an order."""
         ...
 
 
 @dataclass
 class EstimatedPeople:
-    """Found frame by frame, tracked within a shot."""
+    """People estimated frame by frame and tracked within a shot."""
 
     estimate: PoseEstimator
     joints: JointSet = "wholebody134"
@@ -62,7 +62,7 @@ class EstimatedPeople:
             self.estimate = self.estimate.following()
 
     def find(self, start: int, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """See `People`; frames are to come in their order."""
+        """See `People`; frames must come in order."""
         return list(self.estimate(np.stack(frames)))
 
     def check_length(self, frames: int) -> None:
@@ -79,7 +79,7 @@ class EstimatedPeople:
 
 
 class GivenPeople:
-    """The tracks of a pose file, which has a frame for each of the video's."""
+    """The tracks of a pose file, which has one frame per video frame."""
 
     given = True
 

@@ -1,4 +1,4 @@
-"""A pool of processes for videos; they always end with the run."""
+"""A pool of processes for videos; it always ends with the run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from posecast.preparation.settings import PrepareSettings
 from posecast.preparation.sources import VideoSource
 from posecast.preparation.video import Outcome, prepare_video
 
-_POLL = 0.5  # seconds between looks at the workers' progress
-_AHEAD = 4  # videos handed to the pool for each worker
+_POLL = 0.5  # seconds between checks of the workers' progress
+_AHEAD = 4  # videos submitted to the pool in advance, per worker
 
 Progress = Callable[[int], None]
 
@@ -30,7 +30,7 @@ def on_pool(
     workers: int,
     advance: Progress,
 ) -> Iterator[Outcome]:
-    """One video per process, so that one decodes while another waits for the accelerator."""
+    """Prepare one video per process: one decodes while another waits for the accelerator."""
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
     queue = iter(sources)
@@ -59,7 +59,7 @@ def on_pool(
 
 @contextmanager
 def _pool(workers: int, context: Any, counter: Any) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose processes end at once with the run; unfinished work is discarded."""
+    """A pool whose processes end immediately with the run; unfinished work is discarded."""
     pool = ProcessPoolExecutor(workers, context, _start_worker, (counter,))
     try:
         yield pool
@@ -82,7 +82,7 @@ def _start_worker(counter: Any) -> None:
 
 
 def single_threaded() -> None:
-    """One core per process; results do not depend on the number of processes."""
+    """Use one core in this process, so that results do not depend on the number of processes."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -91,7 +91,7 @@ def single_threaded() -> None:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """The same for a while, in a process that is not ours alone."""
+    """Use one core in the block, in a process that other code shares."""
     import cv2
 
     threads = cv2.getNumThreads()

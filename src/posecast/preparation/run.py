@@ -1,4 +1,5 @@
-"""A run: what is left to do, done by processes, a pool or a cluster, and listed at the end."""
+"""A preparation run: finds the missing work, does it here, in a pool or on a cluster, and sums
+up."""
 
 from __future__ import annotations
 
@@ -29,16 +30,16 @@ _MAX_ABOUT = 2**20
 
 @dataclass
 class Summary:
-    """What a run did, and what the dataset holds now."""
+    """What a run did, and the dataset's content afterwards."""
 
     videos: int = 0
     clips: int = 0
     frames: int = 0
-    """Of the clips."""
+    """Frames of all clips."""
     array_bytes: int = 0
-    """Beside the pictures, of the videos that this run did."""
+    """Bytes of arrays, without pictures, of the videos of this run."""
     done_frames: int = 0
-    """Of the clips that this run made."""
+    """Frames of the clips made in this run."""
     refused: list[dict[str, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -53,20 +54,20 @@ def prepare(
     retry: bool = False,
     advance: Progress = lambda frames: None,
 ) -> Summary:
-    """Add videos to a dataset; the same sources and settings give the same bytes in any order.
+    """Add videos to a dataset; the same sources and settings give the same bytes, in any order.
 
-    `workers` processes, or the Ray cluster at the address `cluster`. `resume` goes on with what a
-    stopped run has begun: videos that are whole, or refused, are left alone (`retry`: the refused
-    ones are tried again). `advance` is told of frames as they are done.
+    It uses `workers` processes, or the Ray cluster at the address `cluster`. `resume` continues a
+    stopped run: complete and refused videos are skipped; `retry` tries refused ones again.
+    `advance` is called with numbers of finished frames.
 
-    A run that ends before anything is done, for whatever reason, leaves nothing behind.
+    A run that ends before anything is done leaves nothing behind.
 
     Raises:
-        InputError: the dataset is there already and `resume` is not given, or was begun by other
-            settings; it lies among the sources; another process works on it; estimators or
+        InputError: the dataset exists and `resume` is not given, or was started with other
+            settings; it lies among the sources; another process works on it; or estimators or
             libraries are missing.
         OSError: the dataset cannot be written.
-        KeyboardInterrupt: interrupted; it says how to go on.
+        KeyboardInterrupt: the run was interrupted; the message says how to continue.
     """
     dataset = dataset.absolute()
     check_working_folder(dataset, [source.path for source in sources])
@@ -85,13 +86,13 @@ def _prepare(
     advance: Progress,
 ) -> Summary:
     refused = {} if retry else read_refused(dataset)
-    # Videos that are whole may still lack their latents.
+    # Complete videos may still lack latents.
     done = set(refused) | (set() if settings.latents else video_names(dataset))
     left = [source for source in sources if source.name not in done]
     by_name = {source.name: source for source in sources}
     summary = Summary()
     outcomes = _outcomes(left, dataset, settings, workers, cluster, advance)
-    # Whole, and then longer: a kill loses none of those that were known.
+    # Written first with the known entries, so that a kill loses none of them.
     _write_refused(dataset, list(refused.values()))
     with (dataset / REFUSED).open("a", encoding="utf-8") as list_of_refused:
         for outcome in outcomes:
@@ -115,7 +116,7 @@ def _prepare(
 
 
 def _check_begun(dataset: Path) -> bool:
-    """Whether a run has begun a dataset there. Raises `InputError` where something else is."""
+    """Whether a run has started a dataset there. Raises `InputError` if other files are there."""
     if (dataset / ABOUT).exists():
         return True
     if dataset.is_dir() and any(entry.name != LOCK for entry in dataset.iterdir()):
@@ -124,7 +125,7 @@ def _check_begun(dataset: Path) -> bool:
 
 
 def _check_settings(dataset: Path, settings: PrepareSettings, resume: bool) -> None:
-    """Raises `InputError` where this run may not go on with what another has begun."""
+    """Raise `InputError` if this run must not continue the dataset."""
     about = dataset / ABOUT
     if not resume:
         raise InputError.at(dataset, "already exists; add --resume to continue, or choose another")
@@ -139,8 +140,8 @@ def _check_settings(dataset: Path, settings: PrepareSettings, resume: bool) -> N
 
 @contextmanager
 def _begun(dataset: Path, settings: PrepareSettings, resume: bool) -> Iterator[None]:
-    """Begin the dataset, or go on with it; an end before its time leaves nothing unfinished."""
-    # Begun and killed at once: nothing in it speaks against other settings.
+    """Start the dataset or continue it; an early end leaves nothing unfinished."""
+    # If a run was killed right after its start, other settings may be used.
     if _check_begun(dataset) and not _is_bare(dataset):
         _check_settings(dataset, settings, resume)
     else:
@@ -162,7 +163,7 @@ def _begun(dataset: Path, settings: PrepareSettings, resume: bool) -> Iterator[N
 
 
 def _is_bare(dataset: Path) -> bool:
-    """Whether nothing is done: no video whole, none refused, and no files but a beginning's."""
+    """Whether nothing is done: no video is complete or refused, and there are only start files."""
     names = {entry.name for entry in dataset.iterdir()} - {LOCK}
     if not names <= {ABOUT, REFUSED, VIDEOS} or read_refused(dataset):
         return False

@@ -1,4 +1,4 @@
-"""One pass over a video: everything that needs its pictures, a few frames in memory at a time."""
+"""One pass over a video for everything that needs its pictures, with few frames in memory."""
 
 from __future__ import annotations
 
@@ -31,41 +31,41 @@ _BATCH, _BATCH_PIXELS = 8, 48_000_000
 
 @dataclass
 class Scan:
-    """What the pass found, frame by frame. Keypoints and flow are in pixels of the video."""
+    """The results of a pass, frame by frame. Keypoints and flow are in pixels of the video."""
 
     height: int
     width: int
     unit: float
-    """Seconds a unit of `times` is."""
+    """Seconds per unit of `times`."""
     changes: tuple[str, ...]
-    """What was done to the frames because the file asks for it."""
+    """Changes made to the frames because the file asks for them."""
     times: list[int] = field(default_factory=list)
     people: list[np.ndarray] = field(default_factory=list)
-    """``(people, joints, 3)`` a frame."""
+    """``(people, joints, 3)`` for each frame."""
     ranks: list[np.ndarray | None] = field(default_factory=list)
-    """Of these people by depth, where it was estimated."""
+    """Ranks of these people by depth, if it was estimated."""
     figures: list[FrameStatistics] = field(default_factory=list)
     thumbnails: list[np.ndarray] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """The estimators of a pass, and who is told how far it is."""
+    """The estimators of a pass, and its progress callback."""
 
     people: Callable[[tuple[int, int]], People]
-    """Given the video's (height, width): who finds its people."""
+    """Makes the `People` for a video of (height, width)."""
     flow: FlowEstimator
     depth: DepthEstimator | None
     advance: Callable[[int], None]
 
     def scan(self, path: Path, flow_path: Path) -> Scan:
-        """Decode a video once; its background's motion goes to `flow_path`.
+        """Decode a video once; the motion of its background is written to `flow_path`.
 
         Raises:
-            InputError: it cannot be read to its end, changes its size, or is too long.
+            InputError: the video cannot be read to its end, changes its size, or is too long.
         """
         with closing(iterate_timed(path)) as frames:
-            first = next(frames)  # iterate_timed raises where there is none
+            first = next(frames)  # iterate_timed raises if there is none
             height, width = first.image.shape[:2]
             scan = Scan(height, width, first.unit, first.changes)
             people = self.people((height, width))
@@ -113,7 +113,7 @@ class Scanner:
             scan.times.append(-1 if frame.time is None else frame.time)
             scan.thumbnails.append(thumbnail(picture))
             previous = picture
-        assert previous is not None  # a batch has a frame
+        assert previous is not None  # a batch has at least one frame
         return previous
 
     @staticmethod
@@ -124,7 +124,7 @@ class Scanner:
     def _depths(
         self, pictures: list[np.ndarray], people: list[np.ndarray]
     ) -> list[np.ndarray | None]:
-        """Depth where there is an order to find."""
+        """Depth maps of the frames that have an order to find, None for others."""
         depths: list[np.ndarray | None] = [None] * len(pictures)
         several = [k for k, persons in enumerate(people) if len(persons) > 1]
         if self.depth is not None and several:

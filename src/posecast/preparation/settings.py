@@ -1,4 +1,4 @@
-"""How videos are prepared, and the estimators that one process makes of it."""
+"""How videos are prepared, and the estimators that each process makes from the settings."""
 
 from __future__ import annotations
 
@@ -17,51 +17,52 @@ if TYPE_CHECKING:
     from posecast.preparation.encoding import Encoder
 
 WORKING_SIDE = 640
-"""Flow and depth are estimated on frames whose shorter side is this at most: training's own."""
+"""Longest shorter side of frames for flow and depth, in pixels: the size of training."""
 MAX_CLIP_FRAMES = 1000
-"""Longer shots become several clips of one group, so that a reader holds little of each."""
+"""Longer shots become several clips of one group, so that readers hold little in memory."""
 
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """What a dataset is made by; a resumed run must ask for the same."""
+    """The settings of a dataset; a resumed run must have the same."""
 
     media: Literal["copy", "reference", "reencode"] = "copy"
-    """The frames: the video's own file, its path, or H.264 with a key frame every 16 frames."""
+    """How frames are stored: the video's file, its path, or H.264 with a key frame every 16
+    frames."""
     body: str | None = None
-    """The layout of given OpenPose files where their content does not tell (``body25b``)."""
+    """The body layout of given OpenPose files if their content does not tell (``body25b``)."""
     estimator: str | None = None
-    """``builtin`` or ``dwpose``; None: `default_estimator`'s choice."""
+    """``builtin`` or ``dwpose``; None for `default_estimator`'s choice."""
     pose_weights: str | None = None
-    """DWPose's folder, or a file of the built-in estimator's landmark network."""
+    """DWPose's folder, or a file with the built-in estimator's landmark network."""
     hands: bool = True
-    """Whether the built-in estimator finds them."""
+    """Whether the built-in estimator finds hands."""
     flow: str = "dis"
     flow_weights: str | None = None
     depth: str | None = None
-    """``small`` (the published weights) or a folder; None: ranks without depth."""
+    """``small`` (the published weights) or a folder; None for ranks without depth."""
     device: str | None = None
     masks: bool = False
-    """Whether to store who is seen at each pixel (`masks`)."""
+    """Whether to store id images (`masks`)."""
     min_frames: int = 16
     """Shots shorter than this are left out."""
     latents: str | None = None
-    """The model whose VAE and image encoder the frames go through (`encoding`); None: they do not.
+    """The model whose VAE and image encoder encode the frames (`encoding`); None for none.
     """
     size: tuple[int, int] | None = None
-    """Height and width of the training that latents are for."""
+    """Height and width of training, for latents."""
 
     def __post_init__(self) -> None:
         if (self.latents is None) != (self.size is None):
             raise InputError("latents need both a model and the training's size")
 
     def lasting(self) -> dict[str, Any]:
-        """What the whole dataset is made by. Latents are not of it: each clip says its own."""
+        """The settings of the whole dataset, without latents: each clip states its own."""
         names = [f.name for f in fields(self) if f.name not in ("latents", "size")]
         return {name: getattr(self, name) for name in names}
 
     def changed(self, saved: dict[str, Any]) -> list[str]:
-        """Names of the settings that a dataset was begun with otherwise."""
+        """Names of the settings that differ from those of a started dataset."""
         return [name for name, value in self.lasting().items() if saved.get(name) != value]
 
 
@@ -75,7 +76,7 @@ def load_pose(settings: PrepareSettings) -> PoseEstimator:
 
 @lru_cache(maxsize=1)
 def load_masks(settings: PrepareSettings) -> PersonMasks | None:
-    """What masks the people of frames, in this process, if the settings ask for it."""
+    """The mask network of this process, if the settings ask for masks."""
     if not settings.masks:
         return None
     from posecast.estimators.builtin.masks import PersonMasks
@@ -91,7 +92,7 @@ def load_flow(settings: PrepareSettings) -> FlowEstimator:
 
 
 def load_encoding(settings: PrepareSettings) -> Encoder | None:
-    """The frozen networks of this process whose results are kept, if the settings name a model."""
+    """The frozen networks of this process, if the settings name a model."""
     if settings.latents is None or settings.size is None:
         return None
     from posecast.preparation.encoding import load_encoder

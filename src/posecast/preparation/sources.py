@@ -1,4 +1,4 @@
-"""Which videos: files, folders, and lists that say where each is from."""
+"""Finds the videos to prepare: files, folders, and lists that state each one's source."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ class VideoSource:
     """One file to prepare."""
 
     name: str
-    """In the dataset."""
+    """Its name in the dataset."""
     path: Path
     source: str
-    """Where it is from, for the report: TikTok, YouTube, ..."""
+    """Its origin for the report: TikTok, YouTube, ..."""
     poses: Path | None = None
-    """Its pose file or folder; None: poses are estimated."""
+    """Its pose file or folder; None to estimate poses."""
     missing_poses: str | None = None
-    """Why it has no poses though they were to be given."""
+    """Why it has no poses although a folder of poses was given."""
     body: str | None = None
-    """The layout of its OpenPose files, where the list says so."""
+    """The body layout of its OpenPose files, if the list states it."""
 
 
 @dataclass(frozen=True)
 class _File:
-    """A file as it was named: by itself, in a folder, or in a list."""
+    """A file named directly, in a folder, or in a list."""
 
     path: Path
     source: str
     keys: tuple[str, ...]
-    """Its path without ending in the folder of poses, the surest first."""
+    """Its possible paths, without ending, in the folder of poses; the most specific first."""
     poses: Path | None = None
     body: str | None = None
 
@@ -51,16 +51,16 @@ class _File:
 def find_sources(
     paths: Sequence[Path], poses: Path | None = None, source: str | None = None
 ) -> list[VideoSource]:
-    """Every file that the paths name, in their order; folders with all below them, by name.
+    """All files that the paths name, in order; folders recursively, by name.
 
-    A ``.csv`` file is a list: a header with ``path`` and perhaps ``source``, ``poses`` and ``body``
-    (of ``pose_formats.openpose.BODIES``), paths relative to the list. Where nothing says the
-    source, it is `source`, or the folder's name. `poses` is a folder of pose files (or folders):
-    each lies there as its video does in its own folder, or at the top under the video's name if no
-    other video has it.
+    A ``.csv`` file is a list: a header with ``path`` and optionally ``source``, ``poses`` and
+    ``body`` (of ``pose_formats.openpose.BODIES``), with paths relative to the list. The default
+    source is `source`, else the folder's name. `poses` is a folder of pose files (or folders). A
+    video's poses have the same relative path there as the video in its own folder, or lie at the
+    top under the video's name if no other video has that name.
 
     Raises:
-        InputError: a path does not exist, a list is none, or there is no file at all.
+        InputError: a path does not exist, a list is invalid, or there are no files.
     """
     if poses is not None and not poses.is_dir():
         raise InputError.at(
@@ -71,7 +71,7 @@ def find_sources(
     look_up = cache(_by_stem)
     for file in _files(paths, source):
         if poses is not None and poses.resolve() in file.path.resolve().parents:
-            continue  # the poses lie among the videos
+            continue  # the folder of poses lies among the videos
         own_poses, missing = file.poses, None
         if own_poses is None and poses is not None:
             matches = _matches(poses, file, look_up)
@@ -84,7 +84,7 @@ def find_sources(
         taken[name] = taken.get(name, 0) + 1
         if taken[name] > 1:
             name = f"{name}--{taken[name]}"
-        # Absolute: a cluster's workers run in folders of their own.
+        # Absolute, because a cluster's workers run in other folders.
         own_poses = own_poses.absolute() if own_poses is not None else None
         label = printable(file.source)
         found.append(VideoSource(name, file.path.absolute(), label, own_poses, missing, file.body))
@@ -96,7 +96,7 @@ def find_sources(
 def _matches(
     folder: Path, file: _File, look_up: Callable[[Path], dict[str, list[Path]]]
 ) -> list[Path]:
-    """What lies in a folder of poses where a video's would."""
+    """The entries of a folder of poses at the place for a video's poses."""
     for key in dict.fromkeys((*file.keys, file.path.stem)):
         place, name = (folder / key).parent, Path(key).name
         matches = look_up(place).get(name, []) if place.is_dir() else []
@@ -106,7 +106,7 @@ def _matches(
 
 
 def _each_its_own(found: list[VideoSource]) -> list[VideoSource]:
-    """Videos that would share one pose file have none: whose it is, nobody said."""
+    """Remove poses that several videos would share: it is not known to which they belong."""
     users: dict[Path, list[Path]] = {}
     for source in found:
         if source.poses is not None and source.path not in users.setdefault(source.poses, []):
@@ -134,7 +134,7 @@ def _by_stem(folder: Path) -> dict[str, list[Path]]:
 
 
 def _plain(stem: str) -> str:
-    # Room is left for the number of a namesake and of a clip.
+    # Leave room for the number of a video of the same name, and of a clip.
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", stem)[:150].lstrip("._-")
     return name or "video"
 

@@ -1,4 +1,4 @@
-"""One video: scanned, cut into clips, written whole or refused with a reason."""
+"""Prepares one video: scans it, cuts it into clips, and writes it atomically or refuses it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from posecast.preparation.settings import (
 from posecast.preparation.sources import VideoSource
 
 KEY_FRAMES = 16
-"""Of re-encoded videos: a frame is at most so many away from where decoding can start."""
+"""Distance of key frames in re-encoded videos, at which decoding can start."""
 _CONTAINERS = {
     "mp4": "mp4", "m4v": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm", "avi": "avi",
     "ts": "mpegts", "mpg": "mpeg", "mpeg": "mpeg", "flv": "flv", "wmv": "asf", "gif": "gif",
@@ -55,17 +55,17 @@ _CONTAINERS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one video."""
+    """The result of preparing one video."""
 
     name: str
     clips: int = 0
     frames: int = 0
-    """Of the clips."""
+    """Frames of all clips."""
     array_bytes: int = 0
-    """Beside the pictures."""
+    """Bytes of arrays, without pictures."""
     refused: str | None = None
     fault: str | None = None
-    """The traceback of a mistake of ours: the video is refused, the run goes on."""
+    """The traceback of a bug in Posecast: the video is refused and the run continues."""
 
 
 def prepare_video(
@@ -74,13 +74,13 @@ def prepare_video(
     settings: PrepareSettings,
     advance: Callable[[int], None] = lambda frames: None,
 ) -> Outcome:
-    """Add one video to a dataset; what is wrong with it is the outcome, not an error.
+    """Add one video to a dataset; faults of the video are in the outcome and not raised.
 
-    One that is there already only gets the latents that it lacks. `advance` is told of frames as
-    they are done.
+    A video that is already in the dataset only gets missing latents. `advance` is called with
+    numbers of finished frames.
 
     Raises:
-        InputError: the estimators cannot be had, whatever the video is.
+        InputError: the estimators are not available.
         OSError: the dataset cannot be written.
     """
     encoder = load_encoding(settings)
@@ -127,7 +127,7 @@ def _scanned(
 
 @contextmanager
 def _reasons(name: str, dataset: Path, before: str = "") -> Iterator[list[Outcome]]:
-    """What goes wrong with a video in the block, as the outcome that the list then holds."""
+    """Turn an error in the block into an outcome, which is added to the yielded list."""
     failed: list[Outcome] = []
     try:
         yield failed

@@ -1,1 +1,1 @@
-"""People found without a download: networks whose weights come in the package."""
+"""The built-in people finder: networks whose weights come in the package."""

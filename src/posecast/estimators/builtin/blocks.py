@@ -10,8 +10,8 @@ from torch.nn import functional
 class Conv(nn.Conv2d):
     """A convolution with a bias, then ReLU6 unless `active` is false.
 
-    With a stride of 2 the padding is even on both sides; `uneven` puts one pixel less on the near
-    sides and none too many on the far ones, as TensorFlow's "same" does for sides that are even.
+    With a stride of 2 the padding is the same on both sides. `uneven` pads one pixel less at the
+    left and top, as TensorFlow's "same" does for even sides.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Conv(nn.Conv2d):
 
 
 class Bottleneck(nn.Module):
-    """Widened by a 1x1 convolution, filtered depthwise, narrowed; added to its input if it fits."""
+    """A widening 1x1 convolution, a depthwise one and a narrowing one; residual if shapes fit."""
 
     def __init__(
         self, channels: int, inner: int, out: int, kernel: int, stride: int = 1, *, uneven: bool
@@ -95,7 +95,7 @@ class Separable(nn.Sequential):
 class Residual(nn.Module):
     """A separable convolution added to its input, then ReLU6, or PReLU if `learnt`.
 
-    With a stride of 2 the input is pooled, and channels of zeros make it as wide as the output.
+    With a stride of 2 the input is pooled, and padded with zero channels to the output's width.
     """
 
     def __init__(
@@ -132,9 +132,9 @@ class Residual(nn.Module):
 def bottlenecks(
     channels: int, rows: tuple[tuple[int, int, int], ...], stride: int, *, uneven: bool = False
 ) -> nn.Sequential:
-    """Bottlenecks one after another, a row ``(inner, out, kernel)`` each; the first strides.
+    """A sequence of bottlenecks, one per row ``(inner, out, kernel)``; only the first strides.
 
-    Its padding is `uneven` where that is said (`Conv`).
+    `uneven` is the first one's padding (see `Conv`).
     """
     blocks = []
     for inner, out, kernel in rows:
@@ -145,12 +145,12 @@ def bottlenecks(
 
 
 def doubled(features: torch.Tensor) -> torch.Tensor:
-    """Twice as high and wide, bilinear."""
+    """Upsample to twice the height and width, bilinearly."""
     return functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def depth_to_space(features: torch.Tensor) -> torch.Tensor:
-    """Twice as high and wide of a quarter of the channels, in TensorFlow's order of channels."""
+    """Twice the height and width with a quarter of the channels, in TensorFlow's channel order."""
     n, channels, height, width = features.shape
     parts = features.reshape(n, 2, 2, channels // 4, height, width)
     return parts.permute(0, 3, 4, 1, 5, 2).reshape(n, channels // 4, 2 * height, 2 * width)

@@ -1,10 +1,9 @@
 """The network that finds people: BlazePose's detector (arXiv 2006.10204), on pictures of any size.
 
-It has a cell every 8, 16 and 32 pixels (2, 2 and 6 boxes a cell) and says for each box how sure it
-is of a person there, where its box lies, and where four points of the person are: the middle of the
-hips, a point on the circle around the whole body, the middle of the shoulders, and a point on the
-circle around the upper body. All layers are convolutions, so that it runs on any sides that are
-multiples of 32; it was trained on 224.
+It has cells of 8, 16 and 32 pixels with 2, 2 and 6 boxes each. For each box it gives the score of a
+person, the box, and four points: the middle of the hips, a point on the circle around the whole
+body, the middle of the shoulders, and a point on the circle around the upper body. All layers are
+convolutions, so it runs at any size with sides in multiples of 32; it was trained at 224.
 """
 
 from __future__ import annotations
@@ -24,17 +23,18 @@ from posecast.estimators.builtin.blocks import (
 )
 
 SIDE = 224
-"""The side of the pictures that it was trained on."""
+"""Side of its training pictures in pixels."""
 MULTIPLE = 32
-"""What the sides of its pictures are multiples of."""
+"""Sides of its pictures must be multiples of this."""
 STRIDES = ((8, 2), (16, 2), (32, 6))
-"""Pixels from one cell to the next, and boxes a cell."""
+"""Cell size in pixels, and boxes per cell, of each grid."""
 VALUES = 12
-"""Of a box: its centre and size, then four points, ``x, y``, in pixels from the cell's centre."""
+"""Values per box: its centre and size, then four points ``x, y``, in pixels from the cell's
+centre."""
 
 
 class DetectorNetwork(nn.Module):
-    """Pictures in -1..1 to the values and the scores (logits) of all boxes."""
+    """Maps pictures in -1..1 to the values and the scores (logits) of all boxes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class DetectorNetwork(nn.Module):
 
 
 def cell_centres(height: int, width: int) -> Float32[np.ndarray, "boxes 2"]:
-    """Where the boxes of a picture of this size are measured from, ``x, y`` in its pixels."""
+    """The cell centres to which a picture's boxes are relative, ``x, y`` in pixels."""
     centres = []
     for stride, boxes in STRIDES:
         rows, columns = np.mgrid[: height // stride, : width // stride]

@@ -1,7 +1,7 @@
 """The networks that find the points of a hand: MediaPipe Hands (arXiv 2006.10214).
 
-The hand network sees a square crop, the wrist below the fingers. The region network makes that crop
-of a coarser one, which is guessed from a body's wrist and fingers.
+The hand network's input is a square crop with the wrist below the fingers. The region network finds
+that crop within a coarser one, which is guessed from a body's wrist and fingers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch.nn import functional
 from posecast.estimators.builtin.blocks import Conv, bottlenecks
 
 SIDE = 224
-"""Of the hand network's pictures."""
+"""Side of the hand network's crops in pixels."""
 REGION_SIDE = 256
-"""Of the region network's."""
+"""Side of the region network's crops in pixels."""
 POINTS = 21
 
 _STAGES = (
@@ -29,23 +29,23 @@ _STAGES = (
 )
 _WIDTH = 1152
 _REGION_BLOCKS = ((8, 8, 16), (16, 16, 32), (32, 32, 64), (64, 32, 64), (64, 16, 32), (32, 8, 16))
-"""Channels before, within and after each."""
+"""Channels before, within and after each block."""
 
 
 @dataclass(frozen=True)
 class Hands:
-    """What the hand network says of crops."""
+    """The hand network's results for crops."""
 
     points: Float[torch.Tensor, "n 21 3"]
     """x, y, z in pixels of the crop: the wrist, then thumb to little finger, from base to tip."""
     presence: Float[torch.Tensor, " n"]
     """Logit: whether a hand is in the crop."""
     right: Float[torch.Tensor, " n"]
-    """Logit: whether it is a right hand. Wrists say it more surely; nobody asks for it yet."""
+    """Logit: whether it is a right hand. Not used yet, because wrists are more reliable."""
 
 
 class HandNetwork(nn.Module):
-    """Crops in 0..1 to `Hands`."""
+    """Maps crops in 0..1 to `Hands`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class HandNetwork(nn.Module):
 
 
 class HandRegionNetwork(nn.Module):
-    """Crops in 0..1 to the hand's middle and a point below it, on the circle around the hand."""
+    """Maps crops in 0..1 to the hand's centre and a point below it, on the hand's circle."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,9 +90,9 @@ class HandRegionNetwork(nn.Module):
 
 
 class _Halving(nn.Module):
-    """A bottleneck of half the resolution, added to its pooled input.
+    """A bottleneck with stride 2, added to its pooled input.
 
-    That is widened by channels of zeros, or cut, to as many channels as come out.
+    The input is padded with zero channels, or cut, to the number of output channels.
     """
 
     def __init__(self, channels: int, inner: int, out: int) -> None:

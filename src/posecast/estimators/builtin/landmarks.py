@@ -1,9 +1,9 @@
 """The network that finds a person's points: BlazePose's landmarks (arXiv 2006.10204).
 
-It sees an upright square crop of one person, 256 pixels a side, and gives 39 points (33 of the
-body, then what the next frame's crop is made of), how sure it is that a person is there, a heat map
-a point, and the person's mask. The larger of the two sizes has a second way down, from the fine
-features to the coarse ones.
+Its input is an upright square crop of one person, 256 pixels a side. It gives 39 points (33 of the
+body, then those that define the next frame's crop), the presence of a person, a heat map per point,
+and the person's mask. The larger of the two sizes has a second downward path, from fine to coarse
+features.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import nn
 from posecast.estimators.builtin.blocks import Conv, Residual, Separable, bottlenecks, doubled
 
 SIDE = 256
-"""Of its pictures."""
+"""Side of its crops in pixels."""
 POINTS = 39
 """33 of the body, then the middle of the hips, a point on the circle around it, and others."""
 VALUES = 5
-"""Of a point: x, y, z in pixels of the crop, and the logits of visibility and presence."""
+"""Values per point: x, y, z in pixels of the crop, and the logits of visibility and presence."""
 HEAT_SIDE = 64
 
 _Rows = tuple[tuple[int, int, int], ...]
@@ -35,12 +35,12 @@ class LandmarkSize:
     half: tuple[int, int]
     """The bottleneck after the stem without widening: (out, channels of its skip)."""
     stages: tuple[_Rows, _Rows, _Rows, _Rows]
-    """From a half of the resolution to a quarter, an eighth, a sixteenth, a thirty-second."""
+    """From 1/2 of the resolution to 1/4, 1/8, 1/16 and 1/32."""
     top: int
     down: tuple[tuple[int, int], ...] = ()
-    """The second way down: (channels, blocks after the first one) of each level."""
+    """The second downward path: (channels, blocks after the first one) of each level."""
     tail: tuple[int, int] = (5, 6)
-    """Blocks at 4x4 and at 2x2."""
+    """Number of blocks at 4x4 and at 2x2."""
 
 
 FULL = LandmarkSize(
@@ -68,14 +68,14 @@ HEAVY = LandmarkSize(
     (8, 8),
 )
 SIZES = {"landmarks-full": FULL, "landmarks-heavy": HEAVY}
-"""By the name that a file of weights gives (`posecast.estimators.builtin.weights`)."""
+"""Sizes by the name in a weight file's metadata (`posecast.estimators.builtin.weights`)."""
 
 _FEATURES, _COARSE, _FINE = 48, 288, 8
 
 
 @dataclass(frozen=True)
 class Landmarks:
-    """What the network says of crops."""
+    """The network's results for crops."""
 
     points: Float[torch.Tensor, "n 39 5"]
     presence: Float[torch.Tensor, " n"]
@@ -83,11 +83,11 @@ class Landmarks:
     heat: Float[torch.Tensor, "n 39 64 64"]
     """Logits."""
     mask: Float[torch.Tensor, "n 256 256"] | None
-    """Logits; None where it was not asked for."""
+    """Logits; None if not requested."""
 
 
 class LandmarkNetwork(nn.Module):
-    """Crops in 0..1 to `Landmarks`."""
+    """Maps crops in 0..1 to `Landmarks`."""
 
     def __init__(self, size: LandmarkSize) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Where a person is, as the landmark network wants it: an upright square around the whole body.
+"""Regions of people for the landmark network: upright squares around the whole body.
 
-A region is ``x, y, side, angle``: its centre and side in pixels of the frame (pixel centres at
-integers), and by how much it is turned, in radians, clockwise as the picture is seen.
+A region is ``x, y, side, angle``: its centre and side in pixels of the frame (pixel centres are
+integers), and its clockwise rotation in radians.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from jaxtyping import Float, Float32, UInt8
 from posecast.estimators.builtin.landmarks import SIDE
 
 MARGIN = 1.25
-"""The side of a region by the diameter of the circle around the body."""
+"""Side of a region, as a multiple of the diameter of the circle around the body."""
 _SMOOTHED = 1.5
-"""Crops that shrink the frame by more are taken from a smaller copy, or they would alias."""
+"""Crops that shrink the frame by more than this come from a smaller copy, to avoid aliasing."""
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Regions = Float[np.ndarray, "people 4"]
@@ -24,9 +24,9 @@ Regions = Float[np.ndarray, "people 4"]
 def regions_between(
     hips: Float[np.ndarray, "people 2"], circle: Float[np.ndarray, "people 2"]
 ) -> Regions:
-    """Regions of people whose circle has its centre at the hips and passes through a point above.
+    """Regions of people from a circle with its centre at the hips, through a point above.
 
-    The point lies over the head of somebody who stands upright.
+    For a person who stands upright, the point lies above the head.
     """
     up = circle - hips
     angle = np.arctan2(up[:, 0], -up[:, 1])
@@ -76,7 +76,7 @@ def cut_out(
                 smaller[shrink] = cv2.resize(half, size, interpolation=cv2.INTER_AREA)
         source = smaller[shrink]
         scale = np.array(source.shape[1::-1]) / np.array(frame.shape[1::-1])
-        # Pixel centres at integers on both sides, as OpenCV has them.
+        # Pixel centres are integers on both sides, as in OpenCV.
         inverse = inverse.copy()
         inverse[:, 2] += inverse[:, :2] @ (0.5, 0.5)
         inverse *= scale[:, None]

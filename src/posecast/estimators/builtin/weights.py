@@ -18,46 +18,46 @@ from posecast.estimators.builtin.landmarks import SIZES, LandmarkNetwork
 from posecast.weights import SAFETENSORS, read_tensors
 
 KIND = "posecast-people"
-"""The entry of a file's metadata that says which network it holds."""
+"""The key in a file's metadata that states which network it holds."""
 _MOST_BYTES = 200_000_000
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
 def shipped(name: str) -> Path:
-    """A file of weights in the package: ``detector``, ``landmarks_full``, ``hand``, ..."""
+    """A weight file in the package: ``detector``, ``landmarks_full``, ``hand``, ..."""
     return Path(str(files("posecast") / "assets" / "people" / f"{name}.safetensors"))
 
 
 def load_detector(path: Path | None = None) -> DetectorNetwork:
-    """The network that finds people.
+    """Load the network that finds people.
 
     Raises:
-        InputError: the file is not one of it.
+        InputError: the file does not hold this network.
     """
     return _load(DetectorNetwork(), "detector", path)
 
 
 def load_hand(path: Path | None = None) -> HandNetwork:
-    """The network that finds the points of a hand; raises as `load_detector`."""
+    """Load the network that finds the points of a hand; raises as `load_detector`."""
     return _load(HandNetwork(), "hand", path)
 
 
 def load_hand_region(path: Path | None = None) -> HandRegionNetwork:
-    """The network that finds a hand's place near a wrist; raises as `load_detector`."""
+    """Load the network that finds a hand's region near a wrist; raises as `load_detector`."""
     return _load(HandRegionNetwork(), "hand_region", path)
 
 
 def load_face(path: Path | None = None) -> FaceNetwork:
-    """The network that finds the points of a face; raises as `load_detector`."""
+    """Load the network that finds the points of a face; raises as `load_detector`."""
     return _load(FaceNetwork(), "face", path)
 
 
 def load_landmarks(path: str | Path | None = None) -> LandmarkNetwork:
-    """The network that finds a person's points: the shipped one, or that of a file.
+    """Load the network that finds a person's points: the packaged one, or that of a file.
 
     Raises:
-        InputError: the file is not one that `scripts/convert_people.py` writes.
+        InputError: the file was not written by `scripts/convert_people.py`.
     """
     path = Path(path) if path is not None else shipped("landmarks_full")
     state, kind = _read(path)
@@ -78,7 +78,7 @@ def _load(network: _Network, kind: str, path: Path | None) -> _Network:
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
-    """The tensors of a file, and which network it says it holds."""
+    """The tensors of a file, and the network that its metadata states."""
     state = read_tensors(
         path,
         "what scripts/convert_people.py writes",

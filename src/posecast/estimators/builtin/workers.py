@@ -1,7 +1,7 @@
-"""Several calls of a small network at once, a CPU core each.
+"""Runs several calls of a small network at once, one CPU core each.
 
-A layer of these networks is too small to share among cores: two threads are 1.1 times as fast as
-one, two calls at once nearly twice.
+A layer of these networks is too small to split between cores: two threads are 1.1 times as fast as
+one, but two calls at once are nearly twice as fast.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STARTING = threading.Lock()
 
 
 class Workers:
-    """As many threads as torch has on a CPU, each with one thread of torch's; none elsewhere."""
+    """On a CPU, as many threads as torch uses, each with one torch thread; none elsewhere."""
 
     def __init__(self, device: torch.device) -> None:
         self.count = torch.get_num_threads() if device.type == "cpu" else 1
@@ -31,14 +31,14 @@ class Workers:
                 _pool(self.count)
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """The results in the order of `items`, without gradients."""
+        """Results in the order of `items`, without gradients."""
         call = partial(_without_gradients, function)
         if self.count == 1:
             return [call(item) for item in items]
         return list(_pool(self.count).map(call, items))
 
     def parts(self, rows: np.ndarray, most: int) -> list[np.ndarray]:
-        """`rows` in parts of at most `most`, a part for each worker if there are so many."""
+        """Split `rows` into parts of at most `most` rows, at least one per worker if possible."""
         size = max(1, min(most, -(-len(rows) // self.count)))
         return [rows[start : start + size] for start in range(0, max(1, len(rows)), size)]
 
