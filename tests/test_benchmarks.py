@@ -72,7 +72,7 @@ def test_reusing_deep_features_saves_most_of_the_work(unet) -> None:
 
 
 @pytest.mark.filterwarnings("default")
-def test_denoising_benchmark(tmp_path, monkeypatch, capsys) -> None:
+def test_the_denoising_benchmark_fails_if_results_differ(tmp_path, monkeypatch, capsys) -> None:
     """It compares with the plain composition, and exits with 1 where the two differ."""
     figures = tmp_path / "figures.json"
     monkeypatch.setattr(

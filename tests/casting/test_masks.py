@@ -37,7 +37,9 @@ def ids(scene: dict[str, Path]) -> np.ndarray:
     return ids
 
 
-def test_an_image_of_ids(scene: dict[str, Path], ids: np.ndarray, tmp_path: Path) -> None:
+def test_masks_are_read_from_an_image_of_ids(
+    scene: dict[str, Path], ids: np.ndarray, tmp_path: Path
+) -> None:
     assert planned(scene).masks is None
     write_ids(ids, tmp_path / "ids.png")
     plan = planned(scene, mask=tmp_path / "ids.png")
@@ -112,7 +114,9 @@ def test_masks_that_do_not_fit(
     assert "0.png: holds the id 3" in capsys.readouterr().err
 
 
-def test_the_sheet_shows_masks(scene: dict[str, Path], ids: np.ndarray, tmp_path: Path) -> None:
+def test_the_cast_picture_shows_masks(
+    scene: dict[str, Path], ids: np.ndarray, tmp_path: Path
+) -> None:
     write_ids(ids, tmp_path / "ids.png")
     line = ["cast", "--reference", str(scene["picture"]), "--poses", str(scene["dance"])]
     line += ["--reference-poses", str(scene["people"])]

@@ -88,7 +88,9 @@ REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "images"
         ("baseball_coco196141.jpg", (2, 1, 3, 0), True),
     ],
 )
-def test_photographs(name: str, order: tuple[int, ...], overlap: bool) -> None:
+def test_the_order_in_photographs_is_right(
+    name: str, order: tuple[int, ...], overlap: bool
+) -> None:
     """Characters from left to right, as they are found, with their masks."""
     picture = read_image(REAL / name)
     (found,) = BuiltinFinder.load(device="cpu")(picture[None])

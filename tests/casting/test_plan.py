@@ -44,7 +44,7 @@ def test_swapped_drivers_and_inverted_order(scene: dict[str, Path]) -> None:
     assert np.array_equal(plan.reference_keypoints, planned(scene).reference_keypoints)
 
 
-def test_files_say_the_order(scene: dict[str, Path], tmp_path: Path) -> None:
+def test_the_order_comes_from_the_pose_files(scene: dict[str, Path], tmp_path: Path) -> None:
     people = read_poses(scene["people"])
     assert planned(scene, reference_poses=replace(people, front_to_back=(1, 0))).ranks[0, 0] == 1
     dance = replace(dancers(), front_to_back=(1, 0))
@@ -146,7 +146,7 @@ def test_pictures_and_poses_are_framed_alike(scene: dict[str, Path]) -> None:
         assert np.array_equal(plan.reference_keypoints, plan.keypoints[:, 0])
 
 
-def test_whole_bodies_beside_bodies(scene: dict[str, Path]) -> None:
+def test_whole_bodies_and_bodies_may_be_mixed(scene: dict[str, Path]) -> None:
     whole = np.zeros((2, 6, 134, 3), np.float32)
     whole[:, :, :18] = dancers().keypoints
     plan = plan_animation(
@@ -212,7 +212,7 @@ def test_pil_pictures_are_taken_too(scene: dict[str, Path]) -> None:
     assert np.array_equal(plan.picture, planned(scene).picture)
 
 
-def test_the_cast_sheets_picture(scene: dict[str, Path]) -> None:
+def test_the_cast_picture_shows_the_assignment(scene: dict[str, Path]) -> None:
     cast = draw_cast(planned(scene))
     assert cast.shape[1] == 2 * 640 + 4
     assert not np.array_equal(cast, draw_cast(planned(scene, assign="0:1,1:0")))

@@ -52,7 +52,9 @@ def test_a_written_sheet_reads_back(tmp_path: Path, people: PoseSequence) -> Non
 
 @settings(max_examples=50, deadline=None)
 @given(note=st.text(max_size=30))
-def test_any_note_survives(tmp_path_factory: pytest.TempPathFactory, note: str) -> None:
+def test_any_note_can_be_written_and_read(
+    tmp_path_factory: pytest.TempPathFactory, note: str
+) -> None:
     from tests.casting.conftest import person
 
     path = tmp_path_factory.mktemp("notes") / "cast.yaml"
@@ -196,7 +198,7 @@ def test_a_short_preview_obeys_the_whole_clips_sheet(
         orders(None)
 
 
-def test_all_problems_come_together(tmp_path: Path, people: PoseSequence) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path, people: PoseSequence) -> None:
     text = GOOD.replace("driver: 1", "driver: 9").replace("id: 1", "id: 7").replace("[1, 0]", "[0]")
     (tmp_path / "cast.yaml").write_text(text + "extra: 1\n")
     with pytest.raises(InputError) as caught:

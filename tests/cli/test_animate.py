@@ -41,7 +41,7 @@ def frames_of(folder: Path) -> np.ndarray:
     return np.stack([np.asarray(Image.open(p)) for p in sorted(folder.glob("*.png"))])
 
 
-def test_the_main_job(
+def test_animate_writes_a_video_and_reports_it(
     scene: dict[str, Path], tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert animate(scene, tiny, "-o", tmp_path / "a.mp4") == 0
@@ -89,7 +89,7 @@ def test_options_reach_the_frames(scene: dict[str, Path], tiny: Path, tmp_path: 
         assert not np.array_equal(frames_of(tmp_path / name), plain), name
 
 
-def test_cast_then_animate(
+def test_animate_follows_the_sheet_that_cast_writes(
     scene: dict[str, Path], tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "sheets").mkdir()
@@ -123,7 +123,7 @@ def test_cast_then_animate(
     assert not (tmp_path / "bad").exists()
 
 
-def test_conditions(
+def test_conditions_writes_maps_and_a_preview(
     scene: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ("--size", "48x40", "-o", tmp_path / "maps.npz", "--preview", tmp_path / "maps.mp4")

@@ -76,7 +76,7 @@ def test_what_is_missing_is_one_line(tmp_path: Path, capsys) -> None:
 
 
 @torch.no_grad()
-def test_training_starts_from_sd15(public: Path, tmp_path: Path, capsys) -> None:
+def test_training_can_start_from_converted_sd15(public: Path, tmp_path: Path, capsys) -> None:
     """Both U-Nets begin alike; motion modules come from AnimateDiff's file."""
     unet = UNet(
         widths=(32, 32, 64, 32),
@@ -118,7 +118,7 @@ def test_fetched_weights_are_converted(public, tmp_path, monkeypatch, capsys) ->
     assert load_animator(tmp_path / "model").vae is not None
 
 
-def test_without_a_network(tmp_path: Path, capsys) -> None:
+def test_fetch_without_a_network_is_one_error(tmp_path: Path, capsys) -> None:
     """The tests are offline, as the hub's own setting says."""
     assert run(["fetch", "animateanyone", "-o", str(tmp_path / "model")]) == 2
     assert capsys.readouterr().err.count("\n") == 1

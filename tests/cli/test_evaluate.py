@@ -69,7 +69,7 @@ def test_networks_without_weights_are_named_and_the_rest_is_scored(videos, capsy
     assert set(scores["metrics"]) == {"l1", "mae_255", "psnr", "ssim"}
 
 
-def test_names_of_methods(tmp_path, monkeypatch):
+def test_methods_are_named_by_folder_or_by_the_user(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x=1").mkdir()
     found = named_folders(["a=b/c", "some/folder", "x=1"])
@@ -95,7 +95,7 @@ def test_names_of_methods(tmp_path, monkeypatch):
         (["--generated", "one", "--weights", "none"], "none: no such file or folder"),
     ],
 )
-def test_mistakes_are_one_line(videos, capsys, arguments, message):
+def test_mistakes_are_reported_in_one_line(videos, capsys, arguments, message):
     assert cli.run(["evaluate", "--real", "real", "--quiet", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error

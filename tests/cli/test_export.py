@@ -57,7 +57,7 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert not out.exists()
 
 
-def test_other_peoples_files_stay(
+def test_a_folder_with_other_files_is_refused(
     scene: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "mine"

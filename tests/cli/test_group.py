@@ -33,7 +33,7 @@ def test_help_lists_the_verbs_and_imports_none(tmp_path: object) -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.7
 
 
-def test_python_m_posecast(tmp_path: object) -> None:
+def test_python_m_posecast_runs_the_command_line(tmp_path: object) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "posecast", "--version"], capture_output=True, text=True
     )
@@ -97,14 +97,14 @@ def test_errors_become_one_line_and_a_status(
 
 
 @pytest.mark.parametrize("arguments", [["demo", "--debug"], ["--debug", "demo"]])
-def test_debug_shows_where(
+def test_debug_shows_the_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert failing(monkeypatch, KeyError("x"))(arguments) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage_errors_have_status_2_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["dance"], ["animate"], ["animate", "--sise", "3"], ["--nope"]):
         assert cli.run(arguments) == 2
         assert "Traceback" not in capsys.readouterr().err

@@ -116,7 +116,9 @@ def test_two_processes_do_not_write_one_output(verb: str, places: dict[str, str]
     assert not list(place.parent.iterdir())
 
 
-def test_outputs_that_are_inputs(tmp_path: Path, places: dict[str, str], capsys) -> None:
+def test_an_output_that_is_an_input_is_refused(
+    tmp_path: Path, places: dict[str, str], capsys
+) -> None:
     """As `-o dance.mp4 --poses dance.mp4`: by name, by link, in a folder."""
     broken = Path(places["broken"])
     for name in ("a.mp4", "a.json", "a.npz", "a.yaml"):
@@ -184,7 +186,7 @@ def test_a_model_folder_with_other_files_is_not_replaced(
 
 
 @pytest.mark.parametrize("name", ["-", "/proc/self/fd/1"])
-def test_text_is_written_through(
+def test_text_goes_to_standard_output(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch
 ) -> None:
     """A cast sheet, whose other lines go to standard error then."""
@@ -202,7 +204,7 @@ def test_text_is_written_through(
     assert set(tmp_path.iterdir()) == before
 
 
-def test_one_is_one() -> None:
+def test_counted_nouns_agree_in_number() -> None:
     words = [counted(n, "frame") for n in (0, 1, 2)] + [counted(2, "process")]
     assert words == ["0 frames", "1 frame", "2 frames", "2 processes"]
 

@@ -19,7 +19,7 @@ from tests.estimators.test_footage import FRAMES, SIZE, people_at, video
 __all__ = ["video", "weights"]
 
 
-def test_poses_of_a_video(
+def test_poses_writes_the_tracks_of_a_video(
     video: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, preview = tmp_path / "walk.json", tmp_path / "preview.mp4"

@@ -61,7 +61,7 @@ def inputs(pair: Painted, steps: int = 4) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_schemas_are_whole(nodes: dict[str, Any]) -> None:
+def test_every_node_has_a_complete_schema(nodes: dict[str, Any]) -> None:
     assert len(nodes) == 6
     for name, node in nodes.items():
         assert name.startswith("Posecast")

@@ -113,7 +113,7 @@ def draped(figure: Painted, change: float) -> tuple[Drape, np.ndarray, np.ndarra
     return drape, places[drape.places], drape.moved(motion, places[drape.places])
 
 
-def test_cloth_at_rest_rests(figure: Painted) -> None:
+def test_cloth_does_not_move_in_the_pictures_pose(figure: Painted) -> None:
     _, places, moved = draped(figure, 0)
     np.testing.assert_allclose(moved, places, atol=0.05)
 

@@ -71,7 +71,7 @@ def test_clips_are_drawn_as_often_as_is_said(numbered: Path, choice, expected):
     assert [share == 0 for share in found] == [share == 0 for share in expected]
 
 
-def test_choices_that_cannot_be(numbered: Path):
+def test_impossible_choices_are_refused(numbered: Path):
     with pytest.raises(ValueError, match=r"where\.occlusion: no index has such a column; expected"):
         ClipChoice(where={"occlusion": Limits(max=1)})
     with pytest.raises(ValueError, match=r"where\.source: is str; expected among"):

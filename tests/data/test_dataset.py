@@ -44,7 +44,7 @@ def dataset(tmp_path: Path, clips) -> Path:
     return tmp_path / "data"
 
 
-def test_a_clip_comes_back(dataset: Path, clips):
+def test_a_written_clip_reads_back(dataset: Path, clips):
     records = read_index(dataset)
     assert [record.name for record in records] == ["shot-0-0000", "shot-1-0000"]
     assert {record.group for record in records} == {"scene-7"}

@@ -81,7 +81,7 @@ def test_other_columns_are_named(tmp_path: Path, columns: dict[str, Any], said: 
     assert said in refusal(write(tmp_path, **columns))
 
 
-def test_what_is_no_table(tmp_path: Path) -> None:
+def test_an_index_that_is_no_table_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "index.parquet"
     path.write_bytes(b"PAR1" + b"\xff" * 100 + b"PAR1")
     assert "is not a Parquet table" in refusal(tmp_path)

@@ -29,7 +29,7 @@ RECORD = Record(
 TWO = replace(RECORD, video="b", people=2, body_occlusion_rate=0.2, background_flow_mean=3.0)
 
 
-def test_numbers_by_hand():
+def test_statistics_match_numbers_by_hand():
     # Video a: 10 frames of motion at 0.5, 30 at 2.5: 2.0. Video b: 3.0. Video c: 0.25.
     records = [
         RECORD,
@@ -125,7 +125,7 @@ def test_statistics_of_a_frame_and_a_clip():
     assert clip_statistics([alone] * 9 + [found]).body_occlusion_rate == pytest.approx(1 / 30)
 
 
-def test_the_papers_figures():
+def test_the_papers_figures_add_up():
     paper = paper_figures()
     assert sum(row["videos"] for row in paper["sources"]) == paper["videos"]
     assert sum(row["frames"] for row in paper["sources"]) == paper["frames"]

@@ -33,7 +33,7 @@ def test_a_sample_is_a_pure_function_of_its_index():
     assert not same(first[0], PuppetSource(STAGE, frames=3, seed=6).sample(0))
 
 
-def test_sample_shapes():
+def test_a_sample_has_the_documented_shapes():
     sample = PuppetSource(STAGE, frames=3).sample(0)
     assert sample.reference.shape == (32, 48, 3)
     assert sample.reference_keypoints.shape == (2, 18, 3)

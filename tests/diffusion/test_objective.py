@@ -99,7 +99,7 @@ def test_noise_offset_moves_whole_channels() -> None:
     assert means.std().item() == pytest.approx((0.25 + 1 / 256) ** 0.5, abs=0.03)
 
 
-def test_min_snr_weights() -> None:
+def test_min_snr_weights_follow_their_formula() -> None:
     alpha = torch.tensor([0.999, 0.5, 0.1, 0.0])
     snr = alpha / (1 - alpha)
     epsilon = min_snr_weights(alpha, 5.0, "epsilon")

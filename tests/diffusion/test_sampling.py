@@ -30,7 +30,7 @@ def test_trailing_timesteps_are_diffusers(steps) -> None:
 
 
 @pytest.mark.parametrize("kind", ["v_prediction", "sample", "epsilon"])
-def test_loop_is_diffusers_ddim(kind) -> None:
+def test_the_loop_equals_diffusers_ddim(kind) -> None:
     scheduler, ours = schedule(kind)
     noise = torch.randn(1, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0))
     scheduler.set_timesteps(5)
@@ -67,7 +67,7 @@ def test_windows_meet_at_every_step() -> None:
     assert [f.start for t, f in calls if t == 999] == [0, 2, 4, 6, 7]
 
 
-def test_guidance() -> None:
+def test_guidance_extrapolates_from_unconditional_to_conditional() -> None:
     uncond, cond = torch.tensor([1.0]), torch.tensor([3.0])
     assert guide(uncond, cond, 1.0) == 3
     assert guide(uncond, cond, 0.0) == 1
@@ -75,6 +75,6 @@ def test_guidance() -> None:
 
 
 @pytest.mark.parametrize("steps", [0, 1001])
-def test_impossible_step_counts(steps) -> None:
+def test_impossible_step_counts_are_refused(steps) -> None:
     with pytest.raises(ValueError, match="steps"):
         ddim_timesteps(steps)

@@ -19,7 +19,7 @@ def network(noisy: Tensor, timestep: int) -> Tensor:
 @pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
 @pytest.mark.parametrize("offset", [0, 1])
 @pytest.mark.parametrize("steps", [1, 4, 7, 30, 50])
-def test_timesteps_are_diffusers(spacing: str, offset: int, steps: int) -> None:
+def test_timesteps_equal_diffusers(spacing: str, offset: int, steps: int) -> None:
     scheduler = DDIMScheduler(
         **{**SD15_SCHEDULER, "timestep_spacing": spacing, "steps_offset": offset}
     )

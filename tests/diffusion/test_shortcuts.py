@@ -156,7 +156,7 @@ def test_no_shortcut_is_plain_guidance() -> None:
     assert calls == [(step, half, True) for step in range(8) for half in (True, False)]
 
 
-def test_guidance_in_an_interval() -> None:
+def test_guidance_can_be_limited_to_an_interval() -> None:
     _, calls = run(replace(NO_SHORTCUTS, guided=(0.25, 0.75)))
     assert [step for step, half, _ in calls if half] == list(range(8))
     assert [step for step, half, _ in calls if not half] == [2, 3, 4, 5]
@@ -184,7 +184,7 @@ def test_where_guidance_begins_deep_features_are_made() -> None:
 
 
 @pytest.mark.parametrize("shift", [False, True])
-def test_all_shortcuts_together(shift) -> None:
+def test_all_shortcuts_work_together(shift) -> None:
     everything = Shortcuts("dpm++", (0.2, 0.8), 2, shift)
     found, _ = run(everything, length=4, stride=2)
     assert found.isfinite().all()
@@ -193,7 +193,7 @@ def test_all_shortcuts_together(shift) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"solver": "euler"}, {"guided": (0.8, 0.2)}, {"guided": (0, 2)}, {"reuse": 0}]
 )
-def test_impossible_shortcuts(wrong) -> None:
+def test_impossible_shortcuts_are_refused(wrong) -> None:
     # In tests the run-time check of types comes first.
     with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=next(iter(wrong))):
         Shortcuts(**wrong)

@@ -39,7 +39,7 @@ def test_windows_cover_every_frame_and_end_on_the_last(plan) -> None:
         assert starts[-1] == frames - window
 
 
-def test_starts_by_hand() -> None:
+def test_window_starts_match_numbers_by_hand() -> None:
     assert window_starts(16, 16, 8) == [0]
     assert window_starts(24, 16, 8) == [0, 8]
     assert window_starts(27, 16, 8) == [0, 8, 11]
@@ -94,7 +94,7 @@ def in_turn(predict, latents: Tensor, windows: list[range], at_once: int, proces
 
 @given(plans(), st.integers(1, 4), st.integers(1, 3))
 @settings(max_examples=40, deadline=None)
-def test_overlaps_are_means(plan, at_once: int, count: int) -> None:
+def test_overlapping_windows_are_averaged(plan, at_once: int, count: int) -> None:
     """Against a list of predictions kept for each frame; by batches, and by several processes."""
     frames, window, stride = plan
     latents = torch.arange(float(2 * frames)).view(2, -1, 1, 1, 1)

@@ -86,7 +86,7 @@ def test_pictures_are_the_published_processors(
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_sizes() -> None:
+def test_network_sizes_match_numbers_by_hand() -> None:
     assert network_size(1080, 1920) == (518, 924)
     assert network_size(913, 622) == (756, 518)  # the width needs less scaling
     assert network_size(2, 64) == (14, 518)
@@ -110,7 +110,7 @@ def test_maps_are_the_libraries_at_the_frames_size(
     assert found[0].std() > 0.01
 
 
-def test_no_frame(estimator: DepthEstimator) -> None:
+def test_no_frames_give_no_depth_maps(estimator: DepthEstimator) -> None:
     assert estimator(np.zeros((0, 20, 30, 3), np.uint8)).shape == (0, 20, 30)
 
 

@@ -78,7 +78,9 @@ def with_face(drawn: Drawn) -> Seen:
 
 @pytest.mark.parametrize("left", [True, False])
 @pytest.mark.parametrize(("size", "degrees"), [(224, 0), (90, 180), (150, 70)])
-def test_a_hand(networks: DetailNetworks, left: bool, size: float, degrees: float) -> None:
+def test_the_points_of_a_hand_are_found(
+    networks: DetailNetworks, left: bool, size: float, degrees: float
+) -> None:
     drawn = Drawn.of("hand", 320, 240, size, degrees)
     seen = with_hand(drawn, left)
     person = whole_body(seen, SIZE, networks(drawn.frame, seen).points)[0]
@@ -94,7 +96,9 @@ def test_a_hand(networks: DetailNetworks, left: bool, size: float, degrees: floa
 
 
 @pytest.mark.parametrize(("size", "degrees"), [(192, 0), (80, 180), (130, -50)])
-def test_a_face(networks: DetailNetworks, size: float, degrees: float) -> None:
+def test_the_points_of_a_face_are_found(
+    networks: DetailNetworks, size: float, degrees: float
+) -> None:
     drawn = Drawn.of("face", 320, 240, size, degrees)
     seen = with_face(drawn)
     person = whole_body(seen, SIZE, networks(drawn.frame, seen).points)[0]
@@ -151,7 +155,7 @@ def test_a_hand_is_followed(networks: DetailNetworks, monkeypatch: pytest.Monkey
     assert len(looks) == 3
 
 
-def test_nobody(networks: DetailNetworks) -> None:
+def test_nobody_has_no_hands_and_faces(networks: DetailNetworks) -> None:
     frame = np.full((*SIZE, 3), WALL, np.uint8)
     seen = with_hand(Drawn.of("hand", 320, 240, 200, 0)).take([])
     details = networks(frame, seen)

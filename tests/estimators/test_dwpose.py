@@ -91,7 +91,7 @@ def test_frames_and_people_are_kept_apart(estimator: DWPose) -> None:
             check(joints[nearest], person, size)
 
 
-def test_nobody_and_no_frame(estimator: DWPose) -> None:
+def test_empty_frames_and_no_frames_give_no_people(estimator: DWPose) -> None:
     grey = np.full((1, 90, 160, 3), 128, np.uint8)
     (found,) = estimator(grey)
     assert found.shape == (0, 134, 3)
@@ -200,7 +200,7 @@ def test_says_what_is_wrong_with_the_weights(tmp_path: Path, weights: Path) -> N
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu:1"])
-def test_unknown_devices(weights: Path, device: str) -> None:
+def test_unknown_devices_are_refused(weights: Path, device: str) -> None:
     with pytest.raises(InputError, match="expected cpu, cuda, cuda:1 or mps"):
         pose_estimator(weights, device)
 

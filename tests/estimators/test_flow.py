@@ -127,13 +127,13 @@ def test_raft_says_what_is_wrong_with_its_weights(
         flow_estimator("raft-small", path)
 
 
-def test_raft_without_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_raft_without_torchvision_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(InputError, match=r"pip install 'posecast\[flow\]'"):
         flow_estimator("raft")
 
 
-def test_bad_input() -> None:
+def test_unknown_estimators_and_small_frames_are_refused() -> None:
     with pytest.raises(InputError, match="flow estimator 'horn-schunck': expected one of dis"):
         flow_estimator("horn-schunck")
     small = np.zeros((9, 40, 3), np.uint8)

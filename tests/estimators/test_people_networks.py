@@ -42,7 +42,7 @@ def batch(picture: np.ndarray) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", ["noise", "puppet"])
-def test_detector(goldens: dict[str, np.ndarray], kind: str) -> None:
+def test_the_detector_matches_the_original(goldens: dict[str, np.ndarray], kind: str) -> None:
     network = load_detector()
     with torch.inference_mode():
         boxes, scores = network(batch(goldens[f"detector_{kind}_input"]) / 127.5 - 1)
@@ -51,7 +51,9 @@ def test_detector(goldens: dict[str, np.ndarray], kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["noise", "puppet"])
-def test_landmarks(goldens: dict[str, np.ndarray], kind: str) -> None:
+def test_the_landmark_network_matches_the_original(
+    goldens: dict[str, np.ndarray], kind: str
+) -> None:
     network = load_landmarks()
     with torch.inference_mode():
         found = network(batch(goldens[f"full_{kind}_input"]) / 255)
@@ -66,7 +68,7 @@ def test_landmarks(goldens: dict[str, np.ndarray], kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["noise", "hand"])
-def test_hands(goldens: dict[str, np.ndarray], kind: str) -> None:
+def test_the_hand_networks_match_the_originals(goldens: dict[str, np.ndarray], kind: str) -> None:
     crop = batch(goldens[f"hand_{kind}_input"]) / 255
     with torch.inference_mode():
         found = load_hand()(crop)
@@ -78,14 +80,14 @@ def test_hands(goldens: dict[str, np.ndarray], kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["noise", "face"])
-def test_faces(goldens: dict[str, np.ndarray], kind: str) -> None:
+def test_the_face_network_matches_the_original(goldens: dict[str, np.ndarray], kind: str) -> None:
     with torch.inference_mode():
         found = load_face()(batch(goldens[f"face_{kind}_input"]) / 255)
     check(found.points[0, ::8], goldens[f"face_{kind}_points"])
     check(found.presence, goldens[f"face_{kind}_presence"])
 
 
-def test_the_puppet_is_somebody(goldens: dict[str, np.ndarray]) -> None:
+def test_the_drawn_puppet_counts_as_a_person(goldens: dict[str, np.ndarray]) -> None:
     assert goldens["detector_puppet_scores"].max() > 0  # a logit: more likely than not
     assert goldens["full_puppet_presence"] > 0.9
     assert goldens["hand_hand_presence"] > 0.5 > goldens["hand_noise_presence"]

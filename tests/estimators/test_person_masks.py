@@ -53,7 +53,9 @@ def drawn(people: list[tuple[float, float, float, float]]) -> tuple[np.ndarray, 
 
 
 @pytest.mark.parametrize("degrees", [0, 100])
-def test_a_drawn_person(masks_of: PersonMasks, finder: BuiltinFinder, degrees: float) -> None:
+def test_the_mask_of_a_drawn_person_is_right(
+    masks_of: PersonMasks, finder: BuiltinFinder, degrees: float
+) -> None:
     frame, (truth,) = drawn([(256, 144, 230, degrees)])
     people = finder(frame[None])[0]
     (mask,) = masks_of(frame, people)
@@ -98,7 +100,9 @@ def test_regions_of_whole_and_half_bodies(finder: BuiltinFinder) -> None:
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not there")
 @pytest.mark.parametrize("name", OUTLINES)
 @pytest.mark.parametrize("joints", ["annotated", "found"])
-def test_photographs(masks_of: PersonMasks, finder: BuiltinFinder, name: str, joints: str) -> None:
+def test_the_masks_of_photographs_are_plausible(
+    masks_of: PersonMasks, finder: BuiltinFinder, name: str, joints: str
+) -> None:
     picture = read_image(REAL / "images" / name)
     if joints == "found":
         people = finder(picture[None])[0]
@@ -113,7 +117,9 @@ def test_photographs(masks_of: PersonMasks, finder: BuiltinFinder, name: str, jo
         assert overlap(mask > 0.5, truth > 0) > 0.93
 
 
-def test_masks_of_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_masks_of_a_video_match_the_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     frames, truths = zip(
         *(drawn([(150 + 6 * k, 144, 200, 0), (380, 150, 210, 0)]) for k in range(3)), strict=True
     )

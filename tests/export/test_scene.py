@@ -62,7 +62,7 @@ def test_more_people_than_colours_are_refused(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_colours_are_pure() -> None:
+def test_characters_have_distinct_pure_colours() -> None:
     ids = np.arange(7, dtype=np.uint8)[None]
     shown = coloured(ids, (255, 255, 255))
     assert set(np.unique(shown).tolist()) == {0, 255}

@@ -60,7 +60,7 @@ def opened(path: Path) -> Image.Image:
 
 
 @pytest.mark.parametrize("matrix", ["ITU709", "ITU601"])
-def test_scail2(exported: Exported, matrix: str) -> None:
+def test_scail2_export_fits_its_reader(exported: Exported, matrix: str) -> None:
     scene, folder = exported["scail2"]
     reference = np.asarray(opened(first_of(folder, ["ref.jpg", "ref.png"])).convert("RGB"))
     poses = frames_of(first_of(folder, ["rendered_aligned.mp4", "rendered.mp4", "rendered_v2.mp4"]))
@@ -101,7 +101,7 @@ def test_scail2_paints_who_is_in_front_over_the_other(exported: Exported) -> Non
     assert (frames[:, :20] < 20).all()  # nothing but people
 
 
-def test_multianimate(exported: Exported) -> None:
+def test_multianimate_export_fits_its_reader(exported: Exported) -> None:
     scene, folder = exported["multianimate"]
     names = sorted(name.name for name in (folder / "pose").iterdir())
     frames = [name for name in names if name != "pose.jpg"]
@@ -144,7 +144,7 @@ def padding_resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return padded
 
 
-def test_wan_animate(exported: Exported) -> None:
+def test_wan_animate_export_fits_its_reader(exported: Exported) -> None:
     scene, folder = exported["wan-animate"]
     shots = list(scene.shots())
     for character in range(2):
@@ -181,7 +181,7 @@ def test_wan_animate_shows_one_person_of_the_picture(exported: Exported, pair: A
         assert strong[other] < 0.01
 
 
-def test_animateanyone(exported: Exported) -> None:
+def test_animateanyone_export_fits_its_reader(exported: Exported) -> None:
     scene, folder = exported["animateanyone"]
     frames = []
     with av.open(str(folder / "poses_kps.mp4")) as container:
@@ -195,7 +195,7 @@ def test_animateanyone(exported: Exported) -> None:
     assert frames[0].shape[0] % 8 == frames[0].shape[1] % 8 == 0
 
 
-def test_openpose(exported: Exported) -> None:
+def test_openpose_export_fits_its_reader(exported: Exported) -> None:
     scene, folder = exported["openpose"]
     files = sorted((folder / "poses").iterdir())
     assert len(files) == FRAMES
@@ -229,7 +229,7 @@ def decoded(frame: dict[str, Any]) -> list[list[tuple[float, float] | None]]:
     return people
 
 
-def test_comfyui(exported: Exported) -> None:
+def test_comfyui_export_fits_its_reader(exported: Exported) -> None:
     scene, folder = exported["comfyui"]
     value = json.loads((folder / "poses.json").read_text())
     assert isinstance(value, list)

@@ -83,7 +83,7 @@ def test_a_far_sky_is_not_moved_as_the_ground():
     assert abs(found[1, 10, 8] - 1.75) < 0.4
 
 
-def test_no_background_no_motion():
+def test_without_background_there_is_no_motion():
     flow = np.ones((2, 17, 33), np.float32)
     nothing = background_cells(flow, textured(17, 33), np.ones((17, 33), np.uint8))
     assert nothing.shape == (2, 3, 5)

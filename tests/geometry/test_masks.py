@@ -57,7 +57,7 @@ def test_pixels_go_to_whose_bones_are_near_and_who_is_in_front() -> None:
     np.testing.assert_array_equal(shared_out(alone, people), alone)
 
 
-def test_ids_and_masks() -> None:
+def test_ids_convert_to_masks_and_back() -> None:
     ids = np.array([[0, 1], [2, 2]], np.uint8)
     masks = from_ids(ids, 3)
     assert masks.shape == (3, 2, 2)

@@ -55,6 +55,6 @@ def test_a_joint_of_one_of_two_frames_is_as_in_the_nearer_one() -> None:
 
 
 @pytest.mark.parametrize("wrong", [(0, 25, 0), (25, 0, 0), (25, 25, -1), (float("nan"), 25, 0)])
-def test_wrong_rates(wrong: tuple[float, float, float]) -> None:
+def test_impossible_rates_are_refused(wrong: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="expected above 0"):
         resample(moving(3, 10), *wrong)

@@ -93,7 +93,7 @@ def test_height_of_a_crouching_person_stays(standing):
     assert skeleton_height(crouching) > 0.9 * skeleton_height(person)
 
 
-def test_height_of_hardly_anybody(standing, only):
+def test_height_of_people_with_few_joints(standing, only):
     person = standing(100)
     assert skeleton_height(np.zeros((18, 3), np.float32)) == 0
     assert skeleton_height(only(person, 4)) == 0

@@ -21,7 +21,7 @@ def test_even_motion_stays_and_noise_shrinks(walk):
     assert after < 0.6 * before
 
 
-def test_no_lag(walk):
+def test_smoothing_does_not_lag(walk):
     """A turn is rounded off on both sides alike, not late."""
     turn = walk.copy()
     turn[0, 20:, :, 0] = turn[0, 20::-1, :, 0][:20]

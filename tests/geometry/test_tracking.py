@@ -79,7 +79,7 @@ def test_tracks_end_at_cuts(standing):
     assert track_ids([], cuts=[]) == []
 
 
-def test_nobody_and_too_many(standing):
+def test_nobody_gives_no_tracks_and_too_many_are_refused(standing):
     nobody = np.zeros((1, 18, 3), np.float32)
     assert track_people([nobody, nobody], 18).shape == (0, 2, 18, 3)
     crowd = np.stack([standing(100, left=500 * i) for i in range(4)])

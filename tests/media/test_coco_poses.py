@@ -151,7 +151,7 @@ def test_a_person_that_is_not_as_it_should_be(tmp_path, change, words):
         assert word in str(error.value)
 
 
-def test_nan_cut_and_absurd(tmp_path):
+def test_nan_truncated_and_absurd_values_are_refused(tmp_path):
     path = write(tmp_path / "a.json", [person(0, points(17))])
     text = path.read_text()
     path.write_text(text.replace('"score": 1.0', '"score": NaN'))

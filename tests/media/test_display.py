@@ -81,7 +81,7 @@ def encode(path: Path, frames: np.ndarray, codec: str = "libx264", aspect: str =
     ("aspect", "size"),
     [("2", (48, 128)), ("16/11", (48, 93)), ("1/2", (96, 64)), ("200/199", (48, 64))],
 )
-def test_pixels_are_square(tmp_path: Path, aspect: str, size: tuple[int, int]) -> None:
+def test_frames_have_square_pixels(tmp_path: Path, aspect: str, size: tuple[int, int]) -> None:
     encode(tmp_path / "a.mp4", moving(4), aspect=aspect)
     frames, _ = read_video(tmp_path / "a.mp4")
     assert frames.shape[1:3] == size

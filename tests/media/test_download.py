@@ -83,7 +83,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     server.server_close()
 
 
-def test_downloads_once(site: str) -> None:
+def test_a_file_is_downloaded_once(site: str) -> None:
     file = PublishedFile("net.onnx", f"{site}/whole", DIGEST, len(CONTENT))
     path = find_or_download(file)
     assert path == cache_folder() / "weights" / "net.onnx"
@@ -137,7 +137,7 @@ def test_takes_the_users_own_file(tmp_path: Path) -> None:
     assert find_or_download(file, tmp_path) == tmp_path / "net.onnx"
 
 
-def test_hub_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_urls_use_the_mirror_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_ENDPOINT", raising=False)
     assert hub_url("a/b", "c.onnx", "1f") == "https://huggingface.co/a/b/resolve/1f/c.onnx"
     monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/")
@@ -204,7 +204,7 @@ def test_a_token_stays_with_its_host(site: str, tmp_path: Path) -> None:
     assert Site.seen == ["Bearer secret", None]
 
 
-def test_git_blob_ids(site: str, tmp_path: Path) -> None:
+def test_a_download_is_verified_by_its_git_blob_id(site: str, tmp_path: Path) -> None:
     # As `git hash-object` prints it.
     blob = hashlib.sha1(b"blob %d\0" % len(CONTENT) + CONTENT).hexdigest()
     path = tmp_path / "config.json"

@@ -12,7 +12,7 @@ from posecast.errors import InputError
 from posecast.media.id_images import read_ids, write_id_frames, write_ids
 
 
-def test_ids_come_back(tmp_path: Path) -> None:
+def test_written_ids_read_back(tmp_path: Path) -> None:
     ids = np.arange(256, dtype=np.uint8).reshape(8, 32)
     write_ids(ids, tmp_path / "ids.png")
     np.testing.assert_array_equal(read_ids(tmp_path / "ids.png"), ids)

@@ -17,7 +17,7 @@ def picture(height: int = 20, width: int = 30) -> np.ndarray:
     return rng.integers(0, 256, (height, width, 3), np.uint8)
 
 
-def test_a_picture_comes_back(tmp_path: Path) -> None:
+def test_a_written_picture_reads_back(tmp_path: Path) -> None:
     write_image(picture(), tmp_path / "a.png")
     assert np.array_equal(read_image(tmp_path / "a.png"), picture())
     smooth = np.full((20, 30, 3), (200, 40, 90), np.uint8)
@@ -66,7 +66,7 @@ def test_transparency_lies_over_white(tmp_path: Path) -> None:
     assert read_image(tmp_path / "c.gif")[1, 1].tolist() == [255] * 3
 
 
-def test_other_depths_and_colours(tmp_path: Path) -> None:
+def test_other_depths_and_colours_become_8_bit_rgb(tmp_path: Path) -> None:
     ramp = np.linspace(0, 65535, 16).astype(np.uint16).reshape(4, 4)
     expected = np.round(ramp / 257).astype(np.uint8)
     Image.fromarray(ramp).save(tmp_path / "a.png")
@@ -125,7 +125,7 @@ def test_pictures_that_cannot_be_used(tmp_path: Path) -> None:
         read_image(tmp_path / "missing.png")
 
 
-def test_real_pictures(shared: Path) -> None:
+def test_real_pictures_are_read_at_their_size(shared: Path) -> None:
     for name, size in {
         "man_red_jacket.png": (913, 622),
         "football_trio.jpg": (641, 950),

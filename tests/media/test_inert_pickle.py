@@ -106,7 +106,7 @@ class _Program:
         b"",
     ],
 )
-def test_hostile_pickles(
+def test_hostile_pickles_are_refused_quickly(
     body: bytes, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inert_pickle, "MAX_STEPS", 40_000)  # 4 million take seconds
@@ -155,7 +155,7 @@ def test_arrays_that_do_not_fit_their_bytes(shape: Any, code: str, data: Any) ->
         read_npy(array_state(shape, code, data), HERE)
 
 
-def test_a_state_that_fits() -> None:
+def test_an_array_with_a_fitting_state_is_read() -> None:
     found = read_npy(array_state((2,), "f8", np.array([1.0, 2.0], ">f8").tobytes(), ">"), HERE)
     assert found.tolist() == [1.0, 2.0]
 

@@ -228,7 +228,7 @@ def test_text_alone_goes_to_standard_output(
     assert not list(tmp_path.iterdir())
 
 
-def test_two_outputs_are_two(tmp_path: Path) -> None:
+def test_two_outputs_must_differ(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a.json")
     check_apart(tmp_path / "a.json", None, tmp_path / "b.json", "-")
     for pair in ((tmp_path / "a.json", tmp_path / "link"), ("-", "/proc/self/fd/1")):
@@ -236,7 +236,9 @@ def test_two_outputs_are_two(tmp_path: Path) -> None:
             check_apart(*pair)
 
 
-def test_places_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_impossible_output_places_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)
     for path, message in (

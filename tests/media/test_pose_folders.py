@@ -56,7 +56,7 @@ def test_missing_numbers_are_frames_without_anybody(tmp_path: Path) -> None:
         ["take2_1.json", "take2_2.json", "take02_3.json"],
     ],
 )
-def test_nothing_is_missing_here(tmp_path: Path, names: list[str]) -> None:
+def test_complete_numbering_gives_no_note(tmp_path: Path, names: list[str]) -> None:
     seen, notes = there(fill(tmp_path, *names))
     assert seen == [True] * len(names)
     assert not notes
@@ -122,7 +122,7 @@ def test_a_folder_of_skeleton_pictures_is_a_clip(tmp_path: Path) -> None:
         read_poses(tmp_path)
 
 
-def test_cases(cases: Path) -> None:
+def test_known_difficult_folders_are_read(cases: Path) -> None:
     seen, notes = there(cases / "openpose_gap")
     assert seen == [True] * 3 + [False] * 3 + [True] * 2
     assert "no frames 3-5" in notes[0]

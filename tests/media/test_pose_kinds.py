@@ -88,7 +88,7 @@ def test_a_guessed_canvas_is_said(tmp_path: Path) -> None:
     assert not read(write(tmp_path / "b.json", frame(BODY, **CANVAS)))[1]
 
 
-def test_controlnet_and_comfyui(tmp_path: Path) -> None:
+def test_controlnet_and_comfyui_json_is_read(tmp_path: Path) -> None:
     nothing = {"face_keypoints_2d": None, "hand_left_keypoints_2d": None}
     person = {"pose_keypoints_2d": BODY.ravel().tolist(), **nothing}
     empty = {"pose_keypoints_2d": None, **nothing}
@@ -107,7 +107,7 @@ def test_controlnet_and_comfyui(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bodies", "people"])
-def test_alphapose_by_picture(tmp_path: Path, kind: str) -> None:
+def test_alphapose_json_by_picture_is_read(tmp_path: Path, kind: str) -> None:
     """Its `cmu` and `open` forms."""
     name = {"bodies": "joints", "people": "pose_keypoints_2d"}[kind]
     one = {"version": "AlphaPose v0.3", kind: [{name: BODY.ravel().tolist()}]}
@@ -158,7 +158,7 @@ def test_mmpose_in_all_its_forms(tmp_path: Path) -> None:
     )
 
 
-def test_mmpose_tracks_and_layouts(tmp_path: Path) -> None:
+def test_mmpose_tracks_and_layouts_are_read(tmp_path: Path) -> None:
     body, other = points(17), points(17)
     frames = [
         {"frame_id": i, "instances": [instance(a, track_id=m), instance(b, track_id=n)]}
@@ -199,7 +199,7 @@ def test_mmpose_faults_are_placed(tmp_path: Path, change: dict[str, Any], words:
         read_poses(write(tmp_path / "a.json", [instance(points(17)) | change]), 300, 300)
 
 
-def test_mpii_and_named_annotations(tmp_path: Path) -> None:
+def test_mpii_and_named_annotations_are_read(tmp_path: Path) -> None:
     sixteen = points(16)
     value = [{"image_id": 1, "category_id": 1, "keypoints": sixteen.ravel().tolist()}]
     joints = read_poses(write(tmp_path / "a.json", value), 300, 300).keypoints[0, 0]
@@ -234,7 +234,7 @@ def drawing(**changes: Any) -> str:
     return f"height: {changes.get('height', 100)}\nskeleton:\n{lines}width: 90\n"
 
 
-def test_animated_drawings_joints(tmp_path: Path) -> None:
+def test_animated_drawings_joints_are_read(tmp_path: Path) -> None:
     path = tmp_path / "char_cfg.yaml"
     path.write_text(drawing())
     clip, notes = read(path)
@@ -276,7 +276,7 @@ NOTHING = (np.zeros(0), np.zeros((0, 18)), [], None)
 
 
 @pytest.mark.parametrize("nothing", NOTHING, ids=["(0,)", "(0, 18)", "[]", "None"])
-def test_dwpose_frames_of_nobody(tmp_path: Path, nothing: Any) -> None:
+def test_dwpose_frames_without_people_are_read(tmp_path: Path, nothing: Any) -> None:
     empty = {
         "bodies": {"candidate": nothing, "subset": nothing, "score": nothing},
         "hands": nothing, "faces": nothing, "hands_score": nothing,
@@ -316,7 +316,7 @@ def test_dwpose_numbers_of_numpy_and_pixels(tmp_path: Path) -> None:
     np.testing.assert_allclose(clip.keypoints[0, 1], BODY, atol=1e-4)
 
 
-def test_cases(cases: Path) -> None:
+def test_known_difficult_files_are_read(cases: Path) -> None:
     """Small inputs on which other tools, and we, were wrong."""
     truth = read_poses(cases / "walk8.json").keypoints
     for name in ("openpose_norm01", "dwpose_empty1d", "dwpose_npint"):

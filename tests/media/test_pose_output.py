@@ -109,7 +109,7 @@ def test_dwpose_holds_all_but_feet(tmp_path_factory: pytest.TempPathFactory, joi
 
 @settings(max_examples=25, deadline=None)
 @given(parts(134), st.floats(1, 240))
-def test_our_own_holds_everything(
+def test_our_own_format_holds_everything(
     tmp_path_factory: pytest.TempPathFactory,
     drawn: tuple[np.ndarray, tuple[int, ...] | None],
     fps: float,

@@ -105,7 +105,7 @@ def test_hands_face_and_feet_make_a_whole_body(tmp_path):
     assert not read.keypoints[1, 0, 24:].any()
 
 
-def test_body25b_only_where_said(tmp_path):
+def test_body25b_is_read_only_if_asked_for(tmp_path):
     path = write(tmp_path / "a.json", openpose(person(25)))
     points = np.array(json.loads(path.read_text())["people"][0]["pose_keypoints_2d"], np.float32)
     points = points.reshape(25, 3)
@@ -209,7 +209,7 @@ def test_absurd_coordinates_are_absent(tmp_path):
     assert present(read).sum() == 14
 
 
-def test_dwpose_file_and_folder(tmp_path):
+def test_dwpose_files_and_folders_are_read(tmp_path):
     frames = [dwpose(2) for _ in range(3)]
     frames[1]["bodies"]["subset"][0, 4] = -1
     frames[1]["hands"][2, 5] = -1
@@ -262,7 +262,7 @@ def test_normalised_files_need_a_size_and_may_fall_back_on_one(tmp_path):
     assert read_poses(plain, normalised_size=(9000, 9000)).width < 200
 
 
-def test_dwpose_in_an_npz(tmp_path):
+def test_dwpose_in_an_npz_is_read(tmp_path):
     frame, member = dwpose(), io.BytesIO()
     array = np.empty(1, dtype=object)
     array[0] = frame

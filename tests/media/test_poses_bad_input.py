@@ -145,12 +145,12 @@ def test_wrong_numbers_of_hands_and_bodies(tmp_path):
 
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
-def test_nan_is_no_json(tmp_path, word):
+def test_nan_in_json_is_refused(tmp_path, word):
     text = json.dumps(people(GOOD)).replace("50.0", word, 1)
     refused(write(tmp_path / "a.json", text), f"{word} is not a JSON number")
 
 
-def test_hostile_json(tmp_path):
+def test_hostile_json_is_refused(tmp_path):
     refused(write(tmp_path / "a.json", "[" * 100_000), "nesting")
     refused(write(tmp_path / "b.json", '{"people": ' + "9" * 10_000 + "}"), "a number of")
     (tmp_path / "c.json").write_bytes(b'{"people": "\xff"}')
@@ -159,7 +159,7 @@ def test_hostile_json(tmp_path):
     refused(write(tmp_path / "d.json", people(far)), "x=90000", "width and height")
 
 
-def test_nobody_in_frame(tmp_path):
+def test_files_without_people_are_refused(tmp_path):
     refused(write(tmp_path / "a.json", people()), "no person in the frame")
     unsure = [50.0, 50.0, 0.1] * 18
     refused(write(tmp_path / "a.json", people(unsure)), "nobody")
@@ -172,7 +172,7 @@ def test_nobody_in_frame(tmp_path):
     refused(write(tmp_path / "b.json", empty), "no person in any of 2 frames")
 
 
-def test_frames_of_different_sizes(tmp_path):
+def test_frames_of_different_sizes_are_refused(tmp_path):
     for i in range(3):
         write(tmp_path / f"{i}.json", people(GOOD) | {"width": 100 + i // 2, "height": 90})
     refused(tmp_path, "frame 2", "101x90", "100x90")
@@ -292,7 +292,7 @@ def test_even_numpys_other_functions_are_refused(tmp_path, body):
         b"I5\n.",
     ],
 )
-def test_broken_pickles(tmp_path, body):
+def test_broken_pickles_are_refused(tmp_path, body):
     refused(npy(tmp_path / "a.npy", body), ".npy")
 
 
@@ -343,7 +343,7 @@ def test_dwpose_faults_are_placed(tmp_path, change, words):
     refused(tmp_path / "a.npy", *words, width=100, height=100)
 
 
-def test_nothing_half_written(tmp_path):
+def test_a_failed_write_leaves_nothing(tmp_path):
     clip = PoseSequence(np.ones((1, 1, 18, 3), np.float32), 10, 10)
     with pytest.raises(InputError, match=re.escape(str(tmp_path / "no" / "a.json"))):
         write_poses(clip, tmp_path / "no" / "a.json")

@@ -72,7 +72,7 @@ def test_what_is_cut_off_is_absent(cut: str, joints: int) -> None:
     assert lost <= (0.2 if "half" in cut else 0.1) * inside
 
 
-def test_a_cut_skeleton_video(shared: Path) -> None:
+def test_a_cropped_skeleton_video_is_read(shared: Path) -> None:
     """The case: the upper 55 % of a real one."""
     path = shared / "cases" / "half_body_skeleton.mp4"
     clip = read_poses(path)
@@ -87,7 +87,7 @@ def test_a_cut_skeleton_video(shared: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("name", ["solo_dance_roof_pose", "moore_anyone-video-2_kps"])
-def test_real_skeleton_videos_cut(shared: Path, name: str, cut: str) -> None:
+def test_cropped_real_skeleton_videos_are_read(shared: Path, name: str, cut: str) -> None:
     path = shared / f"real/videos/{name}.mp4"
     swapped = name.startswith("solo")
     top, bottom, left, right = CUTS[cut]

@@ -113,7 +113,7 @@ def test_two_people_are_noticed():
     assert not shows_several(draw_poses(one[None], (400, 400)))
 
 
-def test_nothing_and_parts():
+def test_empty_and_partial_skeletons_are_read():
     assert not read_skeleton(np.zeros((64, 64, 3), np.uint8)).any()
     person = dancers(1)[0]
     person[[9, 10, 12, 13, 4]] = 0

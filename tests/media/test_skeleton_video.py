@@ -96,7 +96,7 @@ def test_other_palettes_and_several_people_are_refused_by_name(tmp_path, dance, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["solo_dance_roof_pose", "moore_anyone-video-2_kps"])
-def test_real_skeleton_videos(shared: Path, name: str):
+def test_real_skeleton_videos_are_read(shared: Path, name: str):
     """Drawn again, what was read covers what was drawn, and nobody jumps."""
     path = shared / f"real/videos/{name}.mp4"
     clip = read_poses(path)

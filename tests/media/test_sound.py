@@ -116,7 +116,7 @@ def test_more_channels_become_two(tmp_path: Path) -> None:
     assert loudness(samples, rate, 0.75) > 0.1
 
 
-def test_the_same_bytes_again(tmp_path: Path) -> None:
+def test_sound_is_written_reproducibly(tmp_path: Path) -> None:
     source = talking_video(tmp_path / "a.mp4")
     one, other = (clip(tmp_path / name, Sound(source), 10, 10) for name in ("b.mp4", "c.mp4"))
     assert one.read_bytes() == other.read_bytes()
@@ -129,7 +129,7 @@ def test_kinds_that_hold_no_sound_are_written_without(tmp_path: Path) -> None:
     assert not has_sound(tmp_path / "b.gif")
 
 
-def test_who_has_sound(tmp_path: Path) -> None:
+def test_has_sound_tells_videos_with_sound(tmp_path: Path) -> None:
     assert has_sound(talking_video(tmp_path / "a.mp4"))
     assert not has_sound(clip(tmp_path / "b.mp4", None, 3, 10))
     (tmp_path / "c.json").write_text("{}")

@@ -135,14 +135,14 @@ def _contents(folder: Path) -> dict[str, bytes]:
         ("folder.mp4", "is a folder"),
     ],
 )
-def test_outputs_that_cannot_be(tmp_path: Path, out: str, problem: str) -> None:
+def test_impossible_video_outputs_are_refused(tmp_path: Path, out: str, problem: str) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(InputError, match=problem):
         output_format(tmp_path / out)
 
 
-def test_no_rate_no_video(tmp_path: Path) -> None:
+def test_impossible_rates_are_refused(tmp_path: Path) -> None:
     for fps in (0, -3, float("nan"), 1e9):
         with pytest.raises(InputError, match="frames per second"):
             write_video(moving(), tmp_path / "a.mp4", fps)

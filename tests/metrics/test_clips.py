@@ -16,7 +16,7 @@ from posecast.metrics.clips import (
 )
 
 
-def test_golden_counts(goldens):
+def test_window_counts_match_the_goldens(goldens):
     golden = json.loads((goldens / "windows.json").read_text())
     assert len(golden) == 9
     for row in golden:

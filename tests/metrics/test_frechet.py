@@ -22,7 +22,7 @@ def _features(seed: int, rows: int, dimension: int) -> np.ndarray:
     return rng.standard_normal((rows, dimension)) @ rng.standard_normal((dimension, dimension)) + 5
 
 
-def test_goldens(goldens):
+def test_frechet_distances_match_the_goldens(goldens):
     golden = json.loads((goldens / "metrics.json").read_text())["frechet"]
     with np.load(goldens / "frechet.npz") as arrays:
         x, y = arrays["x"], arrays["y"]
@@ -52,7 +52,7 @@ def test_fewer_rows_than_dimensions_by_singular_values():
     assert frechet_distance(_moments(x), _moments(y)) == pytest.approx(expected, rel=1e-12)
 
 
-def test_two_gaussians_by_hand():
+def test_the_distance_of_two_gaussians_is_exact():
     # Along an axis each: (mean difference)^2 + (deviation difference)^2.
     x = np.array([[-1.0, 0.0], [1.0, 0.0]]) * np.sqrt(0.5)
     distance = frechet_distance(_moments(x), _moments(3.0 * x + 2.0))

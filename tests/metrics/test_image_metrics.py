@@ -42,7 +42,7 @@ def _noise(seed: int, shape: tuple[int, ...] = (2, 24, 17, 3)) -> np.ndarray:
 
 @pytest.mark.parametrize("pair", ["pair_a", "pair_b"])
 @pytest.mark.parametrize("protocol", ["field", "correct"])
-def test_goldens(goldens, pair, protocol):
+def test_image_metrics_match_the_goldens(goldens, pair, protocol):
     golden = json.loads((goldens / "metrics.json").read_text())["pairs"][pair]
     with np.load(goldens / "pairs.npz") as arrays:
         generated, real = arrays[f"{pair}_gen"], arrays[f"{pair}_gt"]
@@ -56,7 +56,7 @@ def test_goldens(goldens, pair, protocol):
 
 
 @pytest.mark.parametrize(("protocol", "best"), [("field", 100.0), ("correct", np.inf)])
-def test_a_copy_is_perfect(protocol, best):
+def test_a_copy_has_perfect_scores(protocol, best):
     frames = _noise(1)
     scores = {k: aggregate(v, protocol) for k, v in image_scores(frames, frames, protocol).items()}
     assert scores == {"l1": 0.0, "mae_255": 0.0, "psnr": best, "ssim": 1.0}

@@ -33,7 +33,7 @@ def test_a_joint_is_right_up_to_a_tenth_of_the_box():
     assert right.sum() == 17
 
 
-def test_oks_is_cocos_formula():
+def test_oks_follows_cocos_formula():
     driving = person()[None]
     estimated = driving.copy()
     estimated[0, RIGHT_HIP, 1] += 20.0
@@ -46,7 +46,7 @@ def test_oks_is_cocos_formula():
     assert oks(estimated, driving)[0] == 1.0
 
 
-def test_absent_joints():
+def test_absent_joints_do_not_count():
     driving = person()[None]
     driving[0, 5:] = 0
     nothing = np.zeros_like(driving)

@@ -89,7 +89,7 @@ def test_add_motion_keeps_every_weight(example) -> None:
 
 
 @torch.no_grad()
-def test_more_frames_than_positions(animator) -> None:
+def test_more_frames_than_positions_are_refused(animator) -> None:
     example = Example(batch=1, frames=33)
     with pytest.raises(ValueError, match="33 frames"):
         example.predict(animator)
@@ -110,7 +110,7 @@ def test_a_map_without_guider_is_named(plain, example) -> None:
         plain.guidance({"identity": example.maps["identity"]})
 
 
-def test_unknown_preset() -> None:
+def test_an_unknown_preset_is_refused() -> None:
     with pytest.raises(ValueError, match="no preset 'huge'"):
         Animator.from_preset("huge")
 

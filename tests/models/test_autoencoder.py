@@ -21,7 +21,7 @@ def images() -> Tensor:
     return torch.nn.functional.interpolate(coarse, size=(48, 64), mode="bicubic").clamp(-1, 1)
 
 
-def test_sizes_are_an_eighth(autoencoder, images) -> None:
+def test_latents_have_an_eighth_of_the_size(autoencoder, images) -> None:
     reconstruction, latents = autoencoder(images)
     assert latents.shape == (8, 16, 6, 8)
     assert reconstruction.shape == images.shape

@@ -158,7 +158,9 @@ def test_motion_weights_beside_the_unets_win(weights: Path, tmp_path: Path) -> N
     assert torch.equal(other, weight("up_blocks.0." + name[10:], (32,)))
 
 
-def test_wrapped_and_prefixed_names(weights: Path, small: Path, tmp_path: Path) -> None:
+def test_wrapped_and_prefixed_names_are_converted(
+    weights: Path, small: Path, tmp_path: Path
+) -> None:
     path = weights / "motion_module.pth"
     state = torch.load(path, weights_only=True)
     wrapped = {f"module.{name}": value.half() for name, value in state.items()}
@@ -223,7 +225,7 @@ class Evil:
         return (Path.touch, (Path("executed"),))
 
 
-def test_code_is_not_run(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_in_public_weights_is_not_run(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(weights)
     path = weights / "pose_guider.pth"
     torch.save({"conv_in.weight": Evil()}, path)
@@ -234,7 +236,7 @@ def test_code_is_not_run(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert not (weights / "executed").exists()
 
 
-def test_broken_files(weights: Path) -> None:
+def test_broken_weight_files_are_named(weights: Path) -> None:
     path = weights / "pose_guider.pth"
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"<html>404</html>", whole[:2000]):
@@ -251,7 +253,7 @@ def test_broken_files(weights: Path) -> None:
     assert refusal(weights).endswith("pose_guider.pth: is missing")
 
 
-def test_safetensors_are_taken_too(weights: Path, tmp_path: Path) -> None:
+def test_safetensors_are_converted_too(weights: Path, tmp_path: Path) -> None:
     path = weights / "pose_guider.pth"
     save_file(read_tensors(path), path.with_suffix(".safetensors"))
     path.unlink()

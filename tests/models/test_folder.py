@@ -58,7 +58,7 @@ def test_save_and_load_give_the_same_bits(saved) -> None:
     assert torch.equal(images, animator.decode(example.latents))
 
 
-def test_layout(saved) -> None:
+def test_a_saved_model_has_diffusers_layout(saved) -> None:
     folder, _ = saved
     parts = {"unet", "reference_net", "guiders", "vae", "image_encoder", "scheduler"}
     assert {p.name for p in folder.iterdir()} == parts | {"model_index.json"}
@@ -102,7 +102,7 @@ def test_an_older_folder_is_replaced_and_nothing_else(saved, tmp_path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["holiday", "model"]
 
 
-def test_no_such_model(tmp_path) -> None:
+def test_a_missing_model_is_named(tmp_path) -> None:
     assert "no model 'nosuch'" in refusal("nosuch")
     assert "model_index.json: is missing" in refusal(tmp_path)
     file = tmp_path / "file"
@@ -120,7 +120,7 @@ def test_no_such_model(tmp_path) -> None:
         "scheduler/scheduler_config.json",
     ],
 )
-def test_missing_and_cut_files(folder, path) -> None:
+def test_missing_and_truncated_files_are_named(folder, path) -> None:
     whole = (folder / path).read_bytes()
     (folder / path).write_bytes(whole[: len(whole) // 2])
     assert path in refusal(folder)
@@ -162,7 +162,7 @@ def test_numbers_of_an_index_are_within_their_range(folder, name, value, expecte
     assert f"model_index.json: {name}: found {value!r}; expected {expected}" in refusal(folder)
 
 
-def test_nonsense_settings(folder) -> None:
+def test_impossible_settings_are_refused(folder) -> None:
     change(folder / "unet" / "config.json", norm_groups=7)
     assert str(folder) in refusal(folder)
     change(folder / "unet" / "config.json", norm_groups="four")

@@ -205,12 +205,12 @@ def test_sd15_preset_has_the_peers_schedule(outputs) -> None:
 
 
 @torch.no_grad()
-def test_guider(golden, outputs) -> None:
+def test_the_guider_matches_the_golden(golden, outputs) -> None:
     assert outputs["pose_fea"].error(frames_last(golden.guidance())) < 5e-6
 
 
 @torch.no_grad()
-def test_reference_tokens(golden, outputs) -> None:
+def test_reference_tokens_match_the_golden(golden, outputs) -> None:
     appearance = torch.cat([torch.zeros_like(golden.embedding), golden.embedding])
     tokens = golden.reference(appearance).tokens
     expected = {k[5:]: v for k, v in outputs.items() if k.startswith("bank.")}
@@ -220,7 +220,7 @@ def test_reference_tokens(golden, outputs) -> None:
 
 
 @torch.no_grad()
-def test_calls(golden, outputs) -> None:
+def test_single_calls_match_the_goldens(golden, outputs) -> None:
     """With and without guidance of pose, four and five frames, first and last step."""
     names = [
         f"unet.{call}"
@@ -263,7 +263,7 @@ def test_projected_once_is_the_same(golden) -> None:
 
 
 @torch.no_grad()
-def test_double_precision(golden64, outputs64) -> None:
+def test_everything_matches_in_double_precision(golden64, outputs64) -> None:
     guidance = golden64.guidance()
     assert outputs64["pose_fea"].error(frames_last(guidance[:, :1])) < 3e-7
     appearance = torch.cat([torch.zeros_like(golden64.embedding), golden64.embedding])
@@ -278,7 +278,7 @@ def test_double_precision(golden64, outputs64) -> None:
 
 
 @torch.no_grad()
-def test_loop(golden, outputs, config) -> None:
+def test_the_guided_loop_matches_the_golden(golden, outputs, config) -> None:
     states: list[Tensor] = []
     final = golden.loop(config, on_step=lambda step, total, latents: states.append(latents))
     for step, latents in enumerate(states):
@@ -288,5 +288,5 @@ def test_loop(golden, outputs, config) -> None:
 
 
 @torch.no_grad()
-def test_loop_in_double_precision(golden64, outputs64, config) -> None:
+def test_the_loop_matches_in_double_precision(golden64, outputs64, config) -> None:
     assert outputs64["loop.f4.final"].error(frames_last(golden64.loop(config))) < 3e-7

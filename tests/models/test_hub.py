@@ -167,7 +167,7 @@ def test_what_the_hub_does_not_have(hub: Hub, tmp_path: Path) -> None:
     assert "owner/none: no such model" in refusal(lambda: fetch_model("owner/none", hub.url))
 
 
-def test_no_network(hub: Hub, tmp_path: Path) -> None:
+def test_without_a_network_the_error_says_so(hub: Hub, tmp_path: Path) -> None:
     message = refusal(lambda: fetch_files((FILE,), tmp_path, "http://127.0.0.1:9"))
     assert "cannot be downloaded" in message
     message = refusal(lambda: fetch_model("owner/model", "http://127.0.0.1:9"))
@@ -209,7 +209,7 @@ def test_a_lock_names_no_place_outside(hub: Hub) -> None:
     assert "plain name" in refusal(lambda: fetch_model(REPO, hub.url))
 
 
-def test_ids_and_lists() -> None:
+def test_hub_ids_are_recognised() -> None:
     assert is_hub_id("owner/name-1.5")
     for other in ("embedded", "a/b/c", "/a/b", "../a", "a/", "a b/c"):
         assert not is_hub_id(other)

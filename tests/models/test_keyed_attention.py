@@ -43,7 +43,7 @@ def test_zero_u_is_the_papers_attention(animator, example) -> None:
         assert torch.equal(ours, plain.denoise(example.noisy, 3, **args, reference=reference))
 
 
-def test_off_adds_no_parameter(plain) -> None:
+def test_without_keys_there_are_no_key_parameters(plain) -> None:
     assert not [name for name, _ in plain.named_parameters() if "_keys" in name]
     assert not plain.keyed
 
@@ -75,7 +75,7 @@ def test_queries_and_reference_keys_gain_their_terms() -> None:
     torch.testing.assert_close(ours, attention.to_out[0](weights @ value))
 
 
-def test_warm_start() -> None:
+def test_a_warm_start_has_the_documented_weights() -> None:
     torch.manual_seed(0)
     animator = Animator.from_preset("embedded")
     attention = animator.unet.down_blocks[1].attentions[0].transformer_blocks[0].attn1

@@ -42,7 +42,9 @@ NEEDS = MemoryNeeds(
         (4, 1, 1, True),  # does not fit: the smallest
     ],
 )
-def test_plans_by_hand(free: int, windows: int, frames: int, offload: bool) -> None:
+def test_memory_plans_match_numbers_by_hand(
+    free: int, windows: int, frames: int, offload: bool
+) -> None:
     plan = plan_memory(NEEDS, free * GB)
     assert (plan.windows_at_once, plan.offload, plan.free) == (windows, offload, free * GB)
     if free > 4:
@@ -111,7 +113,7 @@ def test_predictions_of_the_full_size() -> None:
     assert predicted.frame == pytest.approx(counted.frame, rel=0.05)
 
 
-def test_words_and_sizes() -> None:
+def test_memory_is_given_by_a_word_or_a_size() -> None:
     assert [parse_memory(word) for word in ("auto", "LOW", " high ")] == ["auto", "low", "high"]
     assert parse_memory("8GB") == 8 * GB
     assert parse_memory("1.5 GiB") == 1.5 * 2**30

@@ -120,6 +120,6 @@ def test_other_weights_have_another_mark():
     assert made_by(one, SIZE) != made_by(one, (64, 48))
 
 
-def test_settings_need_both():
+def test_latents_need_model_and_size():
     with pytest.raises(InputError, match="both a model"):
         PrepareSettings(latents="embedded")

@@ -270,7 +270,7 @@ def test_a_list_says_where_videos_are_from(raw: Path, tmp_path: Path):
         find_sources([tmp_path / "list.csv"])
 
 
-def test_cuts_end_clips(tmp_path: Path, clips: list[Clip]):
+def test_clips_end_at_cuts(tmp_path: Path, clips: list[Clip]):
     keypoints = np.concatenate([clip.poses.keypoints for clip in clips[:2]], axis=1)
     both = Clip(
         frames=np.concatenate([clip.frames for clip in clips[:2]]),

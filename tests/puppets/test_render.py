@@ -35,7 +35,7 @@ def test_single_frames_are_those_of_the_whole_shot() -> None:
     assert np.array_equal(whole.background_flow[[5, 2]], some.background_flow)
 
 
-def test_the_mix_of_casts() -> None:
+def test_casts_are_mixed_by_their_weights() -> None:
     settings = PuppetSettings(size=(32, 32), frames=1)
     counts = [len(plan_shots(seed, settings, 1)[0].actors) for seed in range(1000)]
     shares = np.bincount(counts, minlength=5)[1:] / 1000
@@ -127,7 +127,7 @@ def test_a_still_camera_has_no_flow_and_a_still_background() -> None:
     assert not np.ptp(clip.frames[:, free].astype(int), axis=0).any()
 
 
-def test_hands_where_asked_for() -> None:
+def test_whole_bodies_have_hands() -> None:
     settings = replace(TWO, joints="wholebody134", size=(256, 256))
     clip = render(plan_shots(11, settings, 1)[0])
     wrists = clip.poses.keypoints[:, :, 7]
@@ -137,13 +137,13 @@ def test_hands_where_asked_for() -> None:
     assert np.allclose(wrists[present][:, :2], hands[present][:, :2])
 
 
-def test_any_size() -> None:
+def test_frames_have_the_asked_size() -> None:
     for size in ((48, 96), (200, 112), (33, 47)):
         clip = render(plan_shots(1, PuppetSettings(size=size, frames=2, camera="moving"), 1)[0])
         assert clip.frames.shape == (2, *size, 3)
 
 
-def test_settings_that_cannot_be() -> None:
+def test_impossible_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 16"):
         PuppetSettings(size=(8, 8))
     with pytest.raises(ValueError, match="weights"):

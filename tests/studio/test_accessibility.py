@@ -55,7 +55,9 @@ def violations(page: Any, axe: str) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_laptop(browser: Any, served: Served, axe: str, project: str, scheme: str) -> None:
+def test_the_page_is_accessible_on_a_laptop(
+    browser: Any, served: Served, axe: str, project: str, scheme: str
+) -> None:
     context = browser.new_context(
         viewport={"width": 1366, "height": 768}, color_scheme=scheme, bypass_csp=True
     )
@@ -75,7 +77,9 @@ def test_on_a_laptop(browser: Any, served: Served, axe: str, project: str, schem
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone(browser: Any, served: Served, axe: str, project: str, scheme: str) -> None:
+def test_the_page_is_accessible_on_a_phone(
+    browser: Any, served: Served, axe: str, project: str, scheme: str
+) -> None:
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, color_scheme=scheme, bypass_csp=True
     )
@@ -90,7 +94,7 @@ def test_on_a_phone(browser: Any, served: Served, axe: str, project: str, scheme
     context.close()
 
 
-def test_the_empty_page(browser: Any, served: Served, axe: str) -> None:
+def test_the_empty_page_is_accessible(browser: Any, served: Served, axe: str) -> None:
     empty = served.api("POST", "/projects")["id"]
     context = browser.new_context(bypass_csp=True)
     page = context.new_page()

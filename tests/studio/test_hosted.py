@@ -45,7 +45,7 @@ def test_who_did_not_open_the_page_and_other_sites_are_refused(app: object) -> N
     assert ada.post("/api/projects", headers={"origin": "http://demo.example"}).status_code == 201
 
 
-def test_limits_hold(app: object) -> None:
+def test_visitors_cannot_exceed_their_limits(app: object) -> None:
     ada = visitor(app)
     at = f"/api/projects/{ada.post('/api/projects').json()['id']}"
     assert ada.put(f"{at}/picture?name=a.png", content=LARGE).status_code == 422

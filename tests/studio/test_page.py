@@ -58,7 +58,7 @@ def dragged(page: Any, element: Any, dx: float, dy: float) -> None:
     page.mouse.up()
 
 
-def test_what_is_dropped_plays(served: Served, pages: Pages, tmp_path: Path) -> None:
+def test_a_dropped_video_plays(served: Served, pages: Pages, tmp_path: Path) -> None:
     poses = read_poses(DEMO / "poses.json")
     one = (poses.keypoints[:1] * (4, 4, 1)).astype(np.float32)
     video = tmp_path / "skeleton.mp4"

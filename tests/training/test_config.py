@@ -35,7 +35,7 @@ def read(tmp_path: Path):
     return read_text
 
 
-def test_defaults_and_nesting(read):
+def test_nested_settings_are_read_and_others_are_defaults(read):
     config = read(GOOD + "optimizer: {learning_rate: 1e-4, betas: [0.9, 0.95]}\nwithout: [flow]\n")
     assert config.optimizer.learning_rate == 1e-4
     assert config.optimizer.betas == (0.9, 0.95)
@@ -109,7 +109,7 @@ def test_what_is_written_reads_back_equal(read, tmp_path: Path):
     assert read_config(tmp_path / "resolved.yaml") == config
 
 
-def test_changed_keys(read, tmp_path: Path):
+def test_changed_keys_are_named(read, tmp_path: Path):
     config, saved = read(GOOD), tmp_path / "saved.yaml"
     write_config(config, saved)
     assert changed_keys(saved, config) == []

@@ -110,7 +110,7 @@ def test_another_models_checkpoint_is_refused(tiny_run: TrainingConfig):
         train(replace(tiny_run, model=other), make_task, resume=True)
 
 
-def test_time_is_up(tiny_run: TrainingConfig):
+def test_a_run_stops_when_its_time_is_up(tiny_run: TrainingConfig):
     train(replace(tiny_run, max_minutes=1e-6), make_task)
     assert [folder.name for folder in checkpoints(tiny_run.output)] == ["step-00000001"]
 

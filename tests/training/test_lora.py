@@ -175,6 +175,6 @@ def test_saving_does_not_touch_the_run(run: TrainingConfig, tmp_path: Path) -> N
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_nothing_to_adapt(run: TrainingConfig) -> None:
+def test_lora_on_frozen_networks_is_refused(run: TrainingConfig) -> None:
     with pytest.raises(InputError, match="both U-Nets are frozen"):
         build_animator(replace(run, frozen=("vae", "unet", "reference_net")))

@@ -38,7 +38,7 @@ def mender_run(tiny_run: TrainingConfig) -> TrainingConfig:
     )
 
 
-def test_it_learns_to_mend(tiny_run: TrainingConfig) -> None:
+def test_the_mender_learns_to_mend(tiny_run: TrainingConfig) -> None:
     task = make_task(mender_run(tiny_run), Process(torch.device("cpu")))
     with torch.no_grad():
         before = task.validate().metrics

@@ -23,7 +23,7 @@ def trained(config: TrainingConfig, folder: Path, **settings) -> dict[str, torch
     return load_file(train(run, make_task) / "vae" / "diffusion_pytorch_model.safetensors")
 
 
-def test_adam_is_torchs_adam() -> None:
+def test_the_adam_setting_is_torchs_adam() -> None:
     weight = torch.nn.Parameter(torch.ones(3))
     made = make_optimizer(OptimizerSettings(kind="adam", weight_decay=0.0), [weight])
     assert type(made) is torch.optim.Adam

@@ -114,7 +114,9 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("before", "after", "line"), CHANGES)
-def test_every_change_is_said(before: str, after: str, line: str | None, tmp_path: Path) -> None:
+def test_every_departure_from_the_paper_is_reported(
+    before: str, after: str, line: str | None, tmp_path: Path
+) -> None:
     text = (ROOT / "configs/paper/stage1.yaml").read_text()
     assert before in text
     (tmp_path / "run.yaml").write_text(text.replace(before, after, 1))

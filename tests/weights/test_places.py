@@ -87,7 +87,7 @@ def test_checkpoints_are_opened_up_to_their_weights(content, suffix: str, tmp_pa
         ["model-00001-of-00002.bin", "model-00002-of-00002.bin"],
     ],
 )
-def test_variants_and_shards(names: list[str], tmp_path: Path) -> None:
+def test_variants_and_shards_are_found(names: list[str], tmp_path: Path) -> None:
     parts = [STATE] if len(names) == 1 else [{k: v} for k, v in STATE.items()]
     for name, part in zip(names, parts, strict=True):
         save = torch.save if name.endswith("bin") else save_file

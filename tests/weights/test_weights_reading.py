@@ -85,7 +85,7 @@ def test_what_is_no_weights_is_told_apart(tmp_path: Path, content: bytes, said: 
     assert said in refusal(path)
 
 
-def test_the_kept_pointer(cases: Path) -> None:
+def test_a_git_lfs_pointer_is_named(cases: Path) -> None:
     assert "Git LFS pointer" in refusal(cases / "w_lfs" / "pose_guider.pth")
 
 
@@ -119,7 +119,7 @@ def doubling(keyed: bool) -> bytes:
         b"",
     ],
 )
-def test_hostile_checkpoints(
+def test_hostile_checkpoints_are_refused_quickly(
     body: bytes,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -134,7 +134,7 @@ def test_hostile_checkpoints(
     assert capfd.readouterr().out == ""
 
 
-def test_archives_of_odd_entries(tmp_path: Path) -> None:
+def test_archives_with_unexpected_entries_are_refused(tmp_path: Path) -> None:
     good = io.BytesIO()
     torch.save(STATE, good)
     with zipfile.ZipFile(good) as archive:

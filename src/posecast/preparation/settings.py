@@ -47,8 +47,7 @@ class PrepareSettings:
     min_frames: int = 16
     """Shots shorter than this are left out."""
     latents: str | None = None
-    """The model whose VAE and image encoder encode the frames (`encoding`); None for none.
-    """
+    """The model whose VAE and image encoder encode the frames (`encoding`); None for none."""
     size: tuple[int, int] | None = None
     """Height and width of training, for latents."""
 

@@ -44,7 +44,7 @@ class _Program:
         return os.system, ("touch ran",)
 
 
-def test_programs_are_not_run(tmp_path: Path, monkeypatch):
+def test_code_in_checkpoints_is_not_run(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "w.pt"
     path.write_bytes(pickle.dumps({"weight": _Program()}))

@@ -35,7 +35,9 @@ def _agrees(out: np.ndarray, golden: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("module", "name"), [(i3d, "i3d_logits"), (resnet3d, "resnet50_3d_features")]
 )
-def test_video_networks(golden, synthetic: Synthetic, module: ModuleType, name: str):
+def test_video_networks_match_the_goldens(
+    golden, synthetic: Synthetic, module: ModuleType, name: str
+):
     golden = golden[name]
     network = module.load(synthetic(golden["keys"]))
     video = np.random.default_rng(55).integers(0, 256, (16, 32, 40, 3), dtype=np.uint8)
@@ -47,7 +49,7 @@ def test_video_networks(golden, synthetic: Synthetic, module: ModuleType, name: 
     _agrees(module.features(network, clips), golden["out"])
 
 
-def test_inception(golden, synthetic: Synthetic):
+def test_inception_matches_the_golden(golden, synthetic: Synthetic):
     golden = golden["fid_inception_pool3"]
     network = inception.load(synthetic(golden["keys"]))
     frames = np.random.default_rng(56).integers(0, 256, (2, 64, 80, 3), dtype=np.uint8)
@@ -104,7 +106,7 @@ def _lpips_by_its_formula(
 
 
 @pytest.mark.parametrize(("protocol", "low"), [("field", 0.0), ("correct", -1.0)])
-def test_lpips_by_its_formula(golden, synthetic: Synthetic, protocol: str, low: float):
+def test_lpips_matches_its_formula(golden, synthetic: Synthetic, protocol: str, low: float):
     shapes = {
         re.sub(r"slice\d", "features", name): shape
         for name, shape in golden["lpips_vgg"]["backbone_keys_as_named_by_lpips"].items()
