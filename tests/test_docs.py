@@ -24,7 +24,7 @@ PAGES = [
     *sorted((ROOT / "examples").rglob("*.md")),
 ]
 # What was said once stays said; these are no instructions.
-HISTORY = {"CHANGELOG.md", "claims-log.md", "cutout-log.md", "gpu-log.md"}
+HISTORY = {"CHANGELOG.md", "claims-log.md", "cutout-log.md", "gpu-log.md", "networks-log.md"}
 INSTRUCTIONS = [page for page in PAGES if page.name not in HISTORY]
 SOURCE = "\n".join(
     path.read_text(encoding="utf-8") for path in sorted((ROOT / "src").rglob("*.py"))

@@ -54,6 +54,7 @@ PAGES = {
         "docs/design/claims-log",
         "docs/design/gpu-log",
         "docs/design/cutout-log",
+        "docs/design/networks-log",
         "docs/api/posecast",
     ],
     "Project": ["README", "CHANGELOG", "SECURITY"],
