@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SCORES, PICTURES = "scores.json", "pictures"
 YARDSTICKS = "yardsticks"
-TAKEN = (YARDSTICKS, "reference", "autoencoder", "truth")
+RESERVED_NAMES = (YARDSTICKS, "reference", "autoencoder", "truth")
 """Names that no variant may have."""
 SHEET_CLIPS = 8
 """Number of clips per kind of reference that are stored as pictures."""

@@ -16,7 +16,7 @@ _CUT = 0.1
 """Share of a character's joints that the centre crop may remove without a note."""
 _OUTSIDE = 0.5
 """A character with less than this share of its joints inside the frame counts as outside."""
-_SHOWN = 4
+_MOST_LISTED = 4
 """Largest number of intervals outside the frame that a note lists."""
 
 
@@ -81,8 +81,8 @@ def _about(character: int, away: Bool[np.ndarray, " frames"], ever: bool, fit: b
     spells = _spells(away)
     if spells == [(0, len(away) - 1)]:
         return [f"character {character} is mostly outside of the frame all the time{advice}"]
-    named = [f"{a}" if a == b else f"{a} to {b}" for a, b in spells[:_SHOWN]]
-    more = f" and {len(spells) - _SHOWN} times more" if len(spells) > _SHOWN else ""
+    named = [f"{a}" if a == b else f"{a} to {b}" for a, b in spells[:_MOST_LISTED]]
+    more = f" and {len(spells) - _MOST_LISTED} times more" if len(spells) > _MOST_LISTED else ""
     verb = "starts" if spells[0][0] == 0 else "goes"
     plural = "s" if len(spells) > 1 or "to" in named[0] else ""
     return [

@@ -24,7 +24,7 @@ from posecast.types import PoseSequence
 _TOP = ("format", "characters", "depth_order", "retarget", "retarget_frame")
 _OF_CHARACTER = ("id", "driver", "box", "keypoints", "note")
 _OF_CHANGE = ("from_frame", "front_to_back")
-_MANY = 10**9  # of people and frames that are not known yet
+_UNLIMITED = 10**9  # of people and frames that are not known yet
 
 
 def read_cast(
@@ -39,7 +39,7 @@ def read_cast(
         InputError: no YAML, or one line of text with every problem and its line number.
     """
     document = Document(Path(path))
-    most = _MANY if preview else frames
+    most = _UNLIMITED if preview else frames
     sheet = _Reader(document, reference, drivers, frames, most).sheet()
     document.raise_problems()
     assert sheet is not None
@@ -55,7 +55,7 @@ def check_cast(path: str | Path) -> None:
         InputError: as `read_cast`, for what does not depend on the number of people.
     """
     document = Document(Path(path))
-    _Reader(document, None, _MANY, _MANY, _MANY).sheet()
+    _Reader(document, None, _UNLIMITED, _UNLIMITED, _UNLIMITED).sheet()
     document.raise_problems()
 
 
@@ -98,7 +98,7 @@ class _Reader:
         self.drivers = drivers
         self.frames = frames
         self.most = most  # frames of which orders may begin
-        self.count = _MANY if reference is None else reference.num_characters
+        self.count = _UNLIMITED if reference is None else reference.num_characters
 
     def sheet(self) -> CastSheet | None:
         """The sheet; None after problems, which the document holds."""
@@ -137,7 +137,7 @@ class _Reader:
     def _characters(self, entries: Any) -> list[Character]:
         say, count = self.document.problem, self.count
         if not isinstance(entries, list) or not entries:
-            whose = "those of the picture" if count == _MANY else f"the picture's {count}"
+            whose = "those of the picture" if count == _UNLIMITED else f"the picture's {count}"
             say(("characters",), f"expected `characters`, a list of {whose}")
             return []
         found: dict[int, Character] = {}
@@ -162,7 +162,7 @@ class _Reader:
                 None if keypoints is None else str(keypoints),
                 "" if note is None else str(note),
             )
-        known = len(found) if count == _MANY else count
+        known = len(found) if count == _UNLIMITED else count
         missing = sorted(set(range(known)) - set(found))
         if missing and not self.document.problems:
             say(("characters",), f"character {', '.join(map(str, missing))} is missing")
@@ -189,7 +189,7 @@ class _Reader:
             self.document.problem((*place, key), problem)
         elif not 0 <= value < count:
             known = f"0 to {count - 1}" if count > 1 else "only 0"
-            known = "they count from 0" if count == _MANY else known
+            known = "they count from 0" if count == _UNLIMITED else known
             self.document.problem((*place, key), f"there is no {what} {str(value)[:20]} ({known})")
         else:
             return value
@@ -249,7 +249,7 @@ class _Reader:
         ):
             self.document.problem(place, "expected a list of characters, front first: [1, 0]")
             return None
-        problem = check_order(value, len(value) if self.count == _MANY else self.count)
+        problem = check_order(value, len(value) if self.count == _UNLIMITED else self.count)
         if problem:
             self.document.problem(place, problem)
             return None

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import click
 
 from posecast.benches.ablation_results import (
+    RESERVED_NAMES,
     SCORES,
-    TAKEN,
     check_bench,
     score,
     trained_model,
@@ -29,7 +29,7 @@ from posecast.benches.ablation_results import (
 from posecast.cli.launch import load_pipeline
 from posecast.cli.options import PATH, TEXT, WORKERS
 from posecast.cli.outputs import resumable
-from posecast.cli.train import WORKS_FOR
+from posecast.cli.train import PARENT_VARIABLE
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _check(plan: Ablation, to_train: Sequence[tuple[str, int]] | None) -> None:
     from posecast.training.config import changed_keys
 
     for name, variant in plan.variants.items():
-        if name in TAKEN:
+        if name in RESERVED_NAMES:
             raise InputError(f"variants.{name}: this name is reserved; choose another")
         if variant.paper is not None and variant.paper not in paper_methods():
             known = ", ".join(paper_methods())
@@ -171,7 +171,7 @@ def _run_stage(path: Path, processes: int) -> None:
         InputError: it did not end well; it has said why.
     """
     command = [sys.executable, "-m"]
-    environment = {**os.environ, WORKS_FOR: str(os.getpid())}
+    environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
     if processes > 1:
         command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
         environment |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}

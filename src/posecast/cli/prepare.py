@@ -15,7 +15,7 @@ from posecast.errors import InputError, counted, printable
 if TYPE_CHECKING:
     from posecast.preparation import Summary, VideoSource
 
-_SHOWN = 10
+_MOST_LISTED = 10
 
 
 @click.command()
@@ -168,10 +168,10 @@ def _tell(summary: Summary, out: Path) -> None:
     if summary.done_frames:
         each = summary.array_bytes / summary.done_frames / 1000
         click.echo(f"beside the pictures: {each:.1f} kB a frame")
-    for line in summary.refused[:_SHOWN]:
+    for line in summary.refused[:_MOST_LISTED]:
         click.echo(printable(f"refused: {line['file']}: {line['reason']}"), err=True)
-    if len(summary.refused) > _SHOWN:
-        click.echo(f"and {len(summary.refused) - _SHOWN} more: see refused.jsonl", err=True)
+    if len(summary.refused) > _MOST_LISTED:
+        click.echo(f"and {len(summary.refused) - _MOST_LISTED} more: see refused.jsonl", err=True)
 
 
 def _cores() -> int:

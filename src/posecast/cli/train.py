@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from posecast.metrics.held_out import HeldOutScores
     from posecast.training.config import TrainingConfig
 
-WORKS_FOR = "POSECAST_WORKS_FOR"
+PARENT_VARIABLE = "POSECAST_WORKS_FOR"
 """Environment: the process that started this training, and with which it ends."""
 
 
@@ -63,8 +63,8 @@ def train(
 
     check_working_folder(settings.output)
     check_paths(settings, config)
-    if os.environ.get(WORKS_FOR, "").isdigit():
-        interrupted_with(int(os.environ[WORKS_FOR]))
+    if os.environ.get(PARENT_VARIABLE, "").isdigit():
+        interrupted_with(int(os.environ[PARENT_VARIABLE]))
     from posecast.training.loop import train as run
     from posecast.training.stages import make_task
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-SELDOM = 0.05
+MIN_PRESENCE_SHARE = 0.05
 """A number of people in less than this share of a clip's frames counts as a detection error."""
 
 
@@ -66,7 +66,7 @@ class ClipStatistics:
 def clip_statistics(frames: Sequence[FrameStatistics]) -> ClipStatistics:
     """Means over the frames that have a figure; how many people are seen at once."""
     counts = sorted((frame.people for frame in frames), reverse=True)
-    people = counts[int(SELDOM * len(counts))] if counts else 0
+    people = counts[int(MIN_PRESENCE_SHARE * len(counts))] if counts else 0
     motion = [f.background_motion for f in frames if f.background_motion is not None]
     occlusion = [f.occlusion for f in frames if f.occlusion is not None]
     return ClipStatistics(

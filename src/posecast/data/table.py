@@ -28,7 +28,7 @@ _MAX_ENTRY = 256 * 2**20
 _MAX_TEXT = 4096
 """Characters of a name or path."""
 _BATCH = 10_000
-_THRIFT = {"thrift_string_size_limit": 64 * 2**20, "thrift_container_size_limit": 1_000_000}
+_HEADER_LIMITS = {"thrift_string_size_limit": 64 * 2**20, "thrift_container_size_limit": 1_000_000}
 """Limits for values in Parquet's header."""
 
 
@@ -69,11 +69,11 @@ def read_index(dataset: str | Path) -> list[Record]:
     names = [f.name for f in fields(Record)]
     records: list[Record] = []
     try:
-        with parquet.ParquetFile(path, **_THRIFT) as file:
+        with parquet.ParquetFile(path, **_HEADER_LIMITS) as file:
             _check_table(path, file)
             texts = [c.name for c in file.schema_arrow if arrow.types.is_string(c.type)]
         # Dictionaries stay dictionaries: a text that is repeated is in memory once.
-        with parquet.ParquetFile(path, read_dictionary=texts, **_THRIFT) as file:
+        with parquet.ParquetFile(path, read_dictionary=texts, **_HEADER_LIMITS) as file:
             for batch in file.iter_batches(_BATCH, columns=names):
                 _check_texts(path, arrow, batch)
                 rows = batch.to_pylist()

@@ -39,7 +39,7 @@ _STD = np.array([0.229, 0.224, 0.225], np.float32)
 _AT_ONCE = 4
 
 _SIZE, _SMALL = whole(1, 4096), number(0, 1)
-_PASSED_OVER = (
+_IGNORED_SETTINGS = (
     *("architectures", "torch_dtype", "dtype", "transformers_version", "model_type"),
     *("return_dict", "output_attentions", "output_hidden_states", "chunk_size_feed_forward"),
     *("is_encoder_decoder", "id2label", "label2id", "problem_type"),
@@ -192,7 +192,7 @@ def _settings(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         found = repr(backbone.get("model_type"))[:80]
         raise InputError.at(path, f"a {found}; expected 'dinov2'", "backbone_config.model_type")
     head, backbone = (
-        {k: v for k, v in part.items() if k not in _PASSED_OVER and not k.startswith("_")}
+        {k: v for k, v in part.items() if k not in _IGNORED_SETTINGS and not k.startswith("_")}
         for part in (content, backbone)
     )
     del head["backbone_config"]

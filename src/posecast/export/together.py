@@ -12,7 +12,7 @@ Consumer = Callable[[Iterator[Item]], object]
 
 _AT_ONCE = 2
 """Most items that wait for a consumer."""
-_PATIENCE = 0.1
+_CHECK_SECONDS = 0.1
 """Seconds between checks, while a queue is full, of whether its consumer is alive."""
 
 
@@ -57,7 +57,7 @@ def together(items: Iterable[Item], consumers: Sequence[Consumer[Item]]) -> None
         for thread, queue in zip(threads, queues, strict=True):
             while thread.is_alive():
                 try:
-                    queue.put((kind, item), timeout=_PATIENCE)
+                    queue.put((kind, item), timeout=_CHECK_SECONDS)
                     break
                 except Full:
                     continue

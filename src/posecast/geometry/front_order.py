@@ -36,7 +36,7 @@ _FEWEST = 8
 _CLEAR, _CLEAR_COLOURS = 0.3, 0.65
 """Share of what is seen of two by which one must be seen more than the other; colours are only a
 likeness (with .65, of the stage's crossings that they judge 100% come out right, with .3 98%)."""
-_SPECK = 0.02
+_OUTLINE_SHARE = 0.02
 """Share of somebody's bones below which what masks say may be their outlines' inaccuracy."""
 _OTHER_COLOUR = 6.0
 """Distance in CIELAB by which a pixel has to fit one of two better."""
@@ -62,7 +62,7 @@ def seen_through_masks(
     for a, b in combinations(range(len(keypoints)), 2):
         over = int((cores[b] & seen[a] & ~seen[b]).sum())
         under = int((cores[a] & seen[b] & ~seen[a]).sum())
-        least = max(_FEWEST, _SPECK * min(int(cores[a].sum()), int(cores[b].sum())))
+        least = max(_FEWEST, _OUTLINE_SHARE * min(int(cores[a].sum()), int(cores[b].sum())))
         _weigh(evidence, a, b, over, under, least)
     return evidence
 

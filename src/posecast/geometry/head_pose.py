@@ -28,7 +28,7 @@ _POINT_NOISE, _RADIUS_SPREAD, _SAME_RADIUS, _TILT_SPREAD = 0.06, 0.25, 0.02, 0.2
 """Standard deviations: points in radii; radii of people and of one person by their mean; tilts."""
 _NECK, _OFF_AXIS = 1.5, 0.15
 """The neck lies so far below the centre, and so far beside the axis (standard deviation); radii."""
-_SURPRISE = 4.0
+_SEEN_COST = 4.0
 """Cost of a point that is seen a radius behind where it should vanish, or the reverse."""
 
 
@@ -80,7 +80,7 @@ def _system(seen: tuple[bool, ...], spread: float) -> tuple[np.ndarray, ...]:
         [points / _POINT_NOISE, np.broadcast_to(before, (_YAWS, *before.shape))], axis=1
     )
     inverse = np.linalg.inv(rows.transpose(0, 2, 1) @ rows)
-    return yaws, rows, inverse @ rows.transpose(0, 2, 1), 1 / inverse[:, 2, 2], _SURPRISE * cost
+    return yaws, rows, inverse @ rows.transpose(0, 2, 1), 1 / inverse[:, 2, 2], _SEEN_COST * cost
 
 
 def head_poses(

@@ -31,7 +31,7 @@ from posecast.geometry.skeleton import (
 _SHORTEST = 0.3
 """A bone shorter than this share of its length in the picture points at the camera: its angle is
 not used, and joints attached to it move with the trunk."""
-_STRAY = 0.05
+_RARE_SHARE = 0.05
 """A joint in at most this share of a person's frames counts as never shown."""
 _SKELETON = (
     *BONES,
@@ -48,7 +48,7 @@ def never_shown(
 ) -> Bool[np.ndarray, " joints"]:
     """Joints that are in no frame of a track, except for stray detections."""
     shown = np.asarray(present(driver))
-    return np.asarray(shown.sum(axis=0) <= _STRAY * shown.any(axis=1).sum())
+    return np.asarray(shown.sum(axis=0) <= _RARE_SHARE * shown.any(axis=1).sum())
 
 
 def held_joints(

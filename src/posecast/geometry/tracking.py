@@ -32,7 +32,7 @@ _JOIN_LIMIT = 0.7  # a gap is bridged only for what fits better than a step need
 _MIN_MEASURED = 9
 _NEARNESS = 0.1
 _FORGET_SECONDS = 0.5  # after which an unseen joint of a person in sight says nothing
-_PATIENCE = 0.2  # seconds without a person after which a piece of track ends
+_GAP_SECONDS = 0.2  # seconds without a person after which a piece of track ends
 
 # Points (people, 18 or 20, 2), which of them are there, and sizes in pixels.
 _People = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -169,7 +169,7 @@ def _pieces(measured: Sequence[_People], fps: float) -> list[_Track]:
     pieces: list[_Track] = []
     for index, (points, there, sizes) in enumerate(measured):
         people = np.flatnonzero(there.any(axis=1))
-        live = [t for t, track in enumerate(pieces) if index - track.seen <= _PATIENCE * fps]
+        live = [t for t, track in enumerate(pieces) if index - track.seen <= _GAP_SECONDS * fps]
         state = (points[people], there[people], sizes[people])
         before = [pieces[t] for t in live]
         expected = [track.points + track.velocity * (index - track.seen) for track in before]

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-_PATIENCE = 0.1  # seconds between checks for whether the reader of a full queue has stopped
+_CHECK_SECONDS = 0.1  # seconds between checks for whether the reader of a full queue has stopped
 
 
 def ahead(items: Generator[Item, None, None], count: int = 8) -> Generator[Item, None, None]:
@@ -24,7 +24,7 @@ def ahead(items: Generator[Item, None, None], count: int = 8) -> Generator[Item,
     def put(kind: str, what: Item | BaseException | None = None) -> bool:
         while not unwanted.is_set():
             try:
-                queue.put((kind, what), timeout=_PATIENCE)
+                queue.put((kind, what), timeout=_CHECK_SECONDS)
                 return True
             except Full:
                 continue
@@ -55,5 +55,5 @@ def ahead(items: Generator[Item, None, None], count: int = 8) -> Generator[Item,
             try:
                 queue.get_nowait()
             except Empty:
-                worker.join(_PATIENCE)
+                worker.join(_CHECK_SECONDS)
         items.close()

@@ -22,8 +22,8 @@ HEAD = 2**20
 UNIT = 0.001
 """Unit of frame times, in seconds: they are whole milliseconds."""
 
-_SHORTEST, _INSTEAD = 10, 100  # milliseconds
-"""Like browsers, frames with a duration of at most `_SHORTEST` are shown for `_INSTEAD`."""
+_SHORTEST, _DEFAULT_DURATION = 10, 100  # milliseconds
+"""Like browsers, show frames of at most `_SHORTEST` for `_DEFAULT_DURATION`."""
 
 
 def animated_kind(data: bytes) -> str | None:
@@ -118,4 +118,4 @@ def _frames(image: Image.Image, path: Path) -> range:
 
 def _duration(frame: Image.Image) -> int:
     shown = float(frame.info.get("duration") or 0)
-    return round(shown) if _SHORTEST < shown < 10**7 else _INSTEAD
+    return round(shown) if _SHORTEST < shown < 10**7 else _DEFAULT_DURATION

@@ -9,14 +9,16 @@ from posecast.media.pose_formats.content import natural_order
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 """File endings that mark a folder as one video's frames; the files are read by content."""
-_BESIDE = """
+_OTHER_ENDINGS = """
 .txt .md .rst .json .jsonl .yaml .yml .toml .csv .tsv .xml .html .log .db .ini .py .sh
 .npy .npz .pkl .pt .safetensors .parquet .zip .tar .gz .sha256 .md5 .url .lnk .torrent
 .srt .vtt .ass .pdf .wav .mp3 .m4a .aac .flac
 """
-BESIDE = frozenset(_BESIDE.split())
+OTHER_ENDINGS = frozenset(_OTHER_ENDINGS.split())
 """Endings of files that are neither videos nor frames: notes, tables, sound, archives."""
-_LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__macosx"})
+_FILE_MANAGER_FILES = frozenset(
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__macosx"}
+)
 """Files that file managers leave in folders, in lower case; others (.DS_Store) are hidden."""
 
 
@@ -27,12 +29,12 @@ def visible(folder: Path) -> list[Path]:
 
 def is_litter(name: str) -> bool:
     """Whether an entry of this name is hidden or was left by a file manager."""
-    return name.startswith(".") or name.lower() in _LITTER
+    return name.startswith(".") or name.lower() in _FILE_MANAGER_FILES
 
 
 def beside(entry: Path) -> bool:
     """Whether an entry is a file that is, by its name, neither a video nor a frame."""
-    return entry.suffix.lower() in BESIDE and entry.is_file()
+    return entry.suffix.lower() in OTHER_ENDINGS and entry.is_file()
 
 
 def is_frame(entry: Path) -> bool:

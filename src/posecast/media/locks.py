@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOCK = ".lock"
 """Lock file in a folder that a process works in; it is removed afterwards."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-_PATIENCE = 0.2  # seconds to wait for a process that is about to finish
+_WAIT_SECONDS = 0.2  # seconds to wait for a process that is about to finish
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def _acquired(file: Path, path: str | Path) -> BaseFileLock | None:
     from filelock import FileLock, Timeout
 
     # Not per thread: two runs in one process exclude each other too.
-    lock = FileLock(file, timeout=_PATIENCE, thread_local=False)
+    lock = FileLock(file, timeout=_WAIT_SECONDS, thread_local=False)
     try:
         lock.acquire()
     except Timeout:

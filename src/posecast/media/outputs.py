@@ -23,7 +23,7 @@ _KINDS = (
     (stat.S_ISSOCK, "a socket"),
 )
 # Files that file managers leave in folders.
-_LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
+_FILE_MANAGER_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 Inputs = Iterable[str | Path | None]
 
@@ -171,7 +171,7 @@ def foreign_file(folder: Path, ours: Sequence[str]) -> str | None:
             file = Path(root) / name
             inside = file.relative_to(folder).as_posix()
             regular = stat.S_ISREG(file.lstat().st_mode)
-            if name in _LITTER or (regular and any(p.fullmatch(inside) for p in known)):
+            if name in _FILE_MANAGER_FILES or (regular and any(p.fullmatch(inside) for p in known)):
                 continue
             others.append(inside)
     return min(others, default=None)

@@ -28,7 +28,7 @@ _PARTS = {
     "image_encoder": "CLIPVisionModelWithProjection",
     "scheduler": "DDIMScheduler",
 }
-_LACKING = ("motion", "vae", "image_encoder")
+_OPTIONAL_PARTS = ("motion", "vae", "image_encoder")
 """Parts that a model may lack."""
 Misfit = tuple[str, str]
 """The setting, and what is wrong with it."""
@@ -47,7 +47,7 @@ def check_values(path: str | Path, values: Mapping[str, Any], place: str = "") -
     """
     check_table(path, FIELDS, {k: v for k, v in values.items() if k in FIELDS}, "a model", place)
     for name, kind in _PARTS.items():
-        if name not in values or (values[name] is None and name in _LACKING):
+        if name not in values or (values[name] is None and name in _OPTIONAL_PARTS):
             continue
         if name == "motion":
             check_table(path, MOTION, values[name], "a motion module", f"{place}motion.")

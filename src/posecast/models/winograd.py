@@ -34,7 +34,7 @@ CHANNELS_AT_ONCE = 128
 """Output channels: what is made of so many stays in the processor's cache."""
 TILE_COST, WEIGHT_COST = 5.0, 3.0
 """Of a multiplication in the transforms, in multiplications of the large products: measured."""
-WORTH_IT = 0.75
+LARGEST_COST_SHARE = 0.75
 """Of the plain convolution's cost: above it the plain one is taken."""
 
 
@@ -131,7 +131,7 @@ def best_side(x: Sequence[int], out_channels: int) -> int | None:
     By multiplications a pair of channels: those of the products, and of the transforms.
     """
     n, channels, height, width = x
-    costs: dict[int | None, float] = {None: WORTH_IT * 9 * n * height * width}
+    costs: dict[int | None, float] = {None: LARGEST_COST_SHARE * 9 * n * height * width}
     for side in POINTS:
         values, tiles = (side + 2) ** 2, n * -(-height // side) * -(-width // side)
         ends = values * tiles * (values / out_channels + side**2 / channels)

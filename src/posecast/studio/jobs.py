@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from posecast.studio.projects import new_id
-from posecast.studio.worker import PATIENCE, Job, Lane
+from posecast.studio.worker import STOP_SECONDS, Job, Lane
 
 _OFTEN = 0.15
 """Minimum seconds between two progress messages."""
@@ -94,7 +94,7 @@ class JobBook:
         for _, job, lane in entries:
             lane.stop(job)
         for _, job, _ in entries:
-            job.ended.wait(2 * PATIENCE)
+            job.ended.wait(2 * STOP_SECONDS)
 
     def has(self, target: str) -> bool:
         """Whether a target has a running or waiting job."""

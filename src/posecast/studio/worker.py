@@ -21,7 +21,7 @@ from posecast.studio.reporting import Reporter, Stopped
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 5.0
+STOP_SECONDS = 5.0
 """Seconds for a job to stop by itself before its process is killed."""
 
 OnMessage = Callable[[str, Any], None]
@@ -89,7 +89,7 @@ class Lane:
             process.kill()  # it ignores signals
 
     def _insist(self, job: Job) -> None:
-        if not job.ended.wait(PATIENCE):
+        if not job.ended.wait(STOP_SECONDS):
             with self._lock:
                 if self._job is job and self._process is not None:
                     self._process.kill()
@@ -130,7 +130,7 @@ class Lane:
             if self._closing:
                 return
             if self._process is not None:
-                self._process.join(PATIENCE)
+                self._process.join(STOP_SECONDS)
             self._connection = self._process = None
             if job.stopping.is_set():
                 job.tell("stopped")

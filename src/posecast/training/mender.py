@@ -24,7 +24,7 @@ from posecast.training.regions import region_psnr
 from posecast.training.sources import HeldOut, batches_of, held_out_batch
 from posecast.training.task import Loss, Process, Validation
 
-_ROUGH = 0.01
+_SQUARED_BELOW = 0.01
 """Errors below this count as squares, larger ones by their size (Charbonnier's penalty)."""
 _SQUARES, _SIZES = 2.0, 1.0
 """What squared errors (PSNR is made of them) and sizes of errors (sharper pictures) weigh."""
@@ -125,7 +125,7 @@ class MenderTask:
         """Squared and absolute errors of all pixels, weighted inside the characters; whose look."""
         pictures = module(batch.layers)
         squares = (pictures - batch.frames).square()
-        errors = _SQUARES * squares + _SIZES * (squares + _ROUGH**2).sqrt()
+        errors = _SQUARES * squares + _SIZES * (squares + _SQUARED_BELOW**2).sqrt()
         weight = 1 + (self.config.objective.character_weight - 1) * batch.people
         total = (errors * weight).mean() / weight.mean()
         if batch.exchanged is not None and batch.told is not None:
@@ -174,4 +174,4 @@ def _mistaken(
 
 
 def _distance(squares: Float[Tensor, "*n 3 height width"]) -> Float[Tensor, "*n height width"]:
-    return (squares.sum(dim=-3) + _ROUGH**2).sqrt()
+    return (squares.sum(dim=-3) + _SQUARED_BELOW**2).sqrt()

@@ -25,7 +25,7 @@ from posecast.media.pose_formats.skeleton_pictures import (
 from posecast.media.video import iterate_video, read_info
 from posecast.types import PoseSequence
 
-_LOOKED_AT = 6  # number of non-empty frames that decide on the kind of drawing
+_SAMPLED_FRAMES = 6  # number of non-empty frames that decide on the kind of drawing
 _OURS = next(iter(PALETTES))
 
 
@@ -103,7 +103,7 @@ def _drawn(frames: Iterable[np.ndarray]) -> list[np.ndarray]:
             return []
         if frame.max() > 60:
             found.append(frame)
-        if len(found) == _LOOKED_AT:
+        if len(found) == _SAMPLED_FRAMES:
             break
     return found
 
