@@ -13,37 +13,22 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float32, Int, UInt8
 
 from posecast.cutout.garments import Drape, Garment, garment_of
 from posecast.cutout.hands import draw_hand
-from posecast.cutout.motion import Shared, Skin
+from posecast.cutout.meshes import cell_side, meshed
+from posecast.cutout.motion import Skin
 from posecast.cutout.parting import BEGIN, Parting, parted, visible_from
-from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LIMBS, PARENT, RIGHT_ARM, Piece
+from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LIMBS, RIGHT_ARM, UPPER_ARMS, Piece
 from posecast.cutout.stance import Stance
 
 ARMS = (*RIGHT_ARM, *LEFT_ARM)
 BODY = (Piece.TRUNK, Piece.HEAD)
-_CELLS = 1200
-"""Approximate number of mesh cells on the area of one body."""
-_SMALLEST = 3.0
-"""Smallest side of a cell in pixels."""
 _SEAM = 0.012
 """How far a layer continues beneath the one above it, in body heights."""
 _FEATHER = 1.5
 """Width of the soft edge between two layers in pixels."""
-_SOFT, _SOFT_NECK = 0.06, 0.12
-"""Range of the difference between the distances to two pieces, in body heights, over which the turn
-of their joint is blended. It is larger at the neck, since heads also move towards and away from the
-trunk."""
-_NEAR = {**dict.fromkeys((limb[0] for limb in LIMBS), 0.1), Piece.HEAD: 1.0}
-_JOINED = np.eye(len(Piece), dtype=bool)
-"""[inner, outer] is True for a piece and itself or its child."""
-for _outer, _inner in PARENT.items():
-    _JOINED[_inner, _outer] = True
-_HARD = (Piece.RIGHT_UPPER_ARM, Piece.LEFT_UPPER_ARM)
-_NEAR_JOINT = 0.09
-"""Radius of the soft area around a joint in body heights, if not in `_NEAR`."""
 _CORE = 0.7
 """Hidden parts of a limb are completed up to this many half widths from its bone."""
 _BENEATH = 0.3
@@ -117,7 +102,7 @@ def layers_of(
     size = (rows.stop - rows.start, columns.stop - columns.start)
     stack = stacked(body)
     distances = np.stack([_nearest(parting, pieces, size) for pieces in stack])
-    cell = max(_SMALLEST, float(np.sqrt((matte[box] > 0.5).sum() / _CELLS)))
+    cell = cell_side(int((matte[box] > 0.5).sum()))
     winner = np.where(matte[box] > 0.3, distances.argmin(axis=0), -1)
     given = _given(parting, body, size) & (winner == stack.index(BODY))
     layers: list[Layer] = []
@@ -142,7 +127,7 @@ def layers_of(
             continue
         colours = _coloured(picture[box], sure, behind, _AROUND * body.height)
         pixels = np.dstack([colours, np.rint(share * 255).astype(np.uint8)])
-        skin, triangles = _meshed(share.astype(np.float32), parting, pieces, body, cell)
+        skin, triangles = meshed(share.astype(np.float32), parting, pieces, body, cell)
         if garment is not None and pieces == BODY:
             cloth = Drape.of(garment, skin.places, skin.pieces == Piece.TRUNK)
             skin = replace(skin, drape=cloth)
@@ -254,10 +239,10 @@ def _cap(
     if pieces[0] in ARMS:
         bone = body.bones[pieces[0]]
         wide = HALF_WIDTHS[pieces[0]] * body.height
-        elbow = bone.end if pieces[0] in _HARD else bone.start
+        elbow = bone.end if pieces[0] in UPPER_ARMS else bone.start
         radius = min(_inscribed(arm, elbow - corner, _OFF * body.height), _WIDEST * wide)
         discs = [(elbow, radius)]
-        if pieces[0] in _HARD:
+        if pieces[0] in UPPER_ARMS:
             discs.append((bone.start, _CAP * wide))
         for centre, radius in discs:
             x, y = np.rint(centre - corner).clip(-1e4, 1e4).astype(int).tolist()
@@ -362,71 +347,3 @@ def _cores(
             begin = bone.start + start * bone.way
             cv2.line(found, place(begin), place(bone.end), 255, thick)
     return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
-
-
-def _meshed(
-    share: Float32[np.ndarray, "h w"],
-    parting: Parting,
-    pieces: tuple[Piece, ...],
-    body: Stance,
-    cell: float,
-) -> tuple[Skin, Int[np.ndarray, "m 3"]]:
-    """A regular mesh over a layer, and how its points move."""
-    height, width = share.shape
-    rows, columns = int(np.ceil(height / cell)) + 1, int(np.ceil(width / cell)) + 1
-    small = cv2.dilate((share > 0.01).astype(np.uint8), np.ones((3, 3), np.uint8))
-    reduced = cv2.resize(
-        small.astype(np.float32),
-        (columns - 1, rows - 1),
-        interpolation=cv2.INTER_AREA,
-    )
-    filled_cells = reduced > 0
-    x = np.linspace(0, width, columns) + parting.corner[0] - 0.5
-    y = np.linspace(0, height, rows) + parting.corner[1] - 0.5
-    grid_y, grid_x = np.meshgrid(y, x, indexing="ij")
-    numbers = np.arange(rows * columns).reshape(rows, columns)
-    a, b, c, d = (
-        numbers[:-1, :-1][filled_cells], numbers[:-1, 1:][filled_cells],
-        numbers[1:, :-1][filled_cells], numbers[1:, 1:][filled_cells],
-    )  # fmt: skip
-    triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([b, d, c], 1)])
-    used, triangles = np.unique(triangles, return_inverse=True)
-    triangles = triangles.reshape(-1, 3)
-    places = np.stack([grid_x.ravel()[used], grid_y.ravel()[used]], axis=1)
-    skin = skinned(places, parting, pieces, body)
-    own = skin.pieces[triangles]
-    pairs = np.sort(np.stack([own, np.roll(own, 1, axis=1)], axis=2), axis=2).reshape(-1, 3, 2)
-    triangles = triangles[_JOINED[pairs[..., 0], pairs[..., 1]].all(axis=1)]
-    order = np.argsort(skin.pieces[triangles].max(axis=1), kind="stable")
-    return skin, triangles[order]
-
-
-def skinned(
-    places: Float[np.ndarray, "n 2"], parting: Parting, pieces: tuple[Piece, ...], body: Stance
-) -> Skin:
-    """The pieces of a layer with which points move."""
-    there = [p for p in pieces if p in body.bones or p is Piece.TRUNK]
-    joints = [
-        piece for piece, parent in PARENT.items()
-        if piece in body.bones and (piece in there or parent in there)
-        and (parent in body.bones or parent is Piece.TRUNK)
-    ]  # fmt: skip
-    needed = {*there, *joints, *(PARENT[p] for p in joints)}
-    distance = {p: parting.at(p, places) for p in needed}
-    nearest = np.stack([distance[p] for p in there]).argmin(axis=0)
-    own = np.array(there)[nearest]
-    shares = {}
-    for piece in joints:
-        parent = PARENT[piece]
-        soft = _SOFT_NECK if piece is Piece.HEAD else _SOFT
-        lead = np.clip((distance[parent] - distance[piece]) / soft, -1, 1) / 2 + 0.5
-        share = lead * lead * (3 - 2 * lead)
-        if piece in _HARD:
-            share = (own == piece).astype(np.float64)
-        away = np.hypot(*(places - body.bones[piece].start).T) / body.height
-        reach = _NEAR.get(piece, _NEAR_JOINT)
-        fall = np.clip(2 - 2 * away / reach, 0, 1)
-        share = np.where(own == piece, 1 - (1 - share) * fall, share * fall)
-        near = (np.isin(own, (piece, parent))) & (fall > 0) & (share != (own == piece))
-        shares[piece] = Shared(np.flatnonzero(near), share[near])
-    return Skin(places, own, shares)

@@ -53,6 +53,7 @@ RIGHT_LEG = (Piece.RIGHT_THIGH, Piece.RIGHT_SHIN, Piece.RIGHT_FOOT)
 LEFT_LEG = (Piece.LEFT_THIGH, Piece.LEFT_SHIN, Piece.LEFT_FOOT)
 LIMBS = (RIGHT_ARM, LEFT_ARM, RIGHT_LEG, LEFT_LEG)
 """Each limb's pieces from the trunk outwards."""
+UPPER_ARMS = (RIGHT_ARM[0], LEFT_ARM[0])
 PARENT = {
     Piece.HEAD: Piece.TRUNK,
     **{limb[0]: Piece.TRUNK for limb in LIMBS},
