@@ -61,9 +61,9 @@ _STRANGER, _STRANGEST, _ROUNDS = 1.1, 2.5, 3
 """An arm's seed loses pixels whose colour is rarer by `_STRANGER` (natural logarithm) on arms than
 on the trunk, or by `_STRANGEST` on all other arm pieces; repeated up to `_ROUNDS` times."""
 _AROUND = 1.3
-"""The trunk's seed keeps this many half widths away from the bone of an arm in front of it."""
+"""The trunk does not begin so near to an arm that is before it, by the arm's half width."""
 _OUTSIDE = 4.0
-"""Additional cost in pixels of a step to a pixel outside the mask."""
+"""Steps that lead out of the mask cost so much more: nobody is there."""
 _FAR = 1e3
 
 
@@ -216,7 +216,7 @@ def _seeds(
         limb = RIGHT_ARM if piece in RIGHT_ARM else LEFT_ARM
         if piece in limb and body.before[limb[0]]:
             cv2.line(seeds[Piece.TRUNK], *line, 0, thick(piece, _AROUND))
-        if piece in limb[1:]:  # a folded forearm is in front of its upper arm
+        if piece in limb[1:]:  # folded, they are nearer to the camera than their upper arm
             cv2.line(seeds[limb[0]], *line, 0, thick(piece, _AROUND))
     for piece, hand in body.hands.items():
         points = (hand - corner + 0.5) * scale - 0.5
