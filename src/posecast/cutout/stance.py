@@ -27,9 +27,9 @@ Point = Float64[np.ndarray, " xy"]
 HAND, FOOT = 0.075, 0.06
 """Lengths of a hand and of a foot, in body heights."""
 _STEEPEST = 0.4
-"""Largest slope of the lines of shoulders and hips: displacement along the trunk per half width."""
+"""The line of the shoulders falls at most so much, by their width."""
 _LEVEL = 0.4
-"""Share of its shin's angle from the vertical by which a foot turns: feet stay on the ground."""
+"""How much of a shin's turn its foot takes part in: feet stay on the ground."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Stance:
 def stance(
     person: Float[np.ndarray, "joints 3"], other: Float[np.ndarray, "joints 3"]
 ) -> Stance | None:
-    """The stance of a pose (pixels); both poses define the trunk. None without shoulders."""
+    """Of a pose (pixels); the trunk by what this and the `other` pose show. None: no shoulders."""
     parts = body_parts(person, other)
     trunk = parts[Part.TRUNK]
     if trunk is None:
