@@ -12,7 +12,7 @@ from posecast.geometry.skeleton import LEFT_WRIST, RIGHT_WRIST, present, skeleto
 _SURE = 0.5
 """Minimum confidence of a hand's wrist point."""
 _OFF = 0.08
-"""Largest distance between a hand's wrist and the body's, in body heights."""
+"""Its wrist is no further off the body's, by the height."""
 _FINGERS = tuple((0, *range(first, first + 4)) for first in (1, 5, 9, 13, 17))
 _PALM = (0, 1, 5, 9, 13, 17)
 _WRIST, _KNUCKLE = 0, 9
