@@ -87,4 +87,4 @@ def test_slopes_are_followed_and_deep_in_a_hole_so_are_colours() -> None:
     means = np.where(hole[..., None], np.float32(0.5), np.ones((180, 180, 3), np.float32))
     filled = _poisson(means, [np.zeros_like(means)] * 2, hole)[90]
     assert 0.6 < filled[90, 0] < 0.75
-    assert 0.9 < filled[22, 0]
+    assert filled[22, 0] > 0.9

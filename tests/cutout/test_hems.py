@@ -88,11 +88,11 @@ def test_a_skirt_over_legs_that_stand_close() -> None:
     [
         pytest.param(step(0.5, 0.07, 0.03), step(0.1, 0, 0.3), 0.158, id="wide shorts"),
         pytest.param(
-            step(0.36, 0.07, 0.03, over=0.12), step(0.36, 0, 0.3, over=0.12), 0.158,
+            step(0.4, 0.07, 0.03, over=0.06), step(0.38, 0, 0.4, over=0.16), 0.158,
             id="tapering trousers with a low crotch",
         ),
         pytest.param(
-            step(0.36, 0.05, 0.02, over=0.12), step(0.36, 0, 0.6, over=0.12), 0.06,
+            step(0.4, 0.05, 0.02, over=0.06), step(0.38, 0, 0.8, over=0.16), 0.06,
             id="the same, legs close",
         ),
         pytest.param(step(0.6, 0.09, 0.03, over=0.4), lambda level: 0, 0.08, id="baggy trousers"),
