@@ -35,7 +35,7 @@ _FEATHER = 1.5
 _SOFT, _SOFT_NECK = 0.06, 0.12
 """Around a joint, differences of distances over which the turn is shared out, by the height; heads
 also come nearer to the trunk and go away from it."""
-_NEAR = {**dict.fromkeys((limb[0] for limb in LIMBS), 0.1), Piece.HEAD: 1.0}
+_NEAR = {**dict.fromkeys((limb[0] for limb in LIMBS), 0.1), Piece.HEAD: np.inf}
 _JOINED = np.eye(len(Piece), dtype=bool)
 """Pieces that hang together, the inner first."""
 for _outer, _inner in PARENT.items():
