@@ -11,6 +11,7 @@ from posecast.casting.pictures import draw_cast
 from posecast.casting.plan import AnimationPlan, plan_animation
 from posecast.casting.sheet import OrderChange, write_cast
 from posecast.errors import InputError
+from posecast.geometry.framing import default_size
 from posecast.media.poses import read_poses, write_poses
 from posecast.media.video import write_video
 from posecast.types import PoseSequence
@@ -194,6 +195,22 @@ def test_inputs_that_do_not_fit(
         plan_animation(scene["picture"], [], size=(64, 64), reference_poses=scene["people"])
     with pytest.raises(InputError, match="expected uint8"):
         plan_animation(np.zeros((8, 8)), dancers(), size=(64, 64), reference_poses=scene["people"])
+
+
+@pytest.mark.parametrize("shape", [(913, 622), (677, 451), (1080, 1920)])
+@pytest.mark.parametrize("model", [(128, 128), (896, 640), (640, 896)])
+def test_the_default_size_cuts_nobody(shape: tuple[int, int], model: tuple[int, int]) -> None:
+    """Who reaches both sides of the picture and its lower edge is whole at that size."""
+    height, width = shape
+    whole = np.concatenate([person(0, height - 200, 100), person(width - 101, height - 196, 100)])
+    people = PoseSequence(whole.reshape(2, 1, 18, 3), width, height, front_to_back=(0, 1))
+    plan = plan_animation(
+        np.zeros((*shape, 3), np.uint8),
+        dancers(2),
+        reference_poses=people,
+        size=default_size(model, shape),
+    )
+    assert not [note for note in plan.notes if "crop" in note]
 
 
 def test_a_crop_that_loses_people_says_so(scene: dict[str, Path]) -> None:

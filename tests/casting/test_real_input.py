@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 
 from posecast.casting.plan import AnimationPlan, plan_animation
-from posecast.errors import InputError
-from posecast.geometry.framing import default_size
 from posecast.geometry.skeleton import present
-from posecast.media.images import read_image
 from posecast.media.poses import read_poses
 from posecast.pipeline.map_renderer import MapRenderer
 from tests.casting.conftest import dancers
@@ -60,24 +57,6 @@ def test_two_people_one_driver_each(real: Path, name: str) -> None:
     assert np.all(reverse["depth_order"][:, 0][first_only] == 0.875)
 
 
-def test_files_of_the_wrong_kind_or_number(real: Path) -> None:
-    cases = [
-        ("man_red_jacket.png", real / "keypoints" / "openpose_body25_classroom", "tracks for 1 ch"),
-        ("pair_white_tops.png", real / "keypoints" / "dwpose_npy_fight", "1 driving track for 2"),
-        ("man_red_jacket.png", real / "keypoints" / "coco_wholebody_2images.json", "of one size"),
-    ]
-    for name, poses, problem in cases:
-        with pytest.raises(InputError, match=problem):
-            planned(real, name, poses)
-    with pytest.raises(InputError, match="made for a picture of 512x512"):
-        planned(
-            real,
-            "man_red_jacket.png",
-            dancers(3, (20,)),
-            reference_poses=real / "images" / "pair_white_tops.poses.json",
-        )
-
-
 @pytest.mark.parametrize("name", ["pair_white_tops.png", "pair_night_street.png"])
 def test_who_is_in_front_is_found_as_annotated(real: Path, name: str) -> None:
     people = read_poses(real / "images" / name.replace(".png", ".poses.json"))
@@ -101,16 +80,3 @@ def test_half_body_drivers_leave_the_legs(real: Path, poses: str) -> None:
         np.testing.assert_allclose(np.linalg.norm(shins, axis=1) / length, 1, atol=0.15)
         assert (shins[:, 1] > 0.8 * length).all()
     assert any("never shows" in note and "both ankles" in note for note in plan.notes)
-
-
-@pytest.mark.parametrize(
-    "name", ["man_red_jacket.png", "anime_green_dress.png", "pair_night_street.png"]
-)
-@pytest.mark.parametrize("model", [(128, 128), (896, 640), (640, 896)])
-def test_the_default_size_cuts_nobody(real: Path, name: str, model: tuple[int, int]) -> None:
-    picture = read_image(real / "images" / name)
-    people = read_poses(real / "images" / name.replace(".png", ".poses.json"))
-    size = default_size(model, (picture.shape[0], picture.shape[1]))
-    lefts = tuple(range(0, 60, 60 // people.num_characters))[: people.num_characters]
-    plan = planned(real, name, dancers(2, lefts), size=size)
-    assert not [note for note in plan.notes if "crop" in note]

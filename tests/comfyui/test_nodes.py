@@ -24,6 +24,7 @@ from posecast.media.pose_formats.written import comfyui_frames
 from tests.casting.conftest import person
 from tests.comfyui import stub
 from tests.cutout.conftest import BLUE, RED, Painted
+from tests.estimators.puppet_scenes import scene
 
 PACK = Path(__file__).parents[2] / "comfyui"
 WORKFLOWS = sorted((PACK / "example_workflows").glob("*.json"))
@@ -141,10 +142,8 @@ def test_export_writes_into_the_output_folder(
         nodes["PosecastExport"].execute(odd, "scail2", "posecast/cast")
 
 
-def test_people_are_found_in_pictures(nodes: dict[str, Any], shared: Path) -> None:
-    from posecast.media.images import read_image
-
-    picture = read_image(shared / "real" / "images" / "man_red_jacket.png")
+def test_people_are_found_in_pictures(nodes: dict[str, Any]) -> None:
+    picture, _ = scene((720, 960), [(480, 360, 600, 0)])
     images = torch.from_numpy(picture[None].astype(np.float32) / 255)
     poses, preview = nodes["PosecastEstimatePeople"].execute(images, 25.0).args
     assert len(poses) == 1

@@ -147,3 +147,53 @@ def test_cloth_beside_a_leg_turns_half_as_far_as_the_leg(figure: Painted) -> Non
     way = moved[1] - moved[0]
     turn = np.arctan2(-way[1], -way[0]) - motion.turns[0].angle
     assert turn == pytest.approx(0.3, abs=0.05)
+
+
+def hung(figure: Painted, places: list[tuple[float, float]]) -> tuple[Stance, Drape, np.ndarray]:
+    """A skirt's places by their level, and how far they are from the right leg to the left one."""
+    body, garment = found(dressed(figure, 0.7, 6))
+    assert garment is not None
+    right, left = (garment.axis(side, np.array(places)[:, 0]) for side in (0, 1))
+    where = right + np.array(places)[:, 1:] * (left - right)
+    return body, Drape.of(garment, where, np.ones(len(where), bool)), where
+
+
+def test_cloth_passes_from_the_trunk_to_the_legs_over_half_a_thigh(figure: Painted) -> None:
+    _, drape, _ = hung(figure, [(0, 0.5), (0.15, 0.5), (0.3, 0.5)])
+    assert drape.legs[0] < 0.05
+    assert 0.4 < drape.legs[1] < 0.7
+    assert drape.legs[2] > 0.99
+
+
+def test_cloth_over_a_leg_goes_with_it_alone_and_between_them_with_both(figure: Painted) -> None:
+    _, drape, _ = hung(figure, [(0.5, share) for share in (0.0, 0.24, 0.4, 0.5, 0.76, 1.0)])
+    assert drape.left[[0, 1, 4, 5]].tolist() == [0, 0, 1, 1]
+    assert 0.1 < drape.left[2] < drape.left[3] == pytest.approx(0.5)
+
+
+def moved_by(figure: Painted, body: Stance, drape: Drape, where: np.ndarray, **steps: float):
+    """Where a skirt's places go when knees and ankles make steps to the left or right, pixels."""
+    pose = figure.poses.keypoints[0, 0].copy()
+    for joints, name in (
+        ((RIGHT_KNEE, LEFT_KNEE), "knees"), ((RIGHT_ANKLE, LEFT_ANKLE), "ankles"),
+    ):  # fmt: skip
+        pose[list(joints), 0] += np.array([1, -1]) * steps[name]
+    target = stance(pose, pose)
+    assert target is not None
+    return drape.moved(Motion.between(body, target, 1.0), where)
+
+
+def test_legs_that_close_narrow_a_skirt_by_a_quarter_at_most(figure: Painted) -> None:
+    """It is stiff: it gathers no folds between them."""
+    body, drape, where = hung(figure, [(0.6, 0.0), (0.6, 1.0)])
+    moved = moved_by(figure, body, drape, where, knees=8, ankles=8)
+    assert 0.7 < (moved[1] - moved[0])[0] / (where[1] - where[0])[0] < 0.8
+
+
+def test_cloth_bends_with_the_knees_over_a_quarter_of_the_leg(figure: Painted) -> None:
+    body, drape, where = hung(figure, [(0.45, 0.0), (0.45, -0.5)])
+    moved = moved_by(figure, body, drape, where, knees=0, ankles=-20)
+    way, before = moved[0] - moved[1], where[0] - where[1]
+    turn = np.arctan2(way[1], way[0]) - np.arctan2(before[1], before[0])
+    shin = np.arctan2(20, 36)
+    assert 0.05 < turn / shin < 0.16

@@ -68,6 +68,25 @@ def test_fingers_are_as_thick_as_the_hand_is_large() -> None:
         assert thumb(size, thick) == pytest.approx(FINGER * thick * size * length, abs=2.5)
 
 
+def test_fingers_that_are_held_together_close_and_spread_ones_do_not() -> None:
+    """A finger is about as thick as a quarter of the palm is long."""
+
+    def covered(apart: float) -> float:
+        hand = np.zeros((21, 2))
+        hand[0] = 150, 20
+        hand[1:5] = 150, 40  # no thumb
+        for finger in range(4):
+            hand[5 + 4 * finger : 9 + 4 * finger, 0] = 150 + apart * (finger - 1.5)
+            hand[5 + 4 * finger : 9 + 4 * finger, 1] = 120, 150, 180, 210
+        image = np.zeros((240, 300), np.uint8)
+        draw_hand(image, hand, 1)
+        first, last = round(hand[5, 0]), round(hand[17, 0])
+        return float(image[180, first:last].mean())
+
+    assert covered(25) > 0.8
+    assert covered(45) < 0.7
+
+
 def test_a_hand_on_clothes_comes_along_whole_and_leaves_nothing(
     figure: Painted, monkeypatch: pytest.MonkeyPatch
 ) -> None:

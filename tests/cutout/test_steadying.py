@@ -60,6 +60,18 @@ def test_a_foot_that_is_lost_or_stands_for_a_moment_only_is_left_alone(person, t
     np.testing.assert_array_equal(planted(brief, person[None], FPS), brief)
 
 
+def test_a_foot_that_stands_between_two_steps_comes_to_rest_within_a_quarter_of_a_second(
+    person, tracks
+):
+    """For most of a second it is on the ground; easing in and out takes little of that."""
+    walking = tracks.copy()
+    ahead = np.minimum(np.arange(FRAMES), 15) + np.maximum(np.arange(FRAMES) - 33, 0)
+    walking[0, :, RIGHT_ANKLE, 0] += ahead * 0.03 * skeleton_height(person)
+    assert np.ptp(walking[0, 22:27, RIGHT_ANKLE, :2], axis=0).min() > 0.5
+    still = planted(walking, person[None], FPS)[0, :, RIGHT_ANKLE, :2]
+    assert np.ptp(still[22:27], axis=0).max() < 1e-3
+
+
 def test_somebody_who_stands_elsewhere_than_in_the_picture_keeps_the_drivers_place(person, tracks):
     away = tracks.copy()
     away[..., 0] += 0.3 * skeleton_height(person)

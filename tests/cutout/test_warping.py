@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from posecast.cutout.warping import GUESS, ReferenceWarp
 from posecast.geometry.condition_maps import Scene, condition_maps
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.silhouettes import People, people_of
+from posecast.geometry.skeleton import skeleton_height
 
 SIZE = (96, 128)
 RED, BLUE = (220, 30, 30), (30, 30, 220)
@@ -368,3 +371,61 @@ def test_eyes_keep_their_shape_when_a_head_turns_to_the_front(standing):
         # Circles as they were, and no smears as on a ball that turns.
         assert height == pytest.approx(9, abs=1)
         assert width == pytest.approx(9, abs=1)
+
+
+LARGE = (400, 512)
+
+
+def shin(person: np.ndarray, known: np.ndarray) -> float:
+    """How wide a region is across the middle of the right shin, by the shin's reach (0.07)."""
+    row, column = round(float(person[[9, 10], 1].mean())), round(float(person[9, 0]))
+    right, left = known[row, column:], known[row, column::-1]
+    reach = 0.07 * float(skeleton_height(person))
+    return (int(np.argmin(right)) + int(np.argmin(left))) / 2 / reach
+
+
+@pytest.mark.parametrize(("wide", "least", "most"), [(False, 1.0, 1.2), (True, 1.5, 2.1)])
+def test_parts_reach_a_little_beyond_tight_clothes_or_as_far_as_skirts(
+    standing: Callable[..., np.ndarray], wide: bool, least: float, most: float
+) -> None:
+    """Where silhouettes tell what is body; wide parts as far as cloth hangs off a leg."""
+    person = standing(384, left=80)[None]
+    person[0, [12, 13]] = 0  # one leg, so that no other one is near
+    people = People(np.ones(LARGE, bool), (0.0,))
+    picture = np.full((*LARGE, 3), RED, np.uint8)
+    warp = ReferenceWarp(picture, person, np.array([0]), people, wide=wide)
+    body = np.empty(LARGE, np.float32)
+    warp.to(person, np.array([0]), body_out=body)
+    assert least < shin(person[0], body > 0) < most
+
+
+def test_a_leg_that_nobody_has_seen_is_guessed_thinner_than_it_may_be(
+    standing: Callable[..., np.ndarray],
+) -> None:
+    """Silhouettes tell nothing of it: what is too wide would be seen, what is too thin, too."""
+    person = standing(384, left=80)[None]
+    person[0, [12, 13]] = 0
+    seen = person.copy()
+    seen[0, [9, 10]] = 0
+    picture = np.full((*LARGE, 3), RED, np.uint8)
+    warp = ReferenceWarp(picture, seen, np.array([0]), People(np.ones(LARGE, bool), (0.0,)))
+    body = np.empty(LARGE, np.float32)
+    warp.to(person, np.array([0]), body_out=body)
+    assert 0.6 < shin(person[0], body > 0) < 0.95
+
+
+def test_a_trunk_is_known_up_to_the_sleeve_before_it_and_not_beneath(
+    standing: Callable[..., np.ndarray],
+) -> None:
+    """An arm reaches further than it is wide: the outer third of that shows the trunk."""
+    person = standing(384, left=80)[None]
+    crossing = person.copy()
+    middle = (person[0, 1, :2] + person[0, [8, 11], :2].mean(axis=0)) / 2
+    crossing[0, 3, :2], crossing[0, 4, :2] = middle - (70, 0), middle + (30, 0)
+    y, x = np.mgrid[: LARGE[0], : LARGE[1]]
+    picture = np.stack([y / 2, x / 2, (x + y) / 4], axis=-1).astype(np.uint8)
+    warped = ReferenceWarp(picture, crossing, np.array([0])).to(person, np.array([0]))
+    column, row = np.rint(middle).astype(int)
+    reach = 0.052 * float(skeleton_height(person[0]))
+    known = [warped[3, row + round(share * reach), column] for share in (0.55, 0.78, 1.1)]
+    assert known == [GUESS, 1, 1] or known == [0, 1, 1]

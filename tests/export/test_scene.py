@@ -20,6 +20,7 @@ from posecast.media.video import read_video, write_video
 from posecast.types import PoseSequence
 from tests.casting.conftest import person
 from tests.cutout.conftest import Painted
+from tests.estimators.puppet_scenes import scene as filming
 
 
 def test_sizes_are_nearest_to_shape_and_pixels_in_whole_steps() -> None:
@@ -153,20 +154,20 @@ def test_several_writers_see_every_item_and_the_first_failure_is_raised() -> Non
     assert not finished
 
 
-def test_replacement_of_people_in_a_real_video(shared: Path, tmp_path: Path) -> None:
-    real = shared / "real"
+def test_replacement_of_people_in_a_video(pair: Painted, tmp_path: Path) -> None:
+    """Two were filmed; the first one of them is replaced."""
     system = SYSTEMS["scail2"]
     options = PlanOptions(
-        reference_poses=real / "images" / "pair_white_tops.poses.json", start=1, max_frames=2,
-        size=(640, 352), assign="0:0", estimator="builtin",
+        reference_poses=pair.poses, start=1, max_frames=2, size=(640, 352), assign="0:0",
+        estimator="builtin",
     )  # fmt: skip
-    video = real / "videos" / "pair_dance_night.mp4"
-    scene = plan_scene(
-        real / "images" / "pair_white_tops.png", video, options, "replacement", system.step,
-        system.pixels,
-    )  # fmt: skip
+    people = ([(180 + 4 * i, 640, 700, 0), (520, 650, 720, 0)] for i in range(4))
+    video = tmp_path / "filmed.mp4"
+    write_video((filming((1280, 704), two)[0] for two in people), video, 2)
+    scene = plan_scene(pair.picture, video, options, "replacement", system.step, system.pixels)
     assert scene.size == (640, 352)
-    assert scene.plan.size == (960, 960)  # the picture is not cut to the video's shape
+    shape = scene.plan.size[0] / scene.plan.size[1]
+    assert shape == pytest.approx(288 / 320, rel=0.05), "not cut to the video's shape"
     shots = list(scene.shots())
     assert len(shots) == 2
     for shot in shots:

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 
 from posecast.errors import InputError
+from posecast.media.images import write_image
 from posecast.media.pose_formats import content
 from posecast.media.poses import read_poses, write_poses
+from posecast.media.video import write_video
 from posecast.types import PoseSequence
+from tests.estimators.puppet_scenes import scene
 
 GOOD = [50.0, 50.0, 1.0] * 18
 CLIP = {
@@ -102,12 +105,17 @@ def test_json_of_another_kind_is_named(tmp_path, value, words):
     refused(write(tmp_path / "a.json", value), words)
 
 
-def test_real_files_that_are_no_poses_of_one_clip_say_why(shared):
-    keypoints = shared / "real/keypoints"
-    refused(keypoints / "coco_wholebody_2images.json", "640x429, the first one's 640x425")
-    refused(shared / "real/images/im1010.jpg", "shows no drawn skeleton")
-    refused(shared / "real/videos/street_crowd.avi", "shows no drawn skeleton")
-    refused(keypoints / "dwpose_ubc_91-3003CN5S.npy", "--poses-size HxW", "width and height")
+def test_files_that_are_no_poses_of_one_clip_say_why(tmp_path):
+    images = [{"id": i, "width": 640, "height": 425 + 4 * i} for i in range(2)]
+    joints = [50.0, 50.0, 2] * 17
+    found = [{"image_id": i, "category_id": 1, "keypoints": joints} for i in range(2)]
+    two = write(tmp_path / "two.json", {"images": images, "annotations": found})
+    refused(two, "640x429, the first one's 640x425")
+    frame, _ = scene((144, 256), [(128, 72, 120, 0)])
+    write_image(frame, tmp_path / "somebody.jpg")
+    write_video([frame] * 3, tmp_path / "somebody.mp4", 25)
+    refused(tmp_path / "somebody.jpg", "shows no drawn skeleton")
+    refused(tmp_path / "somebody.mp4", "shows no drawn skeleton")
 
 
 @pytest.mark.parametrize(

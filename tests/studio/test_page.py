@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from posecast.media.images import write_image
 from posecast.media.pose_output import write_poses_as
 from posecast.media.poses import read_poses
 from posecast.media.video import read_video, write_video
 from posecast.types import PoseSequence
+from tests.estimators.puppet_scenes import scene
 from tests.studio.conftest import DEMO, PATIENCE, Served, drop
 
 pytest.importorskip("uvicorn", reason="the studio's server is not installed")
@@ -331,15 +333,16 @@ def people_of_disk(served: Served, project: str) -> list[Any]:
 
 
 def test_a_picture_and_a_plain_video_play_after_two_choices(
-    served: Served, pages: Pages, shared: Path, tmp_path: Path
+    served: Served, pages: Pages, tmp_path: Path
 ) -> None:
-    frames, fps = read_video(shared / "real" / "videos" / "pair_dance_night.mp4", 20)
-    video = tmp_path / "dance.mp4"
-    write_video(frames[:, ::4, ::4], video, fps)
+    picture, video = tmp_path / "pair.png", tmp_path / "dance.mp4"
+    write_image(scene((512, 512), [(150, 260, 400, 0), (360, 260, 410, 0)])[0], picture)
+    steps = ([(80 + i, 240, 330, 0), (200, 240, 340, 0)] for i in range(20))
+    write_video([scene((480, 270), people)[0] for people in steps], video, 30)
     page = pages(served.api("POST", "/projects")["id"])
     clicks = 0
     for label, file in (
-        ("Choose a picture", shared / "real" / "images" / "pair_white_tops.png"),
+        ("Choose a picture", picture),
         ("Add", video),
     ):
         with page.expect_file_chooser() as chosen:

@@ -19,13 +19,14 @@ _SOFT, _SOFT_NECK = 0.06, 0.12
 """Range of the difference between the distances to two pieces, in body heights, over which the turn
 of their joint is blended. It is larger at the neck, since heads also move towards and away from the
 trunk."""
-_NEAR = {**dict.fromkeys((limb[0] for limb in LIMBS), 0.1), Piece.HEAD: 1.0}
+_NEAR = {**dict.fromkeys((limb[0] for limb in LIMBS), 0.1), Piece.HEAD: np.inf}
 _JOINED = np.eye(len(Piece), dtype=bool)
 """[inner, outer] is True for a piece and itself or its child."""
 for _outer, _inner in PARENT.items():
     _JOINED[_inner, _outer] = True
 _NEAR_JOINT = 0.09
-"""Radius of the soft area around a joint in body heights, if not in `_NEAR`."""
+"""Radius of the soft area around a joint in body heights, if not in `_NEAR`. A head's is soft
+everywhere: distances alone bound it."""
 
 
 def cell_side(pixels: int) -> float:

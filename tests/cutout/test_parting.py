@@ -1,0 +1,132 @@
+"""Which piece a pixel is of: where pieces begin, what ways and colours cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from posecast.cutout.parting import _colours, _foreign, _seeds, _ways
+from posecast.cutout.pieces import HALF_WIDTHS, Piece
+from posecast.cutout.stance import Bone, Stance
+from posecast.geometry.skeleton import LEFT_ELBOW, LEFT_WRIST
+from tests.cutout.bodies import SIZE, body_of, extent, standing_pose, width_at
+from tests.cutout.test_hands import open_hand
+
+
+@pytest.fixture(scope="module")
+def body() -> Stance:
+    return body_of(standing_pose())
+
+
+@pytest.fixture(scope="module")
+def seeds(body: Stance) -> np.ndarray:
+    return _seeds(body, SIZE, 1.0, (0, 0), None)
+
+
+def test_pieces_begin_well_inside(body: Stance, seeds: np.ndarray) -> None:
+    """Joints are a little off: a limb begins on a quarter of its width, trunk and head on most."""
+    for piece in (Piece.LEFT_THIGH, Piece.LEFT_FOREARM):
+        whole = 2 * HALF_WIDTHS[piece] * body.height
+        assert 0.15 < width_at(seeds[piece] > 0, body.bones[piece]) / whole < 0.4
+    half = (body.trunk.half_top + body.trunk.half_bottom) / 2
+    trunk = width_at(seeds[Piece.TRUNK] > 0, body.down) / (2 * float(np.hypot(*half)))
+    assert 0.5 < trunk < 0.9
+    head = body.bones[Piece.HEAD]
+    assert 0.5 < extent(seeds[Piece.HEAD] > 0, head)[1] < 0.9
+
+
+def test_arms_and_legs_begin_below_the_joints_that_lie_in_the_trunk(
+    body: Stance, seeds: np.ndarray
+) -> None:
+    """Arms a third down, legs a little; without their rounded ends."""
+    for piece, least, most in ((Piece.LEFT_UPPER_ARM, 0.25, 0.45), (Piece.LEFT_THIGH, 0.1, 0.2)):
+        bone = body.bones[piece]
+        rounded = 0.25 * HALF_WIDTHS[piece] * body.height / bone.length
+        assert least < extent(seeds[piece] > 0, bone)[0] + rounded < most
+
+
+def test_hands_begin_on_their_first_half_and_a_little_more(body: Stance, seeds: np.ndarray) -> None:
+    """Which way a hand bends is not known."""
+    bone = body.bones[Piece.LEFT_HAND]
+    rounded = 0.25 * HALF_WIDTHS[Piece.LEFT_HAND] * body.height / bone.length
+    assert 0.5 < extent(seeds[Piece.LEFT_HAND] > 0, bone)[1] - rounded < 0.8
+
+
+def test_the_trunk_goes_on_to_where_legs_part(body: Stance, seeds: np.ndarray) -> None:
+    """Less than a leg is wide below the hips."""
+    end = (extent(seeds[Piece.TRUNK] > 0, body.down)[1] - 1) * body.down.length / body.height
+    assert 0.02 < end < 0.05
+
+
+def test_a_trunk_does_not_begin_on_an_arm_before_it() -> None:
+    """Nor right beside it: joints are a little off."""
+    pose = standing_pose()
+    pose[LEFT_ELBOW, :2], pose[LEFT_WRIST, :2] = (400, 560), (220, 560)
+    body = body_of(pose)
+    trunk = _seeds(body, SIZE, 1.0, (0, 0), None)[Piece.TRUNK]
+    bone = body.bones[Piece.LEFT_FOREARM]
+    free = width_at(trunk == 0, bone, 0.8) / (2 * HALF_WIDTHS[Piece.LEFT_FOREARM] * body.height)
+    assert 1.0 < free < 2.0
+
+
+def test_a_known_hand_begins_on_its_fingers_and_nothing_else_beside_them() -> None:
+    """It begins on most of a finger's width; what is a finger's width off is not the trunk's."""
+    body = body_of(standing_pose())
+    hand = open_hand(np.array([260.0, 430.0]), 100)[:, :2].astype(np.float64)
+    body = replace(body, hands={Piece.LEFT_HAND: hand})
+    seeds = _seeds(body, SIZE, 1.0, (0, 0), None)
+    finger = 0.22 * float(np.hypot(*(hand[9] - hand[0])))
+    tip = Bone(hand[12], hand[12] - hand[11])  # the middle one's, beyond which is the trunk
+    ahead = np.arange(0, 100, 0.25)[:, None] * tip.way / tip.length + tip.start
+    columns, rows = np.rint(ahead).astype(int).T
+    own = np.count_nonzero(seeds[Piece.LEFT_HAND][rows, columns]) / 4
+    bare = np.count_nonzero(seeds[Piece.TRUNK][rows, columns] == 0) / 4
+    assert 0.2 < own / finger < 0.45
+    assert 0.75 < bare / finger < 1.5
+
+
+def way(step: float, outside: int = 0) -> float:
+    """From a seed over 20 pixels of one lightness and one of another, and over ground between."""
+    lab = np.full((3, 40, 3), 40, np.float32)
+    lab[:, 20:, 0] += step
+    inside = np.ones((3, 40), bool)
+    inside[:, 10 : 10 + outside] = False
+    seeds = np.zeros((len(Piece), 3, 40), np.uint8)
+    seeds[0, :, 0] = 1
+    return float(_ways(seeds, inside, lab)[0, 1, 30])
+
+
+def test_ways_are_longer_across_edges_of_colour() -> None:
+    """A fold is no edge; black on white costs as much as going around an arm's half width."""
+    plain = way(0)
+    assert plain == 30
+    assert 0.7 < way(5) - plain < 1.5
+    assert 6 < way(90) - plain < 10
+
+
+def test_ways_lead_around_ground_where_that_is_not_much_longer() -> None:
+    """A hand beside a hip is not the hip's: a pixel of ground is as long as three to six."""
+    assert 2 < (way(0, outside=8) - way(0)) / 8 < 5
+
+
+def test_shades_of_a_colour_are_one_colour_and_skin_is_not_cloth() -> None:
+    """A shadow changes a colour by 20 levels of 255; what differs by 40 is something else."""
+    greys = np.repeat(np.array([[[98], [120], [70], [110]]], np.uint8), 3, axis=2)
+    colours = _colours(greys)[0]
+    assert colours[0] == colours[1]
+    assert colours[2] != colours[3]
+
+
+def test_a_colour_that_a_piece_has_nowhere_else_does_not_decide_alone() -> None:
+    """A logo on a shirt, of an arm's colours: it costs the trunk no more than 20 times rarer."""
+    picture = np.full((40, 80, 3), 40, np.uint8)
+    picture[:, 40:] = 200
+    picture[20, 10] = 200
+    distances = np.full((len(Piece), 40, 80), 9, np.float32)
+    distances[Piece.TRUNK], distances[Piece.LEFT_UPPER_ARM] = 1, 1
+    distances[Piece.TRUNK, :, :40] = distances[Piece.LEFT_UPPER_ARM, :, 40:] = 0
+    cost = _foreign(distances, np.ones((40, 80), bool), picture)
+    assert np.log(10) < cost[Piece.TRUNK, :, 60].min() < np.log(50)
+    assert cost[Piece.LEFT_UPPER_ARM, :, 60].max() == 0
