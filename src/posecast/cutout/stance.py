@@ -138,7 +138,7 @@ def stance(
 
 def _quad(trunk: BodyPart, points: np.ndarray, seen: np.ndarray) -> Quad:
     axis = np.array(trunk.axis)
-    left = np.array([axis[1], -axis[0]]) * (-1 if trunk.turned else 1)
+    left = np.array([axis[1], -axis[0]]) * (1 if trunk.turned else -1)
     top = np.array(trunk.origin)
     halves = []
     pairs = ((RIGHT_SHOULDER, LEFT_SHOULDER), (RIGHT_HIP, LEFT_HIP))

@@ -1,0 +1,30 @@
+"""How somebody stands: the trunk's corners follow the shoulders and the hips."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from posecast.cutout.stance import stance
+from posecast.geometry.skeleton import LEFT_HIP, LEFT_SHOULDER, RIGHT_HIP, RIGHT_SHOULDER
+from tests.casting.conftest import person
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("drop", [-4.0, 0.0, 4.0])
+def test_a_trunk_tilts_as_its_shoulders_and_hips_do(drop: float, behind: bool) -> None:
+    pose = person(60, 50, 80)
+    pose[[RIGHT_SHOULDER, RIGHT_HIP], 1] -= drop
+    pose[[LEFT_SHOULDER, LEFT_HIP], 1] += drop
+    if behind:
+        pose[[RIGHT_SHOULDER, LEFT_SHOULDER]] = pose[[LEFT_SHOULDER, RIGHT_SHOULDER]]
+        pose[[RIGHT_HIP, LEFT_HIP]] = pose[[LEFT_HIP, RIGHT_HIP]]
+    body = stance(pose, pose)
+    assert body is not None
+    pairs = ((RIGHT_SHOULDER, LEFT_SHOULDER), (RIGHT_HIP, LEFT_HIP))
+    for (right, left), half in zip(
+        pairs, (body.trunk.half_top, body.trunk.half_bottom), strict=True
+    ):
+        to_left = pose[left, :2] - pose[right, :2]
+        assert half @ to_left > 0
+        assert half[1] == pytest.approx(to_left[1] / 2, abs=0.5)
