@@ -16,8 +16,9 @@ from posecast.cutout.moving import (
     with_joints_outside,
     without_ground,
 )
-from posecast.cutout.pieces import HALF_WIDTHS, Piece
-from posecast.cutout.stance import Bone
+from posecast.cutout.parting import parted
+from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, Piece
+from posecast.cutout.stance import Bone, stance
 from posecast.geometry.skeleton import (
     LEFT_ANKLE,
     LEFT_ELBOW,
@@ -305,3 +306,16 @@ def test_the_mirror_image_of_a_mirror_image_is_the_pose(figure: Painted) -> None
     turned = mirror_image(pose, 200)
     assert turned[LEFT_WRIST, 0] == 199 - pose[RIGHT_WRIST, 0]
     np.testing.assert_allclose(mirror_image(turned, 200), pose, atol=1e-4)
+
+
+def test_an_upper_arm_begins_beside_the_forearm_that_is_folded_onto_it() -> None:
+    pose = person(60, 50, 80)
+    shoulder = pose[LEFT_SHOULDER, :2].copy()
+    pose[LEFT_ELBOW, :2], pose[LEFT_WRIST, :2] = shoulder + (10, 26), shoulder + (8, 0)
+    figure, body = Painted((280, 200), [(pose, RED)]), stance(pose, pose)
+    assert body is not None
+    mask = figure.masks[0].astype(np.float32)
+    parting = parted(figure.picture, mask, body, (slice(0, 280), slice(0, 200)))
+    beside = (shoulder + (4, 16))[None]
+    upper, forearm = (float(parting.at(piece, beside)[0]) for piece in LEFT_ARM[:2])
+    assert upper < forearm

@@ -62,6 +62,8 @@ _STRANGER, _STRANGEST, _ROUNDS = 1.1, 2.5, 3
 on the trunk, or by `_STRANGEST` on all other arm pieces; repeated up to `_ROUNDS` times."""
 _AROUND = 1.3
 """The trunk does not begin so near to an arm that is before it, by the arm's half width."""
+_FOLDED = 0.6
+"""An upper arm does not begin so near to its own forearm: folded, both lie side by side."""
 _OUTSIDE = 4.0
 """Steps that lead out of the mask cost so much more: nobody is there."""
 _FAR = 1e3
@@ -217,7 +219,7 @@ def _seeds(
         if piece in limb and body.before[limb[0]]:
             cv2.line(seeds[Piece.TRUNK], *line, 0, thick(piece, _AROUND))
         if piece in limb[1:]:  # folded, they are nearer to the camera than their upper arm
-            cv2.line(seeds[limb[0]], *line, 0, thick(piece, _AROUND))
+            cv2.line(seeds[limb[0]], *line, 0, thick(piece, _FOLDED))
     for piece, hand in body.hands.items():
         points = (hand - corner + 0.5) * scale - 0.5
         for other in Piece:
