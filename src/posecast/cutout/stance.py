@@ -28,6 +28,9 @@ HAND, FOOT = 0.075, 0.06
 """Lengths of a hand and of a foot, in body heights."""
 _STEEPEST = 0.4
 """The line of the shoulders falls at most so much, by their width."""
+_SIDE = 0.3
+"""Arms are behind the trunk of who shows so much of their side, 0..1: a face that looks aside by
+little says nothing, and would toss them from front to back."""
 _LEVEL = 0.4
 """How much of a shin's turn its foot takes part in: feet stay on the ground."""
 
@@ -112,7 +115,7 @@ def stance(
     person: Float[np.ndarray, "joints 3"], other: Float[np.ndarray, "joints 3"]
 ) -> Stance | None:
     """Of a pose (pixels); the trunk by what this and the `other` pose show. None: no shoulders."""
-    parts = body_parts(person, other)
+    parts = body_parts(person, other, least_side=_SIDE)
     trunk = parts[Part.TRUNK]
     if trunk is None:
         return None

@@ -103,7 +103,11 @@ _FLARE = 0.25
 
 
 def body_parts(
-    keypoints: np.ndarray, other: np.ndarray, reach: float = 1.0, skirt: float = WIDE_SKIRT
+    keypoints: np.ndarray,
+    other: np.ndarray,
+    reach: float = 1.0,
+    skirt: float = WIDE_SKIRT,
+    least_side: float = 0.0,
 ) -> list[BodyPart | None]:
     """Trunk, bones, head, neck, feet, lap and features of a face; None where a joint is missing.
 
@@ -120,7 +124,7 @@ def body_parts(
     trunk = _trunk(keypoints, both, height, shoulders)
     parts.append(trunk)
     head = head_poses(np.stack([keypoints[:18], other[:18]]), np.array(heights))[0]
-    arms = _arm_levels(points, there, trunk, shoulders * height, head)
+    arms = _arm_levels(points, there, trunk, shoulders * height, head, least_side)
     for (a, b), (bone, radius) in zip(LEG_AND_ARM_BONES, _BONE_RADII.items(), strict=True):
         level = _LEG_LEVEL
         if bone in ARMS:
@@ -205,6 +209,7 @@ def _arm_levels(
     trunk: BodyPart | None,
     half: float,
     head: HeadPose | None,
+    least_side: float,
 ) -> tuple[float, float]:
     """Of the right and the left arm: whether it is likelier before the trunk or behind it.
 
@@ -219,7 +224,7 @@ def _arm_levels(
     across = float((left[0] - right[0]) * ay - (left[1] - right[1]) * ax) / 2
     facing = min(1.0, max(-1.0, across / half))
     side = math.sqrt(1 - facing**2) * math.sin(head.yaw) if head else 0.0
-    nearer = [side >= 0, side <= 0]
+    nearer = [side >= -least_side, side <= least_side]
     if abs(facing) > _FRONTAL:
         for arm, forearm in enumerate(_FOREARM_JOINTS):
             if all(there[joint] for joint in forearm):
