@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,17 @@ import pytest
 
 import posecast.cutout.moving as moving_module
 from posecast.casting.masks import found_hands
-from posecast.cutout.hands import FINGER, draw_hand, seen_hands
-from posecast.cutout.pieces import Piece
+from posecast.cutout.hands import FINGER, draw_hand, hands_before, seen_hands, with_hands
+from posecast.cutout.layers import stacked
+from posecast.cutout.pieces import RIGHT_ARM, Piece
+from posecast.cutout.stance import Stance, stance
 from posecast.geometry.skeleton import (
     LEFT_ELBOW,
+    LEFT_HIP,
     LEFT_SHOULDER,
     LEFT_WRIST,
+    RIGHT_HIP,
+    RIGHT_SHOULDER,
     RIGHT_WRIST,
     skeleton_height,
 )
@@ -51,6 +58,57 @@ def test_hands_are_those_that_are_sure_and_near_their_wrists() -> None:
         assert (Piece.LEFT_HAND in seen_hands(away, pose)) == expected
     pose[RIGHT_WRIST] = 0
     assert set(seen_hands(hands, pose)) == {Piece.LEFT_HAND}
+
+
+@pytest.mark.parametrize(
+    ("place", "before"),
+    [
+        (lambda body: body.trunk.at(np.array([0.5]), np.array([0.3]))[0], True),
+        (lambda body: body.bones[Piece.HEAD].start, True),
+        (lambda body: body.bones[Piece.RIGHT_THIGH].start, True),
+        (lambda body: body.trunk.at(np.array([0.5]), np.array([-3.0]))[0], False),
+    ],
+)
+def test_an_arm_is_before_the_body_that_its_hand_is_seen_on(
+    place: Callable[[Stance], np.ndarray], before: bool
+) -> None:
+    pose = person(60, 50, 80)
+    body = stance(pose, pose)
+    assert body is not None
+    behind = replace(body, before=dict.fromkeys(body.before, False))
+    hand = open_hand(place(body), 2)[:, :2].astype(np.float64)
+    seen = with_hands(behind, {Piece.RIGHT_HAND: hand})
+    assert hands_before(seen) == [RIGHT_ARM[0]] * before
+    assert seen.before == {**behind.before, RIGHT_ARM[0]: before}
+
+
+def test_an_arm_seen_before_the_body_stays_there_unless_the_driver_turns_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pose = person(60, 50, 80)
+    figure = Painted((280, 200), [(pose, RED)])
+    on_belly = pose[[RIGHT_HIP, LEFT_HIP], :2].mean(axis=0) - (0, 12)
+    hand = open_hand(on_belly, 4)
+    none = np.zeros_like(hand)
+    monkeypatch.setattr(moving_module, "found_hands", lambda *_: np.stack([hand, none])[None])
+    figure.poses.keypoints[0, 0, RIGHT_WRIST, :2] = on_belly
+    picture, keypoints = moving(figure)
+    assert picture.people[0].before == {RIGHT_ARM[0]}
+    stacks = []
+    monkeypatch.setattr(
+        moving_module, "stacked", lambda body: stacks.append(dict(body.before)) or stacked(body)
+    )
+    turned = keypoints.copy()
+    for right, left in ((RIGHT_SHOULDER, LEFT_SHOULDER), (RIGHT_HIP, LEFT_HIP)):
+        turned[:, [right, left]] = turned[:, [left, right]]
+    monkeypatch.setattr(moving_module, "stance", lambda *poses: _all_behind(stance(*poses)))
+    for target in (keypoints, turned):
+        picture.frame(target, np.array([0]))
+    assert [stack[RIGHT_ARM[0]] for stack in stacks] == [True, False]
+
+
+def _all_behind(body: Stance | None) -> Stance | None:
+    return body and replace(body, before=dict.fromkeys(body.before, False))
 
 
 def test_fingers_are_as_thick_as_the_hand_is_large() -> None:

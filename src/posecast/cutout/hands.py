@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Float64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, UInt8
 
-from posecast.cutout.pieces import Piece
+from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Piece
+from posecast.cutout.stance import Bone, Stance
 from posecast.geometry.skeleton import LEFT_WRIST, RIGHT_WRIST, present, skeleton_height
 
 _SURE = 0.5
 """Minimum confidence of a hand's wrist point."""
 _OFF = 0.08
 """Its wrist is no further off the body's, by the height."""
+_ON = 0.25
+"""A hand is before the body that has so many of its points behind it."""
 _FINGERS = tuple((0, *range(first, first + 4)) for first in (1, 5, 9, 13, 17))
 _PALM = (0, 1, 5, 9, 13, 17)
 _WRIST, _KNUCKLE = 0, 9
@@ -32,6 +37,46 @@ def seen_hands(
         if present(pose[wrist]) and hand[_WRIST, 2] >= _SURE and away <= off:
             found[piece] = hand[:, :2]
     return found
+
+
+def with_hands(body: Stance, hands: dict[Piece, Float64[np.ndarray, "21 2"]]) -> Stance:
+    """A stance in the picture whose hands are seen, and whose arms they tell the place of.
+
+    A hand that is seen over its body is before it, and so is its arm, whichever way the face looks.
+    """
+    seen = replace(body, hands=hands)
+    return replace(seen, before={**body.before, **dict.fromkeys(hands_before(seen), True)})
+
+
+def hands_before(body: Stance) -> list[Piece]:
+    """Arms, by their first piece, whose hands are seen over the body."""
+    return [
+        arm[0]
+        for arm in (RIGHT_ARM, LEFT_ARM)
+        if arm[0] in body.before
+        and arm[2] in body.hands
+        and _on_body(body.hands[arm[2]], body).mean() >= _ON
+    ]
+
+
+def _on_body(points: Float64[np.ndarray, "n 2"], body: Stance) -> Bool[np.ndarray, " n"]:
+    """Which places are on the trunk, the head or the legs."""
+    along, across = body.trunk.coordinates(points)
+    found = (along >= 0) & (along <= 1) & (np.abs(across) <= 1)
+    for piece in (*RIGHT_LEG, *LEFT_LEG):
+        if piece in body.bones:
+            reach = HALF_WIDTHS[piece] * body.height
+            found |= _away(points, body.bones[piece]) <= reach
+    head = body.bones.get(Piece.HEAD)
+    if head is not None:
+        found |= np.hypot(*(points - head.start).T) <= head.length
+    return found
+
+
+def _away(points: Float64[np.ndarray, "n 2"], bone: Bone) -> Float64[np.ndarray, " n"]:
+    """How far places are from a bone, pixels."""
+    along = ((points - bone.start) @ bone.way / bone.length**2).clip(0, 1)
+    return np.hypot(*(points - bone.start - along[:, None] * bone.way).T)
 
 
 def draw_hand(

@@ -11,12 +11,12 @@ from jaxtyping import Float32, Int, UInt8
 
 from posecast.casting.masks import found_hands
 from posecast.casting.plan import AnimationPlan
-from posecast.cutout.hands import seen_hands
+from posecast.cutout.hands import hands_before, seen_hands, with_hands
 from posecast.cutout.layers import Layer, Seen, layers_of, stacked
 from posecast.cutout.mattes import mattes_of
 from posecast.cutout.motion import Motion
 from posecast.cutout.painting import Ids, paint
-from posecast.cutout.pieces import CHAINS
+from posecast.cutout.pieces import CHAINS, Piece
 from posecast.cutout.plate import clean_plate
 from posecast.cutout.sideways import sideways, stiffened
 from posecast.cutout.stance import stance
@@ -53,6 +53,8 @@ class MovingPerson:
     layers: list[Layer]
     mirrored_pose: Person
     mirrored: list[Layer]
+    before: frozenset[Piece] = frozenset()
+    """Arms, by their first piece, that are seen before the body."""
 
     @classmethod
     def of(cls, seen: Seen, pose: Person, hands: Hands) -> MovingPerson:
@@ -61,17 +63,19 @@ class MovingPerson:
         mirrored_pose = mirror_image(pose, width)
         layers: list[Layer] = []
         mirrored: list[Layer] = []
+        before: frozenset[Piece] = frozenset()
         body, other = stance(pose, pose), stance(mirrored_pose, mirrored_pose)
         if body is not None and other is not None:
-            body = replace(body, hands=seen_hands(hands, pose))
+            body = with_hands(body, seen_hands(hands, pose))
+            before = frozenset(hands_before(body))
             layers, hidden = layers_of(seen, body)
             if hidden:
                 turned = Seen(*(np.ascontiguousarray(part[:, ::-1]) for part in seen))
                 swapped = hands[::-1].copy()
                 swapped[..., 0] = width - 1 - swapped[..., 0]
-                other = replace(other, hands=seen_hands(swapped, mirrored_pose))
+                other = with_hands(other, seen_hands(swapped, mirrored_pose))
                 mirrored, _ = layers_of(turned, other, hidden)
-        return cls(pose, layers, mirrored_pose, mirrored)
+        return cls(pose, layers, mirrored_pose, mirrored, before)
 
     def paint(self, pose: Person, frame: Frame, ids: Ids, mark: int, border: int) -> None:
         """Paint the person into a frame at a pose; does nothing if the pose has no trunk.
@@ -83,7 +87,11 @@ class MovingPerson:
         motion, mirrored = _motion(self.pose, pose), _motion(self.mirrored_pose, pose)
         if motion is None or mirrored is None:
             return
-        order = stacked(motion.target)
+        target = motion.target
+        if not motion.turned:
+            near = {arm: near or arm in self.before for arm, near in target.before.items()}
+            target = replace(target, before=near)
+        order = stacked(target)
         layers = [(layer, motion) for layer in self.layers]
         layers += [(layer, mirrored) for layer in self.mirrored]
 
