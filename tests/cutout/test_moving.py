@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from posecast.cutout import CutoutAnimator
+from posecast.cutout.layers import BODY, _cores
 from posecast.cutout.motion import Turn, _sharpened
 from posecast.cutout.moving import (
     MovingPicture,
@@ -319,3 +320,14 @@ def test_an_upper_arm_begins_beside_the_forearm_that_is_folded_onto_it() -> None
     beside = (shoulder + (4, 16))[None]
     upper, forearm = (float(parting.at(piece, beside)[0]) for piece in LEFT_ARM[:2])
     assert upper < forearm
+
+
+def test_what_slopes_from_the_neck_to_a_shoulder_is_whole_beneath_a_hand() -> None:
+    pose = person(60, 50, 80)
+    body = stance(pose, pose)
+    assert body is not None
+    cores = _cores(body, BODY, (280, 200), (0, 0), None)
+    neck, shoulder = pose[NECK, :2], pose[LEFT_SHOULDER, :2]
+    for share, height, whole in ((0.5, 4, True), (0.7, 2, True), (0.9, 12, False)):
+        x, y = np.rint(neck + share * (shoulder - neck) - (0, height)).astype(int)
+        assert (cores[y, x] > 0.9) == whole, share

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int, UInt8
+from jaxtyping import Bool, Float32, Float64, Int, UInt8
 
 from posecast.cutout.garments import Drape, Garment, garment_of
 from posecast.cutout.hands import draw_hand
@@ -39,6 +39,8 @@ _OPAQUE = 0.6
 """Least matte value of a pixel whose colour, freed from the background's, is used."""
 _NECK = 0.032
 """Half width of a completed neck, in body heights."""
+_SLOPE = 0.45
+"""Completed shoulders slope from this share of the way from the shoulders up to the head."""
 _CAP = 1.0
 """Radius of the disc around the shoulder that belongs to the arm, in the arm's half widths."""
 _OFF, _WIDEST = 0.015, 1.5
@@ -325,6 +327,9 @@ def _cores(
             across = np.array([-1.0, 1, 1, -1]) * _TRUNK_CORE
             corners = body.trunk.at(np.array([0.0, 0, 1, 1]), across)
             cv2.fillConvexPoly(found, np.array([place(c) for c in corners]), 255)
+            if Piece.HEAD in body.bones:
+                slopes = np.array([place(c) for c in _shoulders(body)])
+                cv2.fillConvexPoly(found, slopes, 255)
             if garment is not None:
                 cv2.fillPoly(found, [np.array([place(c) for c in garment.outline])], 255)
         elif piece in body.bones:
@@ -347,3 +352,14 @@ def _cores(
             begin = bone.start + start * bone.way
             cv2.line(found, place(begin), place(bone.end), 255, thick)
     return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
+
+
+def _shoulders(body: Stance) -> Float64[np.ndarray, "5 2"]:
+    """What slopes from the neck to both shoulders."""
+    top, half = body.trunk.top, body.trunk.half_top * _TRUNK_CORE
+    up = body.bones[Piece.HEAD].start - top
+    height = _CORE * HALF_WIDTHS[Piece.RIGHT_UPPER_ARM] * body.height
+    raised = min(height / max(float(np.hypot(*up)), 1e-6), _SLOPE) * up
+    return np.stack(
+        [top - half, top - half + raised, top + _SLOPE * up, top + half + raised, top + half]
+    )
