@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from posecast.cutout import CutoutAnimator
-from posecast.cutout.layers import BODY, _cores
+from posecast.cutout.layers import BODY, _beside, _cores
 from posecast.cutout.motion import Turn, _sharpened
 from posecast.cutout.moving import (
     MovingPicture,
@@ -18,7 +18,7 @@ from posecast.cutout.moving import (
     without_ground,
 )
 from posecast.cutout.parting import parted
-from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, Piece
+from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, RIGHT_LEG, Piece
 from posecast.cutout.stance import Bone, stance
 from posecast.geometry.skeleton import (
     LEFT_ANKLE,
@@ -331,3 +331,14 @@ def test_what_slopes_from_the_neck_to_a_shoulder_is_whole_beneath_a_hand() -> No
     for share, height, whole in ((0.5, 4, True), (0.7, 2, True), (0.9, 12, False)):
         x, y = np.rint(neck + share * (shoulder - neck) - (0, height)).astype(int)
         assert (cores[y, x] > 0.9) == whole, share
+
+
+@pytest.mark.parametrize(("layer", "reach"), [(RIGHT_LEG, 4), (BODY, 2), (LEFT_ARM[1:], 2)])
+def test_colours_beside_a_hand_are_trusted_less_on_legs(
+    layer: tuple[Piece, ...], reach: int
+) -> None:
+    other = BODY if layer == LEFT_ARM[1:] else LEFT_ARM[1:]
+    winner = np.zeros((1, 40), int)
+    winner[:, 20:] = 1
+    near = _beside(winner, [layer, other], layer, 200.0)
+    assert near[0, :20].sum() == reach

@@ -46,9 +46,9 @@ _CAP = 1.0
 _OFF, _WIDEST = 0.015, 1.5
 """Elbow discs: largest distance of the centre from the joint in body heights, and largest radius in
 the arm's half widths."""
-_STRANGE = 0.01
-"""Colours closer than this (body heights) to a layer that is no neighbour on the body are not
-used."""
+_STRANGE, _STRANGE_LEG = 0.01, 0.02
+"""Colours closer than this (body heights) to a layer that is no neighbour on the body are not used;
+on legs the second, since hands hang before them with unsure outlines and with shadows."""
 _BEHIND = 0.03
 """An arm hidden by the trunk is completed this far around its bone, in body heights."""
 _AROUND = 0.02
@@ -122,7 +122,7 @@ def layers_of(
         share = np.maximum(matte[box] * own, np.where(above | covered[box], core, 0))
         if share.max() < 0.5:
             continue
-        strange = _beside(winner, stack, pieces, max(1, round(_STRANGE * body.height)))
+        strange = _beside(winner, stack, pieces, body.height)
         sure = (own > 0.5) & (matte[box] > _OPAQUE) & ~covered[box] & (~strange | (cap > 0.5))
         if wanted is None and pieces != BODY and _seen(sure, core) < _LEAST_SEEN:
             hidden_layers.append(pieces)
@@ -162,10 +162,12 @@ def _beside(
     winner: Int[np.ndarray, "h w"],
     stack: Sequence[tuple[Piece, ...]],
     pieces: tuple[Piece, ...],
-    reach: int,
+    height: float,
 ) -> Bool[np.ndarray, "h w"]:
     """Pixels near a layer that is no neighbour on the body, such as an arm beside the trunk."""
     arm = pieces[0] in ARMS
+    near = _STRANGE if arm or pieces == BODY else _STRANGE_LEG
+    reach = max(1, round(near * height))
     strange = [i for i, other in enumerate(stack) if (other[0] in ARMS) != arm]
     found = np.isin(winner, strange).astype(np.uint8)
     return cv2.dilate(found, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
