@@ -1,4 +1,4 @@
-"""How somebody stands: the trunk's corners follow the shoulders and the hips."""
+"""The trunk follows shoulders and hips, and says which arm is before it."""
 
 from __future__ import annotations
 
