@@ -30,6 +30,23 @@ def test_black_and_white_is_one_character(tmp_path: Path, mode: str) -> None:
     np.testing.assert_array_equal(read_ids(tmp_path / "mask.png"), mask)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_black_and_white_mask_may_have_soft_edges(tmp_path: Path, mode: str) -> None:
+    levels = np.zeros((20, 20), np.uint8)
+    levels[4:16, 4:16] = 255
+    levels[3, 4:16] = np.arange(60, 180, 10)
+    Image.fromarray(levels).convert(mode).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(read_ids(tmp_path / "mask.png"), levels > 127)
+
+
+def test_grey_ids_keep_an_outline_of_255(tmp_path: Path) -> None:
+    ids = np.zeros((20, 20), np.uint8)
+    ids[2:12, 2:12], ids[12:18, 8:18] = 1, 2
+    ids[1, 2:12] = 255
+    Image.fromarray(ids).save(tmp_path / "ids.png")
+    np.testing.assert_array_equal(read_ids(tmp_path / "ids.png"), ids)
+
+
 def test_colours_are_numbered_from_left_to_right(tmp_path: Path) -> None:
     colours = np.zeros((4, 9, 3), np.uint8)
     colours[0, 5:] = (10, 0, 0)

@@ -52,7 +52,7 @@ def read_ids(path: str | Path) -> Ids:
 
     In a colour picture each colour is a character, and black is nobody. Colours are numbered in the
     order in which they first appear from left to right. A black-and-white picture has the ids 0 and
-    1.
+    1, from half white on; its edges may be soft.
 
     Raises:
         InputError: the file is not a readable picture, or has more than 255 colours.
@@ -61,7 +61,11 @@ def read_ids(path: str | Path) -> Ids:
     with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
         if image.mode in ("P", "L", "1"):
             ids = np.array(image if image.mode != "1" else image.convert("L"))
-            return np.where(ids == 255, 1, ids).astype(np.uint8) if _two_levels(ids) else ids
+            soft = image.mode != "P" and _black_and_white(ids)
+            return (ids > 127).astype(np.uint8) if soft or _two_levels(ids) else ids
+    grey = colours[..., 0]
+    if (colours == grey[..., None]).all() and _black_and_white(grey):
+        return (grey > 127).astype(np.uint8)
     flat = colours.reshape(-1, 3).astype(np.int64) @ (1 << 16, 1 << 8, 1)
     values, inverse = np.unique(flat, return_inverse=True)
     if len(values) > 256:
@@ -86,6 +90,12 @@ def check_ids(ids: Ids, characters: int, path: str | Path) -> None:
 
 def _two_levels(ids: Ids) -> bool:
     return set(np.unique(ids).tolist()) <= {0, 255}
+
+
+def _black_and_white(levels: Ids) -> bool:
+    """Whether grey levels are black, white and fewer in between: edges, not ids."""
+    counts = np.bincount(levels.ravel(), minlength=256)
+    return bool(counts[0] and counts[255] > counts[1:255].sum())
 
 
 def _image(ids: Ids) -> Image.Image:
