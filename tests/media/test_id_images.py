@@ -31,10 +31,13 @@ def test_black_and_white_is_one_character(tmp_path: Path, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_black_and_white_mask_may_have_soft_edges(tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize("blurred", [False, True])
+def test_a_black_and_white_mask_may_be_soft(tmp_path: Path, mode: str, blurred: bool) -> None:
     levels = np.zeros((20, 20), np.uint8)
     levels[4:16, 4:16] = 255
     levels[3, 4:16] = np.arange(60, 180, 10)
+    if blurred:  # as many networks make them: less white than grey
+        levels[4:15, 4:16] = np.arange(60, 192).reshape(11, 12)
     Image.fromarray(levels).convert(mode).save(tmp_path / "mask.png")
     np.testing.assert_array_equal(read_ids(tmp_path / "mask.png"), levels > 127)
 

@@ -47,6 +47,10 @@ def write_id_frames(frames: Iterable[Ids], folder: str | Path) -> int:
     return count
 
 
+_MOST_IDS = 32
+"""More grey levels than this between black and white are those of a soft mask."""
+
+
 def read_ids(path: str | Path) -> Ids:
     """Read the ids of an image: its palette indices or grey levels, unchanged.
 
@@ -93,9 +97,11 @@ def _two_levels(ids: Ids) -> bool:
 
 
 def _black_and_white(levels: Ids) -> bool:
-    """Whether grey levels are black, white and fewer in between: edges, not ids."""
+    """Whether grey levels are those of a soft mask: black, white and edges in between, not ids."""
     counts = np.bincount(levels.ravel(), minlength=256)
-    return bool(counts[0] and counts[255] > counts[1:255].sum())
+    between = counts[1:255]
+    edges = between.sum() < counts[255] or np.count_nonzero(between) > _MOST_IDS
+    return bool(counts[0] and counts[255] and edges)
 
 
 def _image(ids: Ids) -> Image.Image:
