@@ -53,7 +53,7 @@ def commands(page: Path, heading: str) -> list[str]:
     found = [part for part in section if part.startswith(heading)]
     assert len(found) == 1, heading
     blocks = re.findall(r"^```sh\n(.*?)^```", found[0], re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
+    return [line for block in blocks for line in re.sub(r"\\\n\s*", "", block).splitlines()]
 
 
 ROAD = commands(ROOT / "docs" / "training.md", "The road")

@@ -140,9 +140,9 @@ def track_frames(
 
 
 def _batches(
-    frames: Iterable[Frame], name: str
+    frames: Iterable[np.ndarray], name: str
 ) -> Generator[tuple[UInt8[np.ndarray, "_ height width 3"], list[Frame]], None, None]:
-    """The frames, `_AT_ONCE` together, and their thumbnails."""
+    """The frames, `_AT_ONCE` together, and their thumbnails. InputError: their sizes differ."""
     iterator = iter(frames)
     size: tuple[int, ...] = ()
     done = 0
