@@ -1,8 +1,8 @@
-"""Hands and faces of people whose bodies are known: what ``wholebody134`` has of them.
+"""The points of hands and faces in ``wholebody134``, for people whose bodies are known.
 
-A hand is looked for beyond the wrist, a face around eyes, ears and mouth; then once more in the
-region that its own points make. In a video that region of the frame before is taken, as long as it
-is where the body says.
+A hand's network first looks beyond the wrist and a face's around eyes, ears and mouth, then again
+in the region given by the points found. In a video it starts from that region of the previous
+frame, as long as the body agrees with it.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from posecast.estimators.devices import usable_device
 from posecast.geometry.skeleton import CONFIDENCE_THRESHOLD
 
 LEAST_PRESENCE = 0.5
-"""Of a hand or a face that is followed into the next frame."""
+"""Least presence (0 to 1) of a hand or face that is followed into the next frame."""
 _HOPELESS = 0.1
-"""With less of it there is no second look."""
+"""Least presence for a second look."""
 _LEAST_SHOWN = 0.3
-"""How surely a wrist has to be seen for its hand to be looked for."""
+"""Least visibility (0 to 1) of a wrist for its hand to be looked for."""
 _SMALLEST_HAND, _SMALLEST_FACE = 32, 24
-"""Sides of regions in pixels of the frame: the networks see nothing in smaller ones."""
+"""Smallest sides of regions in pixels of the frame; the networks find nothing in smaller ones."""
 _WRIST_OFF = 0.12
-"""By so much of the region's side a hand's wrist may be off the body's: usual are 0.02 to 0.06,
-and 0.2 is another hand, or none."""
+"""Largest distance between the hand's wrist and the body's, in sides of the region. It is usually
+0.02 to 0.06; at 0.2 it is another hand or none."""
 _SAME_PLACE, _LEAST_SHARE, _MOST_SHARE = 0.25, 0.25, 1.25
-"""A region of the frame before is taken if the body's guess, which is larger, is nearer than this
-by its side, and if its side is such a share of the guess's."""
+"""A region of the previous frame is used if its centre is within `_SAME_PLACE` sides of the region
+guessed from the body, and its side is between these shares of that one's."""
 
 # BlazePose's points: wrist, little finger and index finger of the left and of the right hand.
 _WRISTS, _LITTLE, _INDEX = [15, 16], [17, 18], [19, 20]
@@ -70,7 +70,7 @@ MESH_68 = (
 
 @dataclass(frozen=True)
 class Known:
-    """Where hands and faces of the frame before are, in no particular order."""
+    """Regions of hands and faces in the previous frame, in no particular order."""
 
     hands: Float[np.ndarray, "hands 4"]
     faces: Float[np.ndarray, "faces 4"]
@@ -91,7 +91,7 @@ class Details:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a network sees in regions, one a row."""
+    """The output of a network for regions, one per row."""
 
     points: Float[np.ndarray, "n points 2"]
     presence: Float32[np.ndarray, " n"]
@@ -105,7 +105,7 @@ _OwnRegion = Callable[[np.ndarray], np.ndarray]
 
 
 class DetailNetworks:
-    """The face's network and the hand's two on a device."""
+    """The network for faces and the two for hands, on a device."""
 
     def __init__(self, device: str | None = None, hands: bool = True) -> None:
         self._device = usable_device(device)
@@ -117,10 +117,10 @@ class DetailNetworks:
         self._workers = Workers(self._device)
 
     def __call__(self, frame: Frame, seen: Seen, known: Known = NOTHING_KNOWN) -> Details:
-        """Hands and faces of the people of a frame; `known` is of the frame before.
+        """Hands and faces of the people in a frame; `known` is from the previous frame.
 
-        The confidence of a hand is how surely it is one, is shown, and belongs to its wrist; that
-        of a face, how surely it is one.
+        The confidence of a hand combines three things: that it is a hand, that it is visible, and
+        that it belongs to its wrist. The confidence of a face is that it is a face.
         """
         mesh, known_faces = self._faces(frame, seen, known.faces)
         both, known_hands = self._hands(frame, seen, known.hands)
@@ -162,7 +162,7 @@ class DetailNetworks:
         return _with_confidence(found, sure.astype(np.float32), hand_region)
 
     def _nearer(self, frame: Frame, regions: Regions) -> Regions:
-        """Regions of hands, from coarser ones that the body's points make."""
+        """Regions of hands, refined from the coarse ones given by the body's points."""
         if not len(regions):
             return regions
 
@@ -185,9 +185,9 @@ class DetailNetworks:
         own_region: _OwnRegion,
         points: int,
     ) -> _Found:
-        """What is in the wanted regions; in the fresh ones, as exactly as in those followed.
+        """What the network finds in the wanted regions; new regions are looked at twice.
 
-        Rows that are not wanted are absent: a presence of 0.
+        Rows that are not wanted have a presence of 0.
         """
         found = _Found(np.zeros((len(regions), points, 2)), np.zeros(len(regions), np.float32))
         rows = np.flatnonzero(wanted)
@@ -200,7 +200,7 @@ class DetailNetworks:
         return found
 
     def _in_parts(self, look: _Look, regions: Regions) -> _Found:
-        """Few at a time, so that crowds do not fill the memory."""
+        """Calls `look` on a few regions at a time, to bound the memory that crowds take."""
         parts = self._workers.map(look, self._workers.parts(regions, CROPS_AT_ONCE))
         return _Found(
             np.concatenate([part.points for part in parts]),
@@ -212,7 +212,7 @@ class DetailNetworks:
 
 
 def hand_guesses(seen: Seen) -> Float[np.ndarray, "hands 4"]:
-    """Coarse regions of everybody's left and right hand, from wrist and fingers of the body."""
+    """Coarse regions of each person's left and right hand, from the body's wrist and fingers."""
     points = seen.points.astype(np.float64)
     wrist, index, little = (points[:, j].reshape(-1, 2) for j in (_WRISTS, _INDEX, _LITTLE))
     middle = (2 * index + little) / 3
@@ -221,7 +221,7 @@ def hand_guesses(seen: Seen) -> Float[np.ndarray, "hands 4"]:
 
 
 def face_guesses(seen: Seen) -> Float[np.ndarray, "people 4"]:
-    """Coarse regions of everybody's face, from eyes, ears and mouth of the body."""
+    """Coarse regions of each person's face, from the body's eyes, ears and mouth."""
     points = seen.points.astype(np.float64)
     regions = [
         _around(head[_HEAD], head[_LEFT_EYE] - head[_RIGHT_EYE], _FROM_HEAD) for head in points
@@ -244,9 +244,9 @@ def face_region(points: Float[np.ndarray, "468 2"]) -> Float[np.ndarray, " 4"]:
 def _around(
     points: Float[np.ndarray, "n 2"], across: np.ndarray, grown: float, up: float = 0.0
 ) -> Float[np.ndarray, " 4"]:
-    """The square around the box of points, whose upper side is along `across`.
+    """The square around the bounding box of points, with its upper side along `across`.
 
-    It is `grown` as large, after it was moved upwards by `up` of its height.
+    The box is moved up by `up` times its height and enlarged by the factor `grown`.
     """
     angle = np.arctan2(across[1], across[0])
     cos, sin = np.cos(angle), np.sin(angle)
@@ -263,7 +263,7 @@ def _upright(
     box: Float[np.ndarray, " n"],
     grown: float,
 ) -> Regions:
-    """Hands' regions whose upper side is where `up` points, `grown` as large as their boxes."""
+    """Regions of hands with their top in direction `up`, `grown` times as large as the boxes."""
     unit = up / np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
     middle = middle + _TO_TIPS * box[:, None] * unit
     return np.column_stack([middle, grown * box, np.arctan2(up[:, 0], -up[:, 1])])
@@ -272,7 +272,7 @@ def _upright(
 def _followed(
     guesses: Float[np.ndarray, "n 4"], known: Float[np.ndarray, "known 4"]
 ) -> tuple[Float[np.ndarray, "n 4"], Bool[np.ndarray, " n"]]:
-    """For each guess the region of the frame before, where one is near; and which have none."""
+    """For each guess the nearby region of the previous frame, and which guesses have none."""
     if not len(known) or not len(guesses):
         return guesses.copy(), np.ones(len(guesses), bool)
     apart = np.linalg.norm(guesses[:, None, :2] - known[None, :, :2], axis=2)
@@ -284,7 +284,7 @@ def _followed(
 
 
 def _placed(points: torch.Tensor, presence: torch.Tensor, regions: Regions, side: int) -> _Found:
-    """A network's points in pixels of the frame."""
+    """The points of a network in pixels of the frame."""
     flat = points[..., :2].cpu().numpy().astype(np.float64)
     return _Found(placed(flat, to_frame(regions, side)), presence.sigmoid().cpu().numpy())
 

@@ -11,16 +11,16 @@ from torch import nn
 from posecast.estimators.builtin.blocks import Conv, Residual
 
 SIDE = 192
-"""Of its pictures."""
+"""Side of the network's input in pixels."""
 POINTS = 468
 _WIDTHS = (16, 32, 64, 128, 128)
-"""From half of the resolution to a thirty-second."""
+"""Channels at 1/2 to 1/32 of the input's resolution."""
 _NARROW = 32
 
 
 @dataclass(frozen=True)
 class Faces:
-    """What the network says of crops."""
+    """The network's output for crops."""
 
     points: Float[torch.Tensor, "n 468 3"]
     """x, y, z in pixels of the crop: MediaPipe's face mesh."""
@@ -29,7 +29,7 @@ class Faces:
 
 
 class FaceNetwork(nn.Module):
-    """Crops in 0..1, upright, half as wide again as the face, to `Faces`."""
+    """Finds faces in upright crops (0..1) that are 1.5 times as wide as the face."""
 
     def __init__(self) -> None:
         super().__init__()

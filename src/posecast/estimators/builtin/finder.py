@@ -16,7 +16,7 @@ from posecast.estimators.builtin.search import find_people
 
 
 class BuiltinFinder:
-    """People of single frames, or of the frames of one video (`following`)."""
+    """Finds people in single frames, or in the frames of one video (`following`)."""
 
     def __init__(self, networks: PeopleNetworks, details: DetailNetworks) -> None:
         self.networks = networks
@@ -29,9 +29,9 @@ class BuiltinFinder:
         device: str | None = None,
         hands: bool = True,
     ) -> BuiltinFinder:
-        """With the networks of the package, or with the landmark network of a file.
+        """Load the packaged networks, or the landmark network of a file.
 
-        Without `hands` they are not looked for, which takes half of the time.
+        With `hands=False` hands are left out, which saves half of the time.
 
         Raises:
             InputError: no such device, or the file is not a landmark network's.

@@ -1,7 +1,7 @@
-"""People of a video: each looked for where the frame before had it, and searched for at intervals.
+"""Follows the people of a video from frame to frame, and searches whole frames at intervals.
 
-Who is hidden is looked for where it would be by now, for a while. Who is who in the end is decided
-by tracking (`posecast.geometry.tracking`), from all frames.
+Hidden people are looked for where their motion would have taken them, for a while. Identities are
+decided by tracking (`posecast.geometry.tracking`), from all frames.
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ from posecast.estimators.builtin.search import (
 )
 
 SEARCH_SECONDS = 0.4
-"""From one search of a whole frame to the next, while nobody is lost."""
+"""Interval between searches of whole frames while nobody is lost."""
 LOST_SECONDS = 0.08
-"""The same after somebody was lost, until so many searches found nobody new."""
+"""Interval after a person was lost, until `_LOST_SEARCHES` searches have found nobody new."""
 HIDDEN_SECONDS = 0.8
-"""For so long somebody who is hidden is looked for."""
+"""How long a hidden person is looked for."""
 _LOST_SEARCHES = 6
 _EVERY = (2, 2, 2, 2, 4, 4, 8, 8, 16, 16)
-"""A search looks at a size of `SIZES` every so many searches: the larger the size, the longer it
-takes, and only small people need it."""
+"""Each size of `SIZES` is used in one of this many searches. Large sizes take long, and are
+needed for small people only."""
 _DEFAULT_FPS = 25.0
 _LEAST_SURE = 0.25
-"""Presence and heat, multiplied, of somebody who is still there."""
+"""Least product of presence and heat for a person who is followed."""
 _JUMP, _BACK = 0.35, 0.15
-"""Joints further from where they are expected than this, by the size, are somebody else's; of
-somebody who was hidden."""
+"""Largest mean distance of joints from where they are expected, in sizes of the person; the second
+is for people who were hidden. Joints farther away belong to another person."""
 _ONE, _TWO_AGAIN = 0.06, 0.1
-"""Two whose joints are nearer than this in the mean, by their size, have become one: the network
-sees the nearer of them in both regions. Two who hug are further apart. Who was hidden has to be
-further from everybody."""
+"""Two people with a mean distance of joints below this (in their size) have become one: the network
+finds the nearer one in both regions. People who hug are farther apart. The second is for people who
+were hidden."""
 _DOUBT = 0.03
-"""By so much of the size somebody who was hidden has to fit better."""
+"""Margin, in sizes of the person, by which a person who was hidden must fit better."""
 _GAIN, _PUSH = 0.5, 0.03
-"""The weight of the last step in a person's velocity, and by how much of the size it may differ:
-more is no motion but a region that begins to see somebody else."""
+"""Weight of the last step in a person's velocity, and the largest change of that step in sizes of
+the person. A larger change means that the region begins to show another person."""
 
 
 @dataclass(frozen=True)
 class _People:
-    """Who is followed: as last seen, or where the hidden ones would be."""
+    """The people who are followed: visible ones as last seen, hidden ones where expected."""
 
     seen: Seen
     velocity: Float[np.ndarray, "people 2"]
-    """Pixels a frame."""
+    """Pixels per frame."""
     hidden: Int64[np.ndarray, " people"]
-    """For how many frames."""
+    """Number of frames for which each has been hidden."""
 
     @classmethod
     def new(cls, seen: Seen) -> _People:
@@ -86,7 +86,7 @@ class _People:
 
 
 class Follower:
-    """The people of frames that come one after another."""
+    """Finds the people of consecutive frames."""
 
     def __init__(
         self,
@@ -132,13 +132,13 @@ class Follower:
 
     @property
     def _pause(self) -> int:
-        """Frames from one search to the next, as things are."""
+        """Current number of frames between searches."""
         losing = self._people is None or self._to_find or not len(self._people.visible)
         return self._lost_interval if losing else self._interval
 
     @property
     def _sizes(self) -> tuple[int, ...]:
-        """Those at which the next search looks."""
+        """Sizes of the next search."""
         return sizes_of_search(self._searches)
 
     def _next(self, index: int, frame: Frame, searches: SearchesAhead) -> Seen:
@@ -160,7 +160,7 @@ class Follower:
         return people.visible
 
     def _searched(self, frame: Frame, people: _People, found: Candidates) -> _People:
-        """With those who are new; whoever was hidden and is found so is hidden no longer."""
+        """Add new people; hidden people who are found again replace their hidden entry."""
         new = people_among(self._networks, frame, found, people.visible)
         self._to_find = 0 if len(new) else max(0, self._to_find - 1)
         if not len(new):
@@ -169,7 +169,7 @@ class Follower:
         return people.take((people.hidden == 0) | (apart >= _JUMP)).and_(_People.new(new))
 
     def _followed(self, frame: Frame, before: _People) -> _People:
-        """Who of the frame before is still there; of two who became one, the one that fits."""
+        """People of the previous frame who are still there; of two that became one, the better fit."""
         step = before.velocity
         regions: Regions = before.seen.following + np.pad(step, ((0, 0), (0, 2)))
         seen = self._networks.look(frame, regions)
@@ -178,7 +178,7 @@ class Follower:
         off = distances(seen, expected).mean(axis=2).diagonal()
         there = (seen.presence >= LEAST_PRESENCE) & (sureness(seen) >= _LEAST_SURE)
         there &= (off < np.where(before.hidden > 0, _BACK, _JUMP)) & large_enough(seen, frame)
-        # Of two who became one it is who is where it was expected.
+        # Of two that became one, the one closer to where it was expected is kept.
         order = np.argsort(off + _DOUBT * (before.hidden > 0), kind="stable")
         kept = _apart(seen, order[there[order]], before.hidden)
         moved = np.median(seen.points[kept] - before.seen.points[kept], axis=1)
@@ -193,9 +193,9 @@ class Follower:
 
 
 class SearchesAhead:
-    """Searches of frames at hand, each begun while people are followed through those before it.
+    """Searches that begin before their frame is reached, while people are followed up to it.
 
-    Large sizes keep one core busy for long; the other one has something to do meanwhile.
+    A large size keeps one core busy for a long time; following keeps the other one busy.
     """
 
     def __init__(
@@ -213,25 +213,25 @@ class SearchesAhead:
         self._threads.shutdown(cancel_futures=True)
 
     def begin(self, index: int, sizes: tuple[int, ...]) -> None:
-        """Begin the search of a frame at these sizes; nothing if the frame is not at hand."""
+        """Begin to search a frame at these sizes, unless it is not among the frames."""
         if index < len(self._frames) and (index, sizes) not in self._begun:
             self._begun[index, sizes] = self._threads.submit(
                 candidates, self._networks, self._frames[index], sizes
             )
 
     def result(self, index: int, sizes: tuple[int, ...]) -> Candidates:
-        """What a search that was begun has found."""
+        """The result of a search that has begun."""
         return self._begun[index, sizes].result()
 
 
 def sizes_of_search(search: int) -> tuple[int, ...]:
-    """The sizes of `SIZES` at which search number `search` looks."""
+    """The sizes of `SIZES` used by search number `search`."""
     rhythm = enumerate(zip(SIZES, _EVERY, strict=True))
     return tuple(size for k, (size, every) in rhythm if (search + k) % every == 0)
 
 
 def _apart(seen: Seen, order: np.ndarray, hidden: np.ndarray) -> Int64[np.ndarray, " _"]:
-    """The people of `order` without those who are one with somebody before them; sorted."""
+    """The people of `order` without duplicates of earlier ones; sorted."""
     apart = distances(seen, seen, turned_too=False).mean(axis=2)
     kept: list[int] = []
     for index in order.tolist():

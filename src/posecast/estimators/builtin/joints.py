@@ -1,4 +1,4 @@
-"""BlazePose's 33 points as ``wholebody134``, with confidences that mean something."""
+"""Converts BlazePose's 33 points to ``wholebody134`` with confidences of visibility."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _NOSE_TIP, _RIGHT_RING, _LEFT_RING = 30, slice(36, 42), slice(42, 48)
 # Of BlazePose's points.
 _NOSE, _LEFT_EYE, _RIGHT_EYE, _LEFT_EAR, _RIGHT_EAR = 0, 2, 5, 7, 8
 _DEPTH_SCALE = 0.25
-"""The network's depths are about four times too large beside its x and y."""
+"""Factor on the network's depths, which are about four times too large compared with x and y."""
 _BEHIND = np.radians(115)
-"""Heads turned further away from the camera hide their faces."""
+"""Yaw (radians) beyond which a head hides its face."""
 _SIDEWAYS = 0.12
-"""An ear is hidden where the nose lies over it: so near to its end of the line between them."""
+"""An ear is hidden if the nose is closer to it than this share of the line between the ears."""
 _BORDER = 0.1
-"""So near to the frame's border, by a person's size, it does not matter whether the network takes a
-point to be within: we know it."""
+"""Distance to the frame's border, in sizes of the person, within which the network's own estimate of
+whether a point is inside the frame is ignored."""
 _HIDDEN = 0.2
-"""What is left of a hidden point's confidence: the network is sure of every point of a head."""
+"""Factor on the confidence of hidden points of a head, of which the network is always sure."""
 
 
 def whole_body(
@@ -48,9 +48,9 @@ def whole_body(
 ) -> Float32[np.ndarray, "people 134 3"]:
     """The people in pixels of a frame of `size` (height, width).
 
-    `details` are faces and hands, in the order of ``wholebody134``; nose and eyes are the face's,
-    which are several times as exact, where there is one. The confidence of a joint is how surely it
-    is seen: near 0 for one that is hidden. A joint outside of the frame is absent.
+    `details` are faces and hands, in the order of ``wholebody134``. If there is a face, nose and
+    eyes are taken from it, since they are several times as exact. The confidence of a joint is that
+    it is visible, near 0 if it is hidden. Joints outside the frame are absent.
     """
     ours = {**_BODY, **_FEET}
     joints = np.zeros((len(seen), _JOINTS, 3), np.float32)
@@ -71,17 +71,17 @@ def whole_body(
 
 
 def _at_border(seen: Seen, size: tuple[int, int]) -> Bool[np.ndarray, "people 33"]:
-    """Points so near to the border of the frame that the network cannot know on which side."""
+    """Points too close to the frame's border for the network to know on which side they are."""
     beyond = np.array(size[::-1]) - 1 - seen.points
     margin = np.minimum(seen.points, beyond).min(axis=2)
     return np.asarray(margin < _BORDER * np.ptp(seen.points, axis=1).max(axis=1)[:, None])
 
 
 def _head_shown(seen: Seen) -> Float32[np.ndarray, "people 33"]:
-    """1, or less for the points of a head that are on its far side.
+    """1, or less for points on the far side of a head.
 
-    The line from ear to ear, with its depth, says how far a head is turned away; where the nose
-    lies on that line, which ear it hides.
+    The line from ear to ear, with its depth, gives the head's yaw; the place of the nose along that
+    line tells which ear is hidden.
     """
     shown = np.ones(seen.visible.shape, np.float32)
     ears = seen.points[:, _LEFT_EAR] - seen.points[:, _RIGHT_EAR]

@@ -27,34 +27,34 @@ from posecast.geometry.skeleton import (
 )
 
 HAND_POINTS = 21
-"""Of a hand: the wrist, then four from the palm to the tip of each finger, the thumb first."""
+"""Points of a hand: the wrist, then four per finger from palm to tip, starting with the thumb."""
 _CLOSER = 0.9
-"""The crop that masks are taken from, by the one that joints are: its pixels are smaller."""
+"""Side of the crop for masks, relative to that for joints; its pixels are finer."""
 _EDGES = 4.0
-"""How far edges of the picture may be from the mask's own, in pixels of the crop."""
+"""Radius of the guided filter that fits masks to the picture's edges, in pixels of the crop."""
 _HALO = 0.22
-"""What is left of a mask around edges that are not sharp."""
+"""Mask values up to this become 0, and from 1 minus this become 1, which narrows soft edges."""
 _SAME = 0.2
-"""The network has seen the person it was asked for if its joints are nearer than this, in the mean,
-by the height."""
+"""The network has found the intended person if the mean distance of its joints from the given ones
+is below this, in heights of the skeleton."""
 _HEAD_TOP, _FEET = 1.2, 1.1
-"""The circle around a body reaches beyond its eyes and ankles."""
+"""Factors by which the circle around a body extends beyond the joints of head and feet."""
 _LEGS = 1.9
-"""Its radius by the length of the trunk, at least: somebody who is cut off had legs."""
+"""Least radius of that circle in lengths of the trunk, for people whose legs are cut off."""
 # Our joints and the network's points of the same name.
 _JOINTS = [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
 _POINTS = [0, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27]
 
 
 class PersonMasks:
-    """Soft masks of people whose joints are known, whoever found them."""
+    """Makes soft masks of people with known joints, from any estimator."""
 
     def __init__(self, networks: PeopleNetworks) -> None:
         self._networks = networks
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> PersonMasks:
-        """With the landmark network of the package, or of a file.
+        """Load the packaged landmark network, or that of a file.
 
         Raises:
             InputError: no such device, or the file is not a landmark network's.
@@ -67,9 +67,9 @@ class PersonMasks:
         keypoints: Float[np.ndarray, "characters joints 3"],
         front_to_back: Sequence[int] | None = None,
     ) -> Float32[np.ndarray, "characters height width"]:
-        """Masks 0..1 at the frame's size, at most 1 in all at each pixel (`shared_out`).
+        """Masks (0..1) at the frame's size; their sum is at most 1 at each pixel (`shared_out`).
 
-        Somebody without two joints that are present has an empty mask.
+        People with fewer than two present joints have empty masks.
         """
         size = (frame.shape[0], frame.shape[1])
         masks = np.zeros((len(keypoints), *size), np.float32)
@@ -85,9 +85,9 @@ class PersonMasks:
     def hands(
         self, frame: Frame, keypoints: Float[np.ndarray, "characters joints 3"]
     ) -> Float32[np.ndarray, "characters 2 21 3"]:
-        """The points of everybody's right and left hand: x, y and how surely it is that hand.
+        """The points of each person's right and left hand: x, y and confidence.
 
-        0 where somebody has less than two joints that are present.
+        All 0 for people with fewer than two present joints.
         """
         hands = np.zeros((len(keypoints), 2, HAND_POINTS, 3), np.float32)
         there = [i for i, person in enumerate(keypoints) if present(person[:18]).sum() >= 2]
@@ -99,7 +99,7 @@ class PersonMasks:
         return hands
 
     def _seen(self, frame: Frame, people: np.ndarray, regions: Regions) -> Seen:
-        """The people in regions of the network's own choice, where it sees who was meant."""
+        """Look again in regions given by the network itself, where it found the intended person."""
         first = self._networks.look(frame, regions)
         closer = first.following.copy()
         closer[:, 2] *= _CLOSER
@@ -108,7 +108,7 @@ class PersonMasks:
 
 
 def region_of(person: Float[np.ndarray, "joints 3"]) -> Regions:
-    """The upright square around a person of whom joints are known, as one row."""
+    """The region (one row) around a person with known joints."""
     seen = present(person[:18])
     points = person[:18, :2].astype(np.float64)
 
@@ -135,7 +135,7 @@ def region_of(person: Float[np.ndarray, "joints 3"]) -> Regions:
 
 
 def _alike(seen: Seen, people: Float[np.ndarray, "people joints 3"]) -> np.ndarray:
-    """Whom the network has found, compared with the joints that were known."""
+    """Which people the network found agree with the given joints."""
     same = []
     for points, person in zip(seen.points, people, strict=True):
         there = present(person[_JOINTS])
@@ -146,14 +146,14 @@ def _alike(seen: Seen, people: Float[np.ndarray, "people joints 3"]) -> np.ndarr
 
 
 def _contrast(mask: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """Nearly nobody becomes nobody, and nearly surely somebody surely: less of a halo."""
+    """Values near 0 become 0 and those near 1 become 1, which narrows the halo."""
     return np.asarray(np.clip((mask - _HALO) / (1 - 2 * _HALO), 0, 1))
 
 
 def _fine(
     mask: Float32[np.ndarray, "256 256"], region: Regions, frame: Frame
 ) -> Float32[np.ndarray, "height width"]:
-    """A crop's mask on the frame, fitted to its edges; worked on only where it is."""
+    """A crop's mask in the frame, fitted to the frame's edges. Only its own area is computed."""
     height, width = frame.shape[:2]
     coarse = pasted(mask, region, (height, width))
     radius = _EDGES * region[0, 2] / len(mask)

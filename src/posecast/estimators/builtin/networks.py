@@ -1,4 +1,4 @@
-"""The two networks at work: people detected in frames, and points found in regions of frames."""
+"""Runs the two networks: the detector on frames, and the landmark network on regions of them."""
 
 from __future__ import annotations
 
@@ -36,35 +36,35 @@ from posecast.estimators.devices import usable_device
 BODY = 33
 """Points of the body, the first of the network's."""
 _HIPS, _CIRCLE = 33, 34
-"""Points that the next region is made of."""
+"""Indices of the two points that give the next region."""
 _REACH = 3
-"""Heat counts so many cells around a point, as in the published code."""
+"""Radius in cells of the heat map around a point that is used, as in the published code."""
 _LEAST_HEAT = 0.2
-"""A point whose heat is nowhere greater stays where the network put it (published: 0.5)."""
+"""Least heat by which a point is refined; others stay as predicted (0.5 in the published code)."""
 CROPS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the landmark network sees in regions, in pixels of the frame."""
+    """The landmark network's output for regions, in pixels of the frame."""
 
     points: Float32[np.ndarray, "people 33 2"]
     depth: Float32[np.ndarray, "people 33"]
-    """From the hips, about in pixels of the frame; towards the camera is negative."""
+    """Depth relative to the hips, roughly in pixels of the frame; negative towards the camera."""
     visible: Float32[np.ndarray, "people 33"]
-    """0..1: not hidden."""
+    """Visibility, 0..1."""
     within: Float32[np.ndarray, "people 33"]
-    """0..1: in the crop, or rather in what the crop shows of the frame."""
+    """Whether the point is inside the part of the frame that the crop shows, 0..1."""
     heat: Float32[np.ndarray, "people 33"]
-    """0..1: the greatest heat of each point's map."""
+    """Maximum of each point's heat map, 0..1."""
     presence: Float32[np.ndarray, " people"]
-    """0..1: whether somebody is there."""
+    """Whether a person is there, 0..1."""
     regions: Float[np.ndarray, "people 4"]
-    """Where it looked."""
+    """The regions that were looked at."""
     following: Float[np.ndarray, "people 4"]
     """Where to look in the next frame."""
     masks: Float32[np.ndarray, "people 256 256"] | None = None
-    """0..1, of the crops, where they were asked for."""
+    """Masks of the crops (0..1), if requested."""
 
     def __len__(self) -> int:
         return len(self.points)
@@ -80,7 +80,7 @@ class Seen:
 
 
 def joined(parts: Sequence[Seen]) -> Seen:
-    """People of several looks as one; with masks if all have them."""
+    """Concatenate people; with masks if all parts have them."""
     columns: dict[str, list[np.ndarray | None]] = {
         field.name: [getattr(part, field.name) for part in parts] for field in fields(Seen)
     }
@@ -107,7 +107,7 @@ class PeopleNetworks:
 
     @classmethod
     def load(cls, landmarks: str | Path | None = None, device: str | None = None) -> PeopleNetworks:
-        """The shipped networks, or the landmark network of a file.
+        """Load the packaged networks, or the landmark network of a file.
 
         Raises:
             InputError: no such device, or the file is not a landmark network's.
@@ -117,7 +117,7 @@ class PeopleNetworks:
     def detect(
         self, frame: Frame, sizes: Sequence[int], least: float
     ) -> tuple[Regions, Float32[np.ndarray, " found"]]:
-        """Regions and scores of all boxes that score `least`, unsorted, doubles included.
+        """Regions and scores of all boxes with at least this score, unsorted, with duplicates.
 
         The frame is resized to each of `sizes`: longest sides in pixels.
         """
@@ -149,7 +149,7 @@ class PeopleNetworks:
         return regions_between(points[:, 0], points[:, 1]), scores[kept]
 
     def look(self, frame: Frame, regions: Regions, with_masks: bool = False) -> Seen:
-        """What is in regions of a frame."""
+        """Run the landmark network on regions of a frame."""
 
         def look(part: Regions) -> Seen:
             crops = picture_batch(cut_out(frame, part), self._device) / 255

@@ -1,4 +1,4 @@
-"""All people of one picture: candidates at several sizes, looked at, doubles left out."""
+"""Finds all people of one picture: candidates at several sizes, checked, without duplicates."""
 
 from __future__ import annotations
 
@@ -12,46 +12,48 @@ from posecast.estimators.builtin.networks import PeopleNetworks, Seen, joined
 from posecast.estimators.builtin.regions import Frame, Regions, between
 
 SIZES = (224, 272, 328, 400, 480, 584, 704, 856, 1040, 1256)
-"""Longest sides of the picture at which the detector looks: the larger ones for small people."""
+"""Longest sides in pixels of the pictures for the detector; the larger ones find small people."""
 _ENLARGED, _ENLARGED_SMALL, _SMALL = 1.1, 2.0, 900
-"""A picture is enlarged by no more, that makes people of blurs; a small one by no more than twice,
-nor to more pixels than so many. The first size is always looked at."""
+"""Largest enlargement of a picture, since blurs become people beyond it. Small pictures may be
+enlarged by `_ENLARGED_SMALL`, up to a longest side of `_SMALL` pixels. The first size is always
+used."""
 LEAST_SCORE = 0.2
-"""Of a candidate, by the detector."""
+"""Least score of a candidate from the detector."""
 LEAST_SURE = 0.2
-"""Score, presence and heat of a person, multiplied: true ones have .24 and more, others at most .17
-on the pictures that we looked at."""
+"""Least product of score, presence and heat. On the pictures examined, people have at least .24 and
+other things at most .17."""
 LEAST_PRESENCE = 0.5
-"""Of somebody who is followed."""
+"""Least presence of a person who is followed."""
 SMALLEST = 1 / 18
-"""Of the picture's height: nobody smaller is taken for a person."""
+"""Least height of a person, as a share of the picture's height."""
 _SAME_PLACE, _SAME_SIZE = 0.2, 1.6
-"""Candidates nearer than this (by the radius of the larger), and alike in size, are one."""
+"""Candidates closer than this (in radii of the larger) and within this ratio of sizes are one."""
 _SAME_PERSON, _SAME_JOINT, _SHARED = 0.1, 0.05, 0.4
-"""Two are one person if their joints are nearer than this in the mean, by their size, or if more
-than a share of the joints lie in one place: those of people who hug or cross do not."""
+"""Two detections are one person if the mean distance of their joints is below `_SAME_PERSON` of
+their size, or if more than `_SHARED` of the joints are within `_SAME_JOINT`. People who hug or
+cross do not pass either test."""
 _SAME_AS_KNOWN = 0.15
-"""The same for somebody who is followed already, perhaps not quite exactly just now."""
+"""Replaces `_SAME_PERSON` for people who are already followed, since they may be slightly off."""
 _COVERED, _ALL_COVERED = 0.6, 0.85
 _SURE_THOUGH_COVERED, _SHARED_THOUGH_COVERED = 0.4, 0.2
-"""Somebody whose mask is mostly other people's must be surer, and share fewer joints with each:
-mostly that is one of them again."""
+"""A person whose mask is covered by others to `_COVERED` must be surer and share fewer joints with
+each of them, as it is mostly a duplicate. From `_ALL_COVERED` on it is dropped."""
 _TRUNK_AND_LIMBS = np.array([0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28])
 _MIRRORED = np.array([0, 12, 11, 14, 13, 16, 15, 24, 23, 26, 25, 28, 27])
 
 Candidates = tuple[Regions, Float32[np.ndarray, " found"]]
-"""Where people may be, and the detector's scores, the surest first."""
+"""Regions that may contain people, and the detector's scores, highest first."""
 
 
 def find_people(networks: PeopleNetworks, frame: Frame) -> Seen:
-    """The people of a frame, the surest first."""
+    """The people of a frame, those of highest confidence first."""
     return people_among(networks, frame, candidates(networks, frame))
 
 
 def people_among(
     networks: PeopleNetworks, frame: Frame, found: Candidates, known: Seen | None = None
 ) -> Seen:
-    """Those of the candidates of a frame who are people, and none of the `known` ones."""
+    """The candidates of a frame that are people and not among the `known` ones."""
     regions, scores = found
     if known is not None and len(known) and len(regions):
         new = ~near(regions, known.following).any(axis=1)
@@ -72,7 +74,7 @@ def people_among(
 
 
 def _uncovered(seen: Seen, sure: np.ndarray, known: Seen | None) -> list[int]:
-    """Who is not, by the masks, somebody of the known ones or of the surer ones once more."""
+    """Indices of people whose masks do not show them to be duplicates of known or surer people."""
     kept: list[int] = []
     for index in range(len(seen)):
         one = seen.take([index])
@@ -91,7 +93,7 @@ def _uncovered(seen: Seen, sure: np.ndarray, known: Seen | None) -> list[int]:
 
 
 def covered(one: Seen, others: Seen) -> float:
-    """The share of somebody's mask that is other people's too."""
+    """The share of a person's mask that other masks cover."""
     assert one.masks is not None
     assert others.masks is not None
     mask, rest = one.masks[0], np.zeros_like(one.masks[0])
@@ -105,7 +107,7 @@ def covered(one: Seen, others: Seen) -> float:
 def candidates(
     networks: PeopleNetworks, frame: Frame, sizes: tuple[int, ...] = SIZES
 ) -> Candidates:
-    """Where people may be, and scores; the surest first, each place once."""
+    """Regions that may contain people, each once, and scores; highest first."""
     longest = max(frame.shape[:2])
     limit = max(_ENLARGED * longest, min(_ENLARGED_SMALL * longest, _SMALL))
     wanted = [size for size in sizes if size <= limit or size == SIZES[0]]
@@ -121,7 +123,7 @@ def candidates(
 def near(
     regions: Float[np.ndarray, "a 4"], others: Float[np.ndarray, "b 4"]
 ) -> Bool[np.ndarray, "a b"]:
-    """Which regions are as good as the same: one place, one size."""
+    """Which pairs of regions agree in place and size."""
     apart = np.linalg.norm(regions[:, None, :2] - others[None, :, :2], axis=2)
     sides = regions[:, None, 2], others[None, :, 2]
     larger, smaller = np.maximum(*sides), np.maximum(np.minimum(*sides), 1e-6)
@@ -130,7 +132,7 @@ def near(
 
 
 def sureness(seen: Seen) -> Float32[np.ndarray, " people"]:
-    """0..1: presence, and how clearly trunk and limbs are made out."""
+    """Presence times the mean heat of trunk and limbs, 0..1."""
     return np.asarray(seen.presence * seen.heat[:, 11:].mean(axis=1))
 
 
@@ -140,16 +142,16 @@ def heights(seen: Seen) -> Float32[np.ndarray, " people"]:
 
 
 def large_enough(seen: Seen, frame: Frame) -> Bool[np.ndarray, " people"]:
-    """Who is no speck in the distance."""
+    """Which people are at least `SMALLEST` of the frame's height."""
     return np.asarray(heights(seen) >= SMALLEST * frame.shape[0])
 
 
 def distances(
     one: Seen, others: Seen, turned_too: bool = True
 ) -> Float32[np.ndarray, "a b joints"]:
-    """How far the joints of people's trunks and limbs are apart, by the larger one's size.
+    """Distances between the joints of trunks and limbs, in sizes of the larger person.
 
-    Somebody seen the wrong way round, left for right, is not far from itself (with `turned_too`).
+    With `turned_too`, left and right may be exchanged: the smaller mean distance of the two counts.
     """
     size = np.maximum(heights(one)[:, None], heights(others)[None])
     here, there = one.points[:, None], others.points[None]
@@ -164,7 +166,7 @@ def distances(
 
 
 def without_doubles(seen: Seen, known: Seen | None = None) -> list[int]:
-    """Who is nobody of those before, nor of the `known`."""
+    """Indices of people who are no duplicates of earlier ones or of the `known`."""
     others = seen if known is None else joined([known, seen])
     apart = distances(seen, others)
     first = 0 if known is None else len(known)
