@@ -169,7 +169,7 @@ class Follower:
         return people.take((people.hidden == 0) | (apart >= _JUMP)).and_(_People.new(new))
 
     def _followed(self, frame: Frame, before: _People) -> _People:
-        """People of the previous frame who are still there; of two that became one, the better fit."""
+        """The people who are still there; of two that became one, the better fit."""
         step = before.velocity
         regions: Regions = before.seen.following + np.pad(step, ((0, 0), (0, 2)))
         seen = self._networks.look(frame, regions)

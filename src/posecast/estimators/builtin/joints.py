@@ -35,8 +35,8 @@ _BEHIND = np.radians(115)
 _SIDEWAYS = 0.12
 """An ear is hidden if the nose is closer to it than this share of the line between the ears."""
 _BORDER = 0.1
-"""Distance to the frame's border, in sizes of the person, within which the network's own estimate of
-whether a point is inside the frame is ignored."""
+"""Distance to the frame's border, in sizes of the person, within which the network's own estimate
+of whether a point is inside the frame is ignored."""
 _HIDDEN = 0.2
 """Factor on the confidence of hidden points of a head, of which the network is always sure."""
 
