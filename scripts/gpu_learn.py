@@ -28,12 +28,11 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from gpu_render import MAX_CHARACTERS, Place, Pool, Reader
+from gpu_batches import drawn_without, to_batch
+from gpu_render import Place, Pool, Reader, radius_of
 from torch import Tensor
 
 from posecast.benches import claims, claims_run
-from posecast.data.batches import TrainingBatch
-from posecast.geometry.identity import CODE_NORM
 from posecast.models.animator import Animator
 from posecast.models.folder import load_animator, save_animator
 from posecast.training.config import TrainingConfig, read_config
@@ -79,7 +78,9 @@ def configs_of(run: str, tiny: bool) -> list[TrainingConfig]:
     """The configs of a run, ``course:seed``, as they are run here. ValueError: no such course."""
     name, _, seed = run.partition(":")
     if name not in COURSES:
-        raise ValueError(f"no course {name!r}; there are {', '.join(COURSES)}")
+        raise ValueError(f"--runs: no course {name!r}; there are {', '.join(COURSES)}")
+    if seed and not seed.isdecimal():
+        raise ValueError(f"--runs: {run!r}: expected a number after the colon, the seed")
     course = COURSES[name]
     found = []
     for path, references, rate in zip(course.configs, course.references, course.rates, strict=True):
@@ -99,107 +100,40 @@ PIECE = 15 * 2**20
 """Bytes of one file of results."""
 
 
-def to_batch(
-    fields: dict[str, Tensor],
-    animator: Animator,
-    generator: torch.Generator,
-    left_out: Mapping[str, Tensor],
-    identity_drop: float = 0.0,
-) -> TrainingBatch:
-    """The batch that `data.batches.assemble` makes of the same samples, made on the device.
+def stages_of(run: str, tiny: bool, resume: Path | None) -> list[TrainingConfig]:
+    """The stages that a run goes through: only the last one if it goes on from an earlier model.
 
-    Some samples go without the conditions that `left_out` marks for them.
+    ValueError: no such course, or no earlier model.
     """
-    config = animator.config
-    pictures = fields["pictures"].movedim(-1, 2).float() / 255
-    poses = fields["poses"].movedim(-1, 2).float() / 255
-    bits = 1 << torch.arange(MAX_CHARACTERS, device=pictures.device, dtype=torch.uint8)
-    covers = (fields["covers"][:, :, None] & bits[:, None, None]) > 0
-    union = covers.any(2, keepdim=True)
-    maps = {
-        "pose": poses[:, 1:],
-        "reference_pose": poses[:, :1],
-        "flow": flow_maps(fields["motion"][:, 1:], union[:, 1:], config.conditions.flow_scale),
-        "depth_order": order_maps(fields["ranks"][:, 1:], covers[:, 1:], config),
-    }
-    dims = config.guiders.get("identity", {}).get("in_channels", 8)
-    codes = torch.randn(
-        len(pictures), MAX_CHARACTERS, dims, generator=generator, device=pictures.device
-    )
-    codes = CODE_NORM * dims**0.5 * torch.nn.functional.normalize(codes, dim=2)
-    seen = covers
-    ordered = torch.zeros(len(pictures), dtype=torch.bool, device=pictures.device)
-    if config.code_overlaps == "depth_order":  # who is in front holds a place, where it is told
-        unordered = left_out.get("depth_order")
-        ordered = ~ordered if unordered is None else ~unordered
-        front = in_front(fields["ranks"], covers)
-        seen = torch.where(ordered[:, None, None, None, None], front, covers)
-    count = seen.sum(2, keepdim=True).clamp(min=1)
-    identity = torch.einsum("bfjhw,bjc->bfchw", seen.float(), codes) / count
-    kept = torch.rand(len(pictures), generator=generator, device=pictures.device) >= identity_drop
-    maps["identity"] = identity[:, 1:] * kept[:, None, None, None, None]
-    body = torch.where(
-        ordered[:, None, None, None, None], fields["body_front"], fields["body"]
-    ).float()
-    maps["body"] = body[:, 1:]
-    shown = torch.ones(len(pictures), device=pictures.device)
-    if "reference_pose" in left_out:  # keys compare the reference's skeleton, too
-        shown = (~left_out["reference_pose"]).float()
-    shown = shown[:, None, None, None]
-    read = config.conditions_read()
-    return TrainingBatch(
-        reference=pictures[:, 0],
-        frames=pictures[:, 1:],
-        maps={name: values for name, values in maps.items() if name in read},
-        reference_maps={
-            "pose": shown * poses[:, 0], "identity": identity[:, 0], "body": shown * body[:, 0]
-        },
-        character_mask=union[:, 1:].float(),
-        left_out=dict(left_out),
-    )  # fmt: skip
+    configs = configs_of(run, tiny)
+    model = model_of(run, resume)
+    if model is None:
+        return configs
+    if not model.is_dir():
+        raise ValueError(f"{model}: no such folder; unpack model.tar.* there (cat ... | tar x)")
+    return configs[-1:]
 
 
-def drawn_without(
-    rates: Mapping[str, float], samples: int, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Which samples go without which conditions, at the rates of `objective.guider_drop`."""
-    device = generator.device
-    return {
-        name: torch.rand(samples, generator=generator, device=device) < rate
-        for name, rate in sorted(rates.items())
-    }
+def folder_of(run: str) -> str:
+    """Where a run's results are, below the folder of all."""
+    return run.replace(":", "-")
 
 
-def in_front(ranks: Tensor, covers: Tensor) -> Tensor:
-    """Of who covers a pixel (batch, frames, characters, h, w), the one in front alone.
-
-    A character without a rank, -1, is behind all others.
-    """
-    depth = torch.where(ranks >= 0, ranks, MAX_CHARACTERS)[..., None, None]
-    depth = depth * MAX_CHARACTERS + torch.arange(MAX_CHARACTERS, device=ranks.device).view(
-        -1, 1, 1
-    )
-    depth = torch.where(covers, depth, 10**6)
-    return covers & (depth == depth.amin(2, keepdim=True))
+def model_of(run: str, resume: Path | None) -> Path | None:
+    """The model that a run goes on from; None without `resume`."""
+    return None if resume is None else resume / folder_of(run) / "model"
 
 
-def flow_maps(motion: Tensor, union: Tensor, scale: float) -> Tensor:
-    """`geometry.flow.flow_map` of affine background motions (batch, frames, 6)."""
-    height, width = union.shape[-2:]
-    x = torch.arange(width, device=motion.device, dtype=torch.float32)
-    y = torch.arange(height, device=motion.device, dtype=torch.float32)[:, None]
-    corner, across, down = motion[..., None, None].unflatten(2, (3, 2)).unbind(2)
-    flow = ((corner + across * x + down * y) / scale).clamp(-0.95, 0.95)
-    inside = union.float()
-    return torch.cat([torch.where(union, 1.0, flow), inside], dim=2)
+@dataclass(frozen=True)
+class Run:
+    """What the process of a run is given."""
 
-
-def order_maps(ranks: Tensor, covers: Tensor, config: Any) -> Tensor:
-    """`geometry.depth_order.depth_order_map` of ranks (batch, frames, characters)."""
-    most = config.conditions.max_characters
-    levels = 1 - ranks.clamp(0, most - 1).float() / most
-    levels = torch.where(ranks >= 0, levels, 0.0)
-    return (levels[..., None, None] * covers).amax(2, keepdim=True)
+    name: str
+    configs: tuple[TrainingConfig, ...]
+    out: Path
+    tiny: bool
+    model: Path | None
+    """Of an earlier run, to go on from."""
 
 
 @dataclass
@@ -310,8 +244,7 @@ class Clock:
 
 def pool_key(config: TrainingConfig) -> str:
     """Runs of equal keys are trained on the same rendered samples."""
-    radius = config.model.overrides.get("conditions", {}).get("radius_fraction", 0.08)
-    return repr((config.data, config.stage, config.batch.frames, radius))
+    return repr((config.data, config.stage, config.batch.frames, radius_of(config)))
 
 
 def run(
@@ -325,7 +258,11 @@ def run(
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     names = list(runs or RUNS)
-    stages = {name: configs_of(name, tiny) for name in names}
+    try:
+        stages = {name: stages_of(name, tiny, resume) for name in names}
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     clock = Clock(began, minutes, max(map(len, stages.values())))
     workers = 2 if tiny else max(2, (os.cpu_count() or 2) - len(names) - 1)
     context = multiprocessing.get_context("spawn")
@@ -336,23 +273,23 @@ def run(
     started = {}
     for name, configs in stages.items():
         pipe, ours = context.Pipe(duplex=False)
-        arguments = (name, clock, out / name.replace(":", "-"), tiny, resume, pipe, orders)
-        process = context.Process(target=run_one, args=arguments)
+        given = Run(name, tuple(configs), out / folder_of(name), tiny, model_of(name, resume))
+        process = context.Process(target=run_one, args=(given, clock, pipe, orders), daemon=True)
         process.start()
         ours.send(pools[pool_key(configs[0])].place)
         started[name] = (process, ours)
     second = {name: configs[1] for name, configs in stages.items() if len(configs) > 1}
     if second:
-        time.sleep(max(0.0, clock.end_of(0) - AHEAD - time.monotonic()))
+        wait_until(clock.end_of(0) - AHEAD, pools)
         workers = max(workers, (os.cpu_count() or 2) - len(second) - 1) if not tiny else workers
         later = pools_for(list(second.values()), workers, tiny)
         for name, config in second.items():
             if started[name][0].is_alive():
                 started[name][1].send(later[pool_key(config)].place)
-        time.sleep(max(0.0, clock.end_of(0) + 1 - time.monotonic()))
+        wait_until(clock.end_of(0) + 1, {**pools, **later})
         close(pools)
         pools = later
-    time.sleep(max(0.0, clock.end_of(clock.stages - 1) + 1 - time.monotonic()))
+    wait_until(clock.end_of(clock.stages - 1) + 1, pools)
     close(pools)
     for process, _ in started.values():
         process.join()
@@ -360,6 +297,14 @@ def run(
     failed = [name for name, (process, _) in started.items() if process.exitcode]
     print(f"done after {time.monotonic() - began:.0f} s; failed: {', '.join(failed) or 'none'}")
     return int(bool(failed))
+
+
+def wait_until(moment: float, pools: Mapping[str, Pool]) -> None:
+    """Until a moment of the monotonic clock. RuntimeError: a rendering process died meanwhile."""
+    while (left := moment - time.monotonic()) > 0:
+        for pool in pools.values():
+            pool.check()
+        time.sleep(min(1.0, left))
 
 
 def pools_for(configs: Sequence[TrainingConfig], workers: int, tiny: bool) -> dict[str, Pool]:
@@ -398,23 +343,18 @@ def draw_orders(path: Path, tiny: bool) -> None:
     part.rename(path)
 
 
-def run_one(
-    name: str, clock: Clock, out: Path, tiny: bool, resume: Path | None, pipe: Any, orders: Path
-) -> None:
+def run_one(given: Run, clock: Clock, pipe: Any, orders: Path) -> None:
     """One run, in a process of its own."""
-    out.mkdir(parents=True, exist_ok=True)
-    log = _logger(out / "log.txt", name, clock.began)
+    given.out.mkdir(parents=True, exist_ok=True)
+    log = _logger(given.out / "log.txt", given.name, clock.began)
     try:
-        _run_one(name, clock, out, tiny, resume, pipe, orders, log)
+        _run_one(given, clock, pipe, orders, log)
     except BaseException:
         log(traceback.format_exc())
         sys.exit(1)
 
 
-def _run_one(
-    name: str, clock: Clock, out: Path, tiny: bool, resume: Path | None, pipe: Any, orders: Path,
-    log: Callable[[str], None],
-) -> None:  # fmt: skip
+def _run_one(given: Run, clock: Clock, pipe: Any, orders: Path, log: Callable[[str], None]) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
@@ -422,13 +362,13 @@ def _run_one(
     cv2.setNumThreads(1)
     card = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     log(f"{card}, {os.cpu_count()} cores, torch {torch.__version__}")
-    configs = configs_of(name, tiny)
-    animator = _started(configs, None if resume is None else resume / out.name / "model")
+    configs, out, tiny = given.configs, given.out, given.tiny
+    animator = _started(configs, given.model)
     animator.to(device)
     log(f"{sum(p.numel() for p in animator.parameters()) / 1e6:.1f}M parameters")
     for stage, config in enumerate(configs):
         place = pipe.recv()
-        if stage and animator.config.motion is None:
+        if config.stage == "clips" and animator.config.motion is None:
             torch.manual_seed(seed_for(config.seed, "weights"))
             animator.add_motion(model_config(config.model).motion or {})
             animator.to(device)
@@ -436,7 +376,7 @@ def _run_one(
     animator.eval()
     write_model(animator, out)
     log("model written")
-    scored = COURSES[name.partition(":")[0]].scored
+    scored = COURSES[given.name.partition(":")[0]].scored
     if scored:
         score(animator, scored, configs[-1], orders, out, tiny, log)
     log("done")
@@ -454,11 +394,11 @@ def _logger(path: Path, name: str, began: float) -> Callable[[str], None]:
     return log
 
 
-def _started(configs: Sequence[TrainingConfig], resume: Path | None) -> Animator:
-    """A fresh model for the first stage, or the one that lies at `resume`."""
+def _started(configs: Sequence[TrainingConfig], model: Path | None) -> Animator:
+    """A fresh model for the first stage, or the one of an earlier run."""
     torch.manual_seed(seed_for(configs[0].seed, "weights"))
-    if resume is not None and resume.is_dir():
-        return load_animator(resume)
+    if model is not None:
+        return load_animator(model)
     animator = build_animator(configs[0])
     if configs[0].stage == "images":
         animator.config = replace(animator.config, motion=None)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from posecast.geometry.body_coordinates import body_coordinates
+from posecast.geometry.conditions import ConditionSettings
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import draw_poses
 from posecast.training.config import TrainingConfig
@@ -123,6 +124,12 @@ class Place:
         return self.capacity // self.workers
 
 
+def radius_of(config: TrainingConfig) -> float:
+    """The radius of dilation maps, as a fraction of a skeleton's height."""
+    conditions = config.model.overrides.get("conditions", {})
+    return float(conditions.get("radius_fraction", ConditionSettings().radius_fraction))
+
+
 def render_for_ever(place: Place, config: TrainingConfig, worker: int) -> None:
     """A rendering process: every n-th sample of the config's source, until it is ended."""
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -130,7 +137,7 @@ def render_for_ever(place: Place, config: TrainingConfig, worker: int) -> None:
     torch.set_num_threads(1)
     parent = os.getppid()
     source = source_of(config, seed_for(config.seed, "training"))
-    radius = config.model.overrides.get("conditions", {}).get("radius_fraction", 0.08)
+    radius = radius_of(config)
     views, counts = place.shape.views(place.samples()), place.counts()
     done = 0
     while os.getppid() == parent:
@@ -159,13 +166,11 @@ class Pool:
         for process in self.processes:
             process.start()
 
-    @property
-    def made(self) -> int:
-        """Samples so far. RuntimeError: a rendering process died."""
+    def check(self) -> None:
+        """RuntimeError: a rendering process died."""
         dead = [p.exitcode for p in self.processes if p.exitcode is not None]
         if dead:
             raise RuntimeError(f"a rendering process ended with {dead[0]}")
-        return int(self.place.counts().sum())
 
     def close(self) -> None:
         """End the processes and delete the file; readers keep what they have open."""

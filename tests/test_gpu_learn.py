@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,3 +127,31 @@ def test_the_claims_configs_make_models_that_learn(learn, run, stage, monkeypatc
     assert torch.isfinite(loss)
     idle = [n for n, p in animator.named_parameters() if p.requires_grad and p.grad is None]
     assert not idle
+
+
+def test_a_run_that_goes_on_skips_the_stages_before(learn, tmp_path):
+    assert [c.stage for c in learn.stages_of("claims:1", True, None)] == ["images", "clips"]
+    (tmp_path / "claims-1" / "model").mkdir(parents=True)
+    assert [c.stage for c in learn.stages_of("claims:1", True, tmp_path)] == ["clips"]
+    with pytest.raises(ValueError, match=r"claims-2.model: no such folder; unpack model\.tar"):
+        learn.stages_of("claims:2", True, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"), [("dance:1", "no course 'dance'; there are"), ("flow:x", "the seed")]
+)
+def test_runs_that_do_not_exist_are_one_line(learn, tmp_path, capsys, run, expected):
+    assert learn.run(1, tmp_path / "out", tiny=True, runs=[run]) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_a_dead_renderer_ends_the_wait(learn, render, config, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    pool = render.Pool(config, 8, 1)
+    try:
+        pool.processes[0].kill()
+        pool.processes[0].join()
+        with pytest.raises(RuntimeError, match="a rendering process ended"):
+            learn.wait_until(time.monotonic() + 60, {"": pool})
+    finally:
+        pool.close()
