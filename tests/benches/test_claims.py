@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +81,21 @@ def test_a_left_out_guider_is_one_that_is_not_there():
     full = made[()]
     assert all(not np.array_equal(full, other) for row, other in made.items() if row)
     np.testing.assert_array_equal(full, generated(()))
+
+
+def test_a_model_that_never_had_a_guider_is_a_row_of_its_own():
+    torch.manual_seed(0)
+    config = PRESETS["tiny"]()
+    animator = Animator.from_preset(config).eval()
+    guiders = {name: guider for name, guider in config.guiders.items() if name != "flow"}
+    retrained = Animator.from_preset(replace(config, guiders=guiders)).eval()
+    rows = claims_run.run_flow(
+        animator, claims.flow_clips(2, (64, 64), 3), claims_run.Setup(1), retrained=retrained
+    )
+    assert len(rows["trained without flow"]["shake"]) == 2
+    assert rows["trained without flow"]["shake"] != rows["without flow"]["shake"]
+    with pytest.raises(ValueError, match="has all guiders"):
+        claims_run.retrained_row(animator, animator)
 
 
 def test_differences_have_paired_intervals():

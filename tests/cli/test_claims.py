@@ -50,6 +50,17 @@ def test_a_model_is_asked_about_the_guiders_that_it_has(tmp_path, capsys):
     assert "| row | shake | change | follows |" in out
 
 
+def test_a_model_that_never_had_the_guider_is_scored_too(tmp_path, capsys):
+    model = _without(tmp_path / "model", "depth_order", "reference_pose")
+    pair = _without(tmp_path / "pair", "flow", "depth_order", "reference_pose")
+    arguments = ["benchmark", "claims", "--clips", "2", "--steps", "1", "--size", "48x64"]
+    arguments += ["--frames", "4", "--model"]
+    assert run([*arguments, model, "--retrained", pair]) == 0
+    assert "| trained without flow |" in capsys.readouterr().out
+    assert run([*arguments, model, "--retrained", model]) == 2
+    assert "expected a model without one of them" in capsys.readouterr().err
+
+
 def test_a_model_without_both_guiders_is_refused(tmp_path, capsys):
     model = _without(tmp_path / "model", "flow", "depth_order")
     assert run(["benchmark", "claims", "--model", model]) == 2

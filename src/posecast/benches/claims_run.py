@@ -36,6 +36,10 @@ ALIGNED = "aligned"
 """Prefix of rows whose reference is the clip's own first frame: there the reference pose says
 nothing new, and the paper expects no difference."""
 
+RETRAINED = "trained"
+"""Prefix of the row of another model, which never had a guider, in all else trained alike. Where a
+flow of zero and none at all add next to nothing, one network cannot tell them apart; two can."""
+
 Clips = Sequence[UInt8[np.ndarray, "frames height width 3"]]
 
 
@@ -58,6 +62,18 @@ def rows_of(animator: Animator) -> list[tuple[str, ...]]:
 def row_name(left_out: Sequence[str]) -> str:
     """How a row is called in tables."""
     return f"without {', '.join(left_out)}" if left_out else FULL
+
+
+def retrained_row(animator: Animator, retrained: Animator) -> str:
+    """How the row of a model that was trained without some of `animator`'s guiders is called.
+
+    ValueError: it has all of them.
+    """
+    theirs = retrained.config.guiders
+    missing = [row[0] for row in rows_of(animator) if len(row) == 1 and row[0] not in theirs]
+    if not missing:
+        raise ValueError("has all guiders of the first model; expected a model without one of them")
+    return f"{RETRAINED} {row_name(missing)}"
 
 
 def asked_for(
@@ -136,11 +152,14 @@ def run_flow(
     clips: Sequence[FlowClip],
     setup: Setup | None = None,
     on_row: Callable[[str, Clips], None] | None = None,
+    retrained: Animator | None = None,
 ) -> dict[str, Any]:
     """Shake and background change of every row, a value a clip, asked for a still background."""
     setup = setup or Setup()
     still = [at_rest(clip.sample) for clip in clips]
     made = {row_name(row): _row(animator, still, setup, row) for row in rows_of(animator)}
+    if retrained is not None:
+        made[retrained_row(animator, retrained)] = _row(retrained, still, setup)
     made[TRUE_FLOW] = _row(animator, [clip.sample for clip in clips], setup)
     frames = [clip.sample.frames for clip in clips]
     truth = [f for f in frames if f is not None]
@@ -163,11 +182,14 @@ def run_order(
     clips: Sequence[OrderClip],
     setup: Setup | None = None,
     on_row: Callable[[str, Clips], None] | None = None,
+    retrained: Animator | None = None,
 ) -> dict[str, Any]:
     """Occlusion, identity and PSNR of every row, totals and counts a clip."""
     setup = setup or Setup()
     given = [clip.sample for clip in clips]
     made = {row_name(row): _row(animator, given, setup, row) for row in rows_of(animator)}
+    if retrained is not None:
+        made[retrained_row(animator, retrained)] = _row(retrained, given, setup)
     made[INVERTED_ORDER] = _row(animator, [clip.inverted for clip in clips], setup)
     if "reference_pose" in animator.config.guiders:
         aligned = [clip.aligned for clip in clips]

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 @click.option(
     "--model", type=TEXT, required=True, help="Model folder, trained with guider dropout."
 )
+@click.option(
+    "--retrained", type=TEXT,
+    help="Model folder, trained in the same way but without a guider: one more row.",
+)  # fmt: skip
 @click.option("--size", type=SIZE, help="Height and width (default: the model's own).")
 @click.option("--frames", type=click.IntRange(2, 24), default=8, show_default=True)
 @click.option(
@@ -37,8 +41,9 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "json_file", type=PATH, help="Write the figures of each clip to this file.")
 @click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1 (default: cuda if there is one).")
-def claims(
+def claims(  # noqa: PLR0913  (an option each)
     model: str,
+    retrained: str | None,
     size: tuple[int, int] | None,
     frames: int,
     shake: float,
@@ -54,12 +59,15 @@ def claims(
     Uses two sets of held-out clips: one person in front of a shaking background that should become
     still, and two or three people who overlap. Runs all combinations of the three guiders that the
     model has, from the same noise, and checks whether it follows a moving flow and an inverted
-    order. A model without a flow or depth order guider skips that guider's clips.
+    order. A model without a flow or depth order guider skips that guider's clips. --retrained adds
+    a model that never had one of them.
     """
     from posecast.media.outputs import check_text_file
     from posecast.models.model_files import check_model
 
     check_model(model)
+    if retrained is not None:
+        check_model(retrained)
     if json_file is not None:
         check_text_file(json_file, Path(model).glob("**/*.json"))
     claim(json_file)
@@ -76,16 +84,31 @@ def claims(
         raise InputError(
             f"{model}: has no guider for flow or depth order; this benchmark needs both"
         )
-    animator.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    other = None if retrained is None else load_animator(retrained)
+    if other is not None:
+        try:
+            claims_run.retrained_row(animator, other)
+        except ValueError as error:
+            raise InputError(f"--retrained {retrained}: {error}") from None
+    for network in (animator, other):
+        if network is not None:
+            network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     setup = claims_run.Setup(steps, seed)
     given = (clips, size or animator.config.size, frames)
     flow, order = {}, {}
     if "flow" in asked:
-        flow = claims_run.run_flow(animator, made.flow_clips(*given, shake, places), setup)
+        shaking = made.flow_clips(*given, shake, places)
+        flow = claims_run.run_flow(animator, shaking, setup, retrained=other)
     if "depth_order" in asked:
-        order = claims_run.run_order(animator, made.order_clips(*given), setup)
+        order = claims_run.run_order(animator, made.order_clips(*given), setup, retrained=other)
     if json_file is not None:
-        settings = {"model": str(model), "clips": clips, "steps": steps, "seed": seed}
+        settings = {
+            "model": model,
+            "retrained": retrained,
+            "clips": clips,
+            "steps": steps,
+            "seed": seed,
+        }
         results = {**settings, "flow": flow, "order": order}
         write_text(json_file, json.dumps(results, indent=1) + "\n")
     say(claims_run.table(flow, order), json_file)
