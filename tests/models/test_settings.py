@@ -18,7 +18,7 @@ from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.conversion.configs import animateanyone_config
 from posecast.models.folder import CLASSES, load_animator, save_animator
-from posecast.models.presets import PRESETS
+from posecast.models.presets import PRESETS, AnimatorConfig
 from posecast.models.settings import TABLES, check_settings
 from posecast.models.settings_fit import check_config, check_fit
 from posecast.training.config import ModelSettings
@@ -68,6 +68,23 @@ def test_the_width_of_keys_is_the_first_width_for_each_feature() -> None:
     found = attempt(lambda: check_fit("config", wider))
     assert found.startswith("config: unet.key_channels: found 64; expected 48, ")
     assert found.endswith("pose, identity, place")
+
+
+def in_pixels(width: int) -> AnimatorConfig:
+    """The tiny preset with a fine first level of this width."""
+    tiny = PRESETS["tiny"]()
+    unet = {**tiny.unet, "cells": 2, "widths": [width, 48], "key_channels": 3 * width}
+    fine = {"strides": [2, 2, 1], "out_channels": width}
+    guiders = {name: {**guider, **fine} for name, guider in tiny.guiders.items()}
+    return replace(tiny, start="pixels", unet=unet, guiders=guiders)
+
+
+def test_a_start_in_pixels_needs_cells_that_hold_them() -> None:
+    check_fit("model.json", in_pixels(48))
+    found = attempt(lambda: check_fit("model.json", in_pixels(40)))
+    assert "unet.widths: found 40 first; with start pixels expected at least 48" in found
+    coarse = replace(PRESETS["tiny"](), start="pixels")
+    assert "unet.cells 1" in attempt(lambda: check_fit("model.json", coarse))
 
 
 @pytest.mark.parametrize(

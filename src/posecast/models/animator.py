@@ -84,7 +84,7 @@ class Animator(nn.Module):
                 raise ValueError(f"no preset {preset!r}; there are {sorted(PRESETS)}")
             preset = PRESETS[preset]()
         animator = cls(preset)
-        if preset.start == "warm":
+        if preset.start != "zero":
             warm_start(animator.unet, by_place="place" in preset.keyed_by)
             copy_start(animator.reference_net, animator.unet)
         return animator

@@ -18,7 +18,7 @@ STRIDE = 8
 FIELDS = {
     **INDEX,
     "vae_class": one_of("PatchAutoencoder", "AutoencoderKL"),
-    "start": one_of("zero", "warm"),
+    "start": one_of("zero", "warm", "pixels"),
 }
 _PARTS = {
     "unet": "UNet",
@@ -83,6 +83,8 @@ def _misfits(config: AnimatorConfig) -> Iterator[Misfit]:
         channels = config.unet.get("in_channels", 4)
         if own != channels:
             yield "vae.latent_channels", f"found {own}; expected the U-Net's channels, {channels}"
+    if config.start == "pixels":
+        yield from _of_pixels(config, first, cells)
     if config.image_encoder is not None:
         yield from _of_encoder(config.image_encoder)
     yield from _of_scheduler(config.scheduler)
@@ -110,6 +112,17 @@ def _of_unet(unet: Mapping[str, Any]) -> Iterator[Misfit]:
     for width in widths:
         if width % groups:
             yield "unet.norm_groups", f"{groups} groups do not divide the width {width}"
+
+
+def _of_pixels(config: AnimatorConfig, first: int, cells: int) -> Iterator[Misfit]:
+    if config.vae_class != "PatchAutoencoder":
+        yield "start", f"found pixels; expected zero or warm with {config.vae_class}"
+    if cells != 2:
+        yield "start", f"found pixels; expected zero or warm with unet.cells {cells}"
+    values = 3 * (STRIDE // 2) ** 2
+    if first < values:
+        problem = f"found {first} first; with start pixels expected at least {values}, the colour"
+        yield "unet.widths", f"{problem} values of a cell"
 
 
 def _of_motion(motion: Mapping[str, Any], widths: Sequence[int]) -> Iterator[Misfit]:
