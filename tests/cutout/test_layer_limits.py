@@ -12,7 +12,7 @@ import pytest
 from posecast.cutout.layers import BODY, _beside, _box, _closed, _given, stacked
 from posecast.cutout.pieces import LEFT_LEG
 from posecast.cutout.stance import Stance
-from tests.cutout.bodies import SIZE, body_of, standing_pose
+from tests.cutout.bodies import body_of, standing_pose
 
 HEIGHT = 1000.0
 """Of a body, pixels: a hundredth of it is ten."""

@@ -140,7 +140,10 @@ LONG = 1000.0
 
 
 def settled(
-    seeds: dict[Piece, int], picture: np.ndarray, hands: tuple[Piece, ...] = (), before: bool = False
+    seeds: dict[Piece, int],
+    picture: np.ndarray,
+    hands: tuple[Piece, ...] = (),
+    before: bool = False,
 ) -> np.ndarray:
     """Distances of pieces with seeds at columns of a strip that is all one person's."""
     planes = np.zeros((len(Piece), *picture.shape[:2]), np.uint8)
