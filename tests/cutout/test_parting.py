@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from posecast.cutout.parting import _colours, _foreign, _seeds, _ways
-from posecast.cutout.pieces import HALF_WIDTHS, Piece
+from posecast.cutout.parting import _colours, _foreign, _given_back, _seeds, _settled, _ways
+from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, RIGHT_ARM, Piece
 from posecast.cutout.stance import Bone, Stance
+from posecast.geometry.colours import lab_colours
 from posecast.geometry.skeleton import LEFT_ELBOW, LEFT_WRIST
 from tests.cutout.bodies import SIZE, body_of, extent, standing_pose, width_at
 from tests.cutout.test_hands import open_hand
@@ -130,3 +133,88 @@ def test_a_colour_that_a_piece_has_nowhere_else_does_not_decide_alone() -> None:
     cost = _foreign(distances, np.ones((40, 80), bool), picture)
     assert np.log(10) < cost[Piece.TRUNK, :, 60].min() < np.log(50)
     assert cost[Piece.LEFT_UPPER_ARM, :, 60].max() == 0
+
+
+LONG = 1000.0
+"""Height of a body, pixels: a hundredth of it is ten."""
+
+
+def settled(
+    seeds: dict[Piece, int],
+    picture: np.ndarray,
+    hands: tuple[Piece, ...] = (),
+    before: bool = False,
+) -> np.ndarray:
+    """Distances of pieces with seeds at columns of a strip that is all one person's."""
+    planes = np.zeros((len(Piece), *picture.shape[:2]), np.uint8)
+    for piece, column in seeds.items():
+        planes[piece, :, column] = 1
+    person: Any = SimpleNamespace(
+        height=LONG, bones=dict.fromkeys(seeds), hands=hands,
+        before={limb[0]: before for limb in (RIGHT_ARM, LEFT_ARM)},
+    )  # fmt: skip
+    inside = np.ones(picture.shape[:2], bool)
+    return _settled(planes, person, 1.0, inside, picture, lab_colours(picture))[:, 1]
+
+
+GREY_STRIP = np.full((3, 150, 3), 120, np.uint8)
+
+
+def test_known_fingers_reach_a_finger_s_half_width_and_no_more() -> None:
+    """Their seeds are drawn in most of their thickness: half a hundredth of the height is left."""
+    seeds = {Piece.LEFT_HAND: 20, Piece.LEFT_FOREARM: 120, Piece.TRUNK: 149}
+    across = settled(seeds, GREY_STRIP, (Piece.LEFT_HAND,))[Piece.LEFT_HAND]
+    assert across[20 + 5] < 0 < across[20 + 7]
+    assert settled(seeds, GREY_STRIP)[Piece.LEFT_HAND, 20 + 30] < 0  # a hand that is not known
+
+
+def test_an_arm_in_front_has_a_fiftieth_of_the_height_more() -> None:
+    """Half as much again as its half width: what is nearly as far from both is the arm's."""
+    seeds = {Piece.LEFT_FOREARM: 20, Piece.TRUNK: 120}
+    behind, front = (
+        settled(seeds, GREY_STRIP, before=before)[Piece.LEFT_FOREARM] for before in (False, True)
+    )
+    wider = int((front[20:] < 0).sum()) - int((behind[20:] < 0).sum())
+    assert 17 <= wider <= 23
+
+
+def test_a_piece_s_missing_colours_count_as_half_a_limb() -> None:
+    """Blue that the trunk has nowhere is as if it were a twentieth of the height further away."""
+    picture = GREY_STRIP.copy()
+    picture[:, 75:] = (0, 0, 200)
+    seeds = {Piece.TRUNK: 20, Piece.LEFT_THIGH: 130}
+    trunk = settled(seeds, picture)[Piece.TRUNK]
+    edge = 1 + 8  # pixels that the step between the colours costs
+    plain = (100 - 20 - 1 + edge) / LONG - HALF_WIDTHS[Piece.TRUNK]
+    assert 0.04 < trunk[100] - plain < 0.056
+
+
+def given_back(trunk: float, arms: float, forearm: float) -> bool:
+    """Whether a forearm's seed is the trunk's, by what share of each is of its colour."""
+    size = (40, 1100)
+    colours, winner = np.zeros(size, int), np.full(size, int(Piece.HEAD))
+    seeds = np.zeros((len(Piece), *size), np.uint8)
+    seeds[Piece.LEFT_FOREARM, 10:20, :20] = 1
+    for place, (piece, share) in enumerate(
+        [(Piece.LEFT_FOREARM, forearm), (Piece.LEFT_UPPER_ARM, arms), (Piece.TRUNK, trunk)]
+    ):
+        columns = slice(300 * place, 300 * place + 300)
+        winner[:, columns] = piece
+        colours[:, columns][:, : round(300 * share)] = 1
+    strange = _given_back(seeds, winner, np.ones(size, bool), colours)
+    assert (seeds[Piece.TRUNK] == strange).all()
+    return bool(strange[15, 10])
+
+
+@pytest.mark.parametrize(("ratio", "given"), [(2.6, False), (3.5, True)])
+def test_an_arm_gives_back_what_is_three_times_as_common_on_the_trunk(
+    ratio: float, given: bool
+) -> None:
+    """A bare arm whose bone lies on a dress; twice as common is chance."""
+    assert given_back(0.9, 0.9 / ratio, 0.9 / ratio) == given
+
+
+@pytest.mark.parametrize(("ratio", "given"), [(9.0, False), (16.0, True)])
+def test_an_arm_gives_back_what_no_other_part_of_the_arms_has(ratio: float, given: bool) -> None:
+    """A forearm all of which lies on a dress has the dress's colours, as no other piece does."""
+    assert given_back(0.96, 0.96 / ratio, 0.9) == given

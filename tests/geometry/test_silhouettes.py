@@ -10,6 +10,7 @@ from posecast.puppets import PuppetSettings, plan_shots, render, render_clip
 
 SIZE = (192, 160)
 GREEN, RED, BLUE = (90, 160, 90), (220, 30, 30), (30, 30, 220)
+GREEN_BAND = (40, 220, 40)
 
 
 def overlap(a, b):
@@ -48,6 +49,17 @@ def test_a_figure_is_found_with_all_that_it_wears(standing):
     people = people_of(picture, person[None])
     assert overlap(people.mask, there) > 0.9
     assert people.skirts[0] == pytest.approx(0.3, abs=0.08)
+
+
+def test_a_skirt_of_two_colours_goes_on_to_its_hem(standing):
+    """The lower band has colours that thighs do not show; legs below the hem end it."""
+    person = standing(180, left=20)
+    picture, there = figure(person)
+    skirt_on(picture, there, person, 0.4)
+    band = (picture == BLUE).all(axis=-1)
+    band[: round(float(person[8, 1] + 0.24 * (person[10, 1] - person[0, 1])))] = False
+    picture[band] = GREEN_BAND
+    assert people_of(picture, person[None]).skirts[0] == pytest.approx(0.38, abs=0.05)
 
 
 def test_trousers_are_no_skirt(standing):

@@ -17,7 +17,17 @@ from posecast.geometry.body_parts import THIGH, body_parts
 from posecast.geometry.colours import colour_distances, lab_colours, sampled
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.parts import LEGS, LIMBS, Part
-from posecast.geometry.skeleton import LEFT_HIP, LEFT_KNEE, RIGHT_HIP, RIGHT_KNEE
+from posecast.geometry.skeleton import (
+    LEFT_ANKLE,
+    LEFT_HIP,
+    LEFT_KNEE,
+    RIGHT_ANKLE,
+    RIGHT_HIP,
+    RIGHT_KNEE,
+    present,
+)
+
+_LEG_JOINTS = ((RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE), (LEFT_HIP, LEFT_KNEE, LEFT_ANKLE))
 
 _LONGEST = 320
 """Longest side of the picture that is cut, pixels."""
@@ -30,6 +40,9 @@ _LEG = 0.75
 _SKIRT_SHARE, _LONGEST_SKIRT, _STEPS = 0.45, 0.45, 24
 """A skirt goes down to where less than this much of what is between and beside the legs is cloth,
 at most so far by the height; in so many steps."""
+_PAST = 2
+"""Cloth goes on in another colour where legs have it too, so many steps further down; a band is
+wider than that."""
 _ALONG, _SAMPLES = (0.35, 0.85), 64
 """Where thighs show a skirt's colours, from hip to knee; how many colours stand for the ground."""
 
@@ -104,20 +117,30 @@ def _skirt(
     above = _gap(person, THIGH, lab, people, alone)
     if above is None or above[1].sum() <= _SKIRT_SHARE * above[0].sum():
         return 0.0
-    below = _gap(person, _LONGEST_SKIRT, lab, people, alone)
-    assert below is not None, "the lap is there whatever its length"
-    shares = below[1] / np.maximum(below[0], 1)
-    bare = np.flatnonzero((below[0] > 0) & (shares < _SKIRT_SHARE))
-    bare = bare[bare >= _STEPS / 2]
-    return _LONGEST_SKIRT * (int(bare[0]) if len(bare) else _STEPS) / _STEPS
+    hems = []
+    for bands in (False, True):
+        below = _gap(person, _LONGEST_SKIRT, lab, people, alone, bands)
+        assert below is not None, "the lap is there whatever its length"
+        shares = below[1] / np.maximum(below[0], 1)
+        bare = np.flatnonzero((below[0] > 0) & (shares < _SKIRT_SHARE))
+        bare = bare[bare >= _STEPS / 2]
+        hems.append(int(bare[0]) if len(bare) else _STEPS)
+    plain, banded = hems
+    return _LONGEST_SKIRT * (banded if banded > plain + _PAST else plain) / _STEPS
 
 
 def _gap(
-    person: np.ndarray, skirt: float, lab: np.ndarray, people: np.ndarray, alone: np.ndarray
+    person: np.ndarray,
+    skirt: float,
+    lab: np.ndarray,
+    people: np.ndarray,
+    alone: np.ndarray,
+    bands: bool = False,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Pixels that a skirt adds to the legs, step by step down, and how many of them are cloth.
 
-    Those are nearer in colour (CIELAB) to what is along the thighs than to the ground around.
+    Those are nearer in colour (CIELAB) to what is along the thighs than to the ground around; with
+    `bands`, or to what is along the legs a little further down, as in a skirt of two colours.
     """
     parts = body_parts(person, person, skirt=skirt)
     lap = parts[Part.LAP]
@@ -138,7 +161,28 @@ def _gap(
         ground = lab[~people]
     colours, ground = lab[box][gap], sampled(ground, _SAMPLES)
     cloth = colour_distances(colours, _thighs(person, lab)) < colour_distances(colours, ground)
+    if bands:
+        bones = inside & alone[box] & _on_legs(person, people.shape)[box]
+        levels = (along[bones] * np.float32(_STEPS / lap.length)).astype(np.int64)
+        for step in np.unique(steps[~cloth]):
+            # A little further down: at the hem itself cloth and legs are mixed.
+            legs, here = lab[box][bones][levels == step + _PAST], steps == step
+            if len(legs):
+                nearer = colour_distances(colours[here], legs)
+                cloth[here] |= nearer < colour_distances(colours[here], ground)
     return count, np.bincount(steps, cloth, minlength=_STEPS)
+
+
+def _on_legs(
+    person: Float[np.ndarray, "joints 3"], size: tuple[int, ...]
+) -> Bool[np.ndarray, "height width"]:
+    """Pixels on the bones of the legs."""
+    bones = np.zeros(size, np.uint8)
+    for hip, knee, ankle in _LEG_JOINTS:
+        joints = person[[hip, knee, ankle]]
+        line = np.rint(joints[present(joints), :2]).astype(np.int32)
+        cv2.polylines(bones, [line], False, 1)
+    return bones > 0
 
 
 def _thighs(
