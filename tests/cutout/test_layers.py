@@ -8,12 +8,12 @@ import pytest
 
 from posecast.cutout.garments import Garment
 from posecast.cutout.layers import (
-    _completed,
     BODY,
     Layer,
     Seen,
     _cap,
     _closed,
+    _completed,
     _cores,
     _own_share,
     layers_of,
@@ -141,9 +141,7 @@ def soft(body: Stance, pieces: tuple[Piece, ...], piece: Piece, where: np.ndarra
     return np.isin(np.arange(len(where)), shared.places)
 
 
-@pytest.mark.parametrize(
-    ("piece", "wide"), [(Piece.RIGHT_SHIN, 1), (Piece.RIGHT_THIGH, 2)]
-)
+@pytest.mark.parametrize(("piece", "wide"), [(Piece.RIGHT_SHIN, 1), (Piece.RIGHT_THIGH, 2)])
 def test_joints_are_soft_as_far_as_a_limb_is_wide(body: Stance, piece: Piece, wide: float) -> None:
     """What is further off goes with one piece alone, as cloth beside a knee.
 
@@ -256,14 +254,14 @@ def test_skin_is_completed_by_its_common_colours_and_clothes_by_the_nearest() ->
     sure = np.zeros((60, 200), bool)
     sure[:, :100] = True
     everywhere = np.ones_like(sure)
-    clothes = _completed(picture, sure, ~everywhere, everywhere, 10)
-    skin = _completed(picture, sure, everywhere, everywhere, 10)
+    clothes = _completed(picture, sure, ~everywhere, 10)
+    skin = _completed(picture, sure, everywhere, 10)
     assert clothes[30, 130, 1] < 10
     assert skin[30, 101, 1] < 60
     assert skin[30, 150, 1] > 100
     picture[:, 98:100] = (0, 0, 200)
     picture[:, 96:98] = 200
     picture[20:, 98:100] = 200  # six thousandths
-    rare = _completed(picture, sure, everywhere, everywhere, 10)
+    rare = _completed(picture, sure, everywhere, 10)
     assert np.abs(rare[5, 140].astype(int) - 200).max() < 30
     np.testing.assert_array_equal(skin[:, :96], 200)

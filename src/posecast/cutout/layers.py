@@ -65,7 +65,8 @@ _BEHIND = 0.03
 _AROUND = 0.02
 """Distance from reliable pixels, in body heights, over which completed skin becomes their mean."""
 _COMMON, _RARE = 0.02, 0.01
-"""A colour counts fully in completed areas if so much of the layer has it; least weight of others."""
+"""A colour counts fully in completed areas if this share of the layer has it; least weight of
+others."""
 _HIP = 0.015
 """How far legs continue beneath the trunk, and near it beneath each other, in body heights: they
 part there as they turn."""
@@ -114,62 +115,101 @@ def layers_of(
 
     `wanted` holds the pieces of the layers to make, even if hidden; None for all.
     """
-    picture, matte, covered = seen
-    box = _box(matte, body)
+    box = _box(seen.matte, body)
     if box is None:
         return [], []
-    garment = garment_of(matte, body)
-    parting = parted(picture, matte, body, box, garment)
-    rows, columns = box
-    size = (rows.stop - rows.start, columns.stop - columns.start)
-    stack = stacked(body)
-    distances = np.stack([_nearest(parting, pieces, size) for pieces in stack])
-    cell = cell_side(int((matte[box] > 0.5).sum()))
-    winner = np.where(matte[box] > 0.3, distances.argmin(axis=0), -1)
-    trunk, head = (_nearest(parting, (piece,), size) for piece in BODY)
-    not_trunk = head < trunk
-    given = _given(parting, body, size) & (winner == stack.index(BODY))
-    legs = [i for i, pieces in enumerate(stack) if pieces[0] in _THIGHS]
+    cut = _Cut.of(seen, body, box)
     layers: list[Layer] = []
     hidden_layers: list[tuple[Piece, ...]] = []
-    for index, pieces in enumerate(stack):
+    for pieces in cut.stack:
         if wanted is not None and pieces not in wanted:
             continue
-        corner = (columns.start, rows.start)
-        arm = np.isin(winner, [i for i, other in enumerate(stack) if _same_arm(other, pieces)])
-        core, cap = _cores(body, pieces, size, corner, garment), _cap(body, pieces, arm, corner)
-        near = _grown(winner == index, _SEAM * body.height + _FEATHER)
-        own = np.maximum(_own_share(distances, index, body.height) * near, cap)
-        behind = given & (pieces[0] in ARMS)
-        hiding = _hiding(winner, stack, index)
-        above = (hiding & (matte[box] > 0.5)) | behind
-        core = np.maximum(core, _closed(winner == index, body.height))
-        before = (hiding & ~np.isin(winner, legs)) | covered[box]
-        tube = _tube(body, pieces, winner == index, before, corner, garment)
-        core = np.maximum(core, tube)
-        if pieces[0] in _THIGHS and garment is None:
-            hips = [stack.index(BODY), *legs]
-            under = _grown(winner == index, _HIP * body.height) & np.isin(winner, hips)
-            core = np.maximum(core, under & _grown(winner == hips[0], _HIP * body.height))
-        share = np.maximum(matte[box] * own, np.where(above | covered[box], core, 0))
-        if share.max() < 0.5:
+        layer, visible = cut.layer(pieces)
+        if layer is None:
             continue
-        strange = _beside(winner, stack, pieces, body.height)
-        sure = (own > 0.5) & (matte[box] > _OPAQUE) & ~covered[box] & (~strange | (cap > 0.5))
-        if wanted is None and pieces != BODY and _seen(sure, core) < _LEAST_SEEN:
+        if wanted is None and pieces != BODY and visible < _LEAST_SEEN:
             hidden_layers.append(pieces)
             continue
-        plain = not_trunk if pieces == BODY else np.full(size, True)
-        hidden = (matte[box] > _OPAQUE) | covered[box]
-        reach = _AROUND * body.height
-        colours = _completed(picture[box], sure & ~behind, plain, hidden, reach)
-        pixels = np.dstack([colours, np.rint(share * 255).astype(np.uint8)])
-        skin, triangles = meshed(share.astype(np.float32), parting, pieces, body, cell)
-        if garment is not None and pieces == BODY:
-            cloth = Drape.of(garment, skin.places, skin.pieces == Piece.TRUNK)
-            skin = replace(skin, drape=cloth)
-        layers.append(Layer(pieces, corner, pixels, skin, triangles))
+        layers.append(layer)
     return layers, hidden_layers
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One person in the box around them, and the layer that owns each pixel."""
+
+    seen: Seen
+    body: Stance
+    corner: tuple[int, int]
+    """x and y of the box."""
+    garment: Garment | None
+    parting: Parting
+    stack: list[tuple[Piece, ...]]
+    distances: Float32[np.ndarray, "layers h w"]
+    winner: Int[np.ndarray, "h w"]
+    """The index of the layer in the stack; -1 for nobody."""
+
+    @classmethod
+    def of(cls, seen: Seen, body: Stance, box: tuple[slice, slice]) -> _Cut:
+        """Part the pixels of a box that contains the whole person."""
+        garment, stack = garment_of(seen.matte, body), stacked(body)
+        parting = parted(seen.picture, seen.matte, body, box, garment)
+        inside = Seen(*(part[box] for part in seen))
+        size = inside.matte.shape
+        distances = np.stack([_nearest(parting, pieces, size) for pieces in stack])
+        winner = np.where(inside.matte > 0.3, distances.argmin(axis=0), -1)
+        corner = (box[1].start, box[0].start)
+        return cls(inside, body, corner, garment, parting, stack, distances, winner)
+
+    def layer(self, pieces: tuple[Piece, ...]) -> tuple[Layer | None, float]:
+        """A layer and its visible share; None if there is nothing of it."""
+        picture, matte, covered = self.seen
+        body, index = self.body, self.stack.index(pieces)
+        arm = [i for i, other in enumerate(self.stack) if _same_arm(other, pieces)]
+        cap = _cap(body, pieces, np.isin(self.winner, arm), self.corner)
+        near = _grown(self.winner == index, _SEAM * body.height + _FEATHER)
+        own = np.maximum(_own_share(self.distances, index, body.height) * near, cap)
+        given = _given(self.parting, body, matte.shape) & (self.winner == self.stack.index(BODY))
+        behind = given & (pieces[0] in ARMS)
+        hiding = _hiding(self.winner, self.stack, index)
+        above = (hiding & (matte > 0.5)) | behind | covered
+        core = self._core(pieces, hiding | covered)
+        share = np.maximum(matte * own, np.where(above, core, 0)).astype(np.float32)
+        if share.max() < 0.5:
+            return None, 0.0
+        strange = _beside(self.winner, self.stack, pieces, body.height)
+        sure = (own > 0.5) & (matte > _OPAQUE) & ~covered & (~strange | (cap > 0.5))
+        plain = (matte > _OPAQUE) | covered
+        if pieces == BODY:
+            trunk, head = (_nearest(self.parting, (piece,), matte.shape) for piece in BODY)
+            plain &= head < trunk
+        colours = _completed(picture, sure & ~behind, plain, _AROUND * body.height)
+        pixels = np.dstack([colours, np.rint(share * 255).astype(np.uint8)])
+        cell = cell_side(int((matte > 0.5).sum()))
+        skin, triangles = meshed(share, self.parting, pieces, body, cell)
+        if self.garment is not None and pieces == BODY:
+            cloth = Drape.of(self.garment, skin.places, skin.pieces == Piece.TRUNK)
+            skin = replace(skin, drape=cloth)
+        return Layer(pieces, self.corner, pixels, skin, triangles), _seen(sure, core)
+
+    def _core(
+        self, pieces: tuple[Piece, ...], hidden: Bool[np.ndarray, "h w"]
+    ) -> Float32[np.ndarray, "h w"]:
+        """1 where a layer surely is, even where it is hidden."""
+        body, winner = self.body, self.winner
+        own = winner == self.stack.index(pieces)
+        core = _cores(body, pieces, own.shape, self.corner, self.garment)
+        core = np.maximum(core, _closed(own, body.height))
+        if pieces[0] not in _THIGHS:
+            return core
+        legs = [i for i, other in enumerate(self.stack) if other[0] in _THIGHS]
+        before = hidden & ~np.isin(winner, legs)
+        core = np.maximum(core, _tube(body, pieces, own, before, self.corner, self.garment))
+        if self.garment is None:
+            hips = [self.stack.index(BODY), *legs]
+            under = _grown(own, _HIP * body.height) & np.isin(winner, hips)
+            core = np.maximum(core, under & _grown(winner == hips[0], _HIP * body.height))
+        return core
 
 
 def _same_arm(one: tuple[Piece, ...], other: tuple[Piece, ...]) -> bool:
@@ -318,13 +358,12 @@ def _completed(
     picture: UInt8[np.ndarray, "h w 3"],
     sure: Bool[np.ndarray, "h w"],
     plain: Bool[np.ndarray, "h w"],
-    hidden: Bool[np.ndarray, "h w"],
     reach: float,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """A layer's colours: reliable ones unchanged, elsewhere the colour of the nearest reliable one.
 
-    In `plain` areas, limbs and heads, `hidden` ones change over `reach` pixels to means of the
-    reliable colours there: stripes that go on are right on clothes, but not on skin.
+    In `plain` areas, limbs and heads, they change over `reach` pixels to means of the reliable
+    colours there: stripes that go on are right on clothes, but not on skin.
     """
     if not sure.any():
         return picture
@@ -335,7 +374,7 @@ def _completed(
     nearest[labels[sure]] = np.flatnonzero(sure)
     spread = cv2.GaussianBlur(picture.reshape(-1, 3)[nearest[labels]], (0, 0), 2.0)
     if (sure & plain).any():
-        share = (plain * hidden * np.clip(away / reach, 0, 1))[..., None]
+        share = (plain * np.clip(away / reach, 0, 1))[..., None]
         spread = np.rint(spread + share * (_means(picture, sure & plain) - spread))
     return np.where(sure[..., None], picture, spread.astype(np.uint8))
 

@@ -94,7 +94,9 @@ def _filled(
 ) -> Bool[np.ndarray, "h w"]:
     """The area between the reaches to both sides."""
     middle = axis.start + levels[:, None] * axis.way
-    left, right = (middle + sign * r[:, None] * _side(axis) for sign, r in zip((1, -1), reach))
+    left, right = (
+        middle + sign * r[:, None] * _side(axis) for sign, r in zip((1, -1), reach, strict=True)
+    )
     outline = np.rint(np.concatenate([left, right[::-1]]).clip(-1e4, 1e4)).astype(np.int32)
     return cv2.fillPoly(np.zeros(size, np.uint8), [outline], 1) > 0
 
