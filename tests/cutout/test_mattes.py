@@ -31,14 +31,14 @@ def test_a_pencils_stroke_is_taken_along_the_papers_grain_is_not(step: int, join
     assert not whole[:, :48].any()
 
 
-@pytest.mark.parametrize(("down", "joined"), [(40, True), (150, False)])
+@pytest.mark.parametrize(("top", "joined"), [(60, True), (115, False)])
 def test_hair_belongs_to_somebody_the_outline_of_the_ground_does_not(
-    down: int, joined: bool
+    top: int, joined: bool
 ) -> None:
-    """What adds a twentieth to a figure is its own, what adds a tenth is not."""
+    """What adds a tenth to a figure is its own, what adds an eighth is not."""
     picture, people = drawn()
-    picture[130:144, 195:270] = 20
-    picture[130 : 130 + down, 256:270] = 20
+    picture[60:top], people[60:top] = PAPER, False
+    picture[130:144, 195:270] = picture[130:280, 256:270] = 20
     stroke = with_strokes(picture, people)[132:142, 204:254]
     assert stroke.all() == joined
     assert stroke.any() == joined

@@ -19,12 +19,23 @@ from posecast.cutout.garments import Drape, Garment, garment_of
 from posecast.cutout.hands import draw_hand
 from posecast.cutout.meshes import cell_side, meshed
 from posecast.cutout.motion import Skin
-from posecast.cutout.parting import BEGIN, Parting, parted, visible_from
-from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LIMBS, RIGHT_ARM, UPPER_ARMS, Piece
-from posecast.cutout.stance import Stance
+from posecast.cutout.parting import BEGIN, BINS, Parting, colour_bins, parted, visible_from
+from posecast.cutout.pieces import (
+    HALF_WIDTHS,
+    LEFT_ARM,
+    LEFT_LEG,
+    LIMBS,
+    RIGHT_ARM,
+    RIGHT_LEG,
+    UPPER_ARMS,
+    Piece,
+)
+from posecast.cutout.stance import Bone, Stance
+from posecast.cutout.tubes import behind as tube_behind
 
 ARMS = (*RIGHT_ARM, *LEFT_ARM)
 BODY = (Piece.TRUNK, Piece.HEAD)
+_THIGHS, _LEGS = (RIGHT_LEG[0], LEFT_LEG[0]), (*RIGHT_LEG[:2], *LEFT_LEG[:2])
 _SEAM = 0.012
 """How far a layer continues beneath the one above it, in body heights."""
 _FEATHER = 1.5
@@ -52,8 +63,18 @@ on legs the second, since hands hang before them with unsure outlines and with s
 _BEHIND = 0.03
 """An arm hidden by the trunk is completed this far around its bone, in body heights."""
 _AROUND = 0.02
-"""Standard deviation in body heights of the mean that gives such an arm its colour; it averages
-outlines and shadows away."""
+"""Distance from reliable pixels, in body heights, over which completed skin becomes their mean."""
+_COMMON, _RARE = 0.02, 0.01
+"""A colour counts fully in completed areas if this share of the layer has it; least weight of
+others."""
+_HIP = 0.015
+"""How far legs continue beneath the trunk, and near it beneath each other, in body heights: they
+part there as they turn."""
+_LEVELS, _ABOVE = 65, 0.35
+"""Levels along a thigh or shin at which its sides are measured; and how far above the hip thighs
+are, in their lengths."""
+_ROUND = 0.3
+"""Standard deviation of the blur that rounds a continued leg's corners, in its half widths."""
 _LEAST_SEEN = 0.25
 """A limb with a smaller visible share is replaced by that of the other side of the body."""
 _NOTCH, _SMALL = 0.05, 256.0
@@ -94,47 +115,101 @@ def layers_of(
 
     `wanted` holds the pieces of the layers to make, even if hidden; None for all.
     """
-    picture, matte, covered = seen
-    box = _box(matte, body)
+    box = _box(seen.matte, body)
     if box is None:
         return [], []
-    garment = garment_of(matte, body)
-    parting = parted(picture, matte, body, box, garment)
-    rows, columns = box
-    size = (rows.stop - rows.start, columns.stop - columns.start)
-    stack = stacked(body)
-    distances = np.stack([_nearest(parting, pieces, size) for pieces in stack])
-    cell = cell_side(int((matte[box] > 0.5).sum()))
-    winner = np.where(matte[box] > 0.3, distances.argmin(axis=0), -1)
-    given = _given(parting, body, size) & (winner == stack.index(BODY))
+    cut = _Cut.of(seen, body, box)
     layers: list[Layer] = []
     hidden_layers: list[tuple[Piece, ...]] = []
-    for index, pieces in enumerate(stack):
+    for pieces in cut.stack:
         if wanted is not None and pieces not in wanted:
             continue
-        corner = (columns.start, rows.start)
-        arm = np.isin(winner, [i for i, other in enumerate(stack) if _same_arm(other, pieces)])
-        core, cap = _cores(body, pieces, size, corner, garment), _cap(body, pieces, arm, corner)
-        own = np.maximum(_own_share(distances, index, body.height), cap)
-        behind = given & (pieces[0] in ARMS)
-        above = (_hiding(winner, stack, index) & (matte[box] > 0.5)) | behind
-        core = np.maximum(core, _closed(winner == index, body.height))
-        share = np.maximum(matte[box] * own, np.where(above | covered[box], core, 0))
-        if share.max() < 0.5:
+        layer, visible = cut.layer(pieces)
+        if layer is None:
             continue
-        strange = _beside(winner, stack, pieces, body.height)
-        sure = (own > 0.5) & (matte[box] > _OPAQUE) & ~covered[box] & (~strange | (cap > 0.5))
-        if wanted is None and pieces != BODY and _seen(sure, core) < _LEAST_SEEN:
+        if wanted is None and pieces != BODY and visible < _LEAST_SEEN:
             hidden_layers.append(pieces)
             continue
-        colours = _coloured(picture[box], sure, behind, _AROUND * body.height)
-        pixels = np.dstack([colours, np.rint(share * 255).astype(np.uint8)])
-        skin, triangles = meshed(share.astype(np.float32), parting, pieces, body, cell)
-        if garment is not None and pieces == BODY:
-            cloth = Drape.of(garment, skin.places, skin.pieces == Piece.TRUNK)
-            skin = replace(skin, drape=cloth)
-        layers.append(Layer(pieces, corner, pixels, skin, triangles))
+        layers.append(layer)
     return layers, hidden_layers
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One person in the box around them, and the layer that owns each pixel."""
+
+    seen: Seen
+    body: Stance
+    corner: tuple[int, int]
+    """x and y of the box."""
+    garment: Garment | None
+    parting: Parting
+    stack: list[tuple[Piece, ...]]
+    distances: Float32[np.ndarray, "layers h w"]
+    winner: Int[np.ndarray, "h w"]
+    """The index of the layer in the stack; -1 for nobody."""
+
+    @classmethod
+    def of(cls, seen: Seen, body: Stance, box: tuple[slice, slice]) -> _Cut:
+        """Part the pixels of a box that contains the whole person."""
+        garment, stack = garment_of(seen.matte, body), stacked(body)
+        parting = parted(seen.picture, seen.matte, body, box, garment)
+        inside = Seen(*(part[box] for part in seen))
+        size = inside.matte.shape
+        distances = np.stack([_nearest(parting, pieces, size) for pieces in stack])
+        winner = np.where(inside.matte > 0.3, distances.argmin(axis=0), -1)
+        corner = (box[1].start, box[0].start)
+        return cls(inside, body, corner, garment, parting, stack, distances, winner)
+
+    def layer(self, pieces: tuple[Piece, ...]) -> tuple[Layer | None, float]:
+        """A layer and its visible share; None if there is nothing of it."""
+        picture, matte, covered = self.seen
+        body, index = self.body, self.stack.index(pieces)
+        arm = [i for i, other in enumerate(self.stack) if _same_arm(other, pieces)]
+        cap = _cap(body, pieces, np.isin(self.winner, arm), self.corner)
+        near = _grown(self.winner == index, _SEAM * body.height + _FEATHER)
+        own = np.maximum(_own_share(self.distances, index, body.height) * near, cap)
+        given = _given(self.parting, body, matte.shape) & (self.winner == self.stack.index(BODY))
+        behind = given & (pieces[0] in ARMS)
+        hiding = _hiding(self.winner, self.stack, index)
+        above = (hiding & (matte > 0.5)) | behind | covered
+        core = self._core(pieces, hiding | covered)
+        share = np.maximum(matte * own, np.where(above, core, 0)).astype(np.float32)
+        if share.max() < 0.5:
+            return None, 0.0
+        strange = _beside(self.winner, self.stack, pieces, body.height)
+        sure = (own > 0.5) & (matte > _OPAQUE) & ~covered & (~strange | (cap > 0.5))
+        plain = (matte > _OPAQUE) | covered
+        if pieces == BODY:
+            trunk, head = (_nearest(self.parting, (piece,), matte.shape) for piece in BODY)
+            plain &= head < trunk
+        colours = _completed(picture, sure & ~behind, plain, _AROUND * body.height)
+        pixels = np.dstack([colours, np.rint(share * 255).astype(np.uint8)])
+        cell = cell_side(int((matte > 0.5).sum()))
+        skin, triangles = meshed(share, self.parting, pieces, body, cell)
+        if self.garment is not None and pieces == BODY:
+            cloth = Drape.of(self.garment, skin.places, skin.pieces == Piece.TRUNK)
+            skin = replace(skin, drape=cloth)
+        return Layer(pieces, self.corner, pixels, skin, triangles), _seen(sure, core)
+
+    def _core(
+        self, pieces: tuple[Piece, ...], hidden: Bool[np.ndarray, "h w"]
+    ) -> Float32[np.ndarray, "h w"]:
+        """1 where a layer surely is, even where it is hidden."""
+        body, winner = self.body, self.winner
+        own = winner == self.stack.index(pieces)
+        core = _cores(body, pieces, own.shape, self.corner, self.garment)
+        core = np.maximum(core, _closed(own, body.height))
+        if pieces[0] not in _THIGHS:
+            return core
+        legs = [i for i, other in enumerate(self.stack) if other[0] in _THIGHS]
+        before = hidden & ~np.isin(winner, legs)
+        core = np.maximum(core, _tube(body, pieces, own, before, self.corner, self.garment))
+        if self.garment is None:
+            hips = [self.stack.index(BODY), *legs]
+            under = _grown(own, _HIP * body.height) & np.isin(winner, hips)
+            core = np.maximum(core, under & _grown(winner == hips[0], _HIP * body.height))
+        return core
 
 
 def _same_arm(one: tuple[Piece, ...], other: tuple[Piece, ...]) -> bool:
@@ -167,10 +242,14 @@ def _beside(
     """Pixels near a layer that is no neighbour on the body, such as an arm beside the trunk."""
     arm = pieces[0] in ARMS
     near = _STRANGE if arm or pieces == BODY else _STRANGE_LEG
-    reach = max(1, round(near * height))
     strange = [i for i, other in enumerate(stack) if (other[0] in ARMS) != arm]
-    found = np.isin(winner, strange).astype(np.uint8)
-    return cv2.dilate(found, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+    return _grown(np.isin(winner, strange), near * height)
+
+
+def _grown(region: Bool[np.ndarray, "h w"], reach: float) -> Bool[np.ndarray, "h w"]:
+    """A region and what is within a reach of it, in pixels."""
+    side = 2 * max(1, round(reach)) + 1
+    return cv2.dilate(region.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
 def _seen(sure: Bool[np.ndarray, "h w"], core: Float32[np.ndarray, "h w"]) -> float:
@@ -251,6 +330,7 @@ def _cap(
         for centre, radius in discs:
             x, y = np.rint(centre - corner).clip(-1e4, 1e4).astype(int).tolist()
             cv2.circle(found, (x, y), max(1, round(radius)), 255, -1)
+        found[~arm] = 0
     return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
 
 
@@ -274,40 +354,50 @@ def _closed(own: Bool[np.ndarray, "h w"], height: float) -> Float32[np.ndarray, 
     return np.asarray(cv2.resize(closed, own.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def _spread(
-    picture: UInt8[np.ndarray, "h w 3"], sure: Bool[np.ndarray, "h w"]
+def _completed(
+    picture: UInt8[np.ndarray, "h w 3"],
+    sure: Bool[np.ndarray, "h w"],
+    plain: Bool[np.ndarray, "h w"],
+    reach: float,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Reliable colours unchanged; elsewhere the colour of the nearest reliable pixel."""
+    """A layer's colours: reliable ones unchanged, elsewhere the colour of the nearest reliable one.
+
+    In `plain` areas, limbs and heads, they change over `reach` pixels to means of the reliable
+    colours there: stripes that go on are right on clothes, but not on skin.
+    """
     if not sure.any():
         return picture
-    _, labels = cv2.distanceTransformWithLabels(
+    away, labels = cv2.distanceTransformWithLabels(
         (~sure).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     nearest = np.zeros(labels.max() + 1, np.int64)
     nearest[labels[sure]] = np.flatnonzero(sure)
-    spread = picture.reshape(-1, 3)[nearest[labels]]
-    soft = cv2.GaussianBlur(spread, (0, 0), 2.0)
-    return np.where(sure[..., None], picture, soft)
+    spread = cv2.GaussianBlur(picture.reshape(-1, 3)[nearest[labels]], (0, 0), 2.0)
+    if (sure & plain).any():
+        share = (plain * np.clip(away / reach, 0, 1))[..., None]
+        spread = np.rint(spread + share * (_means(picture, sure & plain) - spread))
+    return np.where(sure[..., None], picture, spread.astype(np.uint8))
 
 
-def _coloured(
-    picture: UInt8[np.ndarray, "h w 3"],
-    sure: Bool[np.ndarray, "h w"],
-    behind: Bool[np.ndarray, "h w"],
-    deviation: float,
-) -> UInt8[np.ndarray, "h w 3"]:
-    """A layer's colours: reliable ones unchanged, means of them where `behind`, else the nearest.
+def _means(
+    picture: UInt8[np.ndarray, "h w 3"], sure: Bool[np.ndarray, "h w"]
+) -> Float32[np.ndarray, "h w 3"]:
+    """Means of the reliable colours around each pixel, the wider the farther they are away.
 
-    `behind` is where the trunk hides an arm. Means have Gaussian weights with `deviation` in
-    pixels.
+    Rare colours, such as outlines, shadows and lips, count less.
     """
-    colours = _spread(picture, sure)
-    if not behind.any():
-        return colours
-    weight = cv2.GaussianBlur(sure.astype(np.float32), (0, 0), deviation)[..., None]
-    total = cv2.GaussianBlur(picture * sure[..., None].astype(np.float32), (0, 0), deviation)
-    means = np.rint(total / np.maximum(weight, 1e-6)).clip(0, 255).astype(np.uint8)
-    return np.where(behind[..., None], _spread(means, sure), colours)
+    bins = colour_bins(picture)
+    common = np.bincount(bins[sure], minlength=BINS**3) / sure.sum()
+    weight = np.where(sure, np.clip(common / _COMMON, _RARE, 1)[bins], 0).astype(np.float32)
+    levels = [np.dstack([picture * weight[..., None], weight])]
+    while max(levels[-1].shape[:2]) > 1:
+        levels.append(np.asarray(cv2.pyrDown(levels[-1])))
+    found = levels.pop()
+    while levels:
+        finer = levels.pop()
+        wider = cv2.pyrUp(found, dstsize=finer.shape[1::-1])
+        found = finer + wider * (1 - np.minimum(finer[..., 3:], 1))
+    return found[..., :3] / np.maximum(found[..., 3:], 1e-6)
 
 
 def _cores(
@@ -354,6 +444,32 @@ def _cores(
             begin = bone.start + start * bone.way
             cv2.line(found, place(begin), place(bone.end), 255, thick)
     return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
+
+
+def _tube(
+    body: Stance,
+    pieces: tuple[Piece, ...],
+    own: Bool[np.ndarray, "h w"],
+    hidden: Bool[np.ndarray, "h w"],
+    corner: tuple[int, int],
+    garment: Garment | None,
+) -> Float32[np.ndarray, "h w"]:
+    """1 where a leg goes on behind what hides its sides."""
+    found = np.zeros(own.shape, np.float32)
+    for piece in pieces:
+        if piece not in _LEGS or piece not in body.bones:
+            continue
+        start = -_ABOVE if piece in _THIGHS else 0.0
+        if garment is not None:
+            start = visible_from(piece, garment)
+        if start >= 1:
+            continue
+        axis, half = body.bones[piece], HALF_WIDTHS[piece] * body.height
+        axis = Bone(axis.start - corner, axis.way)
+        levels = np.linspace(start, 1, _LEVELS)
+        tube = tube_behind(own, hidden, axis, levels, half).astype(np.float32)
+        found = np.maximum(found, cv2.GaussianBlur(tube, (0, 0), _ROUND * half))
+    return np.clip(0.5 + (found - 0.5) * (_ROUND * HALF_WIDTHS[_THIGHS[0]] * body.height), 0, 1)
 
 
 def _shoulders(body: Stance) -> Float64[np.ndarray, "5 2"]:

@@ -15,8 +15,10 @@ _AROUND = 0.06
 """Radius, as a share of the picture's longest side, of the median that strokes differ from."""
 _DRAWN = 24
 """Least difference of a stroke from that median, of 255, in one channel."""
-_LARGEST = 0.08
+_LARGEST = 0.12
 """A stroke that adds more than this share of all people's area belongs to the background."""
+_HOLE = 0.08
+"""A larger enclosed area, as a share of all people's, is background."""
 
 
 def mattes_of(plan: AnimationPlan) -> Masks:
@@ -63,7 +65,7 @@ def with_strokes(
     contours, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     holes = cv2.drawContours(np.zeros_like(whole), contours, -1, 1, -1) & (1 - whole)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(holes, connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] <= _LARGEST * people.sum()
+    small = stats[:, cv2.CC_STAT_AREA] <= _HOLE * people.sum()
     small[0] = False
     return (whole > 0) | small[labels]
 

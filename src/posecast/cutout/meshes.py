@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, Int
 
 from posecast.cutout.motion import Shared, Skin
 from posecast.cutout.parting import Parting
-from posecast.cutout.pieces import LIMBS, PARENT, UPPER_ARMS, Piece
+from posecast.cutout.pieces import PARENT, UPPER_ARMS, Piece
 from posecast.cutout.stance import Stance
 
 _CELLS = 1200
@@ -19,7 +19,11 @@ _SOFT, _SOFT_NECK = 0.06, 0.12
 """Range of the difference between the distances to two pieces, in body heights, over which the turn
 of their joint is blended. It is larger at the neck, since heads also move towards and away from the
 trunk."""
-_NEAR = {**dict.fromkeys((limb[0] for limb in LIMBS), 0.1), Piece.HEAD: np.inf}
+_NEAR = {
+    **dict.fromkeys(UPPER_ARMS, 0.1),
+    **dict.fromkeys((Piece.RIGHT_THIGH, Piece.LEFT_THIGH), 0.2),
+    Piece.HEAD: np.inf,
+}
 _JOINED = np.eye(len(Piece), dtype=bool)
 """[inner, outer] is True for a piece and itself or its child."""
 for _outer, _inner in PARENT.items():

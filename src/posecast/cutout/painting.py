@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from posecast.cutout.layers import Layer
 
@@ -12,6 +12,8 @@ Frame = UInt8[np.ndarray, "height width channels"]
 """RGB, or RGBA with premultiplied alpha."""
 Ids = UInt8[np.ndarray, "height width"]
 """The visible character at each pixel: 0 for the background, j + 1 for character j."""
+_FLAT = 0.02
+"""Triangles that become smaller than this share of their area are not painted."""
 
 
 def paint(
@@ -30,14 +32,15 @@ def paint(
         return
     rows, columns = box
     size = (rows.stop - rows.start, columns.stop - columns.start)
-    owner = _rasterised(moved[layer.triangles] - (columns.start, rows.start), size)
+    source = layer.skin.places[layer.triangles] - layer.corner
+    target = moved[layer.triangles] - (columns.start, rows.start)
+    flat = _folded(source, target)
+    source, target = source[~flat], target[~flat]
+    owner = _rasterised(target, size)
     y, x = np.nonzero(owner >= 0)
     if not len(y):
         return
-    maps = _back(
-        layer.skin.places[layer.triangles] - layer.corner,
-        moved[layer.triangles] - (columns.start, rows.start),
-    )[owner[y, x]]
+    maps = _back(source, target)[owner[y, x]]
     from_x, from_y = np.full(size, -9, np.float32), np.full(size, -9, np.float32)
     from_x[y, x] = maps[:, 0, 0] * x + maps[:, 0, 1] * y + maps[:, 0, 2]
     from_y[y, x] = maps[:, 1, 0] * x + maps[:, 1, 1] * y + maps[:, 1, 2]
@@ -76,12 +79,26 @@ def _rasterised(
     return owner
 
 
+def _folded(
+    source: Float[np.ndarray, "m 3 2"], target: Float[np.ndarray, "m 3 2"]
+) -> Bool[np.ndarray, " m"]:
+    """Triangles that a fold of the mesh turned over or squeezed; their neighbours lie over them."""
+    grown = _area(target) / _area(source)
+    return grown * np.sign(np.median(grown)) < _FLAT
+
+
+def _area(triangles: Float[np.ndarray, "m 3 2"]) -> Float[np.ndarray, " m"]:
+    """Twice the signed area."""
+    a, b = (triangles[:, i] - triangles[:, 0] for i in (1, 2))
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
 def _back(
     source: Float[np.ndarray, "m 3 2"], target: Float[np.ndarray, "m 3 2"]
 ) -> Float[np.ndarray, "m 2 3"]:
     """Each triangle's affine map from its target back to its source."""
     a, b = (target[:, i] - target[:, 0] for i in (1, 2))
-    area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    area = _area(target)
     area = np.where(np.abs(area) < 1e-9, 1e-9, area)
     inverse = np.stack([b[:, 1], -b[:, 0], -a[:, 1], a[:, 0]], axis=1).reshape(-1, 2, 2)
     inverse /= area[:, None, None]

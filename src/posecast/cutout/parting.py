@@ -7,7 +7,7 @@ hangs beside the trunk. Colours that are rare on a piece add to its distance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
 from posecast.cutout.garments import Garment
 from posecast.cutout.hands import draw_hand
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Piece
-from posecast.cutout.stance import Stance
+from posecast.cutout.stance import Bone, Stance
+from posecast.cutout.tubes import bulges
 from posecast.geometry.colours import lab_colours
 
 _TALL = 224.0
@@ -34,7 +35,7 @@ BEGIN = {
     Piece.LEFT_THIGH: 0.15,
 }
 """Share of the bone at which seeds start: shoulders and hips lie inside the trunk."""
-_FORK = 0.03
+_FORK = 0.06
 """How far the trunk's seed continues below the hips between the legs, in body heights."""
 _ENDS = {Piece.RIGHT_HAND: 0.6, Piece.LEFT_HAND: 0.6}
 """Share of the bone at which seeds end: the direction of a hand is not known exactly."""
@@ -55,13 +56,15 @@ _GROUPS: tuple[tuple[Piece, ...], ...] = (
     (*RIGHT_LEG[1:], *LEFT_LEG[1:]),
 )
 """Groups of pieces that share their colours."""
-_BINS, _RAREST = 8, 3.0
+BINS, _RAREST = 8, 3.0
 """Histogram bins per channel, and the largest rarity (natural logarithm) that counts."""
 _STRANGER, _STRANGEST, _ROUNDS = 1.1, 2.5, 3
 """An arm's seed loses pixels whose colour is rarer by `_STRANGER` (natural logarithm) on arms than
 on the trunk, or by `_STRANGEST` on all other arm pieces; repeated up to `_ROUNDS` times."""
 _AROUND = 1.3
 """The trunk does not begin so near to an arm that is before it, by the arm's half width."""
+_BULGE = 0.1
+"""Cost in body heights of what bulges out of an arm: it mostly belongs to what is beside it."""
 _FOLDED = 0.6
 """An upper arm does not begin so near to its own forearm: folded, both lie side by side."""
 _OUTSIDE = 4.0
@@ -117,11 +120,19 @@ def parted(
     distances = _settled(seeds, body, scale, inside, small, lab)
     given = np.zeros(inside.shape, bool)
     for _ in range(_ROUNDS):
-        more = _given_back(seeds, distances.argmin(axis=0), inside, _colours(small))
+        more = _given_back(seeds, distances.argmin(axis=0), inside, colour_bins(small), body.hands)
         if not more.any():
             break
         given |= more
         distances = _settled(seeds, body, scale, inside, small, lab)
+    for piece in (*RIGHT_ARM[:2], *LEFT_ARM[:2]):
+        if piece in body.bones:
+            bone = body.bones[piece]
+            axis = Bone((bone.start - corner + 0.5) * scale - 0.5, bone.way * scale)
+            own = (distances.argmin(axis=0) == piece) & inside
+            half = HALF_WIDTHS[piece] * body.height * scale
+            distances[piece][bulges(own, axis, half)] += _BULGE
+    _join_islands(distances, seeds, inside)
     return Parting(distances, scale, corner, given)
 
 
@@ -154,6 +165,7 @@ def _given_back(
     winner: Int[np.ndarray, "h w"],
     inside: Bool[np.ndarray, "h w"],
     colours: Int[np.ndarray, "h w"],
+    found: Collection[Piece],
 ) -> Bool[np.ndarray, "h w"]:
     """Move pixels of arms' seeds with the trunk's colours to its seed, in place; returns them.
 
@@ -167,16 +179,36 @@ def _given_back(
     trunk = rarity([Piece.TRUNK])
     in_arms = np.min([rarity(group) for group in _GROUPS if group[0] in arms], axis=0)
     given = np.zeros(inside.shape, bool)
-    for piece in (*RIGHT_ARM[:2], *LEFT_ARM[:2]):  # hands have their own colours
+    for piece in arms:
         others = rarity([other for other in arms if other is not piece])
-        strange = (cv2.blur(in_arms - trunk, (3, 3)) > _STRANGER) | (
-            cv2.blur(others - trunk, (3, 3)) > _STRANGEST
-        )
-        strange &= seeds[piece] > 0
+        strange = cv2.blur(others - trunk, (3, 3)) > _STRANGEST
+        if piece not in (RIGHT_ARM[2], LEFT_ARM[2]):  # hands have their own colours
+            strange |= cv2.blur(in_arms - trunk, (3, 3)) > _STRANGER
+        strange &= (seeds[piece] > 0) & (piece not in found)
         seeds[piece][strange] = 0
         given |= strange
     seeds[Piece.TRUNK][given] = 1
     return given
+
+
+def _join_islands(
+    distances: Float32[np.ndarray, "pieces h w"],
+    seeds: UInt8[np.ndarray, "pieces h w"],
+    inside: Bool[np.ndarray, "h w"],
+) -> None:
+    """Give pixels that are cut off from their piece's seed to a piece beside them, in place."""
+    for _ in range(_ROUNDS):
+        winner = np.where(inside, distances.argmin(axis=0), -1)
+        for piece in Piece:
+            own = winner == piece
+            _, labels = cv2.connectedComponents(own.astype(np.uint8), connectivity=8)
+            joined = np.unique(labels[own & (seeds[piece] > 0)])
+            island = (own & ~np.isin(labels, joined)).astype(np.uint8)
+            if len(joined) and island.any():
+                _, islands = cv2.connectedComponents(island, connectivity=8)
+                beside = cv2.dilate(islands.astype(np.float32), np.ones((3, 3)))
+                touching = np.unique(beside[(winner >= 0) & ~own])
+                distances[piece][(island > 0) & np.isin(islands, touching)] = _FAR
 
 
 def _seeds(
@@ -238,17 +270,17 @@ def visible_from(piece: Piece, garment: Garment | None) -> float:
     return begin
 
 
-def _colours(picture: UInt8[np.ndarray, "h w 3"]) -> Int[np.ndarray, "h w"]:
+def colour_bins(picture: UInt8[np.ndarray, "h w 3"]) -> Int[np.ndarray, "h w"]:
     """The index of each pixel's colour bin."""
-    bins = (picture.astype(np.int64) * _BINS) >> 8
-    return (bins[..., 0] * _BINS + bins[..., 1]) * _BINS + bins[..., 2]
+    bins = (picture.astype(np.int64) * BINS) >> 8
+    return (bins[..., 0] * BINS + bins[..., 1]) * BINS + bins[..., 2]
 
 
 def _rarity(
     colours: Int[np.ndarray, "h w"], own: Bool[np.ndarray, "h w"]
 ) -> Float64[np.ndarray, "h w"]:
     """Rarity of each pixel's colour among `own` pixels: minus the logarithm of its frequency."""
-    counts = np.bincount(colours[own], minlength=_BINS**3) + 1e-2
+    counts = np.bincount(colours[own], minlength=BINS**3) + 1e-2
     return -np.log(counts / counts.sum())[colours]
 
 
@@ -258,7 +290,7 @@ def _foreign(
     picture: UInt8[np.ndarray, "h w 3"],
 ) -> Float32[np.ndarray, "pieces h w"]:
     """How much rarer each colour is on each piece than where it is most common (logarithms)."""
-    winner, colours = distances.argmin(axis=0), _colours(picture)
+    winner, colours = distances.argmin(axis=0), colour_bins(picture)
     rarity = [_rarity(colours, inside & np.isin(winner, group)) for group in _GROUPS]
     excess = np.clip(np.stack(rarity) - np.min(rarity, axis=0), 0, _RAREST).astype(np.float32)
     cost = np.zeros_like(distances)

@@ -55,10 +55,7 @@ def stiffened(source: Person, target: Person, share: float) -> Person:
     stiff = now.copy()
     for joint in _TORSO[1:]:
         stiff[joint] = new_top + _vector(_number(was[joint] - top) * turn)
-    for limb in (RIGHT_LEG, LEFT_LEG):
-        hip, *rest = CHAINS[limb]
-        stiff[rest] += stiff[hip] - now[hip]
-    for limb in (RIGHT_ARM, LEFT_ARM):
+    for limb in (RIGHT_ARM, LEFT_ARM, RIGHT_LEG, LEFT_LEG):
         chain = CHAINS[limb]
         for inner, outer, most in zip(chain, chain[1:], (_UPPER, _LOWER), strict=False):
             bone = _number(was[outer] - was[inner]) * turn
