@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import cv2
@@ -18,6 +18,7 @@ from posecast.cutout.motion import Motion
 from posecast.cutout.painting import Ids, paint
 from posecast.cutout.pieces import CHAINS, Piece
 from posecast.cutout.plate import clean_plate
+from posecast.cutout.resting import Move, Resting
 from posecast.cutout.sideways import sideways, stiffened
 from posecast.cutout.stance import stance
 from posecast.cutout.warp_layers import SMALL, enlarged
@@ -39,6 +40,8 @@ _BEYOND, _FADES, _SOFT_END = 0.15, 0.5, 0.08
 and fade over `_FADES` of that. Everything else fades over `_SOFT_END` of it."""
 _LIMB = 0.16
 """Width of a continued limb, in body heights."""
+_GONE = -1e5
+"""Coordinates of who is not in a frame, in pixels."""
 _MIRROR = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
 
 
@@ -77,30 +80,35 @@ class MovingPerson:
                 mirrored, _ = layers_of(turned, other, hidden)
         return cls(pose, layers, mirrored_pose, mirrored, before)
 
-    def paint(self, pose: Person, frame: Frame, ids: Ids, mark: int, border: int) -> None:
+    def paint(
+        self, pose: Person, frame: Frame, ids: Ids, mark: int, border: int
+    ) -> list[np.ndarray]:
         """Paint the person into a frame at a pose; does nothing if the pose has no trunk.
 
         `ids` is set to `mark` where the person is visible. The frame's origin is `border` pixels
-        right of and below the origin of the pose's coordinates.
+        right of and below the origin of the pose's coordinates. Returns the places of each layer's
+        mesh points in the frame, mirrored layers last.
         """
         pose = stiffened(self.pose, pose, sideways(self.pose))
         motion, mirrored = _motion(self.pose, pose), _motion(self.mirrored_pose, pose)
         if motion is None or mirrored is None:
-            return
+            return []
         target = motion.target
         if not motion.turned:
             near = {arm: near or arm in self.before for arm, near in target.before.items()}
             target = replace(target, before=near)
         order = stacked(target)
-        layers = [(layer, motion) for layer in self.layers]
-        layers += [(layer, mirrored) for layer in self.mirrored]
+        layers = [*self.layers, *self.mirrored]
+        moved = [layer.skin.moved(motion) - border for layer in self.layers]
+        moved += [layer.skin.moved(mirrored) - border for layer in self.mirrored]
 
-        def place(one: tuple[Layer, Motion]) -> int:
-            pieces = one[0].pieces
+        def place(index: int) -> int:
+            pieces = layers[index].pieces
             return order.index(pieces) if pieces in order else len(order)
 
-        for layer, moves in sorted(layers, key=place):
-            paint(layer, layer.skin.moved(moves) - border, frame, ids, mark)
+        for index in sorted(range(len(layers)), key=place):
+            paint(layers[index], moved[index], frame, ids, mark)
+        return moved
 
 
 def _motion(pose: Person, target: Person) -> Motion | None:
@@ -121,6 +129,10 @@ class MovingPicture:
     scale: int = 1
     """Scale relative to the frames: small pictures, mostly edges, are worked on at twice their
     size."""
+    rest: list[list[np.ndarray]] = field(default_factory=list)
+    """Everybody's mesh points (n, 2) at the picture's own pose, by layer."""
+    resting: Resting | None = None
+    """What such a frame lacks of the picture."""
 
     @classmethod
     def of(cls, plan: AnimationPlan) -> MovingPicture:
@@ -137,6 +149,7 @@ class MovingPicture:
         border = round(_BEYOND * max(picture.shape)) if _is_cut(everybody) else 0
         hands = found_hands(picture, keypoints)
         hands[..., :2] += border
+        original = picture
         picture = _bordered(without_ground(picture, everybody, plate), border)
         people: dict[int, MovingPerson] = {}
         covered = np.zeros(picture.shape[:2], bool)
@@ -148,7 +161,12 @@ class MovingPicture:
                 Seen(picture, matte, covered), pose, hands[character]
             )
             covered = covered | (matte > 0.5)
-        return cls([people[i] for i in range(len(mattes))], plate, border, scale)
+        moving = cls([people[i] for i in range(len(mattes))], plate, border, scale)
+        painted = plate.copy()
+        ids = np.zeros(plate.shape[:2], np.uint8)
+        rest = moving._painted(keypoints, plan.ranks_in_picture, painted, ids)
+        tallest = max((float(skeleton_height(one.pose)) for one in moving.people), default=0.0)
+        return replace(moving, rest=rest, resting=Resting.of(original, painted, tallest))
 
     def frame(
         self,
@@ -172,14 +190,34 @@ class MovingPicture:
         ids = np.zeros(frame.shape[:2], np.uint8)
         if self.scale > 1:
             keypoints = enlarged(keypoints, self.scale)
-        for character in paint_order(ranks):
-            pose = _shifted(keypoints[character][:18], self.border)
-            self.people[character].paint(pose, frame, ids, int(character) + 1, self.border)
+        places = self._painted(keypoints, ranks, frame, ids)
+        if ground is None and self.resting is not None:
+            self.resting.add_to(frame, self._moves(places))
         if self.scale > 1:
             size = (frame.shape[1] // self.scale, frame.shape[0] // self.scale)
             frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
             ids = np.ascontiguousarray(ids[:: self.scale, :: self.scale])
         return frame if frame.shape[2] == 3 else _straight(frame), ids
+
+    def _painted(
+        self, keypoints: np.ndarray, ranks: np.ndarray, frame: Frame, ids: Ids
+    ) -> list[list[np.ndarray]]:
+        """Paint everybody into a frame; returns the places of each character's mesh points."""
+        places: list[list[np.ndarray]] = [[] for _ in self.people]
+        for character in paint_order(ranks):
+            pose = _shifted(keypoints[character][:18], self.border)
+            mark = int(character) + 1
+            places[character] = self.people[character].paint(pose, frame, ids, mark, self.border)
+        return places
+
+    def _moves(self, places: list[list[np.ndarray]]) -> list[Move]:
+        """How far each layer is from rest. A person who is not in the frame is far away."""
+        moves = []
+        for person, rest, moved in zip(self.people, self.rest, places, strict=True):
+            height = float(skeleton_height(person.pose))
+            gone = [np.full_like(one, _GONE) for one in rest]
+            moves += [Move(*pair, height) for pair in zip(rest, moved or gone, strict=True)]
+        return moves
 
 
 def _straight(frame: Frame) -> Frame:
