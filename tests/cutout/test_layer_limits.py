@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from posecast.cutout.layers import BODY, _beside, _box, _closed, _given, stacked
-from posecast.cutout.pieces import LEFT_LEG
+from posecast.cutout.parting import Parting
+from posecast.cutout.pieces import LEFT_LEG, Piece
 from posecast.cutout.stance import Stance
 from tests.cutout.bodies import body_of, standing_pose
 
@@ -40,13 +41,12 @@ def test_colours_beside_an_arm_are_not_used(
     assert not doubted[49 + clear]
 
 
-def test_a_hidden_arm_is_as_wide_as_an_arm() -> None:
+def test_a_hidden_arm_is_as_wide_as_an_arm(body: Stance) -> None:
     """A trunk was seen where a bone of an arm lies: the arm is hidden for about its half width."""
     given = np.zeros((101, 101), bool)
     given[50, 50] = True
-    parting: Any = SimpleNamespace(given=given, scale=1.0)
-    person: Any = SimpleNamespace(height=HEIGHT)
-    hidden = _given(parting, person, given.shape)[50]
+    parting = Parting(np.zeros((len(Piece), 101, 101), np.float32), 1.0, (0, 0), given)
+    hidden = _given(parting, replace(body, height=HEIGHT), given.shape)[50]
     assert hidden[50 + 27]
     assert not hidden[50 + 34]
 

@@ -219,8 +219,11 @@ def test_a_bare_hand_of_the_trunks_colours_goes_with_its_sleeve(figure: Painted)
         x, y = pose[0, joint, :2] - shoulder
         pose[0, joint, :2] = shoulder + (y, -x)  # a quarter turn upwards
     frame = cut.frame(pose, np.array([0]))
+    red = near(frame, RED)
     x, y = np.rint(pose[0, LEFT_WRIST, :2]).astype(int)
-    assert near(frame, RED)[y - 10 : y + 11, x - 10 : x + 11].mean() > 0.1  # 0 without
+    assert red[y - 10 : y + 11, x - 10 : x + 11].mean() > 0.25
+    x, y = np.rint(figure.poses.keypoints[0, 0, LEFT_WRIST, :2]).astype(int)
+    assert not red[y : y + 20, x : x + 20].any()  # nothing hangs where the hand was
 
 
 def test_a_joint_that_a_pose_lacks_goes_with_the_one_before(figure: Painted) -> None:

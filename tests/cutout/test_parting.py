@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -157,8 +155,10 @@ def settled(
     planes = np.zeros((len(Piece), *picture.shape[:2]), np.uint8)
     for piece, column in seeds.items():
         planes[piece, :, column] = 1
-    person: Any = SimpleNamespace(
-        height=LONG, bones=dict.fromkeys(seeds), hands=hands,
+    somewhere = Bone(np.zeros(2), np.ones(2))
+    person = replace(
+        body_of(standing_pose()), height=LONG, bones=dict.fromkeys(seeds, somewhere),
+        hands=dict.fromkeys(hands, np.zeros((21, 2))),
         before={limb[0]: before for limb in (RIGHT_ARM, LEFT_ARM)},
     )  # fmt: skip
     inside = np.ones(picture.shape[:2], bool)
@@ -209,7 +209,7 @@ def given_back(trunk: float, arms: float, forearm: float) -> bool:
         columns = slice(300 * place, 300 * place + 300)
         winner[:, columns] = piece
         colours[:, columns][:, : round(300 * share)] = 1
-    strange = _given_back(seeds, winner, np.ones(size, bool), colours, ())
+    strange = _given_back(seeds, winner, np.ones(size, bool), colours)
     assert (seeds[Piece.TRUNK] == strange).all()
     return bool(strange[15, 10])
 
