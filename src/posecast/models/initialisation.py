@@ -69,11 +69,12 @@ def start_in_pixels(denoiser: UNet, reference_net: UNet, autoencoder: PatchAutoe
     isometry = torch.linalg.qr(torch.randn(width, CELL_VALUES)).Q
     deviation = autoencoder.expand.weight.square().sum(dim=0).mean().sqrt()
     gain = float((width / CELL_VALUES) ** 0.5 / deviation)  # features of unit variance
-    convolutions = [denoiser.conv_in, reference_net.conv_in, denoiser.conv_out]
-    for convolution in convolutions:
+    weights = []
+    for convolution in (denoiser.conv_in, reference_net.conv_in, denoiser.conv_out):
         assert isinstance(convolution, nn.ConvTranspose2d | nn.Conv2d)
         _zero(convolution)
-    first, reference, last = (convolution.weight for convolution in convolutions)
+        weights.append(convolution.weight)
+    first, reference, last = weights
     for row in range(2):
         for column in range(2):
             rows, columns = (slice(CELL * at, CELL * (at + 1)) for at in (row, column))
