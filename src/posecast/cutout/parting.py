@@ -7,7 +7,7 @@ hangs beside the trunk. Colours that are rare on a piece add to its distance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -120,7 +120,7 @@ def parted(
     distances = _settled(seeds, body, scale, inside, small, lab)
     given = np.zeros(inside.shape, bool)
     for _ in range(_ROUNDS):
-        more = _given_back(seeds, distances.argmin(axis=0), inside, colour_bins(small))
+        more = _given_back(seeds, distances.argmin(axis=0), inside, colour_bins(small), body.hands)
         if not more.any():
             break
         given |= more
@@ -166,10 +166,12 @@ def _given_back(
     winner: Int[np.ndarray, "h w"],
     inside: Bool[np.ndarray, "h w"],
     colours: Int[np.ndarray, "h w"],
+    found: Collection[Piece],
 ) -> Bool[np.ndarray, "h w"]:
     """Move pixels of arms' seeds with the trunk's colours to its seed, in place; returns them.
 
-    Joints are slightly off, so the seed of a bare arm beside a dress may lie on the dress.
+    Joints are slightly off, so the seed of a bare arm beside a dress may lie on the dress. `found`
+    hands have known outlines.
     """
     arms = [*RIGHT_ARM, *LEFT_ARM]
 
@@ -179,12 +181,12 @@ def _given_back(
     trunk = rarity([Piece.TRUNK])
     in_arms = np.min([rarity(group) for group in _GROUPS if group[0] in arms], axis=0)
     given = np.zeros(inside.shape, bool)
-    for piece in (*RIGHT_ARM[:2], *LEFT_ARM[:2]):  # hands have their own colours
+    for piece in arms:
         others = rarity([other for other in arms if other is not piece])
-        strange = (cv2.blur(in_arms - trunk, (3, 3)) > _STRANGER) | (
-            cv2.blur(others - trunk, (3, 3)) > _STRANGEST
-        )
-        strange &= seeds[piece] > 0
+        strange = cv2.blur(others - trunk, (3, 3)) > _STRANGEST
+        if piece not in (RIGHT_ARM[2], LEFT_ARM[2]):  # hands have their own colours
+            strange |= cv2.blur(in_arms - trunk, (3, 3)) > _STRANGER
+        strange &= (seeds[piece] > 0) & (piece not in found)
         seeds[piece][strange] = 0
         given |= strange
     seeds[Piece.TRUNK][given] = 1

@@ -12,6 +12,9 @@ _MOST = 4.0
 """Farthest reach that is measured, in the half widths that a tube usually has."""
 _WIDEST = 1.3
 """Farthest reach of what is continued, in the same half widths."""
+_HIP, _THIGH = 0.5, 0.3
+"""Reach of a hidden side at its beginning, in the usual half width, and the share of the bone from
+which on it has the usual one."""
 _BEYOND = 3
 """A side is hidden if something hides one of so many pixels beyond it."""
 _WINDOW = 0.2
@@ -45,15 +48,18 @@ def behind(
     """A limb, continued where other things are `hidden` before its sides.
 
     Its reach there is interpolated between the `levels` (shares of the axis) where a side is seen,
-    and `half` if none is.
+    from `_HIP` times `half` at the first level on.
     """
     reach, seen = _reaches(own, hidden, axis, levels, half)
     there = reach.any(axis=0)
     for side in (0, 1):
-        if seen[side].any():
-            reach[side] = np.interp(levels, levels[seen[side]], reach[side][seen[side]])
-        else:
-            reach[side] = half
+        # It begins beside the trunk, whose hidden side is not wider than what is seen of it.
+        places, sizes = levels[seen[side]], reach[side][seen[side]]
+        if not len(places):
+            places, sizes = np.array([_THIGH]), np.array([half])
+        if not seen[side][0]:
+            places, sizes = np.append(levels[0], places), np.append(_HIP * half, sizes)
+        reach[side] = np.interp(levels, places, sizes)
     return _filled(own.shape, axis, levels, np.minimum(reach, _WIDEST * half) * there)
 
 
