@@ -21,9 +21,9 @@ IDENTITY_STD, IDENTITY_SCALE = 2.0, 0.2
 POSITION_STD, POSITION_SCALE = 2.0, 0.4
 """The same of the heads that begin by position."""
 CELL = PATCH // 2
-"""Side in pixels of a cell of a first level with `cells: 2`."""
+"""Side of a fine first level's cell, pixels."""
 CELL_VALUES = 3 * CELL**2
-"""Colour values of a cell: the least width of a first level that starts in pixels."""
+"""Colour values of such a cell: the least width of a first level that starts in pixels."""
 ATTENTION_GAIN = 0.5
 """Scale of a transformer's output projection at the start."""
 
@@ -59,7 +59,7 @@ def copy_start(reference_net: UNet, denoiser: UNet) -> None:
 
 @torch.no_grad()
 def start_in_pixels(denoiser: UNet, reference_net: UNet, autoencoder: PatchAutoencoder) -> None:
-    """Start each cell of a first level with `cells: 2` as its own 4x4 pixels.
+    """Start each cell of a fine first level (`cells` 2) as its own 4x4 pixels.
 
     The autoencoder's linear maps turn a latent into the pixels of its four cells, and back; a
     random isometry turns these into the first level's channels. Attention then copies pixels from

@@ -122,8 +122,8 @@ def _embedded(
 def embedded() -> AnimatorConfig:
     """The small model in the package: 128x128, 48x16x16 latents, with our extensions.
 
-    Attention at 8x8 pixels a cell, the latents' own, cannot draw limbs of 5 pixels: even the best
-    choice of cells from the picture gives 14.0 dB on the stage bench; at 4x4 it gives 17.9.
+    Cells of 8x8 pixels, the latents' own, cannot draw limbs of 5 pixels: the best choice of cells
+    from the picture gives 13.6 dB on the stage bench, at 4x4 pixels 17.8 (benchmarks/cells.py).
     """
     config = _embedded(
         {
