@@ -99,7 +99,8 @@ def predict_needs(
     the tokens around it, and the skips that wait for the way up.
     """
     height, width = (-(-side // LATENT_STRIDE) for side in size)
-    latent_pixels, pixels = height * width, height * width * LATENT_STRIDE**2
+    pixels = height * width * LATENT_STRIDE**2
+    cells = height * width * config.unet.get("cells", 1) ** 2  # of the first level
     widths: Sequence[int] = config.unet.get("widths", (320, 640, 1280, 1280))
     layers = config.unet.get("layers_per_block", 2)
     ff_mult = config.unet.get("ff_mult", 4)
@@ -125,15 +126,15 @@ def predict_needs(
     frame = pixels * _PIXEL_NUMBERS[config.vae_class]
     # The decoded tiles (they overlap by a quarter) wait until all are put together.
     tile = min(frame, _TILE_PIXELS * _PIXEL_NUMBERS[config.vae_class] + 3 * 3 * pixels)
-    tokens = window * latent_pixels
+    tokens = window * cells
 
     def in_bytes(numbers: float) -> int:
         return round(numbers * itemsize)
 
     return MemoryNeeds(
         weights=dict(weights),
-        held=in_bytes(held * latent_pixels),
-        reference_pass=in_bytes((peak + held) * latent_pixels),
+        held=in_bytes(held * cells),
+        reference_pass=in_bytes((peak + held) * cells),
         window=in_bytes(max(tokens * peak, guiding) + tokens * conditions),
         frame=in_bytes(frame),
         tile=in_bytes(tile),
