@@ -59,6 +59,10 @@ def test_a_model_that_never_had_the_guider_is_scored_too(tmp_path, capsys):
     assert "| trained without flow |" in capsys.readouterr().out
     assert run([*arguments, model, "--retrained", model]) == 2
     assert "expected a model without one of them" in capsys.readouterr().err
+    index = Path(pair) / "model_index.json"
+    before = index.read_text()
+    assert run([*arguments, model, "--retrained", pair, "--json", str(index)]) == 2
+    assert index.read_text() == before
 
 
 def test_a_model_without_both_guiders_is_refused(tmp_path, capsys):

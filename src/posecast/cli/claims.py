@@ -65,11 +65,11 @@ def claims(  # noqa: PLR0913  (an option each)
     from posecast.media.outputs import check_text_file
     from posecast.models.model_files import check_model
 
-    check_model(model)
-    if retrained is not None:
-        check_model(retrained)
+    models = [model] if retrained is None else [model, retrained]
+    for one in models:
+        check_model(one)
     if json_file is not None:
-        check_text_file(json_file, Path(model).glob("**/*.json"))
+        check_text_file(json_file, [file for one in models for file in Path(one).glob("**/*.json")])
     claim(json_file)
     import torch  # slow: after the checks above
 

@@ -48,16 +48,16 @@ def behind(
     """A limb, continued where other things are `hidden` before its sides.
 
     Its reach there is interpolated between the `levels` (shares of the axis) where a side is seen,
-    from `_HIP` times `half` at the first level on.
+    and `half` if none is. If the levels begin above the joint, it begins with `_HIP` times `half`.
     """
     reach, seen = _reaches(own, hidden, axis, levels, half)
     there = reach.any(axis=0)
     for side in (0, 1):
-        # It begins beside the trunk, whose hidden side is not wider than what is seen of it.
         places, sizes = levels[seen[side]], reach[side][seen[side]]
         if not len(places):
             places, sizes = np.array([_THIGH]), np.array([half])
-        if not seen[side][0]:
+        if levels[0] < 0 and not seen[side][0]:
+            # Above its joint a limb lies beside the trunk, which is no wider than what is seen.
             places, sizes = np.append(levels[0], places), np.append(_HIP * half, sizes)
         reach[side] = np.interp(levels, places, sizes)
     return _filled(own.shape, axis, levels, np.minimum(reach, _WIDEST * half) * there)
