@@ -7,12 +7,10 @@ from importlib import resources
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from posecast.models import initialisation as start
 from posecast.models.animator import Animator
 from posecast.models.attention import Context, ReferenceAttention
-from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.presets import PRESETS
 from posecast.models.unet import UNet
 
@@ -175,26 +173,3 @@ def test_heads_start_on_the_parts_of_their_keys(keyed_by) -> None:
         if 0 < who < weight.shape[1]:
             assert not weight[:half, who:].any()
             assert not weight[half:, :who].any()
-
-
-@torch.no_grad()
-def test_cells_start_as_their_own_pixels() -> None:
-    """conv_in holds the autoencoder's linear picture of each cell; conv_out leads back."""
-    torch.manual_seed(0)
-    autoencoder = PatchAutoencoder(latent_channels=48)
-    autoencoder.start_at_principal_components(torch.rand(8, 3, 64, 64) * 2 - 1)
-    settings = {"in_channels": 48, "out_channels": 48, "cross_attention_dim": 8, "norm_groups": 4}
-    settings |= {"widths": [64, 64], "attention": [True, True], "num_heads": 2, "cells": 2}
-    denoiser, reference_net = UNet(**settings), UNet(**settings, role="reference")
-    start.start_in_pixels(denoiser, reference_net, autoencoder)
-    latents = torch.randn(1, 48, 8, 8)
-    features = denoiser.conv_in(latents)
-    assert torch.equal(features, reference_net.conv_in(latents))
-    assert features.var().item() == pytest.approx(1, rel=0.1)
-    # Equal pixels are equal features, in whichever quarter of a latent's patch they lie.
-    pictures = autoencoder.expand(latents) - autoencoder.expand.bias[:, None, None]
-    pixels = F.pixel_unshuffle(pictures, 4)
-    products = pixels.flatten(2).transpose(1, 2) @ pixels.flatten(2)
-    kept = features.flatten(2).transpose(1, 2) @ features.flatten(2)
-    torch.testing.assert_close(kept / kept.abs().max(), products / products.abs().max())
-    torch.testing.assert_close(denoiser.conv_out(features), latents, atol=1e-4, rtol=0)

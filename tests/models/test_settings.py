@@ -70,19 +70,26 @@ def test_the_width_of_keys_is_the_first_width_for_each_feature() -> None:
     assert found.endswith("pose, identity, place")
 
 
-def in_pixels(width: int) -> AnimatorConfig:
-    """The tiny preset with a fine first level of this width."""
+def in_pixels(**unet: Any) -> AnimatorConfig:
+    """The tiny preset with a first level of 4x4 pixels a cell, and these settings."""
     tiny = PRESETS["tiny"]()
-    unet = {**tiny.unet, "cells": 2, "widths": [width, 48], "key_channels": 3 * width}
-    fine = {"strides": [2, 2, 1], "out_channels": width}
+    own = {**tiny.unet, "cells": 2, "widths": [32, 48], "head_dim": 32, "key_channels": 96}
+    own |= unet
+    fine = {"strides": [2, 2, 1], "out_channels": 32}
     guiders = {name: {**guider, **fine} for name, guider in tiny.guiders.items()}
-    return replace(tiny, start="pixels", unet=unet, guiders=guiders)
+    return replace(tiny, start="pixels", unet=own, guiders=guiders)
 
 
-def test_a_start_in_pixels_needs_cells_that_hold_them() -> None:
-    check_fit("model.json", in_pixels(48))
-    found = attempt(lambda: check_fit("model.json", in_pixels(40)))
-    assert "unet.widths: found 40 first; with start pixels expected at least 48" in found
+def test_a_start_in_pixels_needs_cells_heads_and_groups_that_hold_them() -> None:
+    check_fit("model.json", in_pixels())
+    narrow = attempt(lambda: check_fit("model.json", in_pixels(head_dim=16)))
+    assert "unet.head_dim: found 16; with start pixels expected at least 32" in narrow
+    wide = in_pixels(widths=[160, 160], key_channels=480)
+    guiders = {name: {**guider, "out_channels": 160} for name, guider in wide.guiders.items()}
+    found = attempt(lambda: check_fit("model.json", replace(wide, guiders=guiders)))
+    assert found.endswith("expected at least 40, a quarter of the first width")
+    odd = attempt(lambda: check_fit("model.json", in_pixels(norm_groups=16)))
+    assert "unet.norm_groups: found 16; with start pixels expected groups of 4 channels" in odd
     coarse = replace(PRESETS["tiny"](), start="pixels")
     assert "unet.cells 1" in attempt(lambda: check_fit("model.json", coarse))
 

@@ -27,17 +27,17 @@ def correspondence_features(
     body: Float[Tensor, "b f 3 rows columns"] | None,
     like: Float[Tensor, "b f d h w"],
 ) -> Float[Tensor, "b f keys h w"]:
-    """The parts of `keyed_by`, `d` channels each: layer norms of guiders' features and of codes.
+    """The parts of `keyed_by`, `d` channels each: layer norms of guiders' features, and codes.
 
-    Normed one by one, or the louder part drowns the others; one that is missing is zero. `like`
-    gives shape, device and precision.
+    Each has unit variance, or the louder part drowns the others; one that is missing is zero. Codes
+    are sines and cosines, all of one length as they are. `like` gives shape, device and precision.
     """
     dim, height, width = like.shape[2:]
     parts = []
     for name in keyed_by:
         if name == "place":
             place = place_positions(height, width, dim, like.device).to(like.dtype)
-            parts.append(_channel_norm(place[None, None]).expand_as(like))
+            parts.append(2**0.5 * place[None, None].expand_as(like))
         elif name == "body" and body is not None:
             parts.append(body_codes(body, dim, (height, width)).to(like.dtype).expand_as(like))
         elif name in features:
@@ -52,17 +52,21 @@ def body_codes(
 ) -> Float[Tensor, "b f channels h w"]:
     """Sines and cosines of canonical x and y (`geometry.body_coordinates`), 0 where nobody is.
 
-    Normed like the other parts. `channels` is a multiple of 4.
+    Of unit variance. `channels` is a multiple of 4.
     """
-    count = channels // 4
-    share = torch.arange(count, device=body.device, dtype=torch.float32) / max(count - 1, 1)
-    frequency = 2 * math.pi / (_LONGEST * (_SHORTEST / _LONGEST) ** share)
+    frequency = 2 * math.pi / body_wavelengths(channels, body.device)
     # Sampled, not averaged: coordinates of two parts have no mean that means anything.
     cells = F.interpolate(body.flatten(0, 1).float(), size=size, mode="nearest-exact")
     angles = cells[:, :2, None] * frequency[:, None, None]
-    codes = torch.cat([angles.sin(), angles.cos()], dim=2).flatten(1, 2)
-    normed = F.layer_norm(codes.movedim(1, -1), (channels,)).movedim(-1, 1)
-    return (normed * cells[:, 2:]).unflatten(0, body.shape[:2])
+    codes = 2**0.5 * torch.cat([angles.sin(), angles.cos()], dim=2).flatten(1, 2)
+    return (codes * cells[:, 2:]).unflatten(0, body.shape[:2])
+
+
+def body_wavelengths(channels: int, device: torch.device | None = None) -> Float[Tensor, " n"]:
+    """In heights of the canonical body, one for each four of the channels of `body_codes`."""
+    count = channels // 4
+    share = torch.arange(count, device=device, dtype=torch.float32) / max(count - 1, 1)
+    return _LONGEST * (_SHORTEST / _LONGEST) ** share
 
 
 def _channel_norm(x: Float[Tensor, "b f d h w"]) -> Float[Tensor, "b f d h w"]:

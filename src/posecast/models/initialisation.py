@@ -1,7 +1,7 @@
 """Starting weights of the embedded preset: what lets a small network learn correspondence early.
 
 All of it is a matter of starting values; a network loaded from weights never passes here. Source:
-measurements with a prototype of this size, see docs/design/networks.md.
+measurements with a prototype of this size, see docs/design/networks.md. `copying` goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
 from posecast.models.attention import ReferenceAttention, SpatialTransformer, TransformerBlock
-from posecast.models.autoencoder import PATCH, PatchAutoencoder
 from posecast.models.unet import UNet
 
 QUERY_STD = 1.6
@@ -20,10 +19,6 @@ IDENTITY_STD, IDENTITY_SCALE = 2.0, 0.2
 """Heads that begin by pose and identity: U's deviation (times 1/sqrt(inputs)), Wq's factor."""
 POSITION_STD, POSITION_SCALE = 2.0, 0.4
 """The same of the heads that begin by position."""
-CELL = PATCH // 2
-"""Side of a fine first level's cell, pixels."""
-CELL_VALUES = 3 * CELL**2
-"""Colour values of such a cell: the least width of a first level that starts in pixels."""
 ATTENTION_GAIN = 0.5
 """Scale of a transformer's output projection at the start."""
 
@@ -55,35 +50,6 @@ def copy_start(reference_net: UNet, denoiser: UNet) -> None:
     source = denoiser.state_dict()
     own = reference_net.state_dict()
     reference_net.load_state_dict({name: source[name] for name in own})
-
-
-@torch.no_grad()
-def start_in_pixels(denoiser: UNet, reference_net: UNet, autoencoder: PatchAutoencoder) -> None:
-    """Start each cell of a fine first level (`cells` 2) as its own 4x4 pixels.
-
-    The autoencoder's linear maps turn a latent into the pixels of its four cells, and back; a
-    random isometry turns these into the first level's channels. Attention then copies pixels from
-    the first step, also from one quarter of a latent to another.
-    """
-    width = denoiser.config.widths[0]
-    isometry = torch.linalg.qr(torch.randn(width, CELL_VALUES)).Q
-    deviation = autoencoder.expand.weight.square().sum(dim=0).mean().sqrt()
-    gain = float((width / CELL_VALUES) ** 0.5 / deviation)  # features of unit variance
-    weights = []
-    for convolution in (denoiser.conv_in, reference_net.conv_in, denoiser.conv_out):
-        assert isinstance(convolution, nn.ConvTranspose2d | nn.Conv2d)
-        _zero(convolution)
-        weights.append(convolution.weight)
-    first, reference, last = weights
-    for row in range(2):
-        for column in range(2):
-            rows, columns = (slice(CELL * at, CELL * (at + 1)) for at in (row, column))
-            decode = autoencoder.expand.weight[:, :, rows, columns].flatten(1)
-            encode = autoencoder.project.weight[:, :, rows, columns].flatten(1)
-            # Of a kernel of 4 with stride 2 and padding 1, the middle two are the cell's own.
-            first[:, :, 1 + row, 1 + column] = gain * decode @ isometry.T
-            last[:, :, 1 + row, 1 + column] = encode @ isometry.T / gain
-    reference.copy_(first)
 
 
 def _zero(layer: nn.Module) -> None:

@@ -31,14 +31,20 @@ def place_positions(
     alias, longer ones say nothing. `channels` is a multiple of 4.
     """
     count = channels // 4
-    share = torch.arange(count, device=device, dtype=torch.float32) / max(count - 1, 1)
-    frequency = 2 * math.pi / (4 * (BASE_GRID / 2) ** share)
+    frequency = 2 * math.pi / place_wavelengths(channels, device)
 
     def code(cells: int) -> Tensor:
         position = (torch.arange(cells, device=device, dtype=torch.float32) + 0.5) / cells
-        angle = position[:, None] * BASE_GRID * frequency
+        angle = position[:, None] * frequency
         return torch.cat([angle.sin(), angle.cos()], dim=1)
 
     y = code(height)[:, None].expand(height, width, 2 * count)
     x = code(width)[None].expand(height, width, 2 * count)
     return torch.cat([y, x], dim=-1).permute(2, 0, 1).contiguous()
+
+
+def place_wavelengths(channels: int, device: torch.device | None = None) -> Float[Tensor, " n"]:
+    """In sides of the image, one for each four of the channels of `place_positions`."""
+    count = channels // 4
+    share = torch.arange(count, device=device, dtype=torch.float32) / max(count - 1, 1)
+    return 4 * (BASE_GRID / 2) ** share / BASE_GRID

@@ -15,6 +15,8 @@ from posecast.models.settings import INDEX, MOTION, check_guiders, check_setting
 
 STRIDE = 8
 """Pixels per latent, for every autoencoder and guider."""
+SMALLEST_HEAD = 32
+"""Of a start in pixels: a head's keys are three wavelengths of body and place, and a code."""
 FIELDS = {
     **INDEX,
     "vae_class": one_of("PatchAutoencoder", "AutoencoderKL"),
@@ -119,10 +121,15 @@ def _of_pixels(config: AnimatorConfig, first: int, cells: int) -> Iterator[Misfi
         yield "start", f"found pixels; expected zero or warm with {config.vae_class}"
     if cells != 2:
         yield "start", f"found pixels; expected zero or warm with unet.cells {cells}"
-    values = 3 * (STRIDE // 2) ** 2
-    if first < values:
-        problem = f"found {first} first; with start pixels expected at least {values}, the colour"
-        yield "unet.widths", f"{problem} values of a cell"
+    groups = config.unet.get("norm_groups", 32)
+    if first // groups % 4:
+        yield "unet.norm_groups", f"found {groups}; with start pixels expected groups of 4 channels"
+    size = config.unet.get("head_dim") or 0
+    if size < SMALLEST_HEAD:
+        yield "unet.head_dim", f"found {size}; with start pixels expected at least {SMALLEST_HEAD}"
+    elif size < first // 4:
+        problem = f"found {size}; with start pixels expected at least {first // 4}"
+        yield "unet.head_dim", f"{problem}, a quarter of the first width"
 
 
 def _of_motion(motion: Mapping[str, Any], widths: Sequence[int]) -> Iterator[Misfit]:

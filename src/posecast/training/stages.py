@@ -9,8 +9,8 @@ from posecast.errors import InputError
 from posecast.models.animator import Animator
 from posecast.models.attention import TransformerBlock
 from posecast.models.autoencoder import PatchAutoencoder
+from posecast.models.copying import start_in_pixels
 from posecast.models.guider import Guiders
-from posecast.models.initialisation import start_in_pixels
 from posecast.models.lora import merge_lora
 from posecast.models.memory_layout import channels_last
 from posecast.models.motion import MotionSettings
@@ -145,8 +145,7 @@ def _load_weights(animator: Animator, config: TrainingConfig) -> None:
     if settings.autoencoder is not None:
         load_part(animator.vae, settings.autoencoder)
     if settings.init is None and animator.config.start == "pixels":
-        assert isinstance(animator.vae, PatchAutoencoder)
-        start_in_pixels(animator.unet, animator.reference_net, animator.vae)
+        start_in_pixels(animator)
     if settings.lora is not None:
         merge_lora(animator, settings.lora)
 
