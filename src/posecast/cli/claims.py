@@ -13,6 +13,7 @@ from posecast.cli.outputs import claim, say
 from posecast.errors import InputError
 
 if TYPE_CHECKING:
+    from posecast.models.animator import Animator
     from posecast.puppets import Places
 
 
@@ -71,28 +72,12 @@ def claims(  # noqa: PLR0913  (an option each)
     if json_file is not None:
         check_text_file(json_file, [file for one in models for file in Path(one).glob("**/*.json")])
     claim(json_file)
-    import torch  # slow: after the checks above
-
-    from posecast.benches import claims as made
+    from posecast.benches import claims as made  # slow: after the checks above
     from posecast.benches import claims_run
     from posecast.media.atomic import write_text
-    from posecast.models.folder import load_animator
 
-    animator = load_animator(model)
+    animator, other = _loaded(model, retrained, device)
     asked = [name for name in claims_run.GUIDERS[:2] if name in animator.config.guiders]
-    if not asked:
-        raise InputError(
-            f"{model}: has no guider for flow or depth order; this benchmark needs both"
-        )
-    other = None if retrained is None else load_animator(retrained)
-    if other is not None:
-        try:
-            claims_run.retrained_row(animator, other)
-        except ValueError as error:
-            raise InputError(f"--retrained {retrained}: {error}") from None
-    for network in (animator, other):
-        if network is not None:
-            network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     setup = claims_run.Setup(steps, seed)
     given = (clips, size or animator.config.size, frames)
     flow, order = {}, {}
@@ -112,3 +97,29 @@ def claims(  # noqa: PLR0913  (an option each)
         results = {**settings, "flow": flow, "order": order}
         write_text(json_file, json.dumps(results, indent=1) + "\n")
     say(claims_run.table(flow, order), json_file)
+
+
+def _loaded(
+    model: str, retrained: str | None, device: str | None
+) -> tuple[Animator, Animator | None]:
+    """Both models on their device; `InputError` where one cannot give the rows asked for."""
+    import torch
+
+    from posecast.benches import claims_run
+    from posecast.models.folder import load_animator
+
+    animator = load_animator(model)
+    if not set(claims_run.GUIDERS[:2]) & set(animator.config.guiders):
+        raise InputError(
+            f"{model}: has no guider for flow or depth order; this benchmark needs both"
+        )
+    other = None if retrained is None else load_animator(retrained)
+    if other is not None:
+        try:
+            claims_run.retrained_row(animator, other)
+        except ValueError as error:
+            raise InputError(f"--retrained {retrained}: {error}") from None
+    for network in (animator, other):
+        if network is not None:
+            network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return animator, other
