@@ -16,6 +16,7 @@ from posecast.cutout.layers import (
     _completed,
     _cores,
     _own_share,
+    _tube,
     layers_of,
     stacked,
 )
@@ -67,6 +68,19 @@ def test_a_leg_goes_on_beneath_its_hem(body: Stance) -> None:
     assert 0.5 < begin < 0.8
     longer = Garment((axes[0], axes[1]), (1.0, 1.0))
     assert not core(body, Piece.LEFT_THIGH, garment=longer).any()
+
+
+def test_above_its_hip_a_hidden_leg_is_only_where_the_trunk_is(body: Stance) -> None:
+    """An arm hides the side: a thigh that began beside the waist would stand out."""
+    bone = body.bones[RIGHT_LEG[0]]
+    y, x = np.indices(SIZE)
+    own = (abs(x - bone.start[0]) < 3) & (y > bone.start[1] - 70) & (y < bone.end[1])
+    above = y < bone.start[1] - 25  # below, corners are rounded
+    for trunk in (np.zeros(SIZE, bool), x > bone.start[0]):
+        found = _tube(body, RIGHT_LEG, own, ~own, trunk, (0, 0), None) > 0.5
+        assert (found & above & trunk).any() == trunk.any()
+        beyond = cv2.dilate(trunk.astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
+        assert not (found & above & beyond).any()
 
 
 def disc(body: Stance, pieces: tuple[Piece, ...], arm: np.ndarray, at: np.ndarray) -> float:
@@ -141,7 +155,7 @@ def soft(body: Stance, pieces: tuple[Piece, ...], piece: Piece, where: np.ndarra
     return np.isin(np.arange(len(where)), shared.places)
 
 
-@pytest.mark.parametrize(("piece", "wide"), [(Piece.RIGHT_SHIN, 1), (Piece.RIGHT_THIGH, 2)])
+@pytest.mark.parametrize(("piece", "wide"), [(Piece.RIGHT_SHIN, 1), (RIGHT_LEG[0], 2)])
 def test_joints_are_soft_as_far_as_a_limb_is_wide(body: Stance, piece: Piece, wide: float) -> None:
     """What is further off goes with one piece alone, as cloth beside a knee.
 
@@ -174,7 +188,7 @@ def test_a_knees_turn_is_shared_over_its_width_and_a_heads_over_twice_as_much(
 ) -> None:
     """Over less it folds, over more the shin bends."""
     wide = 2 * HALF_WIDTHS[Piece.RIGHT_SHIN]
-    knee = turn_shared(body, RIGHT_LEG, Piece.RIGHT_SHIN, Piece.RIGHT_THIGH)
+    knee = turn_shared(body, RIGHT_LEG, Piece.RIGHT_SHIN, RIGHT_LEG[0])
     assert 0.7 < knee / wide < 1.3
     assert 1.4 < turn_shared(body, BODY, Piece.HEAD, Piece.TRUNK) / wide < 2.4
 

@@ -66,14 +66,28 @@ def test_a_leg_whose_sides_are_hidden_is_as_wide_as_legs_are() -> None:
     assert not found[50 + HALF + 2].any()
 
 
-def test_a_hidden_side_begins_beside_the_trunk_with_half_its_width() -> None:
-    """An arm hides hip and waist: a full thigh would stand out beside the waist."""
-    own = limb(2)
-    own[48:53, :20] = True
-    found = behind(own, ~own, AXIS, np.linspace(-0.2, 1, 65), HALF)
-    widths = found[50:].sum(axis=0)
-    assert widths[1] == pytest.approx(HALF / 2 + 1, abs=1.5)
-    assert 40 < np.flatnonzero(widths > HALF)[0] < 55  # 50: three tenths of the way to the knee
+def test_a_trunk_behind_both_arms_leads_from_the_shoulders_to_what_is_seen_of_the_hips() -> None:
+    own = limb(12)
+    own[:, :90] &= limb(1)[:, :90]  # but for the last three tenths only its middle is seen
+    found = behind(own, ~own, AXIS, np.linspace(0, 1, 65), HALF, begin=6)
+    widths = found[50:].sum(axis=0) - 1
+    assert widths[24] == pytest.approx(6, abs=1)
+    assert widths[55] == pytest.approx(9, abs=1)
+    assert widths[85] == pytest.approx(11, abs=1.5)
+    assert np.abs(np.diff(widths[21:119])).max() <= 1, "no corner"
+
+
+def test_a_trunk_has_its_waist_on_the_hidden_side_too() -> None:
+    own = limb(12)
+    own[:50, 50:80] &= limb(4)[:50, 50:80]
+    own[51:, :] = False
+    hidden = np.zeros_like(own)
+    hidden[51:] = True
+    own[50:63, 110:121], hidden[51:, 110:] = True, False
+    found = behind(own, hidden, AXIS, np.linspace(0, 1, 65), HALF, begin=10)
+    widths = found[50:].sum(axis=0) - 1
+    assert widths[65] == pytest.approx(4, abs=1.5)
+    assert widths[100] == pytest.approx(12, abs=1.5)
 
 
 def test_no_leg_is_continued_wider_than_a_third_more_than_usual() -> None:

@@ -32,6 +32,7 @@ from posecast.cutout.pieces import (
 )
 from posecast.cutout.stance import Bone, Stance
 from posecast.cutout.tubes import behind as tube_behind
+from posecast.cutout.tubes import beside
 
 ARMS = (*RIGHT_ARM, *LEFT_ARM)
 BODY = (Piece.TRUNK, Piece.HEAD)
@@ -73,6 +74,9 @@ part there as they turn."""
 _LEVELS, _ABOVE = 65, 0.35
 """Levels along a thigh or shin at which its sides are measured; and how far above the hip thighs
 are, in their lengths."""
+_DOWN = 1.5
+"""Levels at which a trunk's sides are measured end there, its length being 1: below the hips they
+are those of a coat."""
 _ROUND = 0.3
 """Standard deviation of the blur that rounds a continued leg's corners, in its half widths."""
 _LEAST_SEEN = 0.25
@@ -200,16 +204,39 @@ class _Cut:
         own = winner == self.stack.index(pieces)
         core = _cores(body, pieces, own.shape, self.corner, self.garment)
         core = np.maximum(core, _closed(own, body.height))
+        legs = [i for i, other in enumerate(self.stack) if other[0] in _THIGHS]
+        if pieces == BODY:
+            return np.maximum(core, self._sides(legs, hidden))
         if pieces[0] not in _THIGHS:
             return core
-        legs = [i for i, other in enumerate(self.stack) if other[0] in _THIGHS]
+        trunk = (winner == self.stack.index(BODY)) | (self._sides(legs, hidden) > 0.5)
         before = hidden & ~np.isin(winner, legs)
-        core = np.maximum(core, _tube(body, pieces, own, before, self.corner, self.garment))
+        tube = _tube(body, pieces, own, before, trunk, self.corner, self.garment)
+        core = np.maximum(core, tube)
         if self.garment is None:
             hips = [self.stack.index(BODY), *legs]
             under = _grown(own, _HIP * body.height) & np.isin(winner, hips)
             core = np.maximum(core, under & _grown(winner == hips[0], _HIP * body.height))
         return core
+
+    def _sides(
+        self, legs: Sequence[int], hidden: Bool[np.ndarray, "h w"]
+    ) -> Float32[np.ndarray, "h w"]:
+        """1 where the trunk goes on behind the arms before its sides, from the shoulders on.
+
+        The sides lead to what is visible of the hips. The trunk ends there, unless it is a coat's.
+        """
+        trunk = self.body.trunk
+        axis = Bone(self.body.down.start - self.corner, self.body.down.way)
+        down = np.isin(self.winner, [self.stack.index(BODY), *legs])
+        top, bottom = (
+            _TRUNK_CORE * float(np.hypot(*half)) for half in (trunk.half_top, trunk.half_bottom)
+        )
+        levels = np.linspace(0, _DOWN, _LEVELS)
+        found = tube_behind(down, hidden & ~down, axis, levels, max(top, bottom), top)
+        if self.garment is None:
+            found &= beside(found.shape, axis)
+        return cv2.GaussianBlur(found.astype(np.float32), (0, 0), _FEATHER)
 
 
 def _same_arm(one: tuple[Piece, ...], other: tuple[Piece, ...]) -> bool:
@@ -451,10 +478,11 @@ def _tube(
     pieces: tuple[Piece, ...],
     own: Bool[np.ndarray, "h w"],
     hidden: Bool[np.ndarray, "h w"],
+    trunk: Bool[np.ndarray, "h w"],
     corner: tuple[int, int],
     garment: Garment | None,
 ) -> Float32[np.ndarray, "h w"]:
-    """1 where a leg goes on behind what hides its sides."""
+    """1 where a leg goes on behind what hides its sides; above its hip, where the trunk is too."""
     found = np.zeros(own.shape, np.float32)
     for piece in pieces:
         if piece not in _LEGS or piece not in body.bones:
@@ -467,7 +495,8 @@ def _tube(
         axis, half = body.bones[piece], HALF_WIDTHS[piece] * body.height
         axis = Bone(axis.start - corner, axis.way)
         levels = np.linspace(start, 1, _LEVELS)
-        tube = tube_behind(own, hidden, axis, levels, half).astype(np.float32)
+        tube = tube_behind(own, hidden, axis, levels, half)
+        tube = (tube & (trunk | beside(tube.shape, axis))).astype(np.float32)
         found = np.maximum(found, cv2.GaussianBlur(tube, (0, 0), _ROUND * half))
     return np.clip(0.5 + (found - 0.5) * (_ROUND * HALF_WIDTHS[_THIGHS[0]] * body.height), 0, 1)
 

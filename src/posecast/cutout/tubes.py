@@ -12,9 +12,10 @@ _MOST = 4.0
 """Farthest reach that is measured, in the half widths that a tube usually has."""
 _WIDEST = 1.3
 """Farthest reach of what is continued, in the same half widths."""
-_HIP, _THIGH = 0.5, 0.3
-"""Reach of a hidden side at its beginning, in the usual half width, and the share of the bone from
-which on it has the usual one."""
+_USUAL = 0.3
+"""The share of the bone from which on a hidden side has the usual half width."""
+_SMOOTH = 0.06
+"""Standard deviation of the blur of a trunk's sides, in the range of its levels."""
 _BEYOND = 3
 """A side is hidden if something hides one of so many pixels beyond it."""
 _WINDOW = 0.2
@@ -35,7 +36,7 @@ def bulges(own: Bool[np.ndarray, "h w"], axis: Bone, half: float) -> Bool[np.nda
     padded = np.pad(reach, ((0, 0), (window, window)), mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * window + 1, axis=1)
     usual = np.median(around, axis=-1)
-    return own & ~_filled(own.shape, axis, levels, _BULGE * usual) & _beside(own.shape, axis)
+    return own & ~_filled(own.shape, axis, levels, _BULGE * usual) & beside(own.shape, axis)
 
 
 def behind(
@@ -44,22 +45,30 @@ def behind(
     axis: Bone,
     levels: Float[np.ndarray, " levels"],
     half: float,
+    begin: float | None = None,
 ) -> Bool[np.ndarray, "h w"]:
-    """A limb, continued where other things are `hidden` before its sides.
+    """A limb or a trunk, continued where other things are `hidden` before its sides.
 
     Its reach there is interpolated between the `levels` (shares of the axis) where a side is seen,
-    and `half` if none is. If the levels begin above the joint, it begins with `_HIP` times `half`.
+    and `half` if none is. With `begin`, for trunks, a side that is hidden at the first level begins
+    there with this reach, and reaches no farther than the other side where that is seen: a waist.
     """
     reach, seen = _reaches(own, hidden, axis, levels, half)
-    there = reach.any(axis=0)
+    there, other = reach.any(axis=0), np.where(seen, reach, np.inf)[::-1]
     for side in (0, 1):
         places, sizes = levels[seen[side]], reach[side][seen[side]]
         if not len(places):
-            places, sizes = np.array([_THIGH]), np.array([half])
-        if levels[0] < 0 and not seen[side][0]:
-            # Above its joint a limb lies beside the trunk, which is no wider than what is seen.
-            places, sizes = np.append(levels[0], places), np.append(_HIP * half, sizes)
+            places, sizes = np.array([_USUAL]), np.array([half])
+        if begin is not None and not seen[side][0]:
+            places, sizes = np.append(levels[0], places), np.append(begin, sizes)
         reach[side] = np.interp(levels, places, sizes)
+        if begin is not None:
+            waist = np.minimum(reach[side], other[side])
+            reach[side] = np.where(seen[side], reach[side], waist)
+            blurred = cv2.GaussianBlur(
+                reach[side], (0, 0), _SMOOTH * len(levels), borderType=cv2.BORDER_REPLICATE
+            )
+            reach[side] = blurred.ravel()
     return _filled(own.shape, axis, levels, np.minimum(reach, _WIDEST * half) * there)
 
 
@@ -107,7 +116,7 @@ def _filled(
     return cv2.fillPoly(np.zeros(size, np.uint8), [outline], 1) > 0
 
 
-def _beside(size: tuple[int, ...], axis: Bone) -> Bool[np.ndarray, "h w"]:
+def beside(size: tuple[int, ...], axis: Bone) -> Bool[np.ndarray, "h w"]:
     """Pixels beside an axis, not before its start or beyond its end."""
     y, x = np.indices(size)
     along = (x - axis.start[0]) * axis.way[0] + (y - axis.start[1]) * axis.way[1]
