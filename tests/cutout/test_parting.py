@@ -141,20 +141,6 @@ def test_a_colour_that_a_piece_has_nowhere_else_does_not_decide_alone() -> None:
     assert cost[Piece.LEFT_UPPER_ARM, :, 60].max() == 0
 
 
-def test_a_hand_has_other_colours_than_its_sleeve() -> None:
-    """Skin before a coat is the hand's, though a sleeve is five times as large as a hand."""
-    picture = np.full((40, 120, 3), 40, np.uint8)
-    picture[:, 100:] = 200
-    distances = np.full((len(Piece), 40, 120), 9, np.float32)
-    distances[Piece.TRUNK, :, :50] = 0
-    distances[Piece.LEFT_FOREARM, :, 50:100] = 0
-    distances[Piece.LEFT_HAND, :, 100:110] = distances[Piece.TRUNK, :, 110:] = 0
-    cost = _foreign(distances, np.ones((40, 120), bool), picture)[:, 20]
-    assert cost[Piece.LEFT_HAND, 115] == 0
-    assert cost[Piece.TRUNK, 115] > np.log(4)  # a sixth of what is the trunk's so far
-    assert cost[Piece.LEFT_HAND, 25] > 1  # and no dark cloth is
-
-
 LONG = 1000.0
 """Height of a body, pixels: a hundredth of it is ten."""
 

@@ -51,12 +51,11 @@ _GROUPS: tuple[tuple[Piece, ...], ...] = (
     (Piece.TRUNK,),
     (Piece.HEAD,),
     (RIGHT_ARM[0], LEFT_ARM[0]),
-    (RIGHT_ARM[1], LEFT_ARM[1]),
-    (RIGHT_ARM[2], LEFT_ARM[2]),
+    (*RIGHT_ARM[1:], *LEFT_ARM[1:]),
     (RIGHT_LEG[0], LEFT_LEG[0]),
     (*RIGHT_LEG[1:], *LEFT_LEG[1:]),
 )
-"""Groups of pieces that share their colours; hands are mostly not of their sleeves' colour."""
+"""Groups of pieces that share their colours."""
 BINS, _RAREST = 8, 3.0
 """Histogram bins per channel, and the largest rarity (natural logarithm) that counts."""
 _STRANGER, _STRANGEST, _ROUNDS = 1.1, 2.5, 3
