@@ -153,7 +153,7 @@ def test_diffusers_reads_the_denoiser_of_a_model_folder() -> None:
     """No setting has the name of a method of `dict`, as diffusers' frozen settings are one."""
     folder = resources.files("posecast") / "assets/models/embedded/unet"
     unet = UNet.from_pretrained(folder)
-    assert unet.config.key_channels == 384
+    assert unet.config.key_channels == 256
     assert "key_channels" in unet.config.keys()  # noqa: SIM118
 
 
