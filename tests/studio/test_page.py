@@ -236,7 +236,7 @@ def test_a_run_is_stopped_and_gone_on_with(pages: Pages, project: str) -> None:
     page.get_by_role("button", name="Make video").click()
     page.get_by_label("Size").select_option("other")
     for name in ("Height", "Width"):
-        page.get_by_label(name).fill("1536")  # slow enough to be stopped in time
+        page.get_by_label(name).fill("2560")  # slow enough to be stopped in time
         page.keyboard.press("Tab")
     page.get_by_role("button", name="Make 48 frames").click()
     result = page.locator(".result")
