@@ -83,12 +83,13 @@ def start_in_pixels(animator: Animator) -> None:
             _pass_codes(guider, channels)
         guider.conv_out.weight.mul_(CONDITIONS)
         guider.conv_out.weight[torch.cat([channels.plus, channels.minus])] = 0
+    share = 1 / sum(level == 0 for _, _, level in denoiser.transformers())
     for net in (denoiser, reference_net):
         _start_place(net, channels)
         _start_skips(net, channels)
         for module in net.modules():
             if isinstance(module, SpatialTransformer) and module.level == 0:
-                _start_transformer(module, channels, drawing=net is denoiser)
+                _start_transformer(module, channels, share if net is denoiser else 0.0)
     for path, block, level in denoiser.transformers():
         if level == 0:
             _start_keys(block.attn1, channels.width, animator.config.keyed_by, channels)
@@ -188,7 +189,7 @@ def _start_skips(net: UNet, channels: _Channels) -> None:
         weight = shortcut.weight
         before = weight[channels.rest, : -channels.width].clone()
         weight.zero_()
-        if number:
+        if number:  # what the layer before it made has the same width
             weight[:, : channels.width, 0, 0] = eye
         else:
             weight[channels.rest, : -channels.width] = DEEP * before
@@ -196,12 +197,12 @@ def _start_skips(net: UNet, channels: _Channels) -> None:
         _zero_bias(shortcut)
 
 
-def _start_transformer(transformer: SpatialTransformer, channels: _Channels, drawing: bool) -> None:
-    """The ReferenceNet's shows all it has; a denoiser's draws, in equal shares, the pixels."""
+def _start_transformer(transformer: SpatialTransformer, channels: _Channels, share: float) -> None:
+    """A denoiser's layer draws its `share` of the pixels; the ReferenceNet's, 0, shows all."""
     pixels = torch.cat([channels.plus, channels.minus])
     inward, outward = torch.ones(channels.width), torch.zeros(channels.width)
-    if drawing:
-        inward[pixels], outward[pixels] = DRAFT, 1 / 3
+    if share:
+        inward[pixels], outward[pixels] = DRAFT, share
     for convolution, diagonal in (
         (transformer.proj_in, inward),
         (transformer.proj_out, outward),
