@@ -91,7 +91,7 @@ def count(animator: Animator, size: tuple[int, int], window: int) -> Counted:
     maps_bytes = sum(x.numel() * x.element_size() for x in maps.values())
     with torch.no_grad():
         token = animator.embed(picture)
-        latents = animator.encode(picture)
+        latents = animator.encode_reference(picture)
     looking, reference = peak_of(
         lambda: animator.prepare_reference(animator.reference_features(latents, token))
     )
@@ -110,7 +110,7 @@ def count(animator: Animator, size: tuple[int, int], window: int) -> Counted:
             noisy, 5, appearance=token, reference=reference, guidance=guidance, correspondence=keys
         )
     )
-    decoding, _ = peak_of(lambda: animator.decode(latents))
+    decoding, _ = peak_of(lambda: animator.decode(latents[:1]))
     return Counted(
         held=held,
         reference_pass=looking,

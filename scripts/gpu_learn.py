@@ -207,7 +207,7 @@ class Learner:
         batch = replace(
             batch,
             latents=latents.unflatten(0, batch.frames.shape[:2]),
-            reference_latents=self.animator.encode(batch.reference, 10**6),
+            reference_latents=self.animator.encode_reference(batch.reference),
         )
         with torch.autocast(self.device.type, torch.bfloat16):
             loss = self.task.loss(self.animator, batch, generator).total

@@ -38,6 +38,16 @@ def test_left_stays_left_where_somebody_turns_round(standing):
     assert at(other, chest_left)[0] < 0.5 < at(other, chest_right)[0]
 
 
+def test_every_second_value_is_the_middle_of_a_cell_half_a_cell_on(standing):
+    """A value (row, column) belongs to the pixel (2 row + 1.5, 2 column + 1.5)."""
+    person = standing(128)
+    person[:, :2] += np.float32(1.5) - person[LEFT_WRIST, :2] % 2
+    x, y = ((person[LEFT_WRIST, :2] - 1.5) / 2).astype(int)
+    np.testing.assert_allclose(
+        body_coordinates(person[None], SIZE)[:2, y, x], (0.97, 0.30), 0, 1e-4
+    )
+
+
 def test_nobody_far_away_and_no_order(standing):
     pair = np.stack([standing(128, left=-20), standing(128, left=6)])
     found = body_coordinates(pair, SIZE)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from posecast.geometry.body_coordinates import STRIDE
 from posecast.models.animator import Animator
 from posecast.models.autoencoder import PatchAutoencoder
 from posecast.models.copying import OUT, start_in_pixels
@@ -35,7 +36,7 @@ def fresh() -> Animator:
 
 
 def blank_maps() -> dict[str, Tensor]:
-    side = SIDE // 4
+    side = SIDE // STRIDE
     return {
         "pose": torch.zeros(1, 3, SIDE, SIDE),
         "identity": torch.zeros(1, 8, SIDE, SIDE),
@@ -45,8 +46,16 @@ def blank_maps() -> dict[str, Tensor]:
 
 def person(maps: dict[str, Tensor], column: int, code: Tensor) -> None:
     """Write a body of 8x4 cells into maps, with its code, at a column of cells."""
-    y, x = torch.meshgrid(torch.linspace(0.1, 0.9, 8), torch.linspace(0.4, 0.6, 4), indexing="ij")
-    maps["body"][0, :, 4:12, column : column + 4] = torch.stack([x, y, torch.ones_like(x)])
+    rows, columns = (
+        slice(4 * at // STRIDE, 4 * to // STRIDE) for at, to in ((4, 12), (column, column + 4))
+    )
+    there = maps["body"][0, :, rows, columns]
+    y, x = torch.meshgrid(
+        torch.linspace(0.1, 0.9, there.shape[1]),
+        torch.linspace(0.4, 0.6, there.shape[2]),
+        indexing="ij",
+    )
+    there[:] = torch.stack([x, y, torch.ones_like(x)])
     pixels = slice(4 * column, 4 * column + 16)
     maps["identity"][0, :, 16:48, pixels] = code[:, None, None]
 
@@ -92,7 +101,7 @@ def test_the_last_convolution_undoes_the_first(fresh) -> None:
 def test_codes_of_place_and_body_have_one_length(fresh) -> None:
     """Else attention would prefer the places with the longest keys."""
     maps = blank_maps()
-    maps["body"][:, :2] = torch.rand(1, 2, SIDE // 4, SIDE // 4)
+    maps["body"][:, :2] = torch.rand(1, 2, SIDE // STRIDE, SIDE // STRIDE)
     maps["body"][:, 2] = 1
     keys = fresh.correspondence({name: x[:, None] for name, x in maps.items()})[0, 0]
     width = fresh.unet.config.widths[0]

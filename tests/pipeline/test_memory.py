@@ -94,10 +94,18 @@ def test_the_papers_sizes_are_planned_for_half_the_papers_memory(size, card: int
     assert not plan.tiled
 
 
-@pytest.mark.parametrize(("name", "fake"), [("tiny", True), ("tiny", False), ("embedded", True)])
-def test_predictions_are_what_is_counted(name: str, fake: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "fake", "half_cells"),
+    [
+        ("tiny", True, False),
+        ("tiny", False, False),
+        ("tiny", True, True),
+        ("embedded", True, False),
+    ],
+)
+def test_predictions_are_what_is_counted(name: str, fake: bool, half_cells: bool) -> None:
     """Against every tensor that is alive at the peak of each pass."""
-    config = PRESETS[name]()
+    config = replace(PRESETS[name](), half_cells=half_cells)
     predicted, counted = run(config, config.size, torch.float32, fake)
     assert predicted.held == pytest.approx(counted.held, rel=0.01)
     assert 0.95 * counted.window <= predicted.window <= 1.6 * counted.window

@@ -150,6 +150,16 @@ def test_an_encoder_that_trains_sees_pictures(
     assert all(math.isfinite(loss) for loss in losses_of(task))
 
 
+def test_a_model_that_reads_half_cells_needs_the_pictures(
+    prepared_run: TrainingConfig, capfd: pytest.CaptureFixture[str]
+):
+    model = replace(prepared_run.model, overrides={"half_cells": True}, relearn=("half_cells",))
+    task = task_of(replace(prepared_run, model=model))
+    assert "its latents are not used: half_cells, a setting of the model," in capfd.readouterr().out
+    assert task.batches[0].latents is None
+    assert all(math.isfinite(loss) for loss in losses_of(task))
+
+
 @pytest.mark.parametrize("change", ["weights", "size"])
 def test_latents_of_other_weights_or_another_size_are_not_used(
     prepared_run: TrainingConfig,

@@ -145,6 +145,7 @@ def test_what_a_model_was_trained_with_travels_with_it(start: Path, tmp_path: Pa
         ({"conditions": {"drawing": "openpose"}}, r"drawing: openpose, but .* with dwpose"),
         ({"shared_noise": 1.0}, r"shared_noise: 1\.0, but .* trained with 0\.0"),
         ({"code_overlaps": "mean"}, r"code_overlaps: mean, but .* trained with front"),
+        ({"half_cells": True}, r"half_cells: True, but .* trained with False"),
     ],
 )
 def test_a_mismatch_is_refused_by_name(start, tmp_path, overrides: dict, message: str) -> None:

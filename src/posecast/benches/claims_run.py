@@ -113,7 +113,7 @@ def generate(
 def _denoise(animator: Animator, batch: TrainingBatch, noise: Tensor, steps: int) -> Tensor:
     assert batch.reference is not None
     appearance = animator.embed(batch.reference)
-    latents = animator.encode(batch.reference)
+    latents = animator.encode_reference(batch.reference)
     features = animator.reference_features(latents, appearance, batch.reference_maps)
     maps = {name: values for name, values in batch.maps.items() if name not in batch.left_out}
     given: dict[str, Any] = {

@@ -31,8 +31,11 @@ from posecast.geometry.skeleton import (
     skeleton_height,
 )
 
-STRIDE = 4
-"""Pixels a cell of the map."""
+STRIDE = 2
+"""Pixels from one value of the map to the next."""
+_FIRST = 1.5
+"""Pixel of the first value: the middle of a cell of 4 pixels. Every second value is another cell's
+middle; those between are the middles of cells half a cell on."""
 
 # A limb: its two joints, and where both are on the canonical body (x to its left, y down, 0..1).
 _LIMBS = (
@@ -66,14 +69,13 @@ def body_coordinates(
     size: tuple[int, int],
     ranks: Int[np.ndarray, " characters"] | None = None,
 ) -> Float32[np.ndarray, "3 rows columns"]:
-    """Canonical `x, y` (0..1) and 1 near a body; all 0 elsewhere, at a cell of `STRIDE` pixels.
+    """Canonical `x, y` (0..1) and 1 near a body; all 0 elsewhere, at every `STRIDE` pixels.
 
-    `keypoints` are pixels of a frame of `size` (height, width); a cell stands for its centre. With
-    `ranks` (0 the front, -1 no rank, behind all others) people cover those behind them; without,
-    the nearest skeleton decides.
+    `keypoints` are pixels of a frame of `size` (height, width). With `ranks` (0 the front, -1 no
+    rank, behind all others) people cover those behind them; without, the nearest skeleton decides.
     """
     rows, columns = (-(-side // STRIDE) for side in size)
-    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) * STRIDE + np.float32((STRIDE - 1) / 2)
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) * STRIDE + np.float32(_FIRST)
     places = np.stack([x.ravel(), y.ravel()], axis=1)
     nearest = np.full(len(places), np.float32(_REACH))
     found = np.zeros((3, len(places)), np.float32)

@@ -107,7 +107,7 @@ class Condition:
     coded: bool = False
     """Whether it is drawn in identity codes, one a character."""
     stride: int = 1
-    """Pixels a cell of the map."""
+    """Pixels from one value of the map to the next."""
     short: str = ""
     """A shorter name on the command line."""
     picture: Callable[[Map], Picture] | None = None

@@ -25,6 +25,7 @@ from posecast.models.memory_layout import channels_last
 from posecast.models.motion import MotionSettings
 from posecast.models.presets import PRESETS, AnimatorConfig, Settings
 from posecast.models.unet import DeepFeatures, UNet
+from posecast.models.views import Moves, view_moves, views
 
 Maps = Mapping[str, Float[Tensor, "b _ _ _ _"]]
 """Guider name to its maps (batch, frames, channels, H, W); one frame is broadcast over time."""
@@ -169,26 +170,49 @@ class Animator(nn.Module):
         images = [self._decode(x / scale) for x in latents.split(slice_size)]
         return (torch.cat(images) / 2 + 0.5).clamp(0, 1)
 
+    @property
+    def moves(self) -> Moves:
+        """Where the views of the reference lie."""
+        return view_moves(self.config.half_cells)
+
+    def encode_reference(
+        self, images: Float[Tensor, "b 3 H W"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "bv c h w"]:
+        """As `encode`, of all views of each reference, which follow each other."""
+        cell = LATENT_STRIDE // self.unet.config.cells
+        return self.encode(views(images, self.moves, cell).flatten(0, 1), generator=generator)
+
     def reference_features(
         self,
-        latents: Float[Tensor, "b c h w"],
+        latents: Float[Tensor, "bv c h w"],
         appearance: Float[Tensor, "b t dim"],
         maps: ReferenceMaps | None = None,
     ) -> ReferenceFeatures:
         """The reference features for the denoiser, the same for all steps of a video.
 
-        `maps` (`pose`, `identity` of the reference itself) serve keyed reference attention only.
+        `latents` are those of `encode_reference`. `maps` (`pose`, `identity` of the reference
+        itself) serve keyed reference attention only.
         """
-        guidance = correspondence = None
+        moves, guidance, correspondence = self.moves, None, None
         if maps and self.keyed:
-            own = {name: values[:, None] for name, values in maps.items()}
+            table, cell = known_conditions(), LATENT_STRIDE // self.unet.config.cells
+            own = {
+                name: views(values, moves, cell // table[name].stride)
+                for name, values in maps.items()
+            }
             features = self.guiders(self._keyed_guiders(own))
             guidance = total_of(features)
-            correspondence = self._correspondence(features, own)
+            correspondence = self._correspondence(features, own, moves)
         tokens = self.reference_net.reference_tokens(
-            latents, appearance, None if guidance is None else guidance[:, 0]
+            latents,
+            appearance.repeat_interleave(len(moves), 0),
+            None if guidance is None else guidance.flatten(0, 1),
         )
-        return ReferenceFeatures(tokens, None if correspondence is None else correspondence[:, 0])
+        together = {
+            path: found.unflatten(0, (-1, len(moves))).flatten(1, 2)
+            for path, found in tokens.items()
+        }
+        return ReferenceFeatures(together, correspondence)
 
     def prepare_reference(self, reference: ReferenceFeatures) -> ReferenceFeatures:
         """The features with the denoiser's keys and values, computed once for all steps."""
@@ -233,7 +257,10 @@ class Animator(nn.Module):
         return {name: maps[name] for name in names if name in maps}
 
     def _correspondence(
-        self, features: Mapping[str, Tensor], maps: Mapping[str, Tensor]
+        self,
+        features: Mapping[str, Tensor],
+        maps: Mapping[str, Tensor],
+        moves: Moves = ((0.0, 0.0),),
     ) -> Float[Tensor, "b f keys h w"] | None:
         """Keyed attention's features, of the size of the guiders' features; None without maps."""
         table = known_conditions()
@@ -244,7 +271,8 @@ class Animator(nn.Module):
         stride = LATENT_STRIDE // self.unet.config.cells
         size = (drawn.shape[3] // stride, drawn.shape[4] // stride)
         like = drawn.new_empty(*drawn.shape[:2], self.unet.config.widths[0], *size)
-        return correspondence_features(self.config.keyed_by, features, maps.get("body"), like)
+        body = maps.get("body")
+        return correspondence_features(self.config.keyed_by, features, body, like, moves)
 
     def denoise(
         self,
@@ -281,7 +309,7 @@ class Animator(nn.Module):
         self,
         noisy: Float[Tensor, "b f c h w"],
         timestep: int | float | Tensor,
-        reference_latents: Float[Tensor, "b c h w"],
+        reference_latents: Float[Tensor, "bv c h w"],
         appearance: Float[Tensor, "b 3 H W"] | Float[Tensor, "b t dim"],
         maps: Maps,
         reference_maps: ReferenceMaps | None = None,

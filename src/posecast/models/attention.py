@@ -29,6 +29,8 @@ a sequence: a picture of 2048x2048 has 2**16 of them."""
 class ReferenceFeatures:
     """Features of the ReferenceNet for the denoiser, computed once per video (section 4.5).
 
+    Tokens of several views of the picture (`models.views`) follow each other.
+
     `tokens[path]` is the normed input (batch, tokens, dim) of the ReferenceNet's self-attention at
     the module path `path`; the denoiser's layer of the same path reads it. `correspondence` is the
     reference's side of keyed attention (batch, keys, h, w), None where that is off. `dropped` marks
@@ -37,7 +39,7 @@ class ReferenceFeatures:
     """
 
     tokens: Mapping[str, Float[Tensor, "batch tokens dim"]]
-    correspondence: Float[Tensor, "batch keys h w"] | None = None
+    correspondence: Float[Tensor, "batch views keys h w"] | None = None
     dropped: Bool[Tensor, " batch"] | None = None
     keys_values: Mapping[str, KeysValues] | None = None
 

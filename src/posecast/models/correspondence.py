@@ -26,18 +26,20 @@ def correspondence_features(
     features: Mapping[str, Float[Tensor, "b f d h w"]],
     body: Float[Tensor, "b f 3 rows columns"] | None,
     like: Float[Tensor, "b f d h w"],
+    moved: Sequence[tuple[float, float]] = ((0.0, 0.0),),
 ) -> Float[Tensor, "b f keys h w"]:
     """The parts of `keyed_by`, `d` channels each: layer norms of guiders' features, and codes.
 
     Each has unit variance, or the louder part drowns the others; one that is missing is zero. Codes
-    are sines and cosines, all of one length as they are. `like` gives shape, device and precision.
+    are sines and cosines, all of one length as they are. `like` gives shape, device and precision;
+    `moved` says where the cells of all frames, or of each, lie (`place_positions`).
     """
     dim, height, width = like.shape[2:]
     parts = []
     for name in keyed_by:
         if name == "place":
-            place = place_positions(height, width, dim, like.device).to(like.dtype)
-            parts.append(2**0.5 * place[None, None].expand_as(like))
+            places = [place_positions(height, width, dim, like.device, by) for by in moved]
+            parts.append(2**0.5 * torch.stack(places).to(like.dtype).expand_as(like))
         elif name == "body" and body is not None:
             parts.append(body_codes(body, dim, (height, width)).to(like.dtype).expand_as(like))
         elif name in features:
@@ -56,7 +58,9 @@ def body_codes(
     """
     frequency = 2 * math.pi / body_wavelengths(channels, body.device)
     # Sampled, not averaged: coordinates of two parts have no mean that means anything.
-    cells = F.interpolate(body.flatten(0, 1).float(), size=size, mode="nearest-exact")
+    step = max(1, body.shape[3] // size[0])
+    middle = max(0, step // 2 - 1)  # the map's first value is the middle of two of its steps
+    cells = body.flatten(0, 1).float()[..., middle::step, middle::step]
     angles = cells[:, :2, None] * frequency[:, None, None]
     codes = 2**0.5 * torch.cat([angles.sin(), angles.cos()], dim=2).flatten(1, 2)
     return (codes * cells[:, 2:]).unflatten(0, body.shape[:2])

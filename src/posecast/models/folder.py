@@ -64,6 +64,7 @@ INDEX_FIELDS = (
     "guidance_scale",
     "code_overlaps",
     "keyed_by",
+    "half_cells",
 )
 
 

@@ -23,23 +23,28 @@ def frame_positions(
 
 
 def place_positions(
-    height: int, width: int, channels: int, device: torch.device | None = None
+    height: int,
+    width: int,
+    channels: int,
+    device: torch.device | None = None,
+    moved: tuple[float, float] = (0.0, 0.0),
 ) -> Float[Tensor, "channels height width"]:
     """Sines and cosines of y (first half) and x (second half), relative to the image's own size.
 
     Wavelengths run from 4 cells of the base grid to twice the grid, geometrically: shorter ones
-    alias, longer ones say nothing. `channels` is a multiple of 4.
+    alias, longer ones say nothing. `channels` is a multiple of 4. `moved` is how far on (y, x) the
+    cells are from the image's own, in cells.
     """
     count = channels // 4
     frequency = 2 * math.pi / place_wavelengths(channels, device)
 
-    def code(cells: int) -> Tensor:
-        position = (torch.arange(cells, device=device, dtype=torch.float32) + 0.5) / cells
+    def code(cells: int, on: float) -> Tensor:
+        position = (torch.arange(cells, device=device, dtype=torch.float32) + 0.5 + on) / cells
         angle = position[:, None] * frequency
         return torch.cat([angle.sin(), angle.cos()], dim=1)
 
-    y = code(height)[:, None].expand(height, width, 2 * count)
-    x = code(width)[None].expand(height, width, 2 * count)
+    y = code(height, moved[0])[:, None].expand(height, width, 2 * count)
+    x = code(width, moved[1])[None].expand(height, width, 2 * count)
     return torch.cat([y, x], dim=-1).permute(2, 0, 1).contiguous()
 
 

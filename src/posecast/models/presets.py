@@ -51,6 +51,8 @@ class AnimatorConfig:
     keyed_by: tuple[str, ...] = ("pose", "identity", "place")
     """What keyed reference attention compares (`models.correspondence`). `unet.key_channels` is the
     first width times the number of these, or 0 where it is off."""
+    half_cells: bool = False
+    """Whether the ReferenceNet also reads the picture moved by half a cell (`models.views`)."""
     conditions: ConditionSettings = ConditionSettings()
     """Constants of the condition maps that the model was trained with."""
 

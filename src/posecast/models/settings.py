@@ -153,6 +153,7 @@ INDEX: Table = {
     "guidance_scale": number(0, 100),
     "code_overlaps": one_of(*get_args(CodeOverlaps)),
     "keyed_by": many(one_of(*KEYS), 0, len(KEYS)),
+    "half_cells": FLAG,
 }
 CONDITIONS: Table = {
     "drawing": one_of(*DRAWINGS),

@@ -162,7 +162,9 @@ class UNet(ModelMixin, ConfigMixin):
         """The reference's tokens as this net's keys and values: once for all steps and windows."""
         pyramid = None
         if self.config.key_channels and reference.correspondence is not None:
-            pyramid = self._pyramid(reference.correspondence[:, None], None)
+            shape = reference.correspondence.shape[:2]
+            levels = self._pyramid(reference.correspondence, None) or ()
+            pyramid = [x.unflatten(0, shape).flatten(1, 2) for x in levels]
         keys_values = {}
         for path, block, level in self.transformers():
             keys = None if pyramid is None else pyramid[level]

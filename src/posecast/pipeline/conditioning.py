@@ -180,7 +180,7 @@ def prepared(
     margin = (0, canvas[1] - width, 0, canvas[0] - height)
     padded = torch.nn.functional.pad(picture, margin, mode="replicate")
     awake(animator.vae)
-    latents = animator.encode(padded)
+    latents = animator.encode_reference(padded)
     compared = sorted(set(config.conditions_read(off)) & set(compared_names()))
     maps = renderer.maps(0, 1, _names(animator, off, "reference"), compared)
     still = animator.features(place.tensors(maps.maps))

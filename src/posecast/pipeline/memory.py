@@ -14,6 +14,7 @@ from itertools import product
 from posecast.casting.options import Size
 from posecast.errors import InputError
 from posecast.models.presets import AnimatorConfig
+from posecast.models.views import view_moves
 from posecast.pipeline.conditioning import BLOCK, LATENT_STRIDE
 
 GB = 10**9
@@ -127,14 +128,15 @@ def predict_needs(
     # The decoded tiles (they overlap by a quarter) wait until all are put together.
     tile = min(frame, _TILE_PIXELS * _PIXEL_NUMBERS[config.vae_class] + 3 * 3 * pixels)
     tokens = window * cells
+    read = cells * len(view_moves(config.half_cells))  # of the reference
 
     def in_bytes(numbers: float) -> int:
         return round(numbers * itemsize)
 
     return MemoryNeeds(
         weights=dict(weights),
-        held=in_bytes(held * cells),
-        reference_pass=in_bytes((peak + held) * cells),
+        held=in_bytes(held * read),
+        reference_pass=in_bytes((peak + held) * read),
         window=in_bytes(max(tokens * peak, guiding) + tokens * conditions),
         frame=in_bytes(frame),
         tile=in_bytes(tile),

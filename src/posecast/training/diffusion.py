@@ -179,7 +179,7 @@ class DiffusionTask:
         encode = partial(self.animator.encode, generator=generator)
         frames = encode(batch.frames.flatten(0, 1))
         latents = frames.unflatten(0, batch.frames.shape[:2])
-        return latents, encode(batch.reference)
+        return latents, self.animator.encode_reference(batch.reference, generator)
 
     def _measured(self, latents: Tensor) -> Tensor:
         """Latents on axes whose squared differences are the loss: partly pixels', partly latents'.

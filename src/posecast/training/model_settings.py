@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-Relearnt = Literal["scheduler", "conditions", "shared_noise", "code_overlaps", "keyed_by"]
+Relearnt = Literal[
+    "scheduler", "conditions", "shared_noise", "code_overlaps", "keyed_by", "half_cells"
+]
 RELEARNT: tuple[Relearnt, ...] = get_args(Relearnt)
 """Settings of a model that its weights were trained with."""
 

@@ -180,10 +180,12 @@ def stored_encodings(config: TrainingConfig, animator: Animator) -> tuple[Stored
     shape = f"{data.size[0]}x{data.size[1]}"
     notes: list[str] = []
     drawn = config.objective.latents == "sample"
-    if data.flip or data.crop is not None or drawn:
+    moved = animator.config.half_cells
+    if data.flip or data.crop is not None or drawn or moved:
         if any(record.latents for record in records):
             other = "data.flip" if data.flip else "data.crop"
             other = "objective.latents" if drawn else other
+            other = "half_cells, a setting of the model," if moved else other
             notes.append(f"{data.dataset}: its latents are not used: {other} asks for other ones")
         return Stored(), notes
     fits: dict[str, bool] = {}
