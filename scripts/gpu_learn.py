@@ -65,7 +65,7 @@ class Course:
 
 
 COURSES = {
-    "embedded": Course(("embedded/images", "embedded/clips"), (32, 12), (1e-3, 6e-4)),
+    "embedded": Course(("embedded/half_cells", "embedded/clips"), (32, 12), (1e-3, 6e-4)),
     "claims": Course(("claims/images", "claims/clips"), (32, 12), (1e-3, 6e-4), "order"),
     "flow": Course(("claims/flow",), (16,), (1e-3,), "flow"),
     "reference-pose": Course(("claims/reference-pose",), (32,), (1e-3,), "reference pose"),

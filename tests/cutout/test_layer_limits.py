@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from posecast.cutout.layers import BODY, _beside, _box, _closed, _given, stacked
+from posecast.cutout.hidden import closed
+from posecast.cutout.layers import BODY, _beside, _box, _given, stacked
 from posecast.cutout.parting import Parting
 from posecast.cutout.pieces import LEFT_LEG, Piece
 from posecast.cutout.stance import Stance
@@ -79,6 +80,6 @@ def test_notches_are_closed_as_finely_as_a_finger_and_no_finer(
     monkeypatch.setattr(cv2, "morphologyEx", counted)
     own = np.zeros((2048, 256), bool)
     own[:, :101] = True
-    edge = _closed(own, 2048.0)[1024]
+    edge = closed(own, 2048.0)[1024]
     assert np.flatnonzero((edge > 0.02) & (edge < 0.98)).size <= 2 * 2048 / 256
     assert sizes[0][0] <= 2048 / 7

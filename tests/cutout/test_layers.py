@@ -6,20 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from posecast.cutout.colours import completed
 from posecast.cutout.garments import Garment
-from posecast.cutout.layers import (
-    BODY,
-    Layer,
-    Seen,
-    _cap,
-    _closed,
-    _completed,
-    _cores,
-    _own_share,
-    _tube,
-    layers_of,
-    stacked,
-)
+from posecast.cutout.hidden import closed, cores, leg_behind
+from posecast.cutout.layers import BODY, Layer, Seen, _cap, _own_share, layers_of, stacked
 from posecast.cutout.meshes import skinned
 from posecast.cutout.motion import Shared
 from posecast.cutout.parting import Parting
@@ -36,7 +26,7 @@ def body() -> Stance:
 
 
 def core(body: Stance, *pieces: Piece, garment: Garment | None = None) -> np.ndarray:
-    return _cores(body, pieces, SIZE, (0, 0), garment) > 0.5
+    return cores(body, pieces, SIZE, (0, 0), garment) > 0.5
 
 
 def test_what_nobody_sees_is_guessed_a_little_thinner_than_it_is(body: Stance) -> None:
@@ -77,7 +67,7 @@ def test_above_its_hip_a_hidden_leg_is_only_where_the_trunk_is(body: Stance) -> 
     own = (abs(x - bone.start[0]) < 3) & (y > bone.start[1] - 70) & (y < bone.end[1])
     above = y < bone.start[1] - 25  # below, corners are rounded
     for trunk in (np.zeros(SIZE, bool), x > bone.start[0]):
-        found = _tube(body, RIGHT_LEG, own, ~own, trunk, (0, 0), None) > 0.5
+        found = leg_behind(body, RIGHT_LEG, own, ~own, trunk, (0, 0), None) > 0.5
         assert (found & above & trunk).any() == trunk.any()
         beyond = cv2.dilate(trunk.astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
         assert not (found & above & beyond).any()
@@ -200,7 +190,7 @@ def test_the_notch_that_a_hand_makes_is_filled_a_gap_is_not(height: int) -> None
         own = np.ones((height // 2, height), bool)
         wide = round(share * height)
         own[height // 5 :, height // 2 : height // 2 + wide] = False
-        inside = _closed(own, float(height))[height // 3, height // 2 + wide // 2]
+        inside = closed(own, float(height))[height // 3, height // 2 + wide // 2]
         assert (inside > 0.5) == filled
 
 
@@ -268,14 +258,14 @@ def test_skin_is_completed_by_its_common_colours_and_clothes_by_the_nearest() ->
     sure = np.zeros((60, 200), bool)
     sure[:, :100] = True
     everywhere = np.ones_like(sure)
-    clothes = _completed(picture, sure, ~everywhere, 10)
-    skin = _completed(picture, sure, everywhere, 10)
+    clothes = completed(picture, sure, ~everywhere, 10)
+    skin = completed(picture, sure, everywhere, 10)
     assert clothes[30, 130, 1] < 10
     assert skin[30, 101, 1] < 60
     assert skin[30, 150, 1] > 100
     picture[:, 98:100] = (0, 0, 200)
     picture[:, 96:98] = 200
     picture[20:, 98:100] = 200  # six thousandths
-    rare = _completed(picture, sure, everywhere, 10)
+    rare = completed(picture, sure, everywhere, 10)
     assert np.abs(rare[5, 140].astype(int) - 200).max() < 30
     np.testing.assert_array_equal(skin[:, :96], 200)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from posecast.cutout import CutoutAnimator
-from posecast.cutout.layers import BODY, _beside, _cores
+from posecast.cutout.hidden import cores
+from posecast.cutout.layers import BODY, _beside
 from posecast.cutout.motion import Turn, _sharpened
 from posecast.cutout.moving import (
     MovingPicture,
@@ -329,11 +330,11 @@ def test_what_slopes_from_the_neck_to_a_shoulder_is_whole_beneath_a_hand() -> No
     pose = person(60, 50, 80)
     body = stance(pose, pose)
     assert body is not None
-    cores = _cores(body, BODY, (280, 200), (0, 0), None)
+    found = cores(body, BODY, (280, 200), (0, 0), None)
     neck, shoulder = pose[NECK, :2], pose[LEFT_SHOULDER, :2]
     for share, height, whole in ((0.5, 4, True), (0.7, 2, True), (0.9, 12, False)):
         x, y = np.rint(neck + share * (shoulder - neck) - (0, height)).astype(int)
-        assert (cores[y, x] > 0.9) == whole, share
+        assert (found[y, x] > 0.9) == whole, share
 
 
 @pytest.mark.parametrize(("layer", "reach"), [(RIGHT_LEG, 4), (BODY, 2), (LEFT_ARM[1:], 2)])

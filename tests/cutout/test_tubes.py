@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posecast.cutout.stance import Bone
-from posecast.cutout.tubes import behind, bulges
+from posecast.cutout.tubes import bulges, limb_behind, trunk_behind
 
 AXIS = Bone(np.array([20.0, 50.0]), np.array([100.0, 0.0]))
 HALF = 10
@@ -46,7 +46,7 @@ def test_a_leg_is_as_wide_behind_a_hand_as_around_it() -> None:
     whole = limb()
     hand = np.zeros_like(whole)
     hand[54:75, 60:90] = True
-    found = behind(whole & ~hand, hand, AXIS, np.linspace(0, 1, 65), HALF)
+    found = limb_behind(whole & ~hand, hand, AXIS, np.linspace(0, 1, 65), HALF)
     assert found[59, 62:88].all()
     assert not found[63, 62:88].any()
 
@@ -54,14 +54,14 @@ def test_a_leg_is_as_wide_behind_a_hand_as_around_it() -> None:
 def test_a_leg_ends_where_none_of_it_is_visible() -> None:
     own = limb()
     own[:, :60] = False
-    found = behind(own, np.zeros_like(own), AXIS, np.linspace(0, 1, 65), HALF)
+    found = limb_behind(own, np.zeros_like(own), AXIS, np.linspace(0, 1, 65), HALF)
     assert not found[50 + 5, :55].any()
     assert found[50 + 5, 65:115].all()
 
 
 def test_a_leg_whose_sides_are_hidden_is_as_wide_as_legs_are() -> None:
     hidden = ~limb(2)
-    found = behind(limb(2), hidden, AXIS, np.linspace(0, 1, 65), HALF)
+    found = limb_behind(limb(2), hidden, AXIS, np.linspace(0, 1, 65), HALF)
     assert found[50 + HALF - 1, 30:110].all()
     assert not found[50 + HALF + 2].any()
 
@@ -69,7 +69,7 @@ def test_a_leg_whose_sides_are_hidden_is_as_wide_as_legs_are() -> None:
 def test_a_trunk_behind_both_arms_leads_from_the_shoulders_to_what_is_seen_of_the_hips() -> None:
     own = limb(12)
     own[:, :90] &= limb(1)[:, :90]  # but for the last three tenths only its middle is seen
-    found = behind(own, ~own, AXIS, np.linspace(0, 1, 65), HALF, begin=6)
+    found = trunk_behind(own, ~own, AXIS, np.linspace(0, 1, 65), HALF, shoulder=6)
     widths = found[50:].sum(axis=0) - 1
     assert widths[24] == pytest.approx(6, abs=1)
     assert widths[55] == pytest.approx(9, abs=1)
@@ -84,7 +84,7 @@ def test_a_trunk_has_its_waist_on_the_hidden_side_too() -> None:
     hidden = np.zeros_like(own)
     hidden[51:] = True
     own[50:63, 110:121], hidden[51:, 110:] = True, False
-    found = behind(own, hidden, AXIS, np.linspace(0, 1, 65), HALF, begin=10)
+    found = trunk_behind(own, hidden, AXIS, np.linspace(0, 1, 65), HALF, shoulder=10)
     widths = found[50:].sum(axis=0) - 1
     assert widths[65] == pytest.approx(4, abs=1.5)
     assert widths[100] == pytest.approx(12, abs=1.5)
@@ -92,6 +92,6 @@ def test_a_trunk_has_its_waist_on_the_hidden_side_too() -> None:
 
 def test_no_leg_is_continued_wider_than_a_third_more_than_usual() -> None:
     """What reaches farther is no leg (`_WIDEST`)."""
-    found = behind(limb(25), np.zeros((100, 140), bool), AXIS, np.linspace(0, 1, 65), HALF)
+    found = limb_behind(limb(25), np.zeros((100, 140), bool), AXIS, np.linspace(0, 1, 65), HALF)
     assert found[50 + 12, 30:110].all()
     assert not found[50 + 15].any()

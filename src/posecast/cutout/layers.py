@@ -13,46 +13,32 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int, UInt8
+from jaxtyping import Bool, Float32, Int, UInt8
 
+from posecast.cutout.colours import completed
 from posecast.cutout.garments import Drape, Garment, garment_of
-from posecast.cutout.hands import draw_hand
+from posecast.cutout.hidden import THIGHS, closed, cores, leg_behind, trunk_sides
 from posecast.cutout.meshes import cell_side, meshed
 from posecast.cutout.motion import Skin
-from posecast.cutout.parting import BEGIN, BINS, Parting, colour_bins, parted, visible_from
+from posecast.cutout.parting import Parting, parted
 from posecast.cutout.pieces import (
     HALF_WIDTHS,
     LEFT_ARM,
-    LEFT_LEG,
     LIMBS,
     RIGHT_ARM,
-    RIGHT_LEG,
     UPPER_ARMS,
     Piece,
 )
-from posecast.cutout.stance import Bone, Stance
-from posecast.cutout.tubes import behind as tube_behind
-from posecast.cutout.tubes import beside
+from posecast.cutout.stance import Stance
 
 ARMS = (*RIGHT_ARM, *LEFT_ARM)
 BODY = (Piece.TRUNK, Piece.HEAD)
-_THIGHS, _LEGS = (RIGHT_LEG[0], LEFT_LEG[0]), (*RIGHT_LEG[:2], *LEFT_LEG[:2])
 _SEAM = 0.012
 """How far a layer continues beneath the one above it, in body heights."""
 _FEATHER = 1.5
 """Width of the soft edge between two layers in pixels."""
-_CORE = 0.7
-"""Hidden parts of a limb are completed up to this many half widths from its bone."""
-_BENEATH = 0.3
-"""How far a leg's completed part reaches up beneath a hem, in lengths of its thigh or shin."""
-_TRUNK_CORE = 0.85
-"""Hidden parts of a trunk are completed up to this share of its width."""
 _OPAQUE = 0.6
 """Least matte value of a pixel whose colour, freed from the background's, is used."""
-_NECK = 0.032
-"""Half width of a completed neck, in body heights."""
-_SLOPE = 0.45
-"""Completed shoulders slope from this share of the way from the shoulders up to the head."""
 _CAP = 1.0
 """Radius of the disc around the shoulder that belongs to the arm, in the arm's half widths."""
 _OFF, _WIDEST = 0.015, 1.5
@@ -65,25 +51,11 @@ _BEHIND = 0.03
 """An arm hidden by the trunk is completed this far around its bone, in body heights."""
 _AROUND = 0.02
 """Distance from reliable pixels, in body heights, over which completed skin becomes their mean."""
-_COMMON, _RARE = 0.02, 0.01
-"""A colour counts fully in completed areas if this share of the layer has it; least weight of
-others."""
 _HIP = 0.015
 """How far legs continue beneath the trunk, and near it beneath each other, in body heights: they
 part there as they turn."""
-_LEVELS, _ABOVE = 65, 0.35
-"""Levels along a thigh or shin at which its sides are measured; and how far above the hip thighs
-are, in their lengths."""
-_DOWN = 1.5
-"""Levels at which a trunk's sides are measured end there, its length being 1: below the hips they
-are those of a coat."""
-_ROUND = 0.3
-"""Standard deviation of the blur that rounds a continued leg's corners, in its half widths."""
 _LEAST_SEEN = 0.25
 """A limb with a smaller visible share is replaced by that of the other side of the body."""
-_NOTCH, _SMALL = 0.05, 256.0
-"""Half width of notches that are filled, in body heights; and the body's largest height in pixels
-on the reduced copy that is used for this."""
 _MARGIN = 0.15
 """Margin of the body's box around its bones, in body heights."""
 
@@ -187,7 +159,7 @@ class _Cut:
         if pieces == BODY:
             trunk, head = (_nearest(self.parting, (piece,), matte.shape) for piece in BODY)
             plain &= head < trunk
-        colours = _completed(picture, sure & ~behind, plain, _AROUND * body.height)
+        colours = completed(picture, sure & ~behind, plain, _AROUND * body.height)
         pixels = np.dstack([colours, np.rint(share * 255).astype(np.uint8)])
         cell = cell_side(int((matte > 0.5).sum()))
         skin, triangles = meshed(share, self.parting, pieces, body, cell)
@@ -202,16 +174,16 @@ class _Cut:
         """1 where a layer surely is, even where it is hidden."""
         body, winner = self.body, self.winner
         own = winner == self.stack.index(pieces)
-        core = _cores(body, pieces, own.shape, self.corner, self.garment)
-        core = np.maximum(core, _closed(own, body.height))
-        legs = [i for i, other in enumerate(self.stack) if other[0] in _THIGHS]
+        core = cores(body, pieces, own.shape, self.corner, self.garment)
+        core = np.maximum(core, closed(own, body.height))
+        legs = [i for i, other in enumerate(self.stack) if other[0] in THIGHS]
         if pieces == BODY:
             return np.maximum(core, self._sides(legs, hidden))
-        if pieces[0] not in _THIGHS:
+        if pieces[0] not in THIGHS:
             return core
         trunk = (winner == self.stack.index(BODY)) | (self._sides(legs, hidden) > 0.5)
         before = hidden & ~np.isin(winner, legs)
-        tube = _tube(body, pieces, own, before, trunk, self.corner, self.garment)
+        tube = leg_behind(body, pieces, own, before, trunk, self.corner, self.garment)
         core = np.maximum(core, tube)
         if self.garment is None:
             hips = [self.stack.index(BODY), *legs]
@@ -222,20 +194,9 @@ class _Cut:
     def _sides(
         self, legs: Sequence[int], hidden: Bool[np.ndarray, "h w"]
     ) -> Float32[np.ndarray, "h w"]:
-        """1 where the trunk goes on behind the arms before its sides, from the shoulders on.
-
-        The sides lead to what is visible of the hips. The trunk ends there, unless it is a coat's.
-        """
-        trunk = self.body.trunk
-        axis = Bone(self.body.down.start - self.corner, self.body.down.way)
+        """1 where the trunk goes on behind the arms before its sides."""
         down = np.isin(self.winner, [self.stack.index(BODY), *legs])
-        top, bottom = (
-            _TRUNK_CORE * float(np.hypot(*half)) for half in (trunk.half_top, trunk.half_bottom)
-        )
-        levels = np.linspace(0, _DOWN, _LEVELS)
-        found = tube_behind(down, hidden & ~down, axis, levels, max(top, bottom), top)
-        if self.garment is None:
-            found &= beside(found.shape, axis)
+        found = trunk_sides(self.body, down, hidden & ~down, self.corner, self.garment)
         return cv2.GaussianBlur(found.astype(np.float32), (0, 0), _FEATHER)
 
 
@@ -368,145 +329,3 @@ def _inscribed(region: Bool[np.ndarray, "h w"], centre: np.ndarray, off: float) 
         np.rint([centre - off, centre + off + 1]).clip(0, region.shape[::-1]).astype(int).tolist()
     )
     return float(inside[top:bottom, left:right].max(initial=0))
-
-
-def _closed(own: Bool[np.ndarray, "h w"], height: float) -> Float32[np.ndarray, "h w"]:
-    """A layer with notches filled, such as those that a hand in front of it makes."""
-    scale = min(1.0, _SMALL / height)
-    size = (max(1, round(own.shape[1] * scale)), max(1, round(own.shape[0] * scale)))
-    small = cv2.resize(own.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    side = 2 * max(1, round(_NOTCH * height * scale)) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, disc, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.resize(closed, own.shape[::-1], interpolation=cv2.INTER_LINEAR))
-
-
-def _completed(
-    picture: UInt8[np.ndarray, "h w 3"],
-    sure: Bool[np.ndarray, "h w"],
-    plain: Bool[np.ndarray, "h w"],
-    reach: float,
-) -> UInt8[np.ndarray, "h w 3"]:
-    """A layer's colours: reliable ones unchanged, elsewhere the colour of the nearest reliable one.
-
-    In `plain` areas, limbs and heads, they change over `reach` pixels to means of the reliable
-    colours there: stripes that go on are right on clothes, but not on skin.
-    """
-    if not sure.any():
-        return picture
-    away, labels = cv2.distanceTransformWithLabels(
-        (~sure).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    nearest = np.zeros(labels.max() + 1, np.int64)
-    nearest[labels[sure]] = np.flatnonzero(sure)
-    spread = cv2.GaussianBlur(picture.reshape(-1, 3)[nearest[labels]], (0, 0), 2.0)
-    if (sure & plain).any():
-        share = (plain * np.clip(away / reach, 0, 1))[..., None]
-        spread = np.rint(spread + share * (_means(picture, sure & plain) - spread))
-    return np.where(sure[..., None], picture, spread.astype(np.uint8))
-
-
-def _means(
-    picture: UInt8[np.ndarray, "h w 3"], sure: Bool[np.ndarray, "h w"]
-) -> Float32[np.ndarray, "h w 3"]:
-    """Means of the reliable colours around each pixel, the wider the farther they are away.
-
-    Rare colours, such as outlines, shadows and lips, count less.
-    """
-    bins = colour_bins(picture)
-    common = np.bincount(bins[sure], minlength=BINS**3) / sure.sum()
-    weight = np.where(sure, np.clip(common / _COMMON, _RARE, 1)[bins], 0).astype(np.float32)
-    levels = [np.dstack([picture * weight[..., None], weight])]
-    while max(levels[-1].shape[:2]) > 1:
-        levels.append(np.asarray(cv2.pyrDown(levels[-1])))
-    found = levels.pop()
-    while levels:
-        finer = levels.pop()
-        wider = cv2.pyrUp(found, dstsize=finer.shape[1::-1])
-        found = finer + wider * (1 - np.minimum(finer[..., 3:], 1))
-    return found[..., :3] / np.maximum(found[..., 3:], 1e-6)
-
-
-def _cores(
-    body: Stance,
-    pieces: tuple[Piece, ...],
-    size: tuple[int, int],
-    corner: tuple[int, int],
-    garment: Garment | None,
-) -> Float32[np.ndarray, "h w"]:
-    """1 where the pieces surely are, even if something hides them."""
-    found = np.zeros(size, np.uint8)
-
-    def place(point: np.ndarray) -> tuple[int, int]:
-        x, y = np.rint((point - corner).clip(-1e4, 1e4)).astype(int).tolist()
-        return x, y
-
-    for piece in pieces:
-        if piece is Piece.TRUNK:
-            across = np.array([-1.0, 1, 1, -1]) * _TRUNK_CORE
-            corners = body.trunk.at(np.array([0.0, 0, 1, 1]), across)
-            cv2.fillConvexPoly(found, np.array([place(c) for c in corners]), 255)
-            if Piece.HEAD in body.bones:
-                slopes = np.array([place(c) for c in _shoulders(body)])
-                cv2.fillConvexPoly(found, slopes, 255)
-            if garment is not None:
-                cv2.fillPoly(found, [np.array([place(c) for c in garment.outline])], 255)
-        elif piece in body.bones:
-            if piece in body.hands:
-                draw_hand(found, body.hands[piece] - corner, 255)
-                continue
-            bone = body.bones[piece]
-            if piece is Piece.HEAD:
-                cv2.circle(found, place(bone.start), max(1, round(bone.length)), 255, -1)
-                if Piece.TRUNK in pieces:
-                    thick = max(1, round(2 * _NECK * body.height))
-                    cv2.line(found, place(body.trunk.top), place(bone.start), 255, thick)
-                continue
-            thick = max(1, round(2 * _CORE * HALF_WIDTHS[piece] * body.height))
-            start = visible_from(piece, garment)
-            if start > BEGIN.get(piece, 0.0):  # a leg continues a little beneath its hem
-                start = max(0.0, start - _BENEATH)
-            if start >= 1:
-                continue
-            begin = bone.start + start * bone.way
-            cv2.line(found, place(begin), place(bone.end), 255, thick)
-    return cv2.GaussianBlur(found, (0, 0), 1.0).astype(np.float32) / 255
-
-
-def _tube(
-    body: Stance,
-    pieces: tuple[Piece, ...],
-    own: Bool[np.ndarray, "h w"],
-    hidden: Bool[np.ndarray, "h w"],
-    trunk: Bool[np.ndarray, "h w"],
-    corner: tuple[int, int],
-    garment: Garment | None,
-) -> Float32[np.ndarray, "h w"]:
-    """1 where a leg goes on behind what hides its sides; above its hip, where the trunk is too."""
-    found = np.zeros(own.shape, np.float32)
-    for piece in pieces:
-        if piece not in _LEGS or piece not in body.bones:
-            continue
-        start = -_ABOVE if piece in _THIGHS else 0.0
-        if garment is not None:
-            start = visible_from(piece, garment)
-        if start >= 1:
-            continue
-        axis, half = body.bones[piece], HALF_WIDTHS[piece] * body.height
-        axis = Bone(axis.start - corner, axis.way)
-        levels = np.linspace(start, 1, _LEVELS)
-        tube = tube_behind(own, hidden, axis, levels, half)
-        tube = (tube & (trunk | beside(tube.shape, axis))).astype(np.float32)
-        found = np.maximum(found, cv2.GaussianBlur(tube, (0, 0), _ROUND * half))
-    return np.clip(0.5 + (found - 0.5) * (_ROUND * HALF_WIDTHS[_THIGHS[0]] * body.height), 0, 1)
-
-
-def _shoulders(body: Stance) -> Float64[np.ndarray, "5 2"]:
-    """What slopes from the neck to both shoulders."""
-    top, half = body.trunk.top, body.trunk.half_top * _TRUNK_CORE
-    up = body.bones[Piece.HEAD].start - top
-    height = _CORE * HALF_WIDTHS[Piece.RIGHT_UPPER_ARM] * body.height
-    raised = min(height / max(float(np.hypot(*up)), 1e-6), _SLOPE) * up
-    return np.stack(
-        [top - half, top - half + raised, top + _SLOPE * up, top + half + raised, top + half]
-    )

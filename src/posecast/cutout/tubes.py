@@ -39,37 +39,62 @@ def bulges(own: Bool[np.ndarray, "h w"], axis: Bone, half: float) -> Bool[np.nda
     return own & ~_filled(own.shape, axis, levels, _BULGE * usual) & beside(own.shape, axis)
 
 
-def behind(
+def limb_behind(
     own: Bool[np.ndarray, "h w"],
     hidden: Bool[np.ndarray, "h w"],
     axis: Bone,
     levels: Float[np.ndarray, " levels"],
     half: float,
-    begin: float | None = None,
 ) -> Bool[np.ndarray, "h w"]:
-    """A limb or a trunk, continued where other things are `hidden` before its sides.
+    """A limb, continued where other things are `hidden` before its sides.
 
     Its reach there is interpolated between the `levels` (shares of the axis) where a side is seen,
-    and `half` if none is. With `begin`, for trunks, a side that is hidden at the first level begins
-    there with this reach, and reaches no farther than the other side where that is seen: a waist.
+    and `half` if none is.
+    """
+    reach, seen = _reaches(own, hidden, axis, levels, half)
+    there = reach.any(axis=0)
+    for side in (0, 1):
+        reach[side] = _between(levels, reach[side], seen[side], half)
+    return _filled(own.shape, axis, levels, np.minimum(reach, _WIDEST * half) * there)
+
+
+def trunk_behind(
+    own: Bool[np.ndarray, "h w"],
+    hidden: Bool[np.ndarray, "h w"],
+    axis: Bone,
+    levels: Float[np.ndarray, " levels"],
+    half: float,
+    shoulder: float,
+) -> Bool[np.ndarray, "h w"]:
+    """A trunk, continued as `limb_behind`, with shoulders and a waist.
+
+    A side that is hidden at the first level begins there with the reach of a `shoulder`, and where
+    a side is hidden it reaches no farther than the other one that is seen there.
     """
     reach, seen = _reaches(own, hidden, axis, levels, half)
     there, other = reach.any(axis=0), np.where(seen, reach, np.inf)[::-1]
     for side in (0, 1):
-        places, sizes = levels[seen[side]], reach[side][seen[side]]
-        if not len(places):
-            places, sizes = np.array([_USUAL]), np.array([half])
-        if begin is not None and not seen[side][0]:
-            places, sizes = np.append(levels[0], places), np.append(begin, sizes)
-        reach[side] = np.interp(levels, places, sizes)
-        if begin is not None:
-            waist = np.minimum(reach[side], other[side])
-            reach[side] = np.where(seen[side], reach[side], waist)
-            blurred = cv2.GaussianBlur(
-                reach[side], (0, 0), _SMOOTH * len(levels), borderType=cv2.BORDER_REPLICATE
-            )
-            reach[side] = blurred.ravel()
+        found = _between(levels, reach[side], seen[side], half, shoulder)
+        found = np.where(seen[side], found, np.minimum(found, other[side]))
+        blur = _SMOOTH * len(levels)
+        reach[side] = cv2.GaussianBlur(found, (0, 0), blur, borderType=cv2.BORDER_REPLICATE).ravel()
     return _filled(own.shape, axis, levels, np.minimum(reach, _WIDEST * half) * there)
+
+
+def _between(
+    levels: Float[np.ndarray, " levels"],
+    reach: Float64[np.ndarray, " levels"],
+    seen: Bool[np.ndarray, " levels"],
+    half: float,
+    begin: float | None = None,
+) -> Float64[np.ndarray, " levels"]:
+    """One side's reach at all levels; hidden at the first one, it is `begin` there."""
+    places, sizes = levels[seen], reach[seen]
+    if not len(places):
+        places, sizes = np.array([_USUAL]), np.array([half])
+    if begin is not None and not seen[0]:
+        places, sizes = np.append(levels[0], places), np.append(begin, sizes)
+    return np.interp(levels, places, sizes)
 
 
 def _reaches(
