@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -14,7 +15,7 @@ from PIL import Image, ImageCms
 from posecast.casting.inputs import load_picture
 from posecast.media.images import pixels_of, read_image
 from posecast.media.standard_colours import BT2020, DISPLAY_P3, HLG, PQ, standard_colours
-from posecast.media.video import iterate_timed, read_video
+from posecast.media.video import iterate_timed, read_video, write_video
 
 PATCHES = np.array([[40, 40, 40], [120, 120, 120], [150, 60, 50], [60, 130, 70], [50, 60, 140]])
 # Linear sRGB to BT.2020 and to Display P3 (BT.2087, and the standard's primaries).
@@ -231,3 +232,15 @@ def test_the_sample_pictures_are_the_same_both_ways(cases: Path) -> None:
         path = cases / name
         with Image.open(path) as opened:
             assert np.array_equal(load_picture(opened), read_image(path))
+
+
+def test_a_video_comes_back_in_its_own_colours(tmp_path: Path) -> None:
+    """Not darker, and without blocks of 2x2 pixels of one colour."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (3, 4, 3)).astype(np.float32)
+    picture = cv2.resize(coarse, (128, 96), interpolation=cv2.INTER_CUBIC).clip(0, 255)
+    clip = np.repeat(picture.astype(np.uint8)[None], 2, axis=0)
+    write_video(clip, tmp_path / "a.mp4", 10)
+    error = read_video(tmp_path / "a.mp4")[0].astype(float) - clip
+    assert abs(error.mean()) < 0.3
+    assert np.sqrt((error**2).mean()) < 2

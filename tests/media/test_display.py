@@ -47,10 +47,10 @@ def test_a_display_matrix_is_obeyed(tmp_path: Path, name: str) -> None:
     matrix, change = MATRICES[name]
     clip = moving(4)
     write_video(clip, tmp_path / "a.mp4", 10)
+    plain, _ = read_video(tmp_path / "a.mp4")
     with_matrix(tmp_path / "a.mp4", matrix)
     frames, _ = read_video(tmp_path / "a.mp4")
-    assert frames.shape == change(clip).shape
-    assert psnr(frames, change(clip)) > 30
+    assert np.array_equal(frames, change(plain))
     times = np.array(packet_times(tmp_path / "a.mp4"))
     assert np.array_equal(read_frames_at(tmp_path / "a.mp4", times, [3])[0], frames[3])
     said = " ".join(next(iterate_timed(tmp_path / "a.mp4")).changes)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
@@ -17,12 +18,13 @@ from posecast.media.video_formats import output_format
 
 
 def moving(frames: int = 12, height: int = 48, width: int = 64) -> np.ndarray:
-    """A smooth background, and a red square that moves two pixels a frame."""
+    """A smooth background, and a red square with soft edges that moves two pixels a frame."""
     y, x = np.mgrid[:height, :width]
     still = np.stack([40 + x * 2, 60 + y * 3, 255 - x - y], -1).clip(0, 255).astype(np.uint8)
     clip = np.repeat(still[None], frames, 0)
     for i in range(frames):
         clip[i, 10:30, 2 * i : 2 * i + 16] = (220, 30, 40)
+        clip[i] = cv2.GaussianBlur(clip[i], (0, 0), 1.0)
     return clip
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from posecast.errors import InputError
 from posecast.media.atomic import whole_file, whole_folder
+from posecast.media.display import EXACT
 from posecast.media.outputs import Inputs, check_file, check_folder, check_place
 
 if TYPE_CHECKING:
@@ -202,7 +203,10 @@ def _to_yuv(frame: Frame, encoding: Encoding) -> av.VideoFrame:
 
     image = av.VideoFrame.from_ndarray(frame, format="rgb24" if frame.shape[2] == 3 else "rgba")
     converted = image.reformat(
-        format=encoding.pixels, dst_colorspace="ITU709", dst_color_range="MPEG"
+        format=encoding.pixels,
+        dst_colorspace="ITU709",
+        dst_color_range="MPEG",
+        interpolation=EXACT,
     )
     converted.pts = None
     return converted
