@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posecast.geometry.body_coordinates import body_coordinates
+from posecast.geometry.body_coordinates import STRIDE, body_coordinates
 from posecast.geometry.conditions import ConditionSettings
 from posecast.geometry.dilation import dilation_maps
 from posecast.geometry.drawing import draw_poses
@@ -46,7 +46,7 @@ class Shape:
     def fields(self) -> dict[str, tuple[tuple[int, ...], type]]:
         """Name to shape and kind of number. Frame 0 is the reference, the targets follow."""
         count, size = self.frames + 1, (self.height, self.width)
-        body = (count, 3, -(-self.height // 4), -(-self.width // 4))
+        body = (count, 3, *(-(-side // STRIDE) for side in (self.height, self.width)))
         return {
             "pictures": ((count, *size, 3), np.uint8),
             "poses": ((count, *size, 3), np.uint8),
