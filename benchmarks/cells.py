@@ -91,11 +91,10 @@ def _source(
     at = np.s_[top : top + rows, left : left + columns]
     with patch.multiple(body_coordinates, STRIDE=1, _FIRST=0.0):
         body = body_coordinates.body_coordinates(skeleton[None], size)[:, *at]
-    middle = _cells(body[:2].transpose(1, 2, 0), CELL).reshape(-1, CELL, CELL, 2)[:, 1:3, 1:3]
-    places = middle.mean(axis=(1, 2))
-    places[~(_mostly(own[at]) & (_cells(body[2:].transpose(1, 2, 0), CELL).min(axis=1) > 0))] = (
-        np.nan
-    )
+    coordinates = _cells(body[:2].transpose(1, 2, 0), CELL).reshape(-1, CELL, CELL, 2)
+    places = coordinates[:, 1:3, 1:3].mean(axis=(1, 2))  # of the four pixels in the middle
+    near = _cells(body[2:].transpose(1, 2, 0), CELL).min(axis=1) > 0
+    places[~(_mostly(own[at]) & near)] = np.nan
     return _cells(picture[at], CELL), places
 
 

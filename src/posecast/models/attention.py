@@ -29,11 +29,10 @@ a sequence: a picture of 2048x2048 has 2**16 of them."""
 class ReferenceFeatures:
     """Features of the ReferenceNet for the denoiser, computed once per video (section 4.5).
 
-    Tokens of several views of the picture (`models.views`) follow each other.
-
     `tokens[path]` is the normed input (batch, tokens, dim) of the ReferenceNet's self-attention at
-    the module path `path`; the denoiser's layer of the same path reads it. `correspondence` is the
-    reference's side of keyed attention (batch, keys, h, w), None where that is off. `dropped` marks
+    the module path `path`; the denoiser's layer of the same path reads it. Tokens of several
+    views of the picture (`models.views`) follow each other. `correspondence` is the reference's
+    side of keyed attention (batch, views, keys, h, w), None where that is off. `dropped` marks
     samples that shall see no reference. `keys_values` holds the same tokens projected by the
     denoiser (`UNet.project_reference`); None: projected anew in every call.
     """

@@ -28,6 +28,6 @@ def views(x: Float[Tensor, "b c h w"], moves: Moves, cell: int) -> Float[Tensor,
     """
     moved = []
     for down, right in moves:
-        y, x_ = round(down * cell), round(right * cell)
-        moved.append(F.pad(x[..., y:, x_:], (0, x_, 0, y), mode="replicate"))
+        rows, columns = round(down * cell), round(right * cell)
+        moved.append(F.pad(x[..., rows:, columns:], (0, columns, 0, rows), mode="replicate"))
     return torch.stack(moved, dim=1)
