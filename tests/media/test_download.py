@@ -15,6 +15,7 @@ import pytest
 from posecast.errors import InputError
 from posecast.media.download import (
     PublishedFile,
+    _alone,
     cache_folder,
     download,
     find_or_download,
@@ -183,6 +184,26 @@ def test_two_downloads_into_one_folder(site: str, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
     assert (tmp_path / "net.onnx").read_bytes() == CONTENT
     assert Site.asked == ["/slow"]
+
+
+def test_an_unfinished_file_may_go_while_others_wait_for_it(tmp_path: Path) -> None:
+    part, errors = tmp_path / "net.onnx.part", []
+
+    def finish() -> None:
+        try:
+            for _ in range(500):
+                with _alone(part):
+                    part.unlink()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=finish, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert not errors
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_a_cached_file_is_compared_once_a_version(

@@ -196,15 +196,21 @@ def _digest_of(path: Path, digest: Any) -> str:
 def _alone(part: Path) -> Iterator[Any]:
     """Open the file of an unfinished download, locked against other processes."""
     while True:
-        stream = part.open("a+b")
-        if fcntl is not None:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        found = part.stat().st_ino if part.exists() else None
-        if fcntl is None or found == os.fstat(stream.fileno()).st_ino:
-            break
-        stream.close()  # another process finished and removed it: start a new one
-    with stream:
-        yield stream
+        with part.open("a+b") as stream:
+            if fcntl is not None:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                if not _is_still(part, stream):
+                    continue  # another process finished and removed it: start a new one
+            yield stream
+            return
+
+
+def _is_still(part: Path, stream: Any) -> bool:
+    """Whether a path still names the open file."""
+    try:
+        return os.path.samestat(part.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _receive(file: PublishedFile, stream: Any, headers: Mapping[str, str], most: int) -> None:
