@@ -20,6 +20,8 @@ from urllib.parse import quote
 
 import pytest
 
+from posecast.media.poses import read_poses, write_poses
+
 SOURCE = Path(__file__).parents[2] / "src"
 DEMO = SOURCE / "posecast" / "assets" / "demo"
 PATIENCE = 180.0
@@ -104,15 +106,24 @@ class Served:
             assert time.monotonic() < end, json.dumps(state)[:2000]
             time.sleep(0.2)
 
-    def cast(self) -> str:
-        """A new project with the picture, the people and the poses of the bundled example."""
+    def cast(self, frames: int | None = None) -> str:
+        """A new project with the picture, the people and the poses of the bundled example.
+
+        `frames` keeps the first frames of the poses alone.
+        """
         project = self.api("POST", "/projects")["id"]
         at = f"/projects/{project}"
         self.upload("PUT", f"{at}/picture", DEMO / "reference.png")
         self.until(project, lambda state: state["picture"]["state"] != "finding")
         self.upload("PUT", f"{at}/people", DEMO / "reference.poses.json")
         self.until(project, lambda state: len(state["document"]["people"]) == 2)
-        self.upload("POST", f"{at}/drivers", DEMO / "poses.json")
+        poses = DEMO / "poses.json"
+        if frames is not None:
+            whole = read_poses(poses)
+            poses = self.home.parent / f"{self.home.name}-{frames}" / poses.name
+            poses.parent.mkdir(exist_ok=True)
+            write_poses(whole.with_keypoints(whole.keypoints[:, :frames]), poses)
+        self.upload("POST", f"{at}/drivers", poses)
         self.until(project, lambda state: state["document"]["people"][0]["moved_by"])
         return str(project)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -73,10 +74,11 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visited]:
     visited = Visited(tmp_path_factory.mktemp("space"))
     yield visited
     visited.close()
+    assert visited.process.returncode != -signal.SIGKILL, "it did not end by itself"
 
 
 def test_a_visitor_makes_a_clip(space: Visited) -> None:
-    project = space.cast()
+    project = space.cast(8)
     order = {"model": "cutout", "size": [96, 96], "settings": {}}
     result = space.api("POST", f"/projects/{project}/results", order)["result"]
     state = space.until(project, lambda s: s["results"][0]["state"] in ("done", "failed"))

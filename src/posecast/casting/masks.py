@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,6 +17,9 @@ from posecast.geometry.mask_sharing import from_ids, shared_out
 from posecast.geometry.silhouettes import people_of
 from posecast.geometry.skeleton import present
 from posecast.media.id_images import read_ids
+
+if TYPE_CHECKING:
+    from posecast.estimators.builtin.masks import PersonMasks
 
 _SHAPE = 0.01
 """Largest relative difference between the aspect ratios of an image of ids and the picture."""
@@ -75,9 +80,7 @@ def found_masks(
 
     None if they miss the characters' joints: the network was trained on people, not drawings.
     """
-    from posecast.estimators.builtin.masks import PersonMasks
-
-    masks = PersonMasks.load()(picture, standing, front_to_back)
+    masks = _masks_of()(picture, standing, front_to_back)
     pairs = zip(masks, standing, strict=True)
     return masks if all(_covers(mask > 0.5, person) for mask, person in pairs) else None
 
@@ -100,9 +103,15 @@ def found_hands(
 
     x, y and a confidence, which is 0 where a hand is not seen as such.
     """
+    return _masks_of().hands(picture, standing)
+
+
+@cache
+def _masks_of() -> PersonMasks:
+    """The networks of the package, read once."""
     from posecast.estimators.builtin.masks import PersonMasks
 
-    return PersonMasks.load().hands(picture, standing)
+    return PersonMasks.load()
 
 
 def masks_by_colours(

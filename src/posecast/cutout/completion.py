@@ -12,7 +12,7 @@ copied from where the patches were found.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -158,9 +158,13 @@ class _Level:
         for begin in range(0, len(best), _CHUNK):
             some = self.targets[begin : begin + _CHUNK]
             wanted = features(some, patches(some))
-            near = squares - 2 * wanted @ sources.T
-            best[begin : begin + _CHUNK] = near.argmin(axis=1)
-            unlike[begin : begin + _CHUNK] = near.min(axis=1) + (wanted**2).sum(axis=1)
+            near = -2 * wanted @ sources.T
+            near += squares
+            nearest = near.argmin(axis=1)
+            best[begin : begin + _CHUNK] = nearest
+            unlike[begin : begin + _CHUNK] = near[np.arange(len(near)), nearest] + (wanted**2).sum(
+                axis=1
+            )
         return self.sources[best], np.maximum(unlike, 0)
 
     def joined(
@@ -171,36 +175,51 @@ class _Level:
         It solves a Poisson equation (Perez et al. 2003) by conjugate gradients, so that no seam is
         visible where sources from different sides meet.
         """
-        means = self.mean(found, unlike)
-        slopes = []
+        parts = [self.colours]
         for axis in (0, 1):
             ahead = np.zeros_like(self.colours)
             differences = np.diff(self.colours, axis=axis)
             ahead[: differences.shape[0], : differences.shape[1]] = differences
-            slopes.append(
-                replace(self, colours=ahead, hole=np.ones_like(self.hole)).mean(found, unlike)
-            )
+            parts.append(ahead)
+        found_there = self._means(np.concatenate(parts, axis=2), found, unlike)
+        means, *slopes = (found_there[..., i : i + 3] for i in (0, 3, 6))
+        means = np.where(self.hole[..., None], means, self.colours)
         return _poisson(means, slopes, self.hole)
 
     def mean(
         self, found: Int[np.ndarray, "n 2"], unlike: Float32[np.ndarray, " n"]
     ) -> Float32[np.ndarray, "h w 3"]:
         """The hole as the weighted mean of the sources of all patches that cover each pixel."""
-        height, width = self.hole.shape
+        means = self._means(self.colours, found, unlike)
+        return np.where(self.hole[..., None], means, self.colours)
+
+    def _means(
+        self,
+        values: Float32[np.ndarray, "h w c"],
+        found: Int[np.ndarray, "n 2"],
+        unlike: Float32[np.ndarray, " n"],
+    ) -> Float32[np.ndarray, "h w c"]:
+        """The weighted mean of values at the sources of all patches that cover each pixel."""
+        (height, width), channels = self.hole.shape, values.shape[2]
         usual = max(2 * float(np.quantile(unlike, 0.75)), 1e-6)
         trust_of = self.trust * np.exp(-np.minimum(unlike / usual, _UNLIKE))
-        total, weight = np.zeros((height, width, 3)), np.zeros(self.hole.shape)
+        # With a border, which patches at the picture's edge reach, and numbers of its pixels.
+        across = width + 2 * _RADIUS
+        total = np.zeros(((height + 2 * _RADIUS) * across, channels))
+        weight = np.zeros(len(total))
+        targets = (self.targets[:, 0] + _RADIUS) * across + self.targets[:, 1] + _RADIUS
+        sources = found[:, 0] * width + found[:, 1]
+        flat = values.reshape(-1, channels)
         for dy in range(-_RADIUS, _RADIUS + 1):
             for dx in range(-_RADIUS, _RADIUS + 1):
-                places, sources = self.targets + (dy, dx), found + (dy, dx)
-                inside = (places >= 0).all(axis=1) & (places < (height, width)).all(axis=1)
-                rows, columns = places[inside].T
-                trust = trust_of[inside]
-                values = self.colours[sources[inside, 0], sources[inside, 1]]
-                total[rows, columns] += values * trust[:, None]
-                weight[rows, columns] += trust
-        means = total / np.maximum(weight, 1e-30)[..., None]
-        return np.where(self.hole[..., None], means, self.colours).astype(np.float32)
+                places = targets + (dy * across + dx)
+                there = flat.take(sources + (dy * width + dx), axis=0)
+                there *= trust_of[:, None]
+                total[places] += there
+                weight[places] += trust_of
+        means = total / np.maximum(weight, 1e-30)[:, None]
+        inner = slice(_RADIUS, height + _RADIUS), slice(_RADIUS, width + _RADIUS)
+        return means.reshape(-1, across, channels)[inner].astype(np.float32)
 
 
 def _poisson(
@@ -209,29 +228,28 @@ def _poisson(
     hole: Bool[np.ndarray, "h w"],
 ) -> Float32[np.ndarray, "h w 3"]:
     """Colours whose gradients (down, right) in a hole are as close as possible to `slopes`."""
-    inner = hole[..., None]
-    pairs = []  # masks of the gradients with an end in the hole
-    for axis in (0, 1):
-        touch = np.zeros_like(hole)
-        near = np.diff(hole.astype(np.int8), axis=axis) != 0
-        both = hole[1:] & hole[:-1] if axis == 0 else hole[:, 1:] & hole[:, :-1]
-        touch[: near.shape[0], : near.shape[1]] = near | both
-        pairs.append(touch[..., None])
+    inner = np.repeat(hole[..., None], 3, axis=2)
+    down, right = np.zeros_like(inner), np.zeros_like(inner)  # gradients with an end in the hole
+    down[:-1] = inner[1:] | inner[:-1]
+    right[:, :-1] = inner[:, 1:] | inner[:, :-1]
 
     def differences(values: np.ndarray) -> list[np.ndarray]:
-        found = []
-        for axis, touch in enumerate(pairs):
-            ahead = np.roll(values, -1, axis=axis) - values
-            found.append(np.where(touch, ahead, 0))
+        found = [np.zeros_like(values), np.zeros_like(values)]
+        np.subtract(values[1:], values[:-1], out=found[0][:-1], where=down[:-1])
+        np.subtract(values[:, 1:], values[:, :-1], out=found[1][:, :-1], where=right[:, :-1])
         return found
 
     def transposed(values: Sequence[np.ndarray]) -> np.ndarray:
-        total = sum(np.roll(v, 1, axis=axis) - v for axis, v in enumerate(values))
-        return np.where(inner, total, 0)
+        total, across = -values[0], -values[1]
+        total[1:] += values[0][:-1]
+        across[:, 1:] += values[1][:, :-1]
+        total += across
+        total *= inner
+        return total
 
     residual = [
         np.where(touch, slope, 0) - difference
-        for touch, slope, difference in zip(pairs, slopes, differences(means), strict=True)
+        for touch, slope, difference in zip((down, right), slopes, differences(means), strict=True)
     ]
     rest = transposed(residual)
     step, added = rest.copy(), np.zeros_like(means)

@@ -5,6 +5,7 @@ There is no token. A random cookie identifies a visitor, who sees nothing of the
 
 from __future__ import annotations
 
+import atexit
 import re
 import secrets
 import shutil
@@ -38,6 +39,8 @@ class Visitors:
     def __init__(self, home: Path, limits: Limits) -> None:
         self._home, self._limits = home, limits
         self._lanes = Lanes.begin()
+        # Their processes ignore signals, and the end of this one would wait for them.
+        atexit.register(self._lanes.close)
         self._studios: dict[str, tuple[Studio, float]] = {}
         self._lock = threading.Lock()
         for old in home.glob("visitor-*"):

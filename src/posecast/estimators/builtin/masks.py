@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -93,10 +94,14 @@ class PersonMasks:
         there = [i for i, person in enumerate(keypoints) if present(person[:18]).sum() >= 2]
         if there:
             regions = np.concatenate([region_of(keypoints[i]) for i in there])
-            points = DetailNetworks()(frame, self._seen(frame, keypoints[there], regions)).points
+            points = self._details(frame, self._seen(frame, keypoints[there], regions)).points
             left, right = np.split(points[:, -2 * HAND_POINTS :], 2, axis=1)
             hands[there] = np.stack([right, left], axis=1)
         return hands
+
+    @cached_property
+    def _details(self) -> DetailNetworks:
+        return DetailNetworks()
 
     def _seen(self, frame: Frame, people: np.ndarray, regions: Regions) -> Seen:
         """Look again in regions given by the network itself, where it found the intended person."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
@@ -35,22 +37,22 @@ def load_detector(path: Path | None = None) -> DetectorNetwork:
     Raises:
         InputError: the file does not hold this network.
     """
-    return _load(DetectorNetwork(), "detector", path)
+    return _load(DetectorNetwork, "detector", path)
 
 
 def load_hand(path: Path | None = None) -> HandNetwork:
     """Load the network that finds the points of a hand; raises as `load_detector`."""
-    return _load(HandNetwork(), "hand", path)
+    return _load(HandNetwork, "hand", path)
 
 
 def load_hand_region(path: Path | None = None) -> HandRegionNetwork:
     """Load the network that finds a hand's region near a wrist; raises as `load_detector`."""
-    return _load(HandRegionNetwork(), "hand_region", path)
+    return _load(HandRegionNetwork, "hand_region", path)
 
 
 def load_face(path: Path | None = None) -> FaceNetwork:
     """Load the network that finds the points of a face; raises as `load_detector`."""
-    return _load(FaceNetwork(), "face", path)
+    return _load(FaceNetwork, "face", path)
 
 
 def load_landmarks(path: str | Path | None = None) -> LandmarkNetwork:
@@ -63,18 +65,15 @@ def load_landmarks(path: str | Path | None = None) -> LandmarkNetwork:
     state, kind = _read(path)
     if kind not in SIZES:
         raise InputError.at(path, f"holds {kind!r}; expected one of {', '.join(SIZES)}")
-    network = LandmarkNetwork(SIZES[kind])
-    _fill(network, state, path)
-    return network
+    return _filled(partial(LandmarkNetwork, SIZES[kind]), state, path)
 
 
-def _load(network: _Network, kind: str, path: Path | None) -> _Network:
+def _load(network: Callable[[], _Network], kind: str, path: Path | None) -> _Network:
     path = path or shipped(kind)
     state, found = _read(path)
     if found != kind:
         raise InputError.at(path, f"holds {found!r}; expected {kind!r}")
-    _fill(network, state, path)
-    return network
+    return _filled(network, state, path)
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
@@ -90,7 +89,9 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
     return state, kind
 
 
-def _fill(network: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+def _filled(make: Callable[[], _Network], state: dict[str, torch.Tensor], path: Path) -> _Network:
+    with torch.device("meta"):  # no time for random weights
+        network = make()
     expected = network.state_dict()
     for name, values in expected.items():
         if name not in state:
@@ -103,5 +104,5 @@ def _fill(network: nn.Module, state: dict[str, torch.Tensor], path: Path) -> Non
     extra = sorted(set(state) - set(expected))
     if extra:
         raise InputError.at(path, f"has {extra[0]}, which the network does not have")
-    network.load_state_dict({name: values.float() for name, values in state.items()})
-    network.eval().requires_grad_(False)
+    network.load_state_dict({name: v.float() for name, v in state.items()}, assign=True)
+    return network.eval().requires_grad_(False)
