@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from posecast.cli.train import train
 from posecast.puppets import PuppetSettings
+from posecast.training import dry_run
 from posecast.training.config import (
     BatchShape,
     ObjectiveSettings,
@@ -22,7 +23,7 @@ from posecast.training.config import (
     TrainingConfig,
     write_config,
 )
-from posecast.training.dry_run import LiveBytes, drop_gradients, forecast
+from posecast.training.dry_run import Forecast, LiveBytes, drop_gradients
 from posecast.training.forecast_text import LAUNCH, describe
 from posecast.training.sharding import trained_parts
 from posecast.training.stages import build_animator, make_task
@@ -38,6 +39,20 @@ def run(tiny_run: TrainingConfig) -> TrainingConfig:
         batch=BatchShape(references=2, frames=2),
         objective=ObjectiveSettings(reference_drop=0.0),
     )
+
+
+_make = dry_run.forecast
+_made: list[tuple[TrainingConfig, int, Forecast]] = []
+
+
+def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
+    """The forecast, made once for all tests that ask for the same (seconds each)."""
+    config = replace(config, output=Path("run"))  # each test has its own; nothing is written
+    for known, count, found in _made:
+        if (known, count) == (config, processes):
+            return found
+    _made.append((config, processes, _make(config, processes)))
+    return _made[-1][-1]
 
 
 def test_live_bytes_counts_storages_once_and_forgets_them() -> None:
@@ -186,7 +201,10 @@ def test_the_verb_needs_neither_data_nor_weights(run: TrainingConfig, tmp_path: 
     assert not run.output.exists()
 
 
-def test_the_verb_counts_one_of_many_processes(run: TrainingConfig, tmp_path: Path) -> None:
+def test_the_verb_counts_one_of_many_processes(
+    run: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dry_run, "forecast", forecast)
     path = tmp_path / "run.yaml"
     write_config(replace(run, shard=True), path)
     result = CliRunner().invoke(train, [str(path), "--dry-run", "--processes", "4"])
