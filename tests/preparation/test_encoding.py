@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,11 @@ def encoded(raw: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return made(raw, tmp_path_factory.mktemp("encoded") / "data", model)
 
 
+@pytest.fixture(scope="module")
+def plain(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(raw, tmp_path_factory.mktemp("plain") / "data", None)
+
+
 def test_they_are_what_the_networks_say_of_the_frames(encoded: Path, model: Path):
     animator = load_animator(model)
     record = read_index(encoded)[1]
@@ -68,16 +74,16 @@ def test_they_are_what_the_networks_say_of_the_frames(encoded: Path, model: Path
 
 
 def test_a_pool_and_a_later_run_give_the_same_bytes(
-    raw: Path, model: Path, encoded: Path, tmp_path: Path
+    raw: Path, model: Path, plain: Path, encoded: Path, tmp_path: Path
 ):
-    out = made(raw, tmp_path / "data", None)
+    out = shutil.copytree(plain, tmp_path / "data")
     assert {record.latents for record in read_index(out)} == {None}
     made(raw, out, model, workers=2, resume=True)
     assert contents(out) == contents(encoded)
 
 
 def test_an_unfinished_video_is_encoded_anew(raw: Path, model: Path, encoded: Path, tmp_path: Path):
-    out = made(raw, tmp_path / "data", model)
+    out = shutil.copytree(encoded, tmp_path / "data")
     folder = out / "videos" / "clip_1"
     entry = json.loads((folder / "video.json").read_text())
     for clip in entry["clips"]:
@@ -91,8 +97,10 @@ def test_an_unfinished_video_is_encoded_anew(raw: Path, model: Path, encoded: Pa
     assert untouched.stat().st_mtime_ns == before
 
 
-def test_a_missing_video_is_listed_and_the_run_goes_on(raw: Path, model: Path, tmp_path: Path):
-    out = made(raw, tmp_path / "data", None)
+def test_a_missing_video_is_listed_and_the_run_goes_on(
+    raw: Path, model: Path, plain: Path, tmp_path: Path
+):
+    out = shutil.copytree(plain, tmp_path / "data")
     (out / "videos" / "clip_1" / "video.mp4").unlink()
     summary_of = made(raw, out, model, resume=True)
     assert [bool(r.latents) for r in read_index(summary_of)] == [True, False, True]
