@@ -46,7 +46,7 @@ def config(tmp_path: Path) -> Path:
     content = {
         "output": str(tmp_path / "out"),
         "stages": stages,
-        "bench": {"clips": 5, "size": [32, 32], "frames": 10, "steps": 1},
+        "bench": {"clips": 4, "size": [32, 32], "frames": 10, "steps": 1},  # the 4th changes order
         "variants": {
             "full": {"title": "Full", "paper": "Ours"},
             "without-flow": {
@@ -119,6 +119,7 @@ def test_a_run_of_other_settings_is_not_taken_for_this_one(config, trained, caps
 def test_a_stopped_training_goes_on_at_its_checkpoint(config, trained, monkeypatch, capsys) -> None:
     path = config.parent / "images.yaml"
     path.write_text(path.read_text().replace("every_steps: 100", "every_steps: 1"))
+    config.write_text(config.read_text().replace("clips: 4", "clips: 1"))  # scores do not matter
 
     def stop(run: loop.Run) -> None:
         raise KeyboardInterrupt

@@ -25,7 +25,8 @@ def test_the_claims_of_a_model_are_scored(tmp_path, capsys):
     )
     save_animator(Animator.from_preset(config), tmp_path / "model")
     arguments = ["benchmark", "claims", "--model", str(tmp_path / "model"), "--clips", "2"]
-    arguments += ["--steps", "1", "--json", str(tmp_path / "claims.json")]
+    arguments += ["--steps", "1", "--size", "48x64", "--frames", "4"]
+    arguments += ["--json", str(tmp_path / "claims.json")]
     assert run(arguments) == 0
     assert "| without flow, depth_order, reference_pose |" in capsys.readouterr().out
     found = json.loads((tmp_path / "claims.json").read_text())
