@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from posecast.cutout.mender import Mender
+from posecast.cutout.mending import load_mender
 from posecast.models.folder import load_animator, save_animator
 
 ASSETS = Path(__file__).parents[1] / "src/posecast/assets"
@@ -26,7 +26,7 @@ LIMIT = 16 * 2**20
 def main(folder: Path) -> None:
     """Ship the network in `folder`."""
     if (folder / "mender").is_dir():
-        mender = Mender.from_pretrained(folder / "mender")
+        mender = load_mender(folder / "mender")
         refuse_overflow(mender, folder)
         place = ASSETS / "cutout/mender"
         mender.half().save_pretrained(place)
