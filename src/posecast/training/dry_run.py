@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 from posecast.cutout.mender import Mender
 from posecast.data.batches import TrainingBatch
@@ -62,7 +62,7 @@ class Forecast:
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of tensors created inside: those alive now, and the peak.
+    """Counts the bytes of tensors created inside: those alive now, and the peak; and arithmetic.
 
     A view of one of `known` (a weight transposed) is no new tensor.
     """
@@ -73,6 +73,8 @@ class LiveBytes(TorchDispatchMode):
         self.peak = 0
         self.operators = 0
         """Operators run inside, except views, which cost nothing on a device."""
+        self.flops = 0
+        """Floating-point operations of matrix products, convolutions and attention."""
         self._seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
         for tensor in known:
             self._seen.add(tensor.untyped_storage())
@@ -81,6 +83,9 @@ class LiveBytes(TorchDispatchMode):
         """Run an operator; whatever storage its results bring is alive until nothing holds it."""
         results = func(*args, **(kwargs or {}))
         self.operators += not func.is_view
+        flops = flop_registry.get(func.overloadpacket)
+        if flops is not None:
+            self.flops += flops(*args, **(kwargs or {}), out_val=results)
         for result in tree_leaves(results):
             if isinstance(result, Tensor):
                 self.add(result)
@@ -113,25 +118,22 @@ def forecast(config: TrainingConfig, processes: int = 1) -> Forecast:
     with FakeTensorMode(allow_non_fake_inputs=True):
         _without_storage(network)
         live = LiveBytes([*network.parameters(), *network.buffers()])
-        flops = FlopCounterMode(display=False)
         network.train()
         if stay:
             drop_gradients(network, whole_parts=divided)
-        for counter in (live, flops):  # one at a time: the second holds on to what layers make
-            network.zero_grad()
-            with counter:
-                batch = _batch(config, network)
-                kind = torch.float16 if config.precision == "fp16" else torch.bfloat16
-                with torch.autocast("cpu", kind, enabled=config.precision != "no"):
-                    loss = task.loss(network, batch, torch.Generator().manual_seed(0))
-                loss.total.backward()
+        with live:
+            batch = _batch(config, network)
+            kind = torch.float16 if config.precision == "fp16" else torch.bfloat16
+            with torch.autocast("cpu", kind, enabled=config.precision != "no"):
+                loss = task.loss(network, batch, torch.Generator().manual_seed(0))
+            loss.total.backward()
     trainable = [p for p in network.parameters() if p.requires_grad]
     share = processes if divided else 1
     return Forecast(
         processes=processes,
         parameters=sum(p.numel() for p in network.parameters()),
         trainable=sum(p.numel() for p in trainable),
-        flops=config.batch.accumulate * flops.get_total_flops(),
+        flops=config.batch.accumulate * live.flops,
         weights=_weights(network, share),
         optimizer=_moments(trainable, config.optimizer.kind) // share,
         average=0 if config.ema is None else _bytes(trainable) // share,
