@@ -80,7 +80,7 @@ def found_masks(
 
     None if they miss the characters' joints: the network was trained on people, not drawings.
     """
-    masks = _masks_of()(picture, standing, front_to_back)
+    masks = _person_masks()(picture, standing, front_to_back)
     pairs = zip(masks, standing, strict=True)
     return masks if all(_covers(mask > 0.5, person) for mask, person in pairs) else None
 
@@ -103,12 +103,12 @@ def found_hands(
 
     x, y and a confidence, which is 0 where a hand is not seen as such.
     """
-    return _masks_of().hands(picture, standing)
+    return _person_masks().hands(picture, standing)
 
 
 @cache
-def _masks_of() -> PersonMasks:
-    """The networks of the package, read once."""
+def _person_masks() -> PersonMasks:
+    """The package's networks that find masks and hands, read once per process."""
     from posecast.estimators.builtin.masks import PersonMasks
 
     return PersonMasks.load()

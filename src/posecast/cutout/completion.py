@@ -160,11 +160,10 @@ class _Level:
             wanted = features(some, patches(some))
             near = -2 * wanted @ sources.T
             near += squares
-            nearest = near.argmin(axis=1)
-            best[begin : begin + _CHUNK] = nearest
-            unlike[begin : begin + _CHUNK] = near[np.arange(len(near)), nearest] + (wanted**2).sum(
-                axis=1
-            )
+            winner = near.argmin(axis=1)
+            best[begin : begin + _CHUNK] = winner
+            least = near[np.arange(len(near)), winner]
+            unlike[begin : begin + _CHUNK] = least + (wanted**2).sum(axis=1)
         return self.sources[best], np.maximum(unlike, 0)
 
     def joined(

@@ -62,7 +62,7 @@ class Forecast:
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of tensors created inside: those alive now, and the peak; and arithmetic.
+    """Counts the bytes of tensors created inside (alive now, and the peak), and the arithmetic.
 
     A view of one of `known` (a weight transposed) is no new tensor.
     """
