@@ -59,7 +59,11 @@ def test_nested_settings_are_read_and_others_are_defaults(read):
         ("without: [depth]\n", "no guider is called 'depth'; expected some of pose, flow"),
         ("optimizer: {betas: [0.9]}\n", "run.yaml: optimizer.betas: expected 2 entries, got 1"),
         ("max_minutes: []\n", "run.yaml: max_minutes: expected a number, got a list"),
-        ("objective: {exchange_weight: 1}\n", "only the mender's training on the stage exchanges"),
+        (
+            "objective: {exchange_weight: 1}\n",
+            "objective.exchange_weight: only the mender's training",
+        ),
+        ("objective: {order_weight: 1}\n", "objective.order_weight: only the mender's training"),
         ("shard: true\noptimizer: {kind: adamw8bit}\n", "shard: 8-bit moments cannot be divided"),
         ("shard: true\nprecision: fp16\n", "precision: fp16 is not for divided runs (shard)"),
     ],

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from posecast.cutout.mending import load_mender
 from posecast.data import PuppetSource
+from posecast.data.mirroring import mirrored
 from posecast.geometry.colours import DISTINGUISHABLE
 from posecast.puppets import PuppetSettings
 from posecast.training.config import (
@@ -24,6 +26,9 @@ from posecast.training.loop import train
 from posecast.training.mender import carried_batch
 from posecast.training.stages import make_task
 from posecast.training.task import Process
+
+OUTLINE = np.ones((3, 3), np.uint8)
+"""Pixels at an outline mix two colours, but belong to one."""
 
 
 def mender_run(tiny_run: TrainingConfig) -> TrainingConfig:
@@ -55,17 +60,20 @@ def test_the_mender_learns_to_mend(tiny_run: TrainingConfig) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_a_pixel_of_somebody_elses_look_costs_more_than_one_as_wrong_of_nobodys(
-    tiny_run: TrainingConfig,
+@pytest.mark.parametrize(
+    ("weight", "name"), [("exchange_weight", "exchanged"), ("order_weight", "inverted")]
+)
+def test_a_pixel_of_somebody_elses_look_or_of_the_wrong_order_costs_more_than_one_as_wrong(
+    tiny_run: TrainingConfig, weight: str, name: str
 ) -> None:
     stage = replace(tiny_run.data.stage, characters=(0.0, 1.0))
     run = replace(mender_run(tiny_run), data=replace(tiny_run.data, stage=stage))
     plain = make_task(run, Process(torch.device("cpu")))
-    objective = replace(run.objective, exchange_weight=1.0)
+    objective = replace(run.objective, **{weight: 1.0})
     task = make_task(replace(run, objective=objective), Process(torch.device("cpu")))
     batch, generator = task.batches[0], torch.Generator()
-    truth, told = batch.frames, batch.told[:, None]
-    other = batch.exchanged[:, 0]
+    others = getattr(batch, name)
+    truth, told, other = batch.frames, others.told[:, None], others.frames[:, 0]
     assert told.any()
 
     class Shows(torch.nn.Module):
@@ -81,11 +89,11 @@ def test_a_pixel_of_somebody_elses_look_costs_more_than_one_as_wrong_of_nobodys(
         with_looks = task.loss(shown, batch, generator).total
         return float(with_looks - plain.loss(shown, batch, generator).total)
 
-    exchanged = torch.where(told, other, truth)
+    mistaken = torch.where(told, other, truth)
     opposite = torch.where(told, 2 * truth - other, truth)  # as far away, on the other side
     assert extra(truth) < extra(opposite) + 1e-3
-    assert extra(exchanged) > 2 * extra(truth)
-    assert extra(exchanged) > 2 * extra(opposite)
+    assert extra(mistaken) > 2 * extra(truth)
+    assert extra(mistaken) > 2 * extra(opposite)
 
 
 def test_it_goes_on_from_what_it_made(tiny_run: TrainingConfig, tmp_path: Path) -> None:
@@ -106,10 +114,11 @@ def test_targets_with_looks_exchanged_are_padded_where_there_are_fewer_character
     counts = [len(sample.keypoints) for sample in samples]
     assert set(counts) == {1, 2, 3}
     batch = carried_batch(samples, np.random.default_rng(0))
+    assert batch.inverted is None
     assert batch.exchanged is not None
-    assert batch.told is not None
-    assert batch.exchanged.shape == (16, 2, 3, 32, 48)
-    exchanged, all_told = batch.exchanged.unflatten(0, (8, 2)), batch.told.unflatten(0, (8, 2))
+    assert batch.exchanged.frames.shape == (16, 2, 3, 32, 48)
+    exchanged = batch.exchanged.frames.unflatten(0, (8, 2))
+    all_told = batch.exchanged.told.unflatten(0, (8, 2))
     for sample, count, looks, told in zip(samples, counts, exchanged, all_told, strict=True):
         assert sample.exchanged is not None
         assert sample.character_ids is not None
@@ -123,3 +132,29 @@ def test_targets_with_looks_exchanged_are_padded_where_there_are_fewer_character
     assert (
         source.sample(0).frames.tolist() == PuppetSource(mixed, 2, seed=3).sample(0).frames.tolist()
     )
+
+
+def test_the_inverted_order_differs_only_where_people_overlap():
+    pair = PuppetSettings(size=(64, 64), frames=6, characters=(0.3, 0.7))
+    source = PuppetSource(pair, frames=2, seed=3, inverted=True)
+    samples = [source.sample(i) for i in range(8)]
+    overlap = 0
+    for sample in samples:
+        assert sample.exchanged is None
+        assert sample.inverted is not None
+        assert sample.character_ids is not None
+        told, others = sample.inverted.told, sample.inverted.frames
+        if len(sample.keypoints) == 1:
+            assert others.shape[0] == 0
+            assert not told.any()
+            continue
+        apart = np.linalg.norm((sample.frames - others[0].astype(float)) / 255, axis=-1)
+        np.testing.assert_array_equal(told, apart >= DISTINGUISHABLE)
+        people = cv2.dilate((sample.character_ids > 0).astype(np.uint8).transpose(1, 2, 0), OUTLINE)
+        assert (people.transpose(2, 0, 1)[told] > 0).all()
+        overlap += int(told.sum())
+        mirror = mirrored(sample).inverted
+        assert mirror is not None
+        np.testing.assert_array_equal(mirror.told, told[:, :, ::-1])
+        np.testing.assert_array_equal(mirror.frames, others[:, :, :, ::-1])
+    assert overlap > 100

@@ -8,7 +8,7 @@ import numpy as np
 
 from posecast.data.samples import Sample, Source
 from posecast.geometry.mirroring import mirrored_flow, mirrored_keypoints
-from posecast.puppets import Exchanged
+from posecast.puppets import Counterfactuals
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def mirrored(sample: Sample) -> Sample:
     """
     if sample.encodings is not None:
         raise ValueError("encodings cannot be mirrored")
-    width, exchanged = sample.size[1], sample.exchanged
+    width = sample.size[1]
     return replace(
         sample,
         reference=_flipped(sample.reference, -2),
@@ -44,10 +44,15 @@ def mirrored(sample: Sample) -> Sample:
         if sample.background_flow is None
         else mirrored_flow(sample.background_flow),
         character_ids=_flipped(sample.character_ids, -1),
-        exchanged=None
-        if exchanged is None
-        else Exchanged(np.flip(exchanged.frames, -2).copy(), np.flip(exchanged.told, -1).copy()),
+        exchanged=_all_flipped(sample.exchanged),
+        inverted=_all_flipped(sample.inverted),
     )
+
+
+def _all_flipped(others: Counterfactuals | None) -> Counterfactuals | None:
+    if others is None:
+        return None
+    return Counterfactuals(np.flip(others.frames, -2).copy(), np.flip(others.told, -1).copy())
 
 
 def _flipped(array: np.ndarray | None, axis: int) -> np.ndarray | None:

@@ -14,6 +14,7 @@ from posecast.puppets import (
     ShotPlan,
     background_motion,
     exchanged,
+    inverted,
     plan_shots,
     render,
 )
@@ -49,6 +50,8 @@ class PuppetSource:
     reference."""
     exchanged: bool = False
     """Whether samples have their targets with looks exchanged, too."""
+    inverted: bool = False
+    """Whether samples have their targets with the order inverted, too."""
     pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
@@ -88,7 +91,6 @@ class PuppetSource:
             flow = np.stack([background_motion(plans[-1], time, *since) for time in times])
         elif self.pace.offset(1, settings.fps) > 1:
             flow = self._motion(plans[-1], times)
-        others = exchanged(plans[-1], times, targets) if self.exchanged else None
         return Sample(
             reference=reference.frames[0],
             reference_keypoints=reference.poses.keypoints[:, 0],
@@ -98,7 +100,8 @@ class PuppetSource:
             ranks=targets.ranks,
             background_flow=flow,
             character_ids=targets.character_ids,
-            exchanged=others,
+            exchanged=exchanged(plans[-1], times, targets) if self.exchanged else None,
+            inverted=inverted(plans[-1], times, targets) if self.inverted else None,
         )
 
     def _times(self, rng: np.random.Generator) -> list[int]:

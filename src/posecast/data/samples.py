@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float16, Float32, Int64, UInt8
 
 from posecast.errors import InputError
-from posecast.puppets import Exchanged
+from posecast.puppets import Counterfactuals
 
 Kind = Literal["images", "clips"]
 """Targets at any times of a shot, or consecutive frames."""
@@ -50,8 +50,10 @@ class Sample:
     character_ids: UInt8[np.ndarray, "frames height width"] | None = None
     """Masks of the targets: 0 is the background, j + 1 is character j."""
     encodings: Encodings | None = None
-    exchanged: Exchanged | None = None
+    exchanged: Counterfactuals | None = None
     """The targets with looks exchanged."""
+    inverted: Counterfactuals | None = None
+    """The targets with the order inverted."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,9 +1,10 @@
 """The procedural puppet stage: articulated characters, dance-like motion, exact ground truth."""
 
-from posecast.puppets.exchange import (
-    Exchanged,
+from posecast.puppets.counterfactuals import (
+    Counterfactuals,
     exchanged,
     identity_region,
+    inverted,
     other_looks,
 )
 from posecast.puppets.render import (
@@ -18,13 +19,14 @@ from posecast.puppets.shots import Actor, ShotPlan, plan_shots
 
 __all__ = [
     "Actor",
-    "Exchanged",
+    "Counterfactuals",
     "Places",
     "PuppetSettings",
     "ShotPlan",
     "background_motion",
     "exchanged",
     "identity_region",
+    "inverted",
     "other_looks",
     "plan_shots",
     "render",

@@ -96,6 +96,9 @@ class ObjectiveSettings:
     exchange_weight: ranges.Weight = 0.0
     """Of the mender, on the stage: weight of the loss for pixels that are nearer to another
     character's look than to their own."""
+    order_weight: ranges.Weight = 0.0
+    """Of the mender, on the stage: weight of the loss for pixels that are nearer to what the
+    inverted order would show than to the truth."""
 
 
 @dataclass(frozen=True)
@@ -185,10 +188,12 @@ class TrainingConfig:
         self._check_stage()
         if self.validation.dataset is not None and self.data.dataset is None:
             raise ValueError("validation.dataset: the stage renders what is held out by itself")
-        if self.objective.exchange_weight and (self.stage != "mender" or self.data.stage is None):
-            raise ValueError(
-                "objective.exchange_weight: only the mender's training on the stage exchanges looks"
-            )
+        for name in ("exchange_weight", "order_weight"):
+            mends_puppets = self.stage == "mender" and self.data.stage is not None
+            if getattr(self.objective, name) and not mends_puppets:
+                raise ValueError(
+                    f"objective.{name}: only the mender's training on the stage has it"
+                )
         if self.shard and self.stage not in ("images", "clips"):
             raise ValueError(f"shard: the network of the stage {self.stage} is too small for it")
         if self.optimizer.kind == "adam" and self.optimizer.weight_decay:

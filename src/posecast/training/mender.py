@@ -19,6 +19,7 @@ from posecast.cutout.warp_layers import WarpLayers
 from posecast.data.batches import images_to_tensor
 from posecast.data.samples import Sample
 from posecast.geometry.dilation import dilation_maps
+from posecast.puppets import Counterfactuals
 from posecast.training.config import TrainingConfig
 from posecast.training.regions import region_psnr
 from posecast.training.sources import HeldOut, batches_of, held_out_batch
@@ -44,15 +45,57 @@ class MenderBatch:
     frames: Float[Tensor, "n 3 height width"]
     people: Float[Tensor, "n 1 height width"]
     """1 inside of a character's dilation map."""
-    exchanged: Float[Tensor, "n looks 3 height width"] | None = None
-    """Targets with looks exchanged; of samples with fewer characters, colours that are none."""
-    told: Bool[Tensor, "n height width"] | None = None
-    """Where those can be told from the targets."""
+    exchanged: Others | None = None
+    """Targets with looks exchanged."""
+    inverted: Others | None = None
+    """Targets with the order inverted."""
 
     def to(self, device: torch.device | str) -> MenderBatch:
         """The same batch on a device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{k: v.to(device) for k, v in values.items() if v is not None})
+
+
+@dataclass(frozen=True)
+class Others:
+    """Counterfactuals of a batch's targets."""
+
+    frames: Float[Tensor, "n ways 3 height width"]
+    """Of samples with fewer ways, colours that are none."""
+    told: Bool[Tensor, "n height width"]
+    """Where those can be told from the targets."""
+
+    @classmethod
+    def of(cls, found: Sequence[Counterfactuals]) -> Others | None:
+        """Those of some samples; None where samples have none."""
+        if not found:
+            return None
+        ways = max(1, *(len(one.frames) for one in found))
+        padded = [
+            F.pad(
+                images_to_tensor(one.frames),
+                (0,) * 8 + (0, ways - len(one.frames)),
+                value=_NO_COLOUR,
+            )
+            for one in found
+        ]
+        told = np.concatenate([one.told for one in found])
+        return cls(torch.cat([one.transpose(0, 1) for one in padded]), torch.from_numpy(told))
+
+    def to(self, device: torch.device | str) -> Others:
+        """The same on a device."""
+        return Others(self.frames.to(device), self.told.to(device))
+
+    def mistaken(self, pictures: Tensor, own: Tensor) -> Float[Tensor, ""]:
+        """Mean cross-entropy of each pixel's look or order; the softmax is of distances.
+
+        Takes pictures and the truth's squared errors of them. What the bench's identity and
+        occlusion count, made smooth.
+        """
+        others = (pictures[:, None] - self.frames).square()
+        nearer = _distance(own)[:, None] - _distance(others)
+        surprise = F.softplus(torch.logsumexp(nearer / _SOFT, dim=1))
+        return (surprise * self.told).mean()
 
 
 def carried_batch(samples: Sequence[Sample], _: np.random.Generator) -> MenderBatch:
@@ -69,13 +112,12 @@ def carried_batch(samples: Sequence[Sample], _: np.random.Generator) -> MenderBa
             layers.append(picture.layers(poses, sample.ranks[i]))
             people.append(dilation_maps(poses, sample.size).any(axis=0, keepdims=True))
         frames.append(sample.frames)
-    exchanged, told = _exchanged(samples)
     return MenderBatch(
         torch.from_numpy(np.stack(layers)),
         images_to_tensor(np.concatenate(frames)),
         torch.from_numpy(np.stack(people)).float(),
-        exchanged,
-        told,
+        Others.of([sample.exchanged for sample in samples if sample.exchanged is not None]),
+        Others.of([sample.inverted for sample in samples if sample.inverted is not None]),
     )
 
 
@@ -86,22 +128,6 @@ def carried_zeros(count: int, size: tuple[int, int]) -> MenderBatch:
         torch.zeros(count, 3, *size),
         torch.zeros(count, 1, *size),
     )
-
-
-def _exchanged(samples: Sequence[Sample]) -> tuple[Tensor | None, Tensor | None]:
-    """Targets with looks exchanged, and where they can be told; None where samples have none."""
-    found = [sample.exchanged for sample in samples if sample.exchanged is not None]
-    if not found:
-        return None, None
-    looks = max(1, *(len(one.frames) for one in found))
-    padded = [
-        F.pad(
-            images_to_tensor(one.frames), (0,) * 8 + (0, looks - len(one.frames)), value=_NO_COLOUR
-        )
-        for one in found
-    ]
-    told = np.concatenate([one.told for one in found])
-    return torch.cat([one.transpose(0, 1) for one in padded]), torch.from_numpy(told)
 
 
 class MenderTask:
@@ -128,10 +154,13 @@ class MenderTask:
         errors = _SQUARES * squares + _SIZES * (squares + _SQUARED_BELOW**2).sqrt()
         weight = 1 + (self.config.objective.character_weight - 1) * batch.people
         total = (errors * weight).mean() / weight.mean()
-        if batch.exchanged is not None and batch.told is not None:
-            others = (pictures[:, None] - batch.exchanged).square()
-            mistaken = _mistaken(squares, others, batch.told)
-            total = total + self.config.objective.exchange_weight * mistaken
+        objective = self.config.objective
+        for others, weight_of in (
+            (batch.exchanged, objective.exchange_weight),
+            (batch.inverted, objective.order_weight),
+        ):
+            if others is not None:
+                total = total + weight_of * others.mistaken(pictures, squares)
         with torch.no_grad():
             psnr = -10 * torch.log10(squares.mean())
         return Loss(total, {"psnr": psnr})
@@ -156,21 +185,6 @@ class MenderTask:
     def save(self, folder: Path) -> None:
         """Write ``mender/`` of a model folder."""
         self.module.save_pretrained(folder / "mender")  # type: ignore[operator]
-
-
-def _mistaken(
-    own: Float[Tensor, "n 3 height width"],
-    others: Float[Tensor, "n looks 3 height width"],
-    told: Bool[Tensor, "n height width"],
-) -> Float[Tensor, ""]:
-    """Cross-entropy of each pixel's look, over all pixels; the softmax is of distances.
-
-    Takes squared errors, to the truth and to the frames with looks exchanged, and where those can
-    be told apart. What the bench's identity counts, made smooth.
-    """
-    nearer = _distance(own)[:, None] - _distance(others)
-    surprise = F.softplus(torch.logsumexp(nearer / _SOFT, dim=1))
-    return (surprise * told).mean()
 
 
 def _distance(squares: Float[Tensor, "*n 3 height width"]) -> Float[Tensor, "*n height width"]:

@@ -114,6 +114,7 @@ def _kind(config: TrainingConfig) -> Kind:
 def _rendered(config: TrainingConfig, seed: int) -> Source:
     data, frames, kind = config.data, config.batch.frames, _kind(config)
     exchanged = config.objective.exchange_weight > 0
+    inverted = config.objective.order_weight > 0
     if data.source is not None:
         assert data.size is not None  # DataSettings asks for it
         request = SourceRequest(data.size, frames, kind, seed, data.options)
@@ -125,7 +126,8 @@ def _rendered(config: TrainingConfig, seed: int) -> Source:
     sources = [
         PuppetSource(
             share.stage, frames, kind, share.misaligned, share.moving, share.camera, seed,
-            data.flow_from, share.reference, exchanged, data.pace,
+            data.flow_from, share.reference, exchanged, inverted,
+            data.pace,
         )
         for share in shares
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Exchanges looks among the characters of a shot: what another look would show at a pixel."""
+"""Counterfactuals of a shot: what another look, or another order, would show at a pixel."""
 
 from __future__ import annotations
 
@@ -38,26 +38,46 @@ def identity_region(
 
 
 @dataclass(frozen=True)
-class Exchanged:
-    """Frames of a shot, rendered with looks exchanged among its characters."""
+class Counterfactuals:
+    """Frames of a shot, rendered again with one thing changed, in each of some ways."""
 
-    frames: UInt8[np.ndarray, "looks frames height width 3"]
+    frames: UInt8[np.ndarray, "ways frames height width 3"]
     told: Bool[np.ndarray, "frames height width"]
-    """Where every exchanged look differs visibly from the truth."""
+    """Where every way differs visibly from the truth."""
+
+    @classmethod
+    def none(cls, truth: Clip) -> Counterfactuals:
+        """Of a shot in which nothing can be changed: empty, and `told` false everywhere."""
+        nothing = np.empty((0, *truth.frames.shape), np.uint8)
+        return cls(nothing, np.zeros(truth.frames.shape[:3], bool))
 
 
-def exchanged(plan: ShotPlan, frames: Sequence[int], truth: Clip) -> Exchanged:
+def exchanged(plan: ShotPlan, frames: Sequence[int], truth: Clip) -> Counterfactuals:
     """Render the given `frames` of a shot with each of `other_looks`; `truth` is the shot itself.
 
-    A single character has no other looks: the result is empty and `told` false everywhere.
+    A single character has no other looks.
     """
     assert truth.character_ids is not None, "the stage knows who is where"
     others = [render(plan.with_looks(looks), frames) for looks in other_looks(len(plan.actors))]
     if not others:
-        nobody = np.empty((0, *truth.frames.shape), np.uint8)
-        return Exchanged(nobody, np.zeros(truth.frames.shape[:3], bool))
+        return Counterfactuals.none(truth)
     ids = [other.character_ids for other in others if other.character_ids is not None]
     told = identity_region(truth.character_ids, ids)
     for other in others:
-        told = told & (colour_distance(truth.frames, other.frames) >= DISTINGUISHABLE)
-    return Exchanged(np.stack([other.frames for other in others]), told)
+        told = told & _visible(truth, other)
+    return Counterfactuals(np.stack([other.frames for other in others]), told)
+
+
+def inverted(plan: ShotPlan, frames: Sequence[int], truth: Clip) -> Counterfactuals:
+    """Render the given `frames` of a shot from back to front; `truth` is the shot itself.
+
+    A single character has no order.
+    """
+    if len(plan.actors) == 1:
+        return Counterfactuals.none(truth)
+    other = render(plan.with_order_inverted(), frames)
+    return Counterfactuals(other.frames[None], _visible(truth, other))
+
+
+def _visible(truth: Clip, other: Clip) -> Bool[np.ndarray, "frames height width"]:
+    return colour_distance(truth.frames, other.frames) >= DISTINGUISHABLE
