@@ -88,7 +88,7 @@ def test_a_file_for_each_driver(scene: dict[str, Path]) -> None:
 
 
 def test_one_driver_for_two_and_one_who_stands_still(scene: dict[str, Path]) -> None:
-    plan = planned(scene, assign="1:0,1:1")
+    plan = planned(scene, assign="1:0,1:1", retarget=False)
     assert plan.cast.drivers == (1, 1)
     assert np.array_equal(plan.keypoints[0], plan.keypoints[1])
     still = planned(scene, assign={0: 1})
@@ -352,3 +352,41 @@ def test_people_of_a_plain_video_are_fitted_to_the_picture(
     assert not plan_animation(
         scene["picture"], scene["dance"], reference_poses=scene["people"]
     ).cast.retarget
+
+
+def test_one_driver_of_several_characters_is_fitted_to_each(scene: dict[str, Path]) -> None:
+    plan = planned(scene, assign="0:0,0:1")
+    assert plan.cast.retarget
+    note = "one driver moves several characters, and is fitted to each"
+    assert any(one.startswith(note) for one in plan.notes)
+    middle = np.nanmean(plan.keypoints[:, :, :14, 0], axis=2)
+    place = plan.reference_keypoints[:, :14, 0].mean(axis=1)
+    np.testing.assert_allclose(middle.mean(axis=1), place, atol=4)
+
+    merged = planned(scene, assign="0:0,0:1", retarget=False)
+    assert not merged.cast.retarget
+    assert np.array_equal(merged.keypoints[0], merged.keypoints[1])
+    assert any(
+        "drivers of characters 0 and 1 stand in one place" in note and "`retarget=True`" in note
+        for note in merged.notes
+    )
+
+
+def test_two_drivers_in_one_place_are_named(scene: dict[str, Path]) -> None:
+    dance = dancers()
+    together = dance.keypoints.copy()
+    together[1] = together[0]
+    half = together.copy()
+    half[1, :2, :, 0] += 40  # a third of the frames apart
+
+    def notes(keypoints: np.ndarray) -> str:
+        poses = dance.with_keypoints(keypoints.astype(np.float32))
+        return " ".join(
+            plan_animation(scene["picture"], poses, reference_poses=scene["people"]).notes
+        )
+
+    assert "stand in one place" in notes(together)
+    assert "stand in one place" in notes(half)
+    half[1, :4, :, 0] = together[1, :4, :, 0] + 40
+    assert "stand in one place" not in notes(half)
+    assert "stand in one place" not in notes(dance.keypoints)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.errors import InputError
-from posecast.geometry.skeleton import present
+from posecast.geometry.skeleton import TRUNK, present
 
 Size = tuple[int, int]
 
@@ -16,6 +17,8 @@ _CUT = 0.1
 """Share of a character's joints that the centre crop may remove without a note."""
 _OUTSIDE = 0.5
 """A character with less than this share of its joints inside the frame counts as outside."""
+_TOGETHER = 0.25
+"""Two trunks nearer to each other than this share of their length cover each other."""
 _MOST_LISTED = 4
 """Largest number of intervals outside the frame that a note lists."""
 
@@ -69,7 +72,32 @@ def check_tracks(
         shown = present(tracks[i])
         share = within[i].sum(axis=1) / np.maximum(shown.sum(axis=1), 1)
         notes += _about(i, share < _OUTSIDE, bool(within[i].any()), retargeted)
+    if not retargeted:
+        notes += [
+            f"the drivers of characters {a} and {b} stand in one place, so that one covers the "
+            "other; `retarget=True` brings drivers to their characters' places"
+            for a, b in combinations(moved, 2)
+            if _in_one_place(tracks[a], tracks[b])
+        ]
     return notes
+
+
+def _in_one_place(
+    one: Float[np.ndarray, "frames joints 3"], other: Float[np.ndarray, "frames joints 3"]
+) -> bool:
+    """Whether two tracks' trunks are at one place in at least half of the frames that show both."""
+    both = present(one)[:, TRUNK].all(axis=1) & present(other)[:, TRUNK].all(axis=1)
+    if not both.any():
+        return False
+    a, b = (track[both][:, TRUNK, :2].astype(np.float64) for track in (one, other))
+    apart = np.linalg.norm(a.mean(axis=1) - b.mean(axis=1), axis=1)
+    length = np.maximum(_length(a), _length(b))
+    return bool((apart < _TOGETHER * length).mean() >= 0.5)
+
+
+def _length(trunks: Float[np.ndarray, "frames 4 2"]) -> Float[np.ndarray, " frames"]:
+    """From the middle of the shoulders to that of the hips."""
+    return np.linalg.norm(trunks[:, :2].mean(axis=1) - trunks[:, 2:].mean(axis=1), axis=1)
 
 
 def _about(character: int, away: Bool[np.ndarray, " frames"], ever: bool, fit: bool) -> list[str]:

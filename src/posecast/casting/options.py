@@ -87,7 +87,7 @@ class PlanOptions:
     retarget: bool | None = None
     """Whether drivers are fitted to their characters in proportions, size and position. None: as
     stated in the cast sheet, else only if all drivers were found in plain videos, whose framing is
-    arbitrary."""
+    arbitrary, or if one driver moves several characters, who cannot all stand in its place."""
     retarget_frame: int | Literal["first"] | None = None
     """The output frame in which drivers and characters are aligned (turns `retarget` on); `first`:
     the first suitable one; None: the one in which their poses are most alike."""

@@ -187,6 +187,10 @@ FITTED = (
     "the people of the video are fitted to those of the picture; `retarget=False` leaves them as "
     "large as they are, and where they are"
 )
+FITTED_EACH = (
+    "one driver moves several characters, and is fitted to each; `retarget=False` moves them all "
+    "to its own place"
+)
 
 
 def check_size(size: Size) -> None:
@@ -235,11 +239,18 @@ def _sheet(
         sheet = read_cast(cast, people, len(tracks), tracks.shape[1], preview)
     frame = sheet.retarget_frame if options.retarget_frame is None else options.retarget_frame
     fits = sheet.retarget if options.retarget is None else options.retarget
-    if options.retarget is None and cast is None and drivers.found:
-        fits = True
-        about = (*about, FITTED)
+    if options.retarget is None and cast is None:
+        if drivers.found:
+            fits, about = True, (*about, FITTED)
+        elif _one_moves_several(sheet):
+            fits, about = True, (*about, FITTED_EACH)
     fits = fits or frame is not None
     return replace(sheet, retarget=fits, retarget_frame=frame), about
+
+
+def _one_moves_several(sheet: CastSheet) -> bool:
+    driving = [driver for driver in sheet.drivers if driver is not None]
+    return len(set(driving)) < len(driving)
 
 
 def _cast(

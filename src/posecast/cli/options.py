@@ -282,7 +282,7 @@ _INPUTS = (
         "--retarget/--no-retarget",
         default=None,
         help="Fit each driver to its character in proportions, size and position (default: on for "
-        "people found in videos, off for pose files).",
+        "people found in videos and for one driver of several characters, else off).",
     ),
     click.option(
         "--retarget-frame",
