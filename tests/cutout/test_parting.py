@@ -251,3 +251,20 @@ def test_what_stands_alone_keeps_its_piece() -> None:
     seeds[Piece.HEAD, 4, 5] = 1
     _join_islands(distances, seeds, inside)
     assert (distances.argmin(axis=0)[inside] == Piece.HEAD).all()
+
+
+def test_what_is_cut_off_stays_nearer_to_its_piece_than_to_pieces_elsewhere() -> None:
+    """Else the mesh of the trunk's layer would move bits of the trunk with the head."""
+    distances = np.full((len(Piece), 9, 30), 0.4, np.float32)
+    distances[Piece.TRUNK] = 0.02
+    distances[Piece.LEFT_FOREARM, :, 10:] = 0.03
+    distances[Piece.LEFT_FOREARM, :, 12:16] = -0.02
+    seeds = np.zeros(distances.shape, np.uint8)
+    seeds[Piece.TRUNK, 4, 5] = seeds[Piece.LEFT_FOREARM, 4, 14] = 1
+    _join_islands(distances, seeds, np.ones((9, 30), bool))
+    beyond = distances[:, :, 16:]
+    assert (beyond.argmin(axis=0) == Piece.LEFT_FOREARM).all()
+    lead = beyond[Piece.TRUNK] - beyond[Piece.LEFT_FOREARM]
+    assert (lead > 0.05).all()  # far beyond soft edges
+    assert (beyond[Piece.TRUNK] < 0.2).all()
+    assert (beyond[Piece.HEAD] == np.float32(0.4)).all()

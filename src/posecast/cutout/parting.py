@@ -70,6 +70,10 @@ _FOLDED = 0.6
 _OUTSIDE = 4.0
 """Steps that lead out of the mask cost so much more: nobody is there."""
 _FAR = 1e3
+_CUT_OFF = 0.1
+"""Pixels that are cut off from their piece are this much farther from it, in body heights, than
+from the one that they join. They stay nearer to it than to pieces elsewhere: a layer's own pieces
+are compared without those of other layers."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +214,9 @@ def _join_islands(
                 _, islands = cv2.connectedComponents(island, connectivity=8)
                 beside = cv2.dilate(islands.astype(np.float32), np.ones((3, 3)))
                 touching = np.unique(beside[(winner >= 0) & ~own])
-                distances[piece][(island > 0) & np.isin(islands, touching)] = _FAR
+                given = (island > 0) & np.isin(islands, touching)
+                others = np.delete(distances, piece, axis=0)[:, given].min(axis=0)
+                distances[piece][given] = np.maximum(distances[piece][given], others + _CUT_OFF)
 
 
 def _seeds(
