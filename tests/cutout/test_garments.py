@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from posecast.cutout.garments import Drape, Garment, garment_of
+from posecast.cutout.garments import Drape, Garment, _without_arms, garment_of
 from posecast.cutout.motion import Motion
+from posecast.cutout.pieces import HALF_WIDTHS, Piece
 from posecast.cutout.stance import Stance, stance
 from posecast.geometry.skeleton import (
     LEFT_ANKLE,
@@ -19,6 +20,7 @@ from posecast.geometry.skeleton import (
     RIGHT_HIP,
     RIGHT_KNEE,
 )
+from tests.cutout.bodies import SIZE, body_of, standing_pose, width_at
 from tests.cutout.conftest import BLUE, GROUND, RED, Painted
 from tests.cutout.test_animator import near
 from tests.cutout.test_moving import moving
@@ -197,3 +199,12 @@ def test_cloth_bends_with_the_knees_over_a_quarter_of_the_leg(figure: Painted) -
     turn = np.arctan2(way[1], way[0]) - np.arctan2(before[1], before[0])
     shin = np.arctan2(20, 36)
     assert 0.05 < turn / shin < 0.16
+
+
+def test_an_arm_that_hangs_beside_a_skirt_is_no_part_of_its_outline() -> None:
+    """A tenth more than its half width: sleeves are looser than skin (`_ARM`)."""
+    body = body_of(standing_pose())
+    bare = _without_arms(np.ones(SIZE, np.float32), body)
+    for piece in (Piece.LEFT_UPPER_ARM, Piece.LEFT_FOREARM):
+        wide = width_at(bare == 0, body.bones[piece]) / 2 / body.height
+        assert 1.0 < wide / HALF_WIDTHS[piece] < 1.2
