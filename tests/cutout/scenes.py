@@ -143,7 +143,7 @@ def skirts() -> Scene:
     return of_dolls(
         plain(290),
         [
-            (one, Clothes((230, 220, 200), None, skirt=(0.45, (160, 40, 60), (160, 40, 60)))),
+            (one, Clothes((230, 220, 200), None, skirt=(0.5, (160, 40, 60), (160, 40, 60)))),
             (other, Clothes((60, 70, 80), None, flared=0.06,
                             skirt=(0.62, (60, 70, 80), (210, 160, 60)))),
         ],
