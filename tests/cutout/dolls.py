@@ -97,7 +97,10 @@ class Doll:
                 points[joint, :2] = head + radius * place
         else:
             points[[NOSE, 14, 15]] = 0
-            points[16, :2], points[17, :2] = head + 0.9 * radius * across, head - 0.9 * radius * across
+            points[16, :2], points[17, :2] = (
+                head + 0.9 * radius * across,
+                head - 0.9 * radius * across,
+            )
         points[list(self.without)] = 0
         return points
 

@@ -191,7 +191,9 @@ def sideways() -> Scene:
         ],
         [
             one.moved(wide=0.7, aside=0.3, arms=((90, 90), (10, 120))),
-            other.moved(wide=0.35, aside=-0.8, arms=((25, 10), (30, -60)), legs=((20, 5), (12, 30))),
+            other.moved(
+                wide=0.35, aside=-0.8, arms=((25, 10), (30, -60)), legs=((20, 5), (12, 30))
+            ),
         ],
     )
 
@@ -329,7 +331,9 @@ def hands() -> Scene:
         cv2.fillPoly(shown, [np.rint(hand[[0, 1, 5, 9, 13, 17]]).astype(np.int32)], 1)
         scene.picture[shown > 0] = SKIN
         scene.masks[0][shown > 0] = 1
-    return Scene(scene.picture, scene.standing, scene.poses, scene.masks, found[None], ground=scene.ground)
+    return Scene(
+        scene.picture, scene.standing, scene.poses, scene.masks, found[None], ground=scene.ground
+    )
 
 
 def inked() -> Scene:

@@ -108,7 +108,9 @@ def test_patches_are_compared_with_up_to_8000(width: int, step: int) -> None:
     size = (206, width)
     picture, nowhere = np.full((*size, 3), GREY, np.uint8), np.zeros(size, bool)
     sources = _Level.of(picture, nowhere, size).sources
-    assert set(np.diff(np.unique(sources[:, 0]))) == set(np.diff(np.unique(sources[:, 1]))) == {step}
+    assert (
+        set(np.diff(np.unique(sources[:, 0]))) == set(np.diff(np.unique(sources[:, 1]))) == {step}
+    )
 
 
 def test_coarse_levels_take_most_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
