@@ -60,9 +60,9 @@ def frames_of(scene: Scene) -> np.ndarray:
     plate = clean_plate if scene.ground is None else lambda *_: scene.ground
     with (
         mock.patch("posecast.cutout.moving.clean_plate", plate),
-        mock.patch("posecast.cutout.moving.found_hands", lambda *_: hands.copy()),
-        mock.patch("posecast.cutout.mattes.found_masks", lambda *_: None),
-        mock.patch("posecast.casting.plan.found_masks", lambda *_: None),
+        mock.patch("posecast.cutout.moving.found_hands", return_value=hands.copy()),
+        mock.patch("posecast.cutout.mattes.found_masks", return_value=None),
+        mock.patch("posecast.casting.plan.found_masks", return_value=None),
     ):
         return CutoutAnimator()(
             scene.picture,
@@ -221,7 +221,7 @@ def turned() -> Scene:
 
 
 def lacking() -> Scene:
-    """Faces of five points, of none, and who lacks feet, a wrist, a leg: in the picture and later."""
+    """Faces of five points and of none; who lacks feet, wrists, a leg: in the picture or later."""
     face = tuple(range(14, 18))
     one = Doll((60, 50), 190, without=(10, 13, 7))
     other = Doll((170, 50), 190, without=(0, *face, 10))

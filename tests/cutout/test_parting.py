@@ -259,7 +259,7 @@ def test_what_stands_alone_keeps_its_piece() -> None:
 def test_a_bulge_of_an_arm_goes_to_what_is_within_a_tenth_of_the_height(
     body: Stance, off: float, arms: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the trunk beside it; what sticks out with nothing near it is a bag on the arm (`_BULGE`)."""
+    """To the trunk beside it; what sticks out with nothing near it is on the arm (`_BULGE`)."""
     size = (40, 60)
     settled = np.full((len(Piece), *size), 9, np.float32)
     settled[Piece.LEFT_FOREARM], settled[Piece.TRUNK] = 0, off

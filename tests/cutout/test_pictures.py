@@ -8,11 +8,16 @@ import pytest
 from tests.cutout.scenes import SCENES, frames_of, golden, sheet
 
 OFF = 6
-"""Levels of 255 by which a pixel may be off: processors round sums of floats differently."""
+"""Levels of 255 by which a pixel may be off: processors and libraries round sums differently."""
 MOST_OFF = 2e-4
-"""Share of pixels that may be further off: where two pieces are equally near, rounding decides."""
-MEAN_OFF = 0.01
-"""Mean difference in levels."""
+"""Share of pixels that may be further off: where two pieces are equally near, rounding decides.
+
+About 20 pixels of a scene. With all vector instructions of the processor disabled none is, and the
+mean is 0.0003 in one scene and 0 in the others; with OpenCV 4.9 and NumPy 1.26 up to 15 pixels are
+in all scenes but one (152, where a limb is cut off).
+"""
+MEAN_OFF = 0.05
+"""Mean difference in levels; with those old libraries it is up to 0.042."""
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -21,8 +26,10 @@ def test_frames_look_as_they_did(name: str) -> None:
     assert now.shape == then.shape
     off = np.abs(now - then)
     share, mean = float((off.max(axis=2) > OFF).mean()), float(off.mean())
-    assert share <= MOST_OFF and mean <= MEAN_OFF, (
-        f"{name}: {share:.2%} of the pixels are off by more than {OFF} levels, on average all by "
-        f"{mean:.3f}. If this is meant, draw it anew with `python -m tests.cutout.scenes {name}`, "
-        f"and look at tests/goldens/cutout/{name}.png before it is committed"
+    message = (
+        f"{name}: {share:.2%} of the pixels are off by more than {OFF} levels, and all on average "
+        f"by {mean:.3f}. If this is meant, draw it anew with `python -m tests.cutout.scenes {name}`"
+        f" and look at tests/goldens/cutout/{name}.png before you commit it."
     )
+    assert share <= MOST_OFF, message
+    assert mean <= MEAN_OFF, message
