@@ -8,8 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
-from posecast.cutout.garments import Drape, Garment, garment_of
+from posecast.cutout.garments import (
+    Drape,
+    Garment,
+    _axis,
+    _hem,
+    _Rows,
+    _without_arms,
+    garment_of,
+)
 from posecast.cutout.motion import Motion
+from posecast.cutout.pieces import HALF_WIDTHS, LEFT_LEG, RIGHT_LEG, Piece
 from posecast.cutout.stance import Stance, stance
 from posecast.geometry.skeleton import (
     LEFT_ANKLE,
@@ -19,6 +28,7 @@ from posecast.geometry.skeleton import (
     RIGHT_HIP,
     RIGHT_KNEE,
 )
+from tests.cutout.bodies import SIZE, body_of, standing_pose, width_at
 from tests.cutout.conftest import BLUE, GROUND, RED, Painted
 from tests.cutout.test_animator import near
 from tests.cutout.test_moving import moving
@@ -197,3 +207,61 @@ def test_cloth_bends_with_the_knees_over_a_quarter_of_the_leg(figure: Painted) -
     turn = np.arctan2(way[1], way[0]) - np.arctan2(before[1], before[0])
     shin = np.arctan2(20, 36)
     assert 0.05 < turn / shin < 0.16
+
+
+def test_an_arm_that_hangs_beside_a_skirt_is_no_part_of_its_outline() -> None:
+    """A tenth more than its half width: sleeves are looser than skin (`_ARM`)."""
+    body = body_of(standing_pose())
+    bare = _without_arms(np.ones(SIZE, np.float32), body)
+    for piece in (Piece.LEFT_UPPER_ARM, Piece.LEFT_FOREARM):
+        wide = width_at(bare == 0, body.bones[piece]) / 2 / body.height
+        assert 1.0 < wide / HALF_WIDTHS[piece] < 1.2
+
+
+def rows_of(matte: np.ndarray) -> _Rows:
+    """What is measured of a silhouette of somebody who is drawn large."""
+    body = body_of(standing_pose())
+    return _Rows.of(matte.astype(np.float32), body, (_axis(body, RIGHT_LEG), _axis(body, LEFT_LEG)))
+
+
+def test_cloth_is_measured_as_far_as_the_hem_of_a_gown() -> None:
+    """A third of the height to each side (`_REACH`): what is further off is something else."""
+    rows = rows_of(np.ones((SIZE[0], 2 * SIZE[1])))
+    assert np.median(rows.right) == pytest.approx(0.35, abs=0.03)
+
+
+@pytest.mark.parametrize("wide", np.linspace(0.2, 0.21, 11))
+def test_widths_are_measured_to_a_quarter_of_a_hundredth_of_the_height(wide: float) -> None:
+    """A step at a hem is six times that (`_STEPS`); a finer measure takes longer."""
+    body = body_of(standing_pose())
+    middle = float(body.down.end[0])
+    matte = np.tile(np.abs(np.arange(SIZE[1]) - middle) < wide / 2 * body.height, (SIZE[0], 1))
+    measured = np.median(rows_of(matte).width[:20])
+    assert measured == pytest.approx(wide, abs=0.0028)
+
+
+def test_hems_are_found_to_a_sixty_fourth_of_the_leg() -> None:
+    """A finer measure (`_LEVELS`) takes longer."""
+    body = body_of(standing_pose())
+    hip, ankle = body.bones[RIGHT_LEG[0]].start[1], body.bones[RIGHT_LEG[1]].end[1]
+    off = []
+    for hem in np.linspace(0.4, 0.5, 12):
+        matte = np.ones(SIZE)
+        matte[round(hip + hem * (ankle - hip)) :] = 0
+        bare = np.flatnonzero(rows_of(matte).filled < 0.5)[0]
+        off.append(bare / (len(rows_of(matte).filled) - 1) - hem)
+    assert max(off) < 0.017
+
+
+def test_a_hem_begins_and_ends_where_a_seventh_of_the_width_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or is not lost yet (`_EDGE`): less than that is a fold, and the legs' own taper."""
+    lost = np.array([0, 0.12, 0.17, 0.3, 0.5, 0.7, 0.83, 0.88, 1])
+    wide = np.concatenate([np.full(20, 0.3), 0.3 - 0.12 * lost, np.full(36, 0.18)])
+    filled = np.where(np.arange(65) < 28, 1.0, 0.0)
+    rows = _Rows(filled, np.full(65, 0.2), wide, wide / 2, wide / 2)
+    monkeypatch.setattr(_Rows, "of", lambda *_: rows)
+    body = body_of(standing_pose())
+    hem = _hem(np.ones(SIZE, np.float32), body, (_axis(body, RIGHT_LEG), _axis(body, LEFT_LEG)))
+    assert hem == (21 / 64, 27 / 64)

@@ -50,7 +50,7 @@ def test_hands_are_those_that_are_sure_and_near_their_wrists() -> None:
     hands = np.stack([open_hand(pose[wrist, :2], 10) for wrist in (RIGHT_WRIST, LEFT_WRIST)])
     assert set(seen_hands(hands, pose)) == {Piece.RIGHT_HAND, Piece.LEFT_HAND}
     unsure = hands.copy()
-    unsure[0, :, 2] = 0.49
+    unsure[:, :, 2] = [[0.49], [0.51]]
     assert set(seen_hands(unsure, pose)) == {Piece.LEFT_HAND}
     for off, expected in ((0.07, True), (0.09, False)):
         away = hands.copy()
@@ -80,6 +80,17 @@ def test_an_arm_is_before_the_body_that_its_hand_is_seen_on(
     seen = with_hands(behind, {Piece.RIGHT_HAND: hand})
     assert hands_before(seen) == [RIGHT_ARM[0]] * before
     assert seen.before == {**behind.before, RIGHT_ARM[0]: before}
+
+
+@pytest.mark.parametrize(("points", "before"), [(5, False), (6, True)])
+def test_a_quarter_of_a_hand_on_the_body_is_enough(points: int, before: bool) -> None:
+    """Of 21 points (`_ON`); fewer may be a thumb that seems to touch the hip."""
+    pose = person(60, 50, 80)
+    body = stance(pose, pose)
+    assert body is not None
+    hand = np.full((21, 2), -100.0)
+    hand[:points] = body.trunk.at(np.array([0.5]), np.array([0.0]))
+    assert hands_before(replace(body, hands={Piece.RIGHT_HAND: hand})) == [RIGHT_ARM[0]] * before
 
 
 def test_an_arm_seen_before_the_body_stays_there_unless_the_driver_turns_round(

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from posecast.cutout.hidden import closed
-from posecast.cutout.layers import BODY, _beside, _box, _given, stacked
+from posecast.cutout.layers import BODY, Seen, _beside, _box, _Cut, _given, stacked
 from posecast.cutout.parting import Parting
-from posecast.cutout.pieces import LEFT_LEG, Piece
+from posecast.cutout.pieces import LEFT_LEG, RIGHT_LEG, Piece
 from posecast.cutout.stance import Stance
-from tests.cutout.bodies import body_of, standing_pose
+from tests.cutout.bodies import SIZE, body_of, standing_pose
 
 HEIGHT = 1000.0
 """Of a body, pixels: a hundredth of it is ten."""
@@ -50,6 +50,23 @@ def test_a_hidden_arm_is_as_wide_as_an_arm(body: Stance) -> None:
     hidden = _given(parting, replace(body, height=HEIGHT), given.shape)[50]
     assert hidden[50 + 27]
     assert not hidden[50 + 34]
+
+
+def test_legs_go_on_beneath_the_trunk_a_little(body: Stance) -> None:
+    """By one and a half hundredths of the height (`_HIP`): so wide a gap opens as they turn."""
+    stack = stacked(body)
+    hips = round(float(body.down.end[1]))
+    y, x = np.indices(SIZE)
+    leg = np.where(x < body.down.end[0], stack.index(RIGHT_LEG), stack.index(LEFT_LEG))
+    winner = np.where(y < hips, stack.index(BODY), leg)
+    nowhere = np.zeros(SIZE, bool)
+    seen = Seen(np.zeros((*SIZE, 3), np.uint8), np.ones(SIZE, np.float32), nowhere)
+    parting = Parting(np.zeros((len(Piece), 2, 2), np.float32), 1.0, (0, 0), nowhere[:2, :2])
+    distances = np.zeros((len(stack), *SIZE), np.float32)
+    cut = _Cut(seen, body, (0, 0), None, parting, stack, distances, winner)
+    outside = cut._core(RIGHT_LEG, nowhere)[:, 10] > 0.5  # far from the bone
+    beneath = (hips - np.flatnonzero(outside)[0]) / body.height
+    assert 0.0125 < beneath < 0.0175
 
 
 def test_a_box_has_room_for_hidden_hands_and_hair(body: Stance) -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from posecast.cutout.colours import completed
+from posecast.cutout.colours import _means, completed
 from posecast.cutout.garments import Garment
 from posecast.cutout.hidden import closed, cores, leg_behind
 from posecast.cutout.layers import BODY, Layer, Seen, _cap, _own_share, layers_of, stacked
@@ -180,7 +180,7 @@ def test_a_knees_turn_is_shared_over_its_width_and_a_heads_over_twice_as_much(
     wide = 2 * HALF_WIDTHS[Piece.RIGHT_SHIN]
     knee = turn_shared(body, RIGHT_LEG, Piece.RIGHT_SHIN, RIGHT_LEG[0])
     assert 0.7 < knee / wide < 1.3
-    assert 1.4 < turn_shared(body, BODY, Piece.HEAD, Piece.TRUNK) / wide < 2.4
+    assert 1.6 < turn_shared(body, BODY, Piece.HEAD, Piece.TRUNK) / wide < 2.1
 
 
 @pytest.mark.parametrize("height", [120, 950])
@@ -245,7 +245,7 @@ def test_meshes_are_fine_enough_to_bend_and_no_finer_on_larger_bodies(figure: Pa
         places = np.unique(np.round(trunk.skin.places[:, 0], 3))
         sides.append(float(np.median(np.diff(places))))
     assert 2.7 < sides[0] < 3.3
-    assert 1200 < cells[1] < 2400
+    assert 1500 < cells[1] < 2000
 
 
 def test_skin_is_completed_by_its_common_colours_and_clothes_by_the_nearest() -> None:
@@ -269,3 +269,15 @@ def test_skin_is_completed_by_its_common_colours_and_clothes_by_the_nearest() ->
     rare = completed(picture, sure, everywhere, 10)
     assert np.abs(rare[5, 140].astype(int) - 200).max() < 30
     np.testing.assert_array_equal(skin[:, :96], 200)
+
+
+def test_a_colour_that_a_hundredth_of_a_limb_has_counts_half() -> None:
+    """One that a fiftieth or more has counts fully (`_COMMON`)."""
+    picture = np.full((100, 200, 3), 200, np.uint8)
+    y, x = np.indices((100, 200))
+    near = (abs(y - 50) <= 10) & (abs(x - 100) <= 10)
+    picture[near & ((x + y) % 2 == 0)] = 0  # half of what is around the hole
+    hole = (abs(y - 50) <= 1) & (abs(x - 100) <= 1)
+    assert (picture[~hole] == 0).mean() == pytest.approx(0.01, abs=0.001)
+    mean = _means(picture, ~hole)[50, 100, 0]
+    assert mean == pytest.approx(200 / 1.5, abs=6)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import posecast.cutout.parting as parting_module
 from posecast.cutout.parting import (
     _foreign,
     _given_back,
@@ -15,6 +16,7 @@ from posecast.cutout.parting import (
     _settled,
     _ways,
     colour_bins,
+    parted,
 )
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, RIGHT_ARM, Piece
 from posecast.cutout.stance import Bone, Stance
@@ -268,3 +270,38 @@ def test_what_is_cut_off_stays_nearer_to_its_piece_than_to_pieces_elsewhere() ->
     assert (lead > 0.05).all()  # far beyond soft edges
     assert (beyond[Piece.TRUNK] < 0.2).all()
     assert (beyond[Piece.HEAD] == np.float32(0.4)).all()
+
+
+@pytest.mark.parametrize(("off", "arms"), [(0.09, False), (0.115, True)])
+def test_a_bulge_of_an_arm_goes_to_what_is_within_a_tenth_of_the_height(
+    body: Stance, off: float, arms: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the trunk beside it; what sticks out with nothing near it is on the arm (`_BULGE`)."""
+    size = (40, 60)
+    settled = np.full((len(Piece), *size), 9, np.float32)
+    settled[Piece.LEFT_FOREARM], settled[Piece.TRUNK] = 0, off
+    monkeypatch.setattr(parting_module, "_settled", lambda *_: settled.copy())
+    everywhere, nowhere = np.ones(size, bool), np.zeros(size, bool)
+    monkeypatch.setattr(parting_module, "bulges", lambda own, *_: own & everywhere)
+    monkeypatch.setattr(parting_module, "_given_back", lambda *_: nowhere)
+    monkeypatch.setattr(parting_module, "_join_islands", lambda *_: None)
+    box = slice(0, size[0]), slice(0, size[1])
+    small = replace(body, height=200.0)
+    found = parted(np.zeros((*size, 3), np.uint8), everywhere.astype(np.float32), small, box)
+    winner = Piece.LEFT_FOREARM if arms else Piece.TRUNK
+    assert (found.distances.argmin(axis=0) == winner).all()
+
+
+def test_an_arm_gives_back_three_times_at_most(
+    body: Stance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time everything is parted anew; later ones move a few pixels at most (`_ROUNDS`)."""
+    size = (40, 60)
+    times = []
+    settled = np.zeros((len(Piece), *size), np.float32)
+    monkeypatch.setattr(parting_module, "_settled", lambda *_: times.append(1) or settled.copy())
+    monkeypatch.setattr(parting_module, "_given_back", lambda *_: np.ones(size, bool))
+    box = slice(0, size[0]), slice(0, size[1])
+    small = replace(body, height=200.0)
+    parted(np.zeros((*size, 3), np.uint8), np.ones(size, np.float32), small, box)
+    assert len(times) == 1 + 3

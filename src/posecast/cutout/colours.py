@@ -8,9 +8,8 @@ from jaxtyping import Bool, Float32, UInt8
 
 from posecast.cutout.parting import BINS, colour_bins
 
-_COMMON, _RARE = 0.02, 0.01
-"""A colour counts fully in completed areas if this share of the layer has it; least weight of
-others."""
+_COMMON = 0.02
+"""A colour counts fully in completed areas if this share of the layer has it, a rarer one less."""
 
 
 def completed(
@@ -47,7 +46,7 @@ def _means(
     """
     bins = colour_bins(picture)
     common = np.bincount(bins[sure], minlength=BINS**3) / sure.sum()
-    weight = np.where(sure, np.clip(common / _COMMON, _RARE, 1)[bins], 0).astype(np.float32)
+    weight = np.where(sure, np.minimum(common / _COMMON, 1)[bins], 0).astype(np.float32)
     levels = [np.dstack([picture * weight[..., None], weight])]
     while max(levels[-1].shape[:2]) > 1:
         levels.append(np.asarray(cv2.pyrDown(levels[-1])))

@@ -20,7 +20,6 @@ _SOFT, _SOFT_NECK = 0.06, 0.12
 of their joint is blended. It is larger at the neck, since heads also move towards and away from the
 trunk."""
 _NEAR = {
-    **dict.fromkeys(UPPER_ARMS, 0.1),
     **dict.fromkeys((Piece.RIGHT_THIGH, Piece.LEFT_THIGH), 0.2),
     Piece.HEAD: np.inf,
 }
@@ -80,9 +79,9 @@ def skinned(
 ) -> Skin:
     """The pieces of a layer with which points move."""
     there = [p for p in pieces if p in body.bones or p is Piece.TRUNK]
-    joints = [
+    joints = [  # shoulders turn like a paper puppet's, without blending
         piece for piece, parent in PARENT.items()
-        if piece in body.bones and (piece in there or parent in there)
+        if piece in body.bones and piece not in UPPER_ARMS and (piece in there or parent in there)
         and (parent in body.bones or parent is Piece.TRUNK)
     ]  # fmt: skip
     needed = {*there, *joints, *(PARENT[p] for p in joints)}
@@ -95,8 +94,6 @@ def skinned(
         soft = _SOFT_NECK if piece is Piece.HEAD else _SOFT
         lead = np.clip((distance[parent] - distance[piece]) / soft, -1, 1) / 2 + 0.5
         share = lead * lead * (3 - 2 * lead)
-        if piece in UPPER_ARMS:  # shoulders turn like a paper puppet's, without blending
-            share = (own == piece).astype(np.float64)
         away = np.hypot(*(places - body.bones[piece].start).T) / body.height
         reach = _NEAR.get(piece, _NEAR_JOINT)
         fall = np.clip(2 - 2 * away / reach, 0, 1)
