@@ -346,3 +346,29 @@ def test_colours_beside_a_hand_are_trusted_less_on_legs(
     winner[:, 20:] = 1
     near = _beside(winner, [layer, other], layer, 200.0)
     assert near[0, :20].sum() == reach
+
+
+def test_who_turns_their_back_keeps_a_whole_body_and_their_head(figure: Painted) -> None:
+    """All of it is mirrored but the face, which does not flicker where somebody turns sideways."""
+    painted = copy.copy(figure)
+    painted.picture = figure.picture.copy()
+    half = (figure.masks[0] > 0) & (np.arange(200) >= 100)
+    painted.picture[half] = BLUE
+    cut, pose = moving(painted)
+    front = cut.frame(pose, np.array([0]))
+    behind = pose.copy()
+    for right, left in ((2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13)):
+        behind[0, [right, left]] = behind[0, [left, right]]
+    back = cut.frame(behind, np.array([0]))
+
+    def coloured(frame: np.ndarray, rows: slice) -> tuple[float, float]:
+        """Pixels of each colour, and the mean column of the red ones less that of the blue ones."""
+        red, blue = near(frame[rows], RED), near(frame[rows], BLUE)
+        apart = float(np.nonzero(red)[1].mean() - np.nonzero(blue)[1].mean())
+        return float(red.sum() + blue.sum()), apart
+
+    head, body = slice(40, 66), slice(76, 270)
+    for rows, mirrored in ((head, 1), (body, -1)):
+        (before, was), (after, now) = coloured(front, rows), coloured(back, rows)
+        assert after > 0.95 * before
+        assert now == pytest.approx(mirrored * was, abs=3)

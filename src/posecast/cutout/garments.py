@@ -259,7 +259,8 @@ class Drape:
         """The new places of the points; `trunk` are their places if they moved with the trunk."""
         right, left = (self._with_leg(motion, side) for side in (0, 1))
         hips = self.garment.axes[1][:1] - self.garment.axes[0][:1]
-        hips = _facing(motion, hips) @ rotation(motion.turns[Piece.TRUNK].angle).T
+        turn = motion.turns[Piece.TRUNK]
+        hips = turn.facing(hips) @ rotation(turn.angle).T
         across = hips[0] / max(float(np.hypot(*hips[0])), 1e-6)
         was = np.hypot(*(self.offsets[0] - self.offsets[1]).T)
         apart = left - right
@@ -274,24 +275,16 @@ class Drape:
         upper = motion.turns[thigh]
         lower = motion.turns.get(shin, upper)
         axis = np.concatenate([upper(np.stack([hip, knee])), lower(ankle[None])])
-        turned = motion.turns[Piece.TRUNK].angle
-        bends = [math.remainder(turn.angle - turned, 2 * math.pi) for turn in (upper, lower)]
+        trunk = motion.turns[Piece.TRUNK]
+        bends = [math.remainder(turn.angle - trunk.angle, 2 * math.pi) for turn in (upper, lower)]
         below = _smooth((self.levels - 0.5 + _KNEES) / (2 * _KNEES))
-        angle = turned + _FOLLOWS * (bends[0] + below * (bends[1] - bends[0]))
-        offset = _facing(motion, self.offsets[side]) * motion.scale
+        angle = trunk.angle + _FOLLOWS * (bends[0] + below * (bends[1] - bends[0]))
+        offset = trunk.facing(self.offsets[side]) * motion.scale
         c, s = np.cos(angle), np.sin(angle)
         beside = np.stack(
             [c * offset[:, 0] - s * offset[:, 1], s * offset[:, 0] + c * offset[:, 1]], axis=1
         )
         return _along(axis, self.levels) + beside
-
-
-def _facing(motion: Motion, offsets: Places) -> Places:
-    """Offsets in the source; mirrored about the trunk's axis if the target faces the other way."""
-    if not motion.turned:
-        return offsets
-    down = motion.source.down
-    return 2 * np.outer(offsets @ down.way, down.way) / down.length**2 - offsets
 
 
 def _levels(

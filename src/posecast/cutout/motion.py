@@ -24,7 +24,10 @@ Matrix = Float64[np.ndarray, "2 2"]
 
 @dataclass(frozen=True)
 class Turn:
-    """A stretch (a symmetric matrix in the picture's axes), and a rotation about a moving pivot."""
+    """A stretch (a symmetric matrix in the picture's axes) and a rotation about a moving pivot.
+
+    Between the two, a turn that is `mirrored` changes the sign of y.
+    """
 
     pivot: Float64[np.ndarray, " xy"]
     moved: Float64[np.ndarray, " xy"]
@@ -35,14 +38,20 @@ class Turn:
     """Unit vector along the bone."""
     behind: float
     """Stretch along the bone of points behind the pivot."""
+    mirrored: bool = False
 
     @classmethod
     def of(cls, bone: Bone, target: Bone, along: float, across: float, behind: float) -> Turn:
-        """From a bone to its target, about their starts, stretched by `along` and `across` it."""
+        """From a bone to its target, about their starts, stretched by `along` and `across` it.
+
+        It is mirrored about the bone if `across` is negative.
+        """
         axis = bone.way / bone.length
         side = np.array([-axis[1], axis[0]])
-        stretch = along * np.outer(axis, axis) + across * np.outer(side, side)
-        return cls(bone.start, target.start, target.angle - bone.angle, stretch, axis, behind)
+        stretch = along * np.outer(axis, axis) + abs(across) * np.outer(side, side)
+        mirrored = across < 0
+        angle = target.angle + (bone.angle if mirrored else -bone.angle)
+        return cls(bone.start, target.start, angle, stretch, axis, behind, mirrored)
 
     def __call__(self, places: Places) -> Places:
         """The new places of points."""
@@ -56,7 +65,11 @@ class Turn:
         along = offsets @ self.axis
         whole = float(self.axis @ self.stretch @ self.axis)
         less = np.where(along < 0, (self.behind - whole) * along, 0.0)
-        return offsets @ self.stretch + less[:, None] * self.axis
+        return self.facing(offsets @ self.stretch + less[:, None] * self.axis)
+
+    def facing(self, offsets: Places) -> Places:
+        """Offsets as they are before the rotation: mirrored or not."""
+        return offsets * (1, -1) if self.mirrored else offsets
 
 
 def rotation(angle: float) -> Matrix:
@@ -96,7 +109,10 @@ class Motion:
                 turns[piece] = motion._carried_along(piece, bone, scale)
                 continue
             along = new.length / bone.length if piece in _STRETCHED else scale
-            turns[piece] = Turn.of(bone, new, along, scale, scale)
+            # Limbs are mirrored as the trunk is. Faces are not: where somebody stands sideways, a
+            # trunk may change its side from frame to frame.
+            mirrored = motion.turned and piece is not Piece.HEAD
+            turns[piece] = Turn.of(bone, new, along, -scale if mirrored else scale, scale)
         return motion
 
     def _carried_along(self, piece: Piece, bone: Bone, scale: float) -> Turn:
@@ -107,8 +123,8 @@ class Motion:
         moved = self.trunk(bone.start[None])[0]
         if parent is not Piece.TRUNK:
             moved = self.turns[parent](bone.start[None])[0]
-        angle, axis = self.turns[parent].angle, np.array([1.0, 0.0])
-        return Turn(bone.start, moved, angle, np.eye(2) * scale, axis, scale)
+        turn, axis = self.turns[parent], np.array([1.0, 0.0])
+        return Turn(bone.start, moved, turn.angle, np.eye(2) * scale, axis, scale, turn.mirrored)
 
     def trunk(self, places: Places) -> Places:
         """The new places of points of the trunk."""
@@ -127,16 +143,18 @@ class Motion:
         """
         outer, parent = self.turns[piece], PARENT[piece]
         inner = self.turns[parent]
+        if outer.mirrored != inner.mirrored:  # nothing lies between an image and its mirror image
+            return np.where(
+                own[:, None], self.of(piece, places, trunk), self.of(parent, places, trunk)
+            )
         pivot = outer.pivot
         held = self.trunk(pivot[None])[0] if parent is Piece.TRUNK else inner(pivot[None])[0]
-        matrix = rotation(inner.angle) @ inner.stretch
-        left_over = self.of(parent, places, trunk) - (held + (places - pivot) @ matrix.T)
+        whole = inner.facing((places - pivot) @ inner.stretch)
+        left_over = self.of(parent, places, trunk) - (held + whole @ rotation(inner.angle).T)
         bend = math.remainder(outer.angle - inner.angle, 2 * math.pi)
         share = _sharpened(share, own, abs(bend), piece in _FOREARMS)[:, None]
         angle = inner.angle + share * bend
-        offset = (places - pivot) @ inner.stretch * (1 - share) + (
-            outer.stretched(places - pivot) * share
-        )
+        offset = whole * (1 - share) + outer.stretched(places - pivot) * share
         c, s = np.cos(angle[:, 0]), np.sin(angle[:, 0])
         turned = np.stack(
             [c * offset[:, 0] - s * offset[:, 1], s * offset[:, 0] + c * offset[:, 1]], axis=1

@@ -34,7 +34,7 @@ def paint(
     size = (rows.stop - rows.start, columns.stop - columns.start)
     source = layer.skin.places[layer.triangles] - layer.corner
     target = moved[layer.triangles] - (columns.start, rows.start)
-    flat = _folded(source, target)
+    flat = _folded(source, target, layer.skin.pieces[layer.triangles])
     source, target = source[~flat], target[~flat]
     owner = _rasterised(target, size)
     y, x = np.nonzero(owner >= 0)
@@ -80,11 +80,22 @@ def _rasterised(
 
 
 def _folded(
-    source: Float[np.ndarray, "m 3 2"], target: Float[np.ndarray, "m 3 2"]
+    source: Float[np.ndarray, "m 3 2"],
+    target: Float[np.ndarray, "m 3 2"],
+    pieces: Int[np.ndarray, "m 3"],
 ) -> Bool[np.ndarray, " m"]:
-    """Triangles that a fold of the mesh turned over or squeezed; their neighbours lie over them."""
+    """Triangles that a fold of the mesh turned over or squeezed; their neighbours lie over them.
+
+    A trunk seen from behind is mirrored, and its head is not: most triangles of a piece say which
+    side of it is seen. Those between a mirrored piece and one that is not lie over each other.
+    """
     grown = _area(target) / _area(source)
-    return grown * np.sign(np.median(grown)) < _FLAT
+    whole = (pieces == pieces[:, :1]).all(axis=1)
+    sides = np.full(pieces.shape, np.sign(np.median(grown)))
+    for piece in np.unique(pieces[whole]):
+        sides[pieces == piece] = np.sign(np.median(grown[whole & (pieces[:, 0] == piece)]))
+    same = (sides == sides[:, :1]).all(axis=1)
+    return ~same | (grown * sides[:, 0] < _FLAT)
 
 
 def _area(triangles: Float[np.ndarray, "m 3 2"]) -> Float[np.ndarray, " m"]:
