@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posecast.casting.masks import found_masks
+from posecast.casting.masks import _covers, found_masks, given_masks
+from posecast.casting.options import PlanOptions
 from posecast.casting.pictures import tinted
 from posecast.casting.plan import AnimationPlan, plan_animation
 from posecast.cli import run
@@ -19,6 +20,7 @@ from posecast.estimators.builtin.finder import BuiltinFinder
 from posecast.geometry.skeleton import present
 from posecast.media.id_images import write_ids
 from posecast.media.images import read_image
+from tests.casting.conftest import person
 from tests.estimators.puppet_scenes import scene as people_scene
 
 
@@ -65,8 +67,8 @@ def test_black_and_white_says_who_is_foreground(
     plan = planned(scene, mask=tmp_path / "all.png", size=None)
     assert plan.masks is not None
     np.testing.assert_allclose(plan.masks.sum(axis=0), ids > 0, atol=0.01)
-    for mask, person in zip(plan.masks, plan.reference_keypoints, strict=True):
-        columns, rows = np.rint(person[present(person), :2]).astype(int).T
+    for mask, keypoints in zip(plan.masks, plan.reference_keypoints, strict=True):
+        columns, rows = np.rint(keypoints[present(keypoints), :2]).astype(int).T
         shown = (ids > 0)[rows, columns]
         assert (mask[rows, columns] > 0.5)[shown].mean() > 0.9
 
@@ -112,6 +114,31 @@ def test_masks_that_do_not_fit(
     assert "none.png: no such file" in capsys.readouterr().err
     assert run([*line, "--mask", str(tmp_path / "0.png")]) == 2
     assert "0.png: holds the id 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("height", "fits"), [(397, True), (395, False)])
+def test_an_image_of_ids_may_be_rounded_by_a_hundredth(
+    tmp_path: Path, height: int, fits: bool
+) -> None:
+    """Of its shape (`_SHAPE`): tools round sides to multiples."""
+    write_ids(np.ones((height, 400), np.uint8), tmp_path / "ids.png")
+    options = PlanOptions(mask=tmp_path / "ids.png")
+    picture, somebody = np.zeros((200, 200, 3), np.uint8), person(20, 10, 80)[None]
+    if fits:
+        assert given_masks(options, picture, somebody) is not None
+    else:
+        with pytest.raises(InputError, match="expected the picture's shape"):
+            given_masks(options, picture, somebody)
+
+
+@pytest.mark.parametrize(("joints", "covered"), [(13, False), (14, True)])
+def test_a_mask_contains_three_quarters_of_somebodys_joints(joints: int, covered: bool) -> None:
+    """Of 18; hands and feet may stick out (`_COVERED`)."""
+    somebody = person(20, 10, 80)
+    mask = np.zeros((200, 200), bool)
+    columns, rows = np.rint(somebody[:joints, :2]).astype(int).T
+    mask[rows, columns] = True
+    assert _covers(mask, somebody) == covered
 
 
 def test_the_cast_picture_shows_masks(

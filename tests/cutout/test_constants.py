@@ -55,6 +55,20 @@ def test_a_part_keeps_what_lies_along_its_bone(x: int, owner: int) -> None:
     assert owners(picture, second=29)[30, x] == owner
 
 
+@pytest.mark.parametrize(("pixels", "owner"), [(2, 1), (3, 0)])
+def test_a_few_pixels_do_not_say_what_somebody_wears(pixels: int, owner: int) -> None:
+    """Of a part that is nearly all hidden, fewer than three (`_FEWEST`) count for nothing."""
+    picture = np.full((*SIZE, 3), (200, 30, 30), np.uint8)
+    picture[:, 30:] = (30, 30, 200)
+    silhouettes = np.zeros((2, *SIZE), bool)
+    silhouettes[1, 8:52, 11:43] = True
+    silhouettes[0, 20:40, 26:29] = True
+    silhouettes[0, 10 : 10 + pixels, 20] = True
+    people = [(0, [bone(20)]), (1, [bone(34)])]
+    owners = ownership(picture, people, silhouettes).owner
+    assert (owners[20:40, 26:29] == owner).all()
+
+
 @pytest.mark.parametrize(("share", "person"), [(0.08, False), (0.13, True)])
 def test_faint_edges_of_a_mask_are_background(
     share: float, person: bool, monkeypatch: pytest.MonkeyPatch

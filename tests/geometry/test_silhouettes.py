@@ -4,13 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
+from posecast.geometry.body_parts import THIGH, body_parts
 from posecast.geometry.dilation import dilation_maps
+from posecast.geometry.parts import Part
 from posecast.geometry.silhouettes import people_of
 from posecast.puppets import PuppetSettings, plan_shots, render, render_clip
 
 SIZE = (192, 160)
 GREEN, RED, BLUE = (90, 160, 90), (220, 30, 30), (30, 30, 220)
-GREEN_BAND = (40, 220, 40)
+GREEN_BAND, TEAL = (40, 220, 40), (60, 160, 170)
 
 
 def overlap(a, b):
@@ -60,6 +62,27 @@ def test_a_skirt_of_two_colours_goes_on_to_its_hem(standing):
     band[: round(float(person[8, 1] + 0.24 * (person[10, 1] - person[0, 1])))] = False
     picture[band] = GREEN_BAND
     assert people_of(picture, person[None]).skirts[0] == pytest.approx(0.38, abs=0.05)
+
+
+def test_a_narrow_band_is_cloth_a_soft_hem_is_not(standing):
+    """Bands are found to two steps above their end, if that is two steps on (`_PAST`).
+
+    Less may be what a hem mixes with the ground.
+    """
+    person = standing(180, left=20)
+    height = float(person[10, 1] - person[0, 1])
+    picture, there = figure(person)
+    skirt_on(picture, there, person, 0.4)
+    band = (picture == BLUE).all(axis=-1)
+    band[: round(float(person[8, 1] + 0.3 * height))] = False
+    picture[band] = GREEN_BAND
+    assert 0.34 < people_of(picture, person[None]).skirts[0] < 0.4
+
+    picture, there = figure(person)
+    picture[there] = np.mean([BLUE, GREEN], axis=0).astype(np.uint8)
+    skirt_on(picture, there, person, 0.3)
+    soft = cv2.GaussianBlur(picture, (0, 0), 2.0)
+    assert people_of(soft, person[None]).skirts[0] == pytest.approx(0.3, abs=0.011)
 
 
 def test_trousers_are_no_skirt(standing):
@@ -128,3 +151,38 @@ def test_nearly_all_skirts_of_puppets_are_told_from_trousers():
     assert len(right) > 60
     assert np.mean(right) > 0.92
     assert np.mean(np.abs(errors)) < 0.025
+
+
+def test_steps_are_fine_enough_for_hems(standing):
+    """To a hundredth of the height (`_STEPS`), however long the skirt is."""
+    person = standing(180, left=20)
+    for length in (0.25, 0.28, 0.31, 0.34):
+        picture, there = figure(person)
+        skirt_on(picture, there, person, length)
+        assert people_of(picture, person[None]).skirts[0] == pytest.approx(length, abs=0.011)
+
+
+@pytest.mark.parametrize("behind", [TEAL, GREEN_BAND])
+def test_shirts_over_the_hips_and_bare_knees_are_no_skirts_cloth(standing, behind):
+    """Cloth has the colours between a third and most of the thighs (`_ALONG`), here shorts'."""
+    person = standing(180, left=20)
+    person[[9, 10], 0] -= 12
+    person[[12, 13], 0] += 12
+    picture, there = figure(person, 0.04)
+    lap = body_parts(person, person, skirt=THIGH)[Part.LAP]
+    box = lap.box(SIZE)
+    picture[box][lap.inside(*lap.coordinates(box)) & ~there[box]] = behind
+    rows = np.arange(SIZE[0])[:, None]
+    hip, knee = float(person[8, 1]), float(person[9, 1])
+    picture[there & (rows < hip + 0.3 * (knee - hip))] = TEAL
+    picture[there & (rows > hip + 0.92 * (knee - hip))] = GREEN_BAND
+    assert people_of(picture, person[None]).skirts == (0.0,)
+
+
+def test_far_from_bones_nobody_is(standing):
+    """Half as far again as a body reaches (`_POSSIBLE_REACH`) is still cloth or hair."""
+    person = standing(180, left=20)
+    picture, _ = figure(person)
+    row = round(float(person[[1, 8], 1].mean()))
+    picture[row - 6 : row + 6] = RED  # a bar of the figure's colour, from border to border
+    assert 72 <= people_of(picture, person[None]).mask[row].sum() <= 78

@@ -101,16 +101,32 @@ def results(animator: Animator, config: dict, dtype: torch.dtype) -> dict[str, T
     }
 
 
+def exactness(key: str, config: dict) -> float:
+    """How near float64 comes to the truth.
+
+    The truth's guider is stored in float32. Its tables of positions were made in float32, by sines
+    whose last bit depends on the processor: with one and the same table the pair is at 3e-15, on
+    another processor at 4.4e-7.
+    """
+    if key == "guider":
+        return 1e-7
+    kwargs = config["denoising_unet_additional_kwargs"]
+    motion = kwargs["motion_module_kwargs"]
+    with_table = kwargs["use_motion_module"] and motion["temporal_position_encoding"]
+    return 1e-6 if with_table else 1e-12
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_any_configuration_is_the_peers_computation(name: str, tmp_path: Path) -> None:
     weights = write_weights(tmp_path / "weights", CASES[name])
     convert_animateanyone(weights, tmp_path / "model")
     truth = {k.removeprefix(f"{name}."): v for k, v in load_file(TRUTH).items() if name in k}
     assert set(truth) == {"guider", "pair"}
-    for dtype, limit in ((torch.float32, 5e-6), (torch.float64, 3e-7)):
+    for dtype in (torch.float32, torch.float64):
         animator = load_animator(tmp_path / "model", dtype)
         ours = results(animator, CASES[name], dtype)
         for key, value in truth.items():
+            limit = 5e-6 if dtype == torch.float32 else exactness(key, CASES[name])
             assert relative(ours[key], value) < limit, (key, dtype)
 
 
