@@ -41,8 +41,8 @@ _SKIRT_SHARE, _LONGEST_SKIRT, _STEPS = 0.45, 0.45, 24
 """A skirt goes down to where less than this much of what is between and beside the legs is cloth,
 at most so far by the height; in so many steps."""
 _PAST = 2
-"""Cloth goes on in another colour where legs have it too, so many steps further down; a band is
-wider than that."""
+"""Cloth goes on in another colour where legs have it too, so many steps further down; a band ends
+more than that below the first colour."""
 _ALONG, _SAMPLES = (0.35, 0.85), 64
 """Where thighs show a skirt's colours, from hip to knee; how many colours stand for the ground."""
 

@@ -188,8 +188,8 @@ class TrainingConfig:
         self._check_stage()
         if self.validation.dataset is not None and self.data.dataset is None:
             raise ValueError("validation.dataset: the stage renders what is held out by itself")
+        mends_puppets = self.stage == "mender" and self.data.stage is not None
         for name in ("exchange_weight", "order_weight"):
-            mends_puppets = self.stage == "mender" and self.data.stage is not None
             if getattr(self.objective, name) and not mends_puppets:
                 raise ValueError(
                     f"objective.{name}: only the mender's training on the stage has it"

@@ -155,12 +155,12 @@ class MenderTask:
         weight = 1 + (self.config.objective.character_weight - 1) * batch.people
         total = (errors * weight).mean() / weight.mean()
         objective = self.config.objective
-        for others, weight_of in (
+        for others, factor in (
             (batch.exchanged, objective.exchange_weight),
             (batch.inverted, objective.order_weight),
         ):
             if others is not None:
-                total = total + weight_of * others.mistaken(pictures, squares)
+                total = total + factor * others.mistaken(pictures, squares)
         with torch.no_grad():
             psnr = -10 * torch.log10(squares.mean())
         return Loss(total, {"psnr": psnr})
