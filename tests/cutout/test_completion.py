@@ -71,6 +71,15 @@ def test_patches_that_fit_badly_hardly_count() -> None:
     assert alone.mean(found[7:], np.array([0.5], np.float32))[15, 8] == pytest.approx(1)
 
 
+def test_a_speck_of_a_large_picture_is_filled_from_its_edge() -> None:
+    """At 256 pixels nothing is left of it to compare patches around."""
+    picture = np.full((1000, 1000, 3), GREY, np.uint8)
+    picture[500, 500] = 255
+    hole = np.zeros((1000, 1000), bool)
+    hole[500, 500] = True
+    assert (completed(picture, hole) == GREY).all()
+
+
 def test_slopes_are_followed_and_deep_in_a_hole_so_are_colours() -> None:
     """A wall grows darker from left to right also where it is filled from one shade.
 

@@ -38,7 +38,9 @@ _LOOSE, _SOLVES = 1e-3, 200
 """Weight of the sources' colours relative to their gradients, and iterations of the solver."""
 _UNLIKE = 6.0
 """Largest reduction of a badly matching patch's weight, as a natural logarithm."""
-_CHUNK = 2048
+_CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
+_CHUNK = 256
+"""Patches that are compared at once with all sources: what fits into a core's cache."""
 
 
 def completed(
@@ -46,7 +48,8 @@ def completed(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """The picture with its hole filled; other pixels are unchanged.
 
-    If the hole leaves no complete patch, it is filled from its edges (Telea 2004, OpenCV).
+    A hole that leaves no complete patch, or of which nothing is left at `LONGEST` pixels, is filled
+    from its edges (Telea 2004, OpenCV).
     """
     if not hole.any() or hole.all():
         return picture.copy()
@@ -54,7 +57,7 @@ def completed(
     colours: np.ndarray | None = None
     for index, size in enumerate(sizes):
         level = _Level.of(picture, hole, size)
-        if not len(level.sources):
+        if not (len(level.sources) and level.hole.any()):
             continue
         if colours is None:
             colours = level.beside()
@@ -227,41 +230,51 @@ def _poisson(
     hole: Bool[np.ndarray, "h w"],
 ) -> Float32[np.ndarray, "h w 3"]:
     """Colours whose gradients (down, right) in a hole are as close as possible to `slopes`."""
-    inner = np.repeat(hole[..., None], 3, axis=2)
-    down, right = np.zeros_like(inner), np.zeros_like(inner)  # gradients with an end in the hole
-    down[:-1] = inner[1:] | inner[:-1]
-    right[:, :-1] = inner[:, 1:] | inner[:, :-1]
+    # Only gradients with an end in the hole count.
+    down_counts, right_counts = hole[1:] | hole[:-1], hole[:, 1:] | hole[:, :-1]
+    down = np.where(down_counts[..., None], slopes[0][:-1] - np.diff(means, axis=0), 0)
+    right = np.where(right_counts[..., None], slopes[1][:, :-1] - np.diff(means, axis=1), 0)
+    rest = np.zeros_like(means)
+    rest[1:] += down
+    rest[:-1] -= down
+    rest[:, 1:] += right
+    rest[:, :-1] -= right
+    return np.clip(means + _inverse_laplacian(rest, hole), 0, 1)
 
-    def differences(values: np.ndarray) -> list[np.ndarray]:
-        found = [np.zeros_like(values), np.zeros_like(values)]
-        np.subtract(values[1:], values[:-1], out=found[0][:-1], where=down[:-1])
-        np.subtract(values[:, 1:], values[:, :-1], out=found[1][:, :-1], where=right[:, :-1])
-        return found
 
-    def transposed(values: Sequence[np.ndarray]) -> np.ndarray:
-        total, across = -values[0], -values[1]
-        total[1:] += values[0][:-1]
-        across[:, 1:] += values[1][:, :-1]
-        total += across
-        total *= inner
-        return total
+def _inverse_laplacian(
+    values: Float32[np.ndarray, "h w 3"], hole: Bool[np.ndarray, "h w"]
+) -> Float32[np.ndarray, "h w 3"]:
+    """What differs from its neighbours by `values` in all, with `_LOOSE` of itself added to that.
 
-    residual = [
-        np.where(touch, slope, 0) - difference
-        for touch, slope, difference in zip((down, right), slopes, differences(means), strict=True)
-    ]
-    rest = transposed(residual)
-    step, added = rest.copy(), np.zeros_like(means)
-    power = (rest**2).sum(axis=(0, 1))
+    It is 0 outside of the hole. By conjugate gradients in the hole's bounding box, all colours at
+    once.
+    """
+    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    neighbours = np.full((*hole.shape, 3), 4 + _LOOSE, np.float32)
+    neighbours[[0, -1]] -= 1
+    neighbours[:, [0, -1]] -= 1
+    neighbours = np.ascontiguousarray(neighbours[box])
+    inner = np.repeat(hole[box][..., None], 3, axis=2).astype(np.float32)
+    rest = values[box] * inner
+    step, moved, scaled = rest.copy(), np.empty_like(rest), np.empty_like(rest)
+    total = np.zeros_like(rest)
+    power = float(np.vdot(rest, rest))
     for _ in range(_SOLVES):
-        moved = transposed(differences(step)) + _LOOSE * step
-        length = power / np.maximum((step * moved).sum(axis=(0, 1)), 1e-12)
-        added += length * step
-        rest -= length * moved
-        new = (rest**2).sum(axis=(0, 1))
-        step = rest + new / np.maximum(power, 1e-12) * step
-        power = new
-    return np.clip(means + added, 0, 1).astype(np.float32)
+        cv2.filter2D(step, -1, _CROSS, dst=scaled, borderType=cv2.BORDER_CONSTANT)
+        np.multiply(neighbours, step, out=moved)
+        moved -= scaled
+        moved *= inner
+        length = np.float32(power / max(float(np.vdot(step, moved)), 1e-20))
+        total += np.multiply(step, length, out=scaled)
+        rest -= np.multiply(moved, length, out=scaled)
+        before, power = power, float(np.vdot(rest, rest))
+        step *= np.float32(power / max(before, 1e-20))
+        step += rest
+    solved = np.zeros_like(values)
+    solved[box] = total
+    return solved
 
 
 def _with_detail(
