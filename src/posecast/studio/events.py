@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 BEAT = 15.0
@@ -28,14 +28,17 @@ class Hub:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(queue.put_nowait, text)
 
-    async def listen(self, first: dict[str, Any]) -> AsyncIterator[str]:
-        """Yield events as text: first those in `first` (kind to value), then new ones."""
+    async def listen(self, first: Callable[[], dict[str, Any]]) -> AsyncIterator[str]:
+        """Yield events as text: first those of `first` (kind to value), then new ones.
+
+        `first` is called when new ones are already kept, so that no change is missed in between.
+        """
         queue: asyncio.Queue[str] = asyncio.Queue()
         listener = (asyncio.get_running_loop(), queue)
         with self._lock:
             self._listeners.add(listener)
         try:
-            for kind, value in first.items():
+            for kind, value in first().items():
                 yield f"event: {kind}\ndata: {json.dumps(value, allow_nan=False)}\n\n"
             while True:
                 try:

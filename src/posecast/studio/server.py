@@ -143,7 +143,10 @@ class Api:
     async def events(self, request: Request) -> Response:
         """Server-sent events: the state, then all changes."""
         studio, project = self._project(request)
-        first = {"state": studio.shown(project), "jobs": studio.work.book(project).listed()}
+
+        def first() -> dict[str, Any]:
+            return {"state": studio.shown(project), "jobs": studio.work.book(project).listed()}
+
         stream = studio.work.hub(project).listen(first)
         return StreamingResponse(stream, media_type="text/event-stream")
 
