@@ -167,13 +167,18 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def pages(browser: Any, served: Served) -> Iterator[Any]:
-    """Opens pages of the studio; none may have had an error when the test ends."""
+    """Opens pages of the studio; none may have had an error when the test ends.
+
+    They do not play by themselves, as for people who ask for less motion, unless they are asked to:
+    without a GPU, playing takes a core.
+    """
     context = browser.new_context(viewport={"width": 1366, "height": 768})
     context.set_default_timeout(PATIENCE * 1000)
     errors: list[str] = []
 
-    def opened(project: str | None = None) -> Any:
+    def opened(project: str | None = None, plays: bool = False) -> Any:
         page = context.new_page()
+        page.emulate_media(reduced_motion="no-preference" if plays else "reduce")
         page.on("pageerror", lambda error: errors.append(str(error)))
         address = served.address if project is None else f"{served.address}&project={project}"
         page.goto(address)

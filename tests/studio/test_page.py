@@ -341,7 +341,7 @@ def test_a_picture_and_a_plain_video_play_after_two_choices(
     write_image(scene((512, 512), [(150, 260, 400, 0), (360, 260, 410, 0)])[0], picture)
     steps = ([(80 + i, 240, 330, 0), (200, 240, 340, 0)] for i in range(20))
     write_video([scene((480, 270), people)[0] for people in steps], video, 30)
-    page = pages(served.api("POST", "/projects")["id"])
+    page = pages(served.api("POST", "/projects")["id"], plays=True)
     clicks = 0
     for label, file in (
         ("Choose a picture", picture),
@@ -357,3 +357,15 @@ def test_a_picture_and_a_plain_video_play_after_two_choices(
     assert time.monotonic() - began < PATIENCE
     expect(page.locator(".cast-row")).to_have_count(2)
     assert all(person["moved_by"] for person in people_of(served, page.url.split("project=")[1]))
+    frame = page.get_by_label("Frame", exact=True)
+    for _ in range(2):  # it goes on and on
+        expect(frame).not_to_have_value(frame.input_value())
+
+
+def test_a_page_with_less_motion_plays_when_it_is_asked_to(pages: Pages, project: str) -> None:
+    page = pages(project)
+    previewed(page)
+    frame = page.get_by_label("Frame", exact=True)
+    page.get_by_role("button", name="Play").click()
+    expect(frame).not_to_have_value("0")
+    page.get_by_role("button", name="Pause").click()

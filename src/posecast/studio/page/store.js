@@ -27,7 +27,7 @@ export class Store extends EventTarget {
       left: "picture", right: "preview", masks: true, skeletons: true, fitted: false, compare: null, make: false,
     };
     this.frame = 0;
-    this.playing = true;
+    this.playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.plan = null; // of the last preview: fps, frames, tracks, notes
     this.restore();
     this.source = this.project.listen({

@@ -225,9 +225,10 @@ class PosecastStudio extends HTMLElement {
       before = now;
       if (store.playing && this.preview.playable > 1) {
         const limit = Math.min(store.frames, this.preview.playable);
+        const shown = Math.floor(store.frame);
         const next = store.frame + passed * store.fps;
         store.frame = next >= limit ? 0 : next;
-        store.tell("frame");
+        if (Math.floor(store.frame) !== shown) store.tell("frame"); // screens are faster than clips
       }
       requestAnimationFrame(tick);
     };
