@@ -10,12 +10,9 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import jaxtyping
+from tests.checking import install
 
-# Before the first `import posecast`: every signature's shapes and types hold, or the call raises.
-# The numeric tower is Python's own rule (PEP 484), which mypy follows too: an int is a good float.
-CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-jaxtyping.install_import_hook("posecast", CHECKER)
+install()  # before the first `import posecast`
 
 import cv2  # noqa: E402
 import pytest  # noqa: E402
