@@ -2,8 +2,8 @@
 
 jaxtyping's own import hook does the same, but binds and checks the arguments of each call three
 times, which was two fifths of the time of some tests. Here beartype checks each call once, within
-one context of shapes. Generators and coroutines stay with jaxtyping, since their bodies run after
-the call.
+one context of shapes. Generators stay with jaxtyping, since their bodies run after the call;
+coroutines are not checked.
 """
 
 from __future__ import annotations
@@ -42,10 +42,8 @@ def checked(what: Any) -> Any:
         if "__dataclass_params__" in what.__dict__ and what.__dataclass_params__.init:
             what.__init__ = checked(what.__init__)
         return what
-    if inspect.isgeneratorfunction(what) or inspect.iscoroutinefunction(what):
+    if inspect.isgeneratorfunction(what):
         return jaxtyping.jaxtyped(typechecker=_typed)(what)
-    if inspect.isasyncgenfunction(what):
-        return what
     return _checked(what) if what.__annotations__ else what
 
 
@@ -81,8 +79,14 @@ def _resolved(function: types.FunctionType) -> types.FunctionType:
                 annotation = eval(annotation, function.__globals__)
         except (NameError, AttributeError, TypeError):
             annotation = Any
-        copy.__annotations__[name] = annotation
+        copy.__annotations__[name] = Any if _is_plain_protocol(annotation) else annotation
     return copy
+
+
+def _is_plain_protocol(annotation: Any) -> bool:
+    """Whether it is a protocol of which nothing can be an instance."""
+    is_protocol = getattr(annotation, "_is_protocol", False)
+    return is_protocol and not getattr(annotation, "_is_runtime_protocol", False)
 
 
 class _Decorator(ast.NodeTransformer):
@@ -106,11 +110,6 @@ class _Decorator(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        self.generic_visit(node)
-        node.decorator_list.append(self._decorator(node))
-        return node
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AsyncFunctionDef:
         self.generic_visit(node)
         node.decorator_list.append(self._decorator(node))
         return node
