@@ -211,7 +211,7 @@ def given_back(trunk: float, arms: float, forearm: float) -> bool:
         columns = slice(300 * place, 300 * place + 300)
         winner[:, columns] = piece
         colours[:, columns][:, : round(300 * share)] = 1
-    strange = _given_back(seeds, winner, np.ones(size, bool), colours, ())
+    strange = _given_back(seeds, winner, np.ones(size, bool), colours, (), {})
     assert (seeds[Piece.TRUNK] == strange).all()
     return bool(strange[15, 10])
 

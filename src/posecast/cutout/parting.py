@@ -7,7 +7,7 @@ hangs beside the trunk. Colours that are rare on a piece add to its distance.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
 from posecast.cutout.garments import Garment
 from posecast.cutout.hands import draw_hand
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Piece
+from posecast.cutout.sleeves import OuterSide
 from posecast.cutout.stance import Bone, Stance
 from posecast.cutout.tubes import bulges
 from posecast.geometry.colours import lab_colours
@@ -121,10 +122,17 @@ def parted(
     seeds = _seeds(body, inside.shape, scale, corner, garment)
     seeds[Piece.TRUNK] &= inside
     lab = lab_colours(small)
+    outer = {}
+    for piece in (*RIGHT_ARM[:2], *LEFT_ARM[:2]):
+        if piece in body.bones:
+            outer[piece] = OuterSide.of(piece, body, scale, corner, inside)
+            shoulder = outer[piece].shoulder(BEGIN.get(piece, 0.0), inside.shape)
+            seeds[piece][shoulder], seeds[Piece.TRUNK][shoulder] = 1, 0
     distances = _settled(seeds, body, scale, inside, small, lab)
     given = np.zeros(inside.shape, bool)
     for _ in range(_ROUNDS):
-        more = _given_back(seeds, distances.argmin(axis=0), inside, colour_bins(small), body.hands)
+        winner = distances.argmin(axis=0)
+        more = _given_back(seeds, winner, inside, colour_bins(small), body.hands, outer)
         if not more.any():
             break
         given |= more
@@ -171,11 +179,12 @@ def _given_back(
     inside: Bool[np.ndarray, "h w"],
     colours: Int[np.ndarray, "h w"],
     found: Collection[Piece],
+    outer: Mapping[Piece, OuterSide],
 ) -> Bool[np.ndarray, "h w"]:
     """Move pixels of arms' seeds with the trunk's colours to its seed, in place; returns them.
 
-    Joints are slightly off, so the seed of a bare arm beside a dress may lie on the dress. `found`
-    hands have known outlines.
+    Joints are slightly off, so the seed of a bare arm beside a dress may lie on the dress. But a
+    sleeve keeps its seed. `found` hands have known outlines.
     """
     arms = [*RIGHT_ARM, *LEFT_ARM]
 
@@ -191,6 +200,8 @@ def _given_back(
         if piece not in (RIGHT_ARM[2], LEFT_ARM[2]):  # hands have their own colours
             strange |= cv2.blur(in_arms - trunk, (3, 3)) > _STRANGER
         strange &= (seeds[piece] > 0) & (piece not in found)
+        if piece in outer:
+            strange &= ~outer[piece].covered(cv2.blur(in_arms - trunk, (3, 3)) > 0)
         seeds[piece][strange] = 0
         given |= strange
     seeds[Piece.TRUNK][given] = 1

@@ -1,0 +1,88 @@
+"""Arms that look like the trunk: sleeves of its garment, or bare arms of a bare trunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float64, Int
+
+from posecast.cutout.pieces import HALF_WIDTHS, Piece
+from posecast.cutout.stance import Stance
+
+_WIDE = 2.5
+"""The mask ends within so many half widths of the arm, or nothing is known of that level."""
+_ALIKE = 0.5
+"""Where a larger share of the way to its outer edge looks like the trunk, an arm is covered."""
+_HEM, _SOME = 0.12, 0.2
+"""So near to such a level, in the bone's length, this share is enough: hems are slanted."""
+_SHOULDER, _OUTER = 0.1, 0.8
+"""Outer part of a shoulder: from this share of the bone on, so many half widths out from it."""
+
+
+@dataclass(frozen=True)
+class OuterSide:
+    """The half of an upper arm or forearm that is away from the trunk, on a grid of pixels."""
+
+    levels: Float64[np.ndarray, " levels"]
+    """Shares of the bone."""
+    x: Int[np.ndarray, "levels far"]
+    y: Int[np.ndarray, "levels far"]
+    """Pixels from the bone outwards."""
+    person: Bool[np.ndarray, "levels far"]
+    """Whether the mask reaches there without a gap. At levels where it ends nowhere: never."""
+    half: float
+    """Half width of the arm in pixels."""
+    level: Int[np.ndarray, "h w"]
+    """The index of each pixel's level."""
+
+    @classmethod
+    def of(
+        cls,
+        piece: Piece,
+        body: Stance,
+        scale: float,
+        corner: tuple[int, int],
+        inside: Bool[np.ndarray, "h w"],
+    ) -> OuterSide:
+        """Of a piece that has a bone; `inside` is the mask on a grid, `corner` its first pixel."""
+        bone = body.bones[piece]
+        start, way = (bone.start - corner + 0.5) * scale - 0.5, bone.way * scale
+        length, half = bone.length * scale, HALF_WIDTHS[piece] * body.height * scale
+        across = np.array([-way[1], way[0]]) / length
+        trunk = (body.trunk.top + body.trunk.bottom) / 2
+        if across @ (bone.start + bone.way / 2 - trunk) < 0:
+            across = -across
+        levels = np.linspace(0, 1, max(2, round(length)))
+        far = np.arange(0, _WIDE * half + 1)
+        at = start + levels[:, None, None] * way + far[:, None] * across
+        x, y = np.moveaxis(np.rint(at).astype(int), -1, 0)
+        known = (x >= 0) & (y >= 0) & (x < inside.shape[1]) & (y < inside.shape[0])
+        x, y = x.clip(0, inside.shape[1] - 1), y.clip(0, inside.shape[0] - 1)
+        person = np.logical_and.accumulate(inside[y, x] & known, axis=1)
+        person[person[:, -1]] = False
+        rows, columns = np.indices(inside.shape)
+        along = ((columns - start[0]) * way[0] + (rows - start[1]) * way[1]) / length**2
+        level = np.rint(along.clip(0, 1) * (len(levels) - 1)).astype(int)
+        return cls(levels, x, y, person, half, level)
+
+    def covered(self, alike: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+        """Where the arm looks like the trunk (`alike`) up to its outer edge.
+
+        If a bare arm's bone is a little off and lies on the trunk, the arm itself is further out.
+        """
+        share = (alike[self.y, self.x] & self.person).sum(axis=1)
+        share = share / self.person.sum(axis=1).clip(1)
+        around = np.ones((1 + 2 * round(_HEM * len(self.levels)), 1), np.uint8)
+        near = cv2.dilate((share[:, None] > _ALIKE).astype(np.uint8), around)[:, 0] > 0
+        return (near & (share > _SOME))[self.level]
+
+    def shoulder(self, end: float, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+        """The outer part of a shoulder, up to a share of the bone: no trunk is beyond it."""
+        found = np.zeros(size, bool)
+        there = self.person.copy()
+        there[(self.levels < _SHOULDER) | (self.levels > end)] = False
+        there[:, : 1 + round(_OUTER * self.half)] = False
+        found[self.y[there], self.x[there]] = True
+        return found
