@@ -372,6 +372,27 @@ def test_one_driver_of_several_characters_is_fitted_to_each(scene: dict[str, Pat
     )
 
 
+@pytest.mark.parametrize(("times", "said"), [(0.6, True), (0.7, False), (1.5, False), (1.7, True)])
+def test_a_driver_of_another_size_is_named(
+    scene: dict[str, Path], times: float, said: bool
+) -> None:
+    dance = dancers()
+    people = read_poses(scene["people"]).keypoints[:, :1]
+    tall = np.repeat(people, 3, axis=1)
+    tall[..., :2] = (tall[..., :2] - tall[..., :2].mean(axis=(1, 2), keepdims=True)) * times + 32
+    poses = dance.with_keypoints(tall.astype(np.float32))
+    given = (scene["picture"], poses)
+    notes = plan_animation(*given, reference_poses=scene["people"]).notes
+    wanted = f"driver of character 1 is {times:.1f} times as tall as the character"
+    assert any(wanted in note for note in notes) == said
+    half = read_poses(scene["people"])
+    half.keypoints[:, :, [9, 10, 12, 13]] = 0  # no legs below the hips are in the picture
+    notes = plan_animation(*given, reference_poses=half).notes
+    assert any("times as tall" in note for note in notes) == said
+    fitted = plan_animation(*given, reference_poses=scene["people"], retarget=True).notes
+    assert not any("times as tall" in note for note in fitted)
+
+
 def test_two_drivers_in_one_place_are_named(scene: dict[str, Path]) -> None:
     dance = dancers()
     together = dance.keypoints.copy()

@@ -93,22 +93,32 @@ def alike(body: Stance, share: float, begin: float, end: float) -> np.ndarray:
     return found > 0
 
 
-@pytest.mark.parametrize(("share", "covered"), [(0.35, False), (0.7, True)])
-def test_an_arm_is_covered_where_half_of_its_outer_half_is(
+@pytest.mark.parametrize(("share", "covered"), [(0.3, False), (0.5, True)])
+def test_a_sleeve_begins_at_the_shoulder(body: Stance, share: float, covered: bool) -> None:
+    """There it covers nearly half of the arm's outer half; a bone that is off does not."""
+    x, y = point(body, 0.3)
+    side = outer(body, 1)
+    assert side.covered(alike(body, share, -0.1, 0.2) | alike(body, 0.3, 0, 1))[y, x] == covered
+    later = alike(body, 1.0, 0.2, 1)  # a trunk that hides an arm
+    assert not side.covered(later).any()
+
+
+@pytest.mark.parametrize(("begin", "covered"), [(0.04, True), (0.08, False)])
+def test_a_strap_is_no_sleeve(body: Stance, begin: float, covered: bool) -> None:
+    """The first tenth of the arm counts."""
+    x, y = point(body, 0.3)
+    assert outer(body, 1).covered(alike(body, 1.0, begin, 1))[y, x] == covered
+
+
+@pytest.mark.parametrize(("share", "covered"), [(0.1, False), (0.25, True)])
+def test_a_sleeve_goes_on_while_some_of_it_is_there(
     body: Stance, share: float, covered: bool
 ) -> None:
-    """A bone that is a little off lies on the trunk, not on a sleeve."""
-    x, y = point(body, 0.5)
-    assert outer(body, 1).covered(alike(body, share, 0, 1))[y, x] == covered
-
-
-@pytest.mark.parametrize(("along", "share", "covered"), [(0.55, 0.4, True), (0.75, 0.4, False),
-                                                         (0.55, 0.05, False)])  # fmt: skip
-def test_a_hem_is_slanted(body: Stance, along: float, share: float, covered: bool) -> None:
-    """Near to what is surely covered a third is enough; far from it, or less, is not."""
-    shown = alike(body, 0.9, 0, 0.5) | alike(body, share, 0, 1)
-    x, y = point(body, along)
-    assert outer(body, 1).covered(shown)[y, x] == covered
+    shown = alike(body, 0.9, -0.1, 0.4) | alike(body, share, 0, 0.7)
+    side = outer(body, 1)
+    for along, expected in ((0.3, True), (0.6, covered), (0.8, False)):
+        x, y = point(body, along)
+        assert side.covered(shown)[y, x] == expected, along
 
 
 @pytest.mark.parametrize(

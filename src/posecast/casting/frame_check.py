@@ -1,4 +1,4 @@
-"""Notes about characters outside the frame, before any frame is made."""
+"""Notes about characters outside the frame or of another size, before any frame is made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.errors import InputError
-from posecast.geometry.skeleton import TRUNK, present
+from posecast.geometry.skeleton import TRUNK, present, skeleton_height
 
 Size = tuple[int, int]
 
@@ -19,6 +19,8 @@ _OUTSIDE = 0.5
 """A character with less than this share of its joints inside the frame counts as outside."""
 _TOGETHER = 0.25
 """Two trunks nearer to each other than this share of their length cover each other."""
+_RESIZED = 1.6
+"""A note says if a driver makes its character larger or smaller by more than this factor."""
 _MOST_LISTED = 4
 """Largest number of intervals outside the frame that a note lists."""
 
@@ -51,11 +53,12 @@ def check_crop(size: Size, standing: Float[np.ndarray, "characters joints 3"]) -
 def check_tracks(
     size: Size,
     tracks: Float[np.ndarray, "characters frames joints 3"],
+    standing: Float[np.ndarray, "characters joints 3"],
     drivers: Sequence[int | None],
     retargeted: bool,
 ) -> list[str]:
     """Notes about characters that start or move outside the frame, in pixels of `size` (height,
-    width).
+    width), that cover each other, or whose drivers are much taller or smaller than they.
 
     Raises:
         InputError: no character that is moved is ever inside.
@@ -79,7 +82,27 @@ def check_tracks(
             for a, b in combinations(moved, 2)
             if _in_one_place(tracks[a], tracks[b])
         ]
+        for i in moved:
+            times = _times_as_tall(tracks[i], standing[i])
+            if times is not None and not 1 / _RESIZED <= times <= _RESIZED:
+                notes.append(
+                    f"the driver of character {i} is {times:.1f} times as tall as the character in "
+                    "the picture; `retarget=True` fits drivers to their characters"
+                )
     return notes
+
+
+def _times_as_tall(
+    track: Float[np.ndarray, "frames joints 3"], standing: Float[np.ndarray, "joints 3"]
+) -> float | None:
+    """Median height of a track, relative to the character's; None if either is unknown.
+
+    By the joints that the character shows: somebody cut at the waist is as tall as ever.
+    """
+    alike = np.where(present(standing)[:, None], track, 0)
+    heights = np.array([skeleton_height(frame) for frame in alike])
+    own = skeleton_height(standing)
+    return float(np.median(heights[heights > 0])) / own if own > 0 and heights.any() else None
 
 
 def _in_one_place(

@@ -137,7 +137,7 @@ def plan_animation(
         notes=(
             *notes,
             *fitted.notes,
-            *check_tracks(size, fitted.tracks, sheet.drivers, sheet.retarget),
+            *check_tracks(size, fitted.tracks, standing, sheet.drivers, sheet.retarget),
             *about_order,
         ),
         reference_ranks=_reference_ranks(people),

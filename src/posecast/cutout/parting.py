@@ -123,10 +123,10 @@ def parted(
     seeds[Piece.TRUNK] &= inside
     lab = lab_colours(small)
     outer = {}
-    for piece in (*RIGHT_ARM[:2], *LEFT_ARM[:2]):
+    for piece in (RIGHT_ARM[0], LEFT_ARM[0]):
         if piece in body.bones:
             outer[piece] = OuterSide.of(piece, body, scale, corner, inside)
-            shoulder = outer[piece].shoulder(BEGIN.get(piece, 0.0), inside.shape)
+            shoulder = outer[piece].shoulder(BEGIN[piece], inside.shape)
             seeds[piece][shoulder], seeds[Piece.TRUNK][shoulder] = 1, 0
     distances = _settled(seeds, body, scale, inside, small, lab)
     given = np.zeros(inside.shape, bool)

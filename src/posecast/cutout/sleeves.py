@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
@@ -13,17 +12,18 @@ from posecast.cutout.stance import Stance
 
 _WIDE = 2.5
 """The mask ends within so many half widths of the arm, or nothing is known of that level."""
-_ALIKE = 0.5
-"""Where a larger share of the way to its outer edge looks like the trunk, an arm is covered."""
-_HEM, _SOME = 0.12, 0.2
-"""So near to such a level, in the bone's length, this share is enough: hems are slanted."""
+_ALIKE, _FIRST = 0.4, 0.1
+"""A sleeve begins at the shoulder: on this first share of the bone, a larger share of the way to
+the arm's outer edge looks like the trunk."""
+_SOME = 0.15
+"""It goes on as long as so much does: hems are slanted, and light differs."""
 _SHOULDER, _OUTER = 0.1, 0.8
 """Outer part of a shoulder: from this share of the bone on, so many half widths out from it."""
 
 
 @dataclass(frozen=True)
 class OuterSide:
-    """The half of an upper arm or forearm that is away from the trunk, on a grid of pixels."""
+    """The half of an upper arm that is away from the trunk, on a grid of pixels."""
 
     levels: Float64[np.ndarray, " levels"]
     """Shares of the bone."""
@@ -68,15 +68,16 @@ class OuterSide:
         return cls(levels, x, y, person, half, level)
 
     def covered(self, alike: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-        """Where the arm looks like the trunk (`alike`) up to its outer edge.
+        """Where the arm looks like the trunk (`alike`) from the shoulder on, up to its outer edge.
 
-        If a bare arm's bone is a little off and lies on the trunk, the arm itself is further out.
+        A bare arm whose bone is a little off lies on the trunk, but its outer edge does not; and a
+        trunk before an arm does not begin at the shoulder.
         """
         share = (alike[self.y, self.x] & self.person).sum(axis=1)
         share = share / self.person.sum(axis=1).clip(1)
-        around = np.ones((1 + 2 * round(_HEM * len(self.levels)), 1), np.uint8)
-        near = cv2.dilate((share[:, None] > _ALIKE).astype(np.uint8), around)[:, 0] > 0
-        return (near & (share > _SOME))[self.level]
+        first = max(1, round(_FIRST * len(share)))
+        share[:first] = share[:first].mean()
+        return (np.logical_and.accumulate(share > _SOME) & (share[0] > _ALIKE))[self.level]
 
     def shoulder(self, end: float, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
         """The outer part of a shoulder, up to a share of the bone: no trunk is beyond it."""
