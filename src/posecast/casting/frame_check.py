@@ -58,7 +58,7 @@ def check_tracks(
     retargeted: bool,
 ) -> list[str]:
     """Notes about characters that start or move outside the frame, in pixels of `size` (height,
-    width), that cover each other, or whose drivers are much taller or smaller than they.
+    width), that cover each other, or whose drivers are much taller or smaller than they are.
 
     Raises:
         InputError: no character that is moved is ever inside.

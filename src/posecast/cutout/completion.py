@@ -38,7 +38,7 @@ _LOOSE, _SOLVES = 1e-3, 200
 """Weight of the sources' colours relative to their gradients, and iterations of the solver."""
 _UNLIKE = 6.0
 """Largest reduction of a badly matching patch's weight, as a natural logarithm."""
-_CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
+_FOUR_NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
 _CHUNK = 256
 """Patches that are compared at once with all sources: what fits into a core's cache."""
 
@@ -245,10 +245,9 @@ def _poisson(
 def _inverse_laplacian(
     values: Float32[np.ndarray, "h w 3"], hole: Bool[np.ndarray, "h w"]
 ) -> Float32[np.ndarray, "h w 3"]:
-    """What differs from its neighbours by `values` in all, with `_LOOSE` of itself added to that.
+    """The x with `_LOOSE` x - Laplacian(x) = `values` in the hole, and x = 0 outside of it.
 
-    It is 0 outside of the hole. By conjugate gradients in the hole's bounding box, all colours at
-    once.
+    By conjugate gradients in the hole's bounding box, all colours at once.
     """
     rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -262,7 +261,7 @@ def _inverse_laplacian(
     total = np.zeros_like(rest)
     power = float(np.vdot(rest, rest))
     for _ in range(_SOLVES):
-        cv2.filter2D(step, -1, _CROSS, dst=scaled, borderType=cv2.BORDER_CONSTANT)
+        cv2.filter2D(step, -1, _FOUR_NEIGHBOURS, dst=scaled, borderType=cv2.BORDER_CONSTANT)
         np.multiply(neighbours, step, out=moved)
         moved -= scaled
         moved *= inner

@@ -18,7 +18,7 @@ from posecast.cutout.garments import Garment
 from posecast.cutout.hands import draw_hand
 from posecast.cutout.pieces import HALF_WIDTHS, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Piece
 from posecast.cutout.sleeves import OuterSide
-from posecast.cutout.stance import Bone, Stance
+from posecast.cutout.stance import Stance
 from posecast.cutout.tubes import bulges
 from posecast.geometry.colours import lab_colours
 
@@ -139,8 +139,7 @@ def parted(
         distances = _settled(seeds, body, scale, inside, small, lab)
     for piece in (*RIGHT_ARM[:2], *LEFT_ARM[:2]):
         if piece in body.bones:
-            bone = body.bones[piece]
-            axis = Bone((bone.start - corner + 0.5) * scale - 0.5, bone.way * scale)
+            axis = body.bones[piece].on_copy(scale, corner)
             own = (distances.argmin(axis=0) == piece) & inside
             half = HALF_WIDTHS[piece] * body.height * scale
             distances[piece][bulges(own, axis, half)] += _BULGE

@@ -11,14 +11,14 @@ from posecast.cutout.pieces import HALF_WIDTHS, Piece
 from posecast.cutout.stance import Stance
 
 _WIDE = 2.5
-"""The mask ends within so many half widths of the arm, or nothing is known of that level."""
+"""If the mask goes on farther than so many half widths of the arm, that level is left alone."""
 _ALIKE, _FIRST = 0.4, 0.1
 """A sleeve begins at the shoulder: on this first share of the bone, a larger share of the way to
 the arm's outer edge looks like the trunk."""
 _SOME = 0.15
 """It goes on as long as so much does: hems are slanted, and light differs."""
 _SHOULDER, _OUTER = 0.1, 0.8
-"""Outer part of a shoulder: from this share of the bone on, so many half widths out from it."""
+"""The outer part of a shoulder begins at this share of the bone, and so many half widths out."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class OuterSide:
     y: Int[np.ndarray, "levels far"]
     """Pixels from the bone outwards."""
     person: Bool[np.ndarray, "levels far"]
-    """Whether the mask reaches there without a gap. At levels where it ends nowhere: never."""
+    """Whether the mask reaches there without a gap; nowhere on levels that are left alone."""
     half: float
     """Half width of the arm in pixels."""
     level: Int[np.ndarray, "h w"]
@@ -46,25 +46,25 @@ class OuterSide:
         corner: tuple[int, int],
         inside: Bool[np.ndarray, "h w"],
     ) -> OuterSide:
-        """Of a piece that has a bone; `inside` is the mask on a grid, `corner` its first pixel."""
+        """Of an upper arm, on the reduced copy of a box of the picture that `inside` masks."""
         bone = body.bones[piece]
-        start, way = (bone.start - corner + 0.5) * scale - 0.5, bone.way * scale
-        length, half = bone.length * scale, HALF_WIDTHS[piece] * body.height * scale
-        across = np.array([-way[1], way[0]]) / length
+        axis, half = bone.on_copy(scale, corner), HALF_WIDTHS[piece] * body.height * scale
+        across = np.array([-axis.way[1], axis.way[0]]) / axis.length
         trunk = (body.trunk.top + body.trunk.bottom) / 2
         if across @ (bone.start + bone.way / 2 - trunk) < 0:
             across = -across
-        levels = np.linspace(0, 1, max(2, round(length)))
+        levels = np.linspace(0, 1, max(2, round(axis.length)))
         far = np.arange(0, _WIDE * half + 1)
-        at = start + levels[:, None, None] * way + far[:, None] * across
+        at = axis.start + levels[:, None, None] * axis.way + far[:, None] * across
         x, y = np.moveaxis(np.rint(at).astype(int), -1, 0)
         known = (x >= 0) & (y >= 0) & (x < inside.shape[1]) & (y < inside.shape[0])
         x, y = x.clip(0, inside.shape[1] - 1), y.clip(0, inside.shape[0] - 1)
         person = np.logical_and.accumulate(inside[y, x] & known, axis=1)
         person[person[:, -1]] = False
         rows, columns = np.indices(inside.shape)
-        along = ((columns - start[0]) * way[0] + (rows - start[1]) * way[1]) / length**2
-        level = np.rint(along.clip(0, 1) * (len(levels) - 1)).astype(int)
+        along = (columns - axis.start[0]) * axis.way[0] + (rows - axis.start[1]) * axis.way[1]
+        share = (along / axis.length**2).clip(0, 1)
+        level = np.rint(share * (len(levels) - 1)).astype(int)
         return cls(levels, x, y, person, half, level)
 
     def covered(self, alike: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
@@ -80,7 +80,7 @@ class OuterSide:
         return (np.logical_and.accumulate(share > _SOME) & (share[0] > _ALIKE))[self.level]
 
     def shoulder(self, end: float, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
-        """The outer part of a shoulder, up to a share of the bone: no trunk is beyond it."""
+        """The outer part of the shoulder, down to a share of the bone."""
         found = np.zeros(size, bool)
         there = self.person.copy()
         there[(self.levels < _SHOULDER) | (self.levels > end)] = False

@@ -91,6 +91,10 @@ class Bone:
         """Angle in radians, in the picture's axes."""
         return math.atan2(float(self.way[1]), float(self.way[0]))
 
+    def on_copy(self, scale: float, corner: tuple[int, int]) -> Bone:
+        """On a copy of a box of the picture at another scale; `corner` is the box's x and y."""
+        return Bone((self.start - corner + 0.5) * scale - 0.5, self.way * scale)
+
 
 @dataclass(frozen=True)
 class Stance:

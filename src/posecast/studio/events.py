@@ -31,7 +31,7 @@ class Hub:
     async def listen(self, first: Callable[[], dict[str, Any]]) -> AsyncIterator[str]:
         """Yield events as text: first those of `first` (kind to value), then new ones.
 
-        `first` is called when new ones are already kept, so that no change is missed in between.
+        New ones are queued before `first` is called, so that no change in between is missed.
         """
         queue: asyncio.Queue[str] = asyncio.Queue()
         listener = (asyncio.get_running_loop(), queue)
